@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+NEU := $(wildcard ../shared/datasets/neu-cls)
+export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
+
+.PHONY: help install demo test test-slow lint bench clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: .venv/installed  ## everything, into .venv (the other targets do it when needed)
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	@touch $@
+
+demo: .venv/installed  ## a synthetic plant in an embedded S3, inspected for three nights; less than five minutes
+	$(BIN)/steelflow demo
+
+test: .venv/installed  ## lint, types and the fast tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: .venv/installed  ## the tests that take longer: crashes, faults, a real Prefect service
+	$(BIN)/python -m pytest -m slow
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed  ## images per second by stage and end to end, against the bound of this machine
+	$(BIN)/steelflow bench
+
+clean:
+	rm -rf .venv .steelflow .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,109 @@
+"""Which nights an archive holds, and what is in one of them.
+
+Folders are walked level by level as far as the template's last ``{line}`` or ``{date}``, so finding one night costs a
+listing of folder names, however many years of nights lie beside it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from steelflow.archive.template import Fields, KeyTemplate, fields_of
+from steelflow.errors import ConfigError
+from steelflow.records import ObjectInfo, Partition
+from steelflow.store.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """The partitions of an archive, by date and line; and the folders on the way that the template does not fit,
+    in which nothing will be inspected."""
+
+    partitions: tuple[Partition, ...]
+    strangers: tuple[str, ...]
+
+
+def discover(
+    store: Store,
+    template: KeyTemplate,
+    dates: Collection[dt.date] | None = None,
+    lines: Collection[str] | None = None,
+) -> Discovery:
+    """The partitions of the archive, of these dates and lines only when given.
+
+    A template without ``{date}`` (or ``{line}``) has partitions whose date (or line) is None; without both, one
+    partition covers the whole source.
+
+    Raises:
+        ConfigError: dates or lines were asked for, and the template has none.
+        StoreError: the store cannot be listed.
+    """
+    strangers: list[str] = []
+    found = {Partition(f.line, f.date) for _, f in _walk(store, template, dates, lines, strangers)}
+    ordered = sorted(found, key=lambda p: (p.date or dt.date.min, p.line or ""))
+    return Discovery(tuple(ordered), tuple(strangers))
+
+
+def partitions(
+    store: Store,
+    template: KeyTemplate,
+    dates: Collection[dt.date] | None = None,
+    lines: Collection[str] | None = None,
+) -> list[Partition]:
+    """``discover`` for who does not ask about strangers."""
+    return list(discover(store, template, dates, lines).partitions)
+
+
+def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterator[ObjectInfo]:
+    """Everything below the folders of a partition, as a stream in no promised order: images, shards and the rest.
+
+    Raises:
+        ConfigError: the partition has a date or a line, and the template has not.
+        StoreError: the store cannot be listed.
+    """
+    dates = None if partition.date is None else (partition.date,)
+    lines = None if partition.line is None else (partition.line,)
+    for prefix, _ in _walk(store, template, dates, lines, []):
+        yield from store.list(prefix)
+
+
+def _walk(
+    store: Store,
+    template: KeyTemplate,
+    dates: Collection[dt.date] | None,
+    lines: Collection[str] | None,
+    strangers: list[str],
+) -> Iterator[tuple[str, Fields]]:
+    """The folders at the level where line and date are known, with what their names say."""
+    for field, wanted in (("date", dates), ("line", lines)):
+        if wanted is not None and field not in template.fields:
+            raise ConfigError(
+                f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be picked; "
+                f"add {{{field}}} to a folder of the template or ask for the whole source"
+            )
+    depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & {"line", "date"}), default=0)
+
+    def descend(prefix: str, groups: dict[str, str]) -> Iterator[tuple[str, Fields]]:
+        at = prefix.count("/")
+        if at == depth:
+            yield prefix, fields_of(groups) or Fields()
+            return
+        level = template.levels[at]
+        if level.pattern is None:
+            yield from descend(f"{prefix}{level.text}/", groups)
+            return
+        for folder in store.folders(prefix):
+            matched = level.pattern.fullmatch(folder)
+            fields = fields_of(matched.groupdict()) if matched else None
+            if matched is None or fields is None:
+                strangers.append(f"{prefix}{folder}/")
+            elif _wanted(fields.date, dates) and _wanted(fields.line, lines):
+                yield from descend(f"{prefix}{folder}/", groups | matched.groupdict())
+
+    yield from descend("", {})
+
+
+def _wanted(value: object, wanted: Collection[object] | None) -> bool:
+    return wanted is None or value is None or value in wanted

@@ -1,0 +1,106 @@
+"""The images of a work unit, one after another, in bounded memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from steelflow.archive.gunzip import MAGIC as GZIP_MAGIC
+from steelflow.archive.gunzip import Gunzip
+from steelflow.archive.names import Ignored
+from steelflow.archive.shard import Row, ShardError, too_large
+from steelflow.archive.stream import ObjectReader
+from steelflow.archive.tar import read_tar
+from steelflow.archive.template import Fields, KeyTemplate
+from steelflow.archive.zip import read_zip
+from steelflow.config import LimitSettings
+from steelflow.errors import ObjectNotFound, StoreError
+from steelflow.records import Failure, ObjectInfo, RawImage, Unit
+from steelflow.store.base import Store
+
+_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def read_unit(
+    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored | None = None
+) -> Iterator[RawImage]:
+    """Every image of a unit, or the failure in its place: loose objects by key, members in the order of the shard.
+
+    What goes wrong with one image is a row, and so is what ends a shard early (``member`` is None). ``ignored`` counts
+    the members that are no images.
+
+    Raises:
+        StoreError: the store failed, or a shard was replaced while it was read; the unit should be tried again.
+    """
+    if unit.kind == "loose":
+        return _read_loose(store, unit, template, limits)
+    return _read_shard(store, unit.objects[0], template, limits, ignored if ignored is not None else Ignored())
+
+
+def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings) -> Iterator[RawImage]:
+    fetched = store.get_many([info.key for info in unit.objects if info.size <= limits.image_bytes])
+    for info in unit.objects:
+        data: bytes | StoreError | Failure
+        if info.size > limits.image_bytes:
+            data = too_large(info.size, limits.image_bytes)
+        else:
+            _, data = next(fetched)
+        if isinstance(data, ObjectNotFound):
+            data = Failure("missing", "the object was deleted after it was listed")
+        elif isinstance(data, StoreError):
+            raise data
+        fields = template.match(info.key) or Fields()
+        yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
+
+
+def _read_shard(
+    store: Store, info: ObjectInfo, template: KeyTemplate, limits: LimitSettings, ignored: Ignored
+) -> Iterator[RawImage]:
+    origin = _Origin(template, info.key)
+    ordinal = 0
+    try:
+        with ObjectReader(store, info) as file:
+            for member, data in _rows(file, info, limits, ignored):
+                yield RawImage(info.key, member, ordinal, data, *origin.of(member))
+                ordinal += 1
+        return
+    except ShardError as exc:
+        failure = exc.failure
+    except ObjectNotFound:
+        failure = Failure("missing", "the shard was deleted after it was listed")
+    yield RawImage(info.key, None, ordinal, failure, *origin.of(None))
+
+
+def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
+    """The format is what the bytes say, not what the name says: a .tgz that a download has unpacked is a tar."""
+    if not info.size:
+        raise ShardError("empty", "the shard has no bytes; copy it again")
+    magic = file.read(4)
+    file.seek(0)
+    if magic.startswith(GZIP_MAGIC):
+        return read_tar(Gunzip(file, limits.expansion), limits, ignored)
+    if magic in _ZIP_MAGIC or info.key.lower().endswith(".zip"):
+        return read_zip(file, limits, ignored)
+    return read_tar(file, limits, ignored)
+
+
+class _Origin:
+    """Where an image came from: what the shard's key says, and what the member's name says beyond that."""
+
+    def __init__(self, template: KeyTemplate, key: str) -> None:
+        self._template = template
+        self._folder = key[: key.rfind("/") + 1]
+        self._shard = template.match(key) or Fields()
+
+    def of(self, member: str | None) -> tuple[str | None, float | None, dt.datetime | None]:
+        """Coil, position, captured_at. A member is placed beside the shard, or holds a whole key of its own."""
+        shard = self._shard
+        if member is None:
+            return shard.coil, shard.position, shard.captured_at
+        name = member.removeprefix("./")
+        own = self._template.match(self._folder + name) or self._template.match(name) or shard
+        return (
+            own.coil or shard.coil,
+            shard.position if own.position is None else own.position,
+            own.captured_at or shard.captured_at,
+        )

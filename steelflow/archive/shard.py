@@ -1,0 +1,32 @@
+"""What the readers of shards share."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from steelflow.records import Failure
+
+Row = tuple[str | None, bytes | Failure]
+"""An image member: its name, and its bytes or why they cannot be had. The name is None for the shard itself."""
+
+
+class ShardError(Exception):
+    """The rest of a shard cannot be read; the failure becomes the last row of the shard."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.failure = Failure(code, detail)
+
+
+class Source(Protocol):
+    """Bytes that are read forward."""
+
+    def read(self, size: int, /) -> bytes:
+        """``size`` bytes, fewer only at the end."""
+
+    def skip(self, size: int) -> int:
+        """Pass over ``size`` bytes, fewer only at the end; returns how many."""
+
+
+def too_large(size: int, limit: int) -> Failure:
+    return Failure("too_large", f"{size:,} bytes, the limit is {limit:,} (limits.image_bytes)")

@@ -1,0 +1,143 @@
+"""How the keys of an archive are built: ``line={line}/date={date}/coil={coil}/{name}``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from steelflow.errors import ConfigError
+
+_TEXT = "[^/]{1,255}?"  # as little as fits; bounded, so that a hostile key cannot make a match slow
+_PATTERNS = {
+    "line": _TEXT,
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}",
+    "coil": _TEXT,
+    "position": r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?",
+    "captured_at": "[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:[.,][0-9]{1,9})?"
+    "(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
+    "name": ".+",
+}
+_EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
+
+
+class Fields(NamedTuple):
+    """What a key says of its image. ``position`` is metres from the coil's head; ``captured_at`` is in UTC."""
+
+    line: str | None = None
+    date: dt.date | None = None
+    coil: str | None = None
+    position: float | None = None
+    captured_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One folder of a template. ``pattern`` is None where the folder's name is fixed."""
+
+    text: str
+    fields: frozenset[str]
+    pattern: re.Pattern[str] | None
+
+
+class KeyTemplate:
+    """A key template, parsed once.
+
+    Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18 or 20261118), ``{coil}``, ``{position}`` (metres),
+    ``{captured_at}`` (20261118T231500Z or any ISO form; no zone means UTC), and ``{name}`` at the end, which is
+    required and is the only one that may hold a ``/``. Other values have at most 255 characters; where two readings
+    are possible, an earlier field takes the shorter text. ``{line}`` and ``{date}`` must be in folders, so that one
+    night is found without listing all the others.
+
+    Raises:
+        ConfigError: the template is malformed; the message says how to mend it.
+    """
+
+    def __init__(self, text: str) -> None:
+        _check(text)
+        self.text = text
+        self.fields = frozenset(_parts(text)[1::2])
+        *folders, file = text.split("/")
+        self.levels = tuple(_level(folder) for folder in folders)
+        # An atomic group per folder: what one folder matched is not tried again when a later one fails.
+        self._pattern = re.compile("".join(f"(?>{_regex(folder)}/)" for folder in folders) + _regex(file), re.DOTALL)
+
+    def __repr__(self) -> str:
+        return f"KeyTemplate({self.text!r})"
+
+    def match(self, path: str) -> Fields | None:
+        """The fields of a key, or None when it is built differently or names an impossible date."""
+        found = self._pattern.fullmatch(path)
+        return None if found is None else fields_of(found.groupdict())
+
+
+def fields_of(groups: Mapping[str, str]) -> Fields | None:
+    """Matched text as values; None for what only looks like a date or a time (2026-02-30)."""
+    get = groups.get
+    date, position, captured_at = get("date"), get("position"), get("captured_at")
+    try:
+        return Fields(
+            get("line"),
+            _date(date) if date else None,
+            get("coil"),
+            float(position) if position else None,
+            _moment(captured_at) if captured_at else None,
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _date(text: str) -> dt.date:
+    return dt.date.fromisoformat(text)
+
+
+def _moment(text: str) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(text)
+    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+
+
+def _check(text: str) -> None:
+    """Refuse a malformed template, the first thing wrong with it named."""
+    literals, fields = _parts(text)[::2], _parts(text)[1::2]
+    problem = None
+    if not text:
+        problem = "it is empty"
+    elif stray := set("".join(literals)) & set("{}"):
+        problem = f"an unbalanced {min(stray)}; write each field as {{field}}"
+    elif unknown := next((field for field in fields if field not in _PATTERNS), None):
+        problem = f"unknown field {{{unknown}}}; the fields are {', '.join(f'{{{known}}}' for known in _PATTERNS)}"
+    elif "" in fields:
+        problem = "a field without a name: {}"
+    elif repeated := next((field for field in fields if fields.count(field) > 1), None):
+        problem = f"{{{repeated}}} is there twice; keep one"
+    elif not text.endswith("{name}"):
+        problem = "it must end with {name}, which stands for the rest of the key"
+    elif "" in literals[1:-1]:
+        problem = "two fields touch; put a separator such as _ between them"
+    elif text.startswith("/") or "//" in text:
+        problem = "it has a folder without a name; remove the extra /"
+    elif misplaced := {"line", "date"} & set(_parts(text.rpartition("/")[2])):
+        problem = f"{{{min(misplaced)}}} is in the file name; put it in a folder or leave it out"
+    if problem:
+        raise ConfigError(f"archive.template {text!r}: {problem} (an example: {_EXAMPLE})")
+
+
+def _level(folder: str) -> Level:
+    fields = frozenset(_parts(folder)[1::2])
+    return Level(folder, fields, re.compile(_regex(folder), re.DOTALL) if fields else None)
+
+
+def _regex(segment: str) -> str:
+    """``{name}`` matches without a group: no one asks for its value."""
+    parts = [re.escape(part) for part in _parts(segment)]
+    parts[1::2] = [".+" if field == "name" else f"(?P<{field}>{_PATTERNS[field]})" for field in parts[1::2]]
+    return "".join(parts)
+
+
+def _parts(text: str) -> list[str]:
+    """Literal, field, literal, field, …, literal."""
+    return re.split(r"\{([^{}]*)\}", text)

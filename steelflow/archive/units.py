@@ -1,0 +1,134 @@
+"""How a partition falls into work units.
+
+A shard is a unit. Loose objects fall into the leaves of a binary trie over a stable hash of their key: a leaf that
+would hold more than the limit splits in two. So an object's unit depends on how many objects there are and never on the
+order or the time of listing, and one image more changes one unit, or splits that unit alone. The first bits
+come from the coil, so that a coil's images stay together while they fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+
+from steelflow.archive.names import SHARD_SUFFIXES, Ignored, kind_of
+from steelflow.archive.template import KeyTemplate
+from steelflow.records import ObjectInfo, Partition, Unit
+
+_COIL_BITS = 16
+_KEY_BITS = 64
+_BITS = _COIL_BITS + _KEY_BITS
+_LOOSE = re.compile("loose(?:-([01]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units of a partition in order of id, and what in it is neither an image nor a shard."""
+
+    units: tuple[Unit, ...]
+    ignored_count: int
+    ignored_sample: tuple[str, ...]
+
+
+def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTemplate, max_images: int) -> Plan:
+    """Divide a partition's objects into units, each object in exactly one.
+
+    ``template`` tells the coil of a loose object; one that it does not fit is placed by its key alone.
+    """
+    loose: list[ObjectInfo] = []
+    units: list[Unit] = []
+    ignored = Ignored()
+    for info in objects:
+        kind = kind_of(info.key)
+        if kind == "image":
+            loose.append(info)
+        elif kind == "shard":
+            units.append(Unit(_shard_id(info.key), partition, "shard", (info,)))
+        else:
+            ignored.add(info.key)
+    units.extend(_buckets(partition, loose, template, max_images))
+    return Plan(tuple(sorted(units, key=attrgetter("id"))), ignored.count, tuple(ignored.sample))
+
+
+def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
+    """The existing ids whose images a planned unit under another id has taken over: a bucket that split or merged
+    since. Their reports must be deleted, or images would be counted twice.
+
+    An existing unit that is merely no longer there, because its images left the archive, is not among them.
+    """
+    now = {bits for unit in planned if (bits := _bits(unit)) is not None}
+    split = {bits[:end] for bits in now for end in range(len(bits))}
+    gone = set()
+    for unit in existing:
+        bits = _bits(unit)
+        if bits is not None and (bits in split or any(bits[:end] in now for end in range(len(bits)))):
+            gone.add(unit)
+    return gone
+
+
+def fingerprint(unit: Unit, model_digest: str, pipeline_version: str) -> str:
+    """What the unit's report depends on, as a sha256 in hex: equal means that the report need not be made again."""
+    objects = [[info.key, info.size, info.etag] for info in unit.objects]
+    return hashlib.sha256(json.dumps([model_digest, pipeline_version, objects]).encode()).hexdigest()
+
+
+def _buckets(partition: Partition, loose: list[ObjectInfo], template: KeyTemplate, max_images: int) -> Iterator[Unit]:
+    coils: dict[str, int] = {}
+    paths = [_path(info.key, template, coils) for info in loose]
+    order = sorted(range(len(paths)), key=paths.__getitem__)
+    paths.sort()
+    for start, stop, depth in _leaves(paths, max_images):
+        bits = f"{paths[start]:0{_BITS}b}"[:depth]
+        members = sorted((loose[i] for i in order[start:stop]), key=attrgetter("key"))
+        yield Unit(f"loose-{bits}" if bits else "loose", partition, "loose", tuple(members))
+
+
+def _path(key: str, template: KeyTemplate, coils: dict[str, int]) -> int:
+    """The way from the root to an object: the coil's bits, then the key's; all from the key where there is no coil."""
+    own = _hash(key, _BITS)
+    fields = template.match(key)
+    coil = fields.coil if fields else None
+    if coil is None:
+        return own
+    if coil not in coils:
+        coils[coil] = _hash(coil, _COIL_BITS) << _KEY_BITS
+    return coils[coil] | (own & ((1 << _KEY_BITS) - 1))
+
+
+def _leaves(paths: list[int], max_images: int) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, depth) of the leaves over ascending ``paths``; empty ones are left out."""
+    pending = [(0, len(paths), 0)]
+    while pending:
+        start, stop, depth = pending.pop()
+        if start == stop:
+            continue
+        if stop - start <= max_images or depth == _BITS:
+            yield start, stop, depth
+            continue
+        below = _BITS - depth
+        right_half = paths[start] >> below << below | 1 << (below - 1)
+        middle = bisect_left(paths, right_half, start, stop)
+        pending += [(start, middle, depth + 1), (middle, stop, depth + 1)]
+
+
+def _bits(unit_id: str) -> str | None:
+    found = _LOOSE.fullmatch(unit_id)
+    return (found[1] or "") if found else None
+
+
+def _shard_id(key: str) -> str:
+    """The file's name for a person, and a hash of the whole key because other folders may repeat it."""
+    name = key.rpartition("/")[2]
+    suffix = max((s for s in SHARD_SUFFIXES if name.lower().endswith(s)), key=len)
+    stem = re.sub("[^A-Za-z0-9_.]+", "-", name[: -len(suffix)]).strip("-.")[:40] or "unnamed"
+    return f"shard-{stem}-{_hash(key, 48):012x}"
+
+
+def _hash(text: str, bits: int) -> int:
+    # surrogatepass: a local folder may hold names that are no valid Unicode
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=bits // 8).digest(), "big")

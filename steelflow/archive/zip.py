@@ -1,0 +1,131 @@
+"""Images from a zip, in the order in which they lie in the file."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from typing import IO, cast
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from steelflow.archive.names import Ignored, kind_of
+from steelflow.archive.shard import Row, ShardError, too_large
+from steelflow.archive.stream import ObjectReader
+from steelflow.config import MIB, LimitSettings
+from steelflow.records import Failure
+
+MAX_DIRECTORY = 32 * MIB  # about 300,000 members
+
+_ENCRYPTED = 0x1
+_LOCAL_HEADER = 30
+_END_RECORD = 22
+_DAMAGE = (BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OverflowError, OSError)
+
+
+def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
+    """The image members. Failures of one member: ``encrypted``, ``unsupported`` (compression), ``too_large``, ``bomb``
+    (expands more than ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
+
+    Raises:
+        ShardError: ``shard_corrupt`` for what is no zip, or one that is cut; ``too_large`` for its directory.
+    """
+    guarded = _Guarded(file, MAX_DIRECTORY)
+    try:
+        archive = ZipFile(cast(IO[bytes], guarded))
+        promised = _promised(file)
+    except _DAMAGE as exc:
+        raise ShardError("shard_corrupt", f"not a whole zip: {_text(exc)}; copy or pack it again") from exc
+    guarded.limit = sys.maxsize
+    with archive:
+        overlapping = _overlapping(archive)
+        for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+            if info.filename.endswith("/") and not info.file_size:
+                continue
+            if kind_of(info.filename) != "image":
+                ignored.add(info.filename)
+                continue
+            yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
+        found = len(archive.infolist())
+        if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):
+            raise ShardError("shard_corrupt", f"only {found:,} members are in its directory; copy or pack it again")
+
+
+def _refusal(info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> Failure | None:
+    """Everything that can be told without reading."""
+    if info.flag_bits & _ENCRYPTED:
+        return Failure("encrypted", "the member is encrypted; pack it without a password")
+    if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        return Failure("unsupported", f"compression method {info.compress_type}; pack with store or deflate")
+    if info.file_size > limits.image_bytes:
+        return too_large(info.file_size, limits.image_bytes)
+    if info.file_size > max(MIB, limits.expansion * info.compress_size):
+        return Failure(
+            "bomb",
+            f"{info.compress_size:,} bytes claim to expand to {info.file_size:,}; "
+            f"the limit is {limits.expansion} times (limits.expansion)",
+        )
+    if info.header_offset in overlapping:
+        return Failure("overlap", "lies over another member or over the directory; pack the zip again")
+    return None
+
+
+def _data(archive: ZipFile, info: ZipInfo) -> bytes | Failure:
+    try:
+        with archive.open(info) as member:
+            data = member.read(info.file_size)
+    except _DAMAGE as exc:
+        return Failure("corrupt", _text(exc))
+    if len(data) < info.file_size:
+        return Failure("corrupt", f"{len(data):,} bytes came out, {info.file_size:,} were promised")
+    return data
+
+
+def _overlapping(archive: ZipFile) -> set[int]:
+    """Header offsets of the members whose bytes reach into another member, or are reached into.
+
+    Source: D. Fifield, "A better zip bomb", WOOT 2019.
+    """
+    spans = sorted(
+        (info.header_offset, info.header_offset + _LOCAL_HEADER + len(info.orig_filename) + info.compress_size)
+        for info in archive.infolist()
+    )
+    spans.append((archive.start_dir, archive.start_dir))
+    found = set()
+    reached, owner = -1, -1
+    for start, end in spans:
+        if start < reached:
+            found |= {start, owner}
+        if end > reached:
+            reached, owner = end, start
+    return found
+
+
+def _promised(file: ObjectReader) -> int | None:
+    """How many members (modulo 65,536) the end record claims, which ``zipfile`` does not check; None for ZIP64."""
+    file.seek(-min(file.seek(0, io.SEEK_END), _END_RECORD + 0xFFFF), io.SEEK_END)
+    tail = file.read()
+    start = tail.rfind(b"PK\x05\x06")
+    count: int = struct.unpack_from("<H", tail, start + 10)[0]
+    return None if count == 0xFFFF else count
+
+
+class _Guarded:
+    """A zip's directory is read in one piece, of the size that the zip itself claims: refuse one beyond reason."""
+
+    def __init__(self, file: ObjectReader, limit: int) -> None:
+        self.limit = limit
+        self._file = file
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.limit:
+            raise ShardError(
+                "too_large", f"a zip directory of {size:,} bytes, the limit is {self.limit:,}; split the zip"
+            )
+        return self._file.read(size)
+
+
+def _text(exc: BaseException) -> str:
+    return " ".join(str(exc).split())[:300] or type(exc).__name__

@@ -1,0 +1,28 @@
+"""Peak memory of a whole process: ``python -m steelflow.bench.memory SOURCE DEST`` infers and prints it in MiB."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from steelflow.config import load_settings
+from steelflow.errors import DataError
+from steelflow.infer import infer
+
+
+def peak_mib(source: Path) -> float:
+    """Peak resident memory of a process of its own that inspects ``source``."""
+    with tempfile.TemporaryDirectory() as dest:
+        command = [sys.executable, "-m", "steelflow.bench.memory", str(source), dest]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own module
+        if answer.returncode:
+            raise DataError(f"benchmark: measuring memory failed: {answer.stderr.strip()[-300:]}")
+        return float(answer.stdout)
+
+
+if __name__ == "__main__":
+    infer(sys.argv[1], sys.argv[2], load_settings())
+    sys.stdout.write(str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))

@@ -1,0 +1,111 @@
+"""The whole benchmark: sources are made, stages and wholes measured in turn, and medians compared."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from steelflow.bench import sources, stages
+from steelflow.bench.memory import peak_mib
+from steelflow.config import Settings
+from steelflow.models.shipped import resolve
+from steelflow.pipeline import load_model
+from steelflow.store import open_store
+from steelflow.store.embedded import embedded_s3
+
+Say = Callable[[str], None]
+
+
+def run_bench(
+    settings: Settings, data: Path | None, count: int, rounds: int, s3: bool, compare: bool, say: Say
+) -> dict[str, Any]:
+    """Measure ``count`` images ``rounds`` times in turn; every figure is the median of its rounds, in images/s."""
+    model = load_model(settings)
+    spec = model.engine.spec
+    images = sources.originals(data)
+    with tempfile.TemporaryDirectory(prefix="steelflow-bench-") as scratch:
+        root = Path(scratch)
+        say(f"writing {count:,} images as loose files and tars")
+        sources.write_loose(root / "loose", images, count)
+        sources.write_tars(root / "tar", images, count)
+        made = [sources.local("loose files", root / "loose"), sources.local("tar files", root / "tar")]
+        with embedded_s3(root, {"loose", "tars"} if s3 else set()) as server:
+            if s3:
+                (root / "objects" / "loose").rmdir()
+                (root / "loose").rename(root / "objects" / "loose")
+                (root / "objects" / "tars").rmdir()
+                (root / "tar").rename(root / "objects" / "tars")
+                made = [
+                    sources.local("loose files", root / "objects" / "loose"),
+                    sources.local("tar files", root / "objects" / "tars"),
+                    sources.as_source("loose in S3", open_store("s3://loose", server)),
+                    sources.as_source("tars in S3", open_store("s3://tars", server)),
+                ]
+            figures = _measure(made, images, model, count, rounds, say)
+        loose = root / "objects" / "loose" if s3 else root / "loose"
+        result: dict[str, Any] = {
+            "machine": {"cpu": _cpu(), "workers": model.workers, "python": platform.python_version()},
+            "model": {"name": spec.name, "input_size": spec.input_size, "engine": model.engine.name},
+            "batch_size": model.batch_size,
+            "images": count,
+            **figures,
+        }
+        if compare:
+            from steelflow.bench.dataloader import dataloader_rate
+
+            say("PyTorch DataLoader on the same files, four settings")
+            rate, how = dataloader_rate(loose, resolve(settings.model.ref), spec.input_size, len(spec.classes))
+            result["dataloader"] = {"images_per_second": rate, "setting": how}
+        say(f"peak memory at {count:,} and {4 * count:,} images")
+        small = peak_mib(loose)
+        sources.write_loose(root / "four", images, 4 * count)
+        large = peak_mib(root / "four")
+        result["peak_mib"] = {str(count): small, str(4 * count): large, "ratio": large / small}
+    return result
+
+
+def _measure(
+    made: list[sources.Source], images: list[bytes], model: Any, count: int, rounds: int, say: Say
+) -> dict[str, Any]:
+    spec = model.engine.spec
+    tests: dict[str, Callable[[], float]] = {
+        "decode": lambda: stages.decode_only(images, count, spec.input_size, model.workers),
+        "infer": lambda: stages.infer_only(model.engine, model.batch_size, count, model.workers),
+    }
+    for source in made:
+        tests[f"fetch {source.name}"] = lambda source=source: stages.fetch_only(source)  # type: ignore[misc]
+        tests[f"whole {source.name}"] = lambda source=source: stages.end_to_end(source, model)  # type: ignore[misc]
+    rates: dict[str, list[float]] = {name: [] for name in tests}
+    bounds: list[float] = []
+    for turn in range(rounds):
+        for name, test in tests.items():  # in turn, so that a slow minute of the machine falls on all of them
+            say(f"round {turn + 1} of {rounds}: {name}")
+            rates[name].append(test())
+        bounds.append(1 / (1 / rates["decode"][-1] + 1 / rates["infer"][-1]))
+    figure = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "decode": figure["decode"],
+        "infer": figure["infer"],
+        "bound": statistics.median(bounds),
+        "sources": {
+            source.name: {
+                "fetch": figure[f"fetch {source.name}"],
+                "end_to_end": figure[f"whole {source.name}"],
+                "ratio": statistics.median(
+                    whole / bound for whole, bound in zip(rates[f"whole {source.name}"], bounds, strict=True)
+                ),
+            }
+            for source in made
+        },
+    }
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

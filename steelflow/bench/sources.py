@@ -1,0 +1,75 @@
+"""The same images as loose files, tar files, loose S3 objects and tars in S3."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steelflow.archive.names import kind_of
+from steelflow.archive.template import KeyTemplate
+from steelflow.archive.units import plan
+from steelflow.errors import DataError
+from steelflow.records import Partition, Unit
+from steelflow.store import Store
+from steelflow.store.local import LocalStore
+
+_PER_FOLDER = 500
+_PER_TAR = 2500
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    name: str
+    store: Store
+    units: tuple[Unit, ...]
+
+
+def originals(folder: Path | None) -> list[bytes]:
+    """The encoded images below ``folder``, or six hundred synthetic ones."""
+    if folder is None:
+        from steelflow.synth import CLASSES, surface
+        from steelflow.synth.files import jpeg
+
+        rng = np.random.default_rng(0)
+        return [jpeg(surface(CLASSES[i % len(CLASSES)], rng), 90) for i in range(600)]
+    found = sorted(path for path in folder.rglob("*") if kind_of(path.name) == "image")
+    if not found:
+        raise DataError(f"{folder}: holds no images; name a folder that does, or leave --data out")
+    return [path.read_bytes() for path in found]
+
+
+def write_loose(folder: Path, images: list[bytes], count: int) -> None:
+    """``count`` files. Repeats are hard links to the first copy: the disk holds each image once."""
+    for i in range(count):
+        path = folder / f"coil=C{i // _PER_FOLDER:04d}" / f"{i:07d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if i < len(images):
+            path.write_bytes(images[i])
+        else:
+            j = i % len(images)
+            os.link(folder / f"coil=C{j // _PER_FOLDER:04d}" / f"{j:07d}.jpg", path)
+
+
+def write_tars(folder: Path, images: list[bytes], count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for start in range(0, count, _PER_TAR):
+        with tarfile.open(folder / f"images-{start:07d}.tar", "w") as tar:
+            for i in range(start, min(start + _PER_TAR, count)):
+                data = images[i % len(images)]
+                info = tarfile.TarInfo(f"{i:07d}.jpg")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+
+
+def as_source(name: str, store: Store) -> Source:
+    template = KeyTemplate("coil={coil}/{name}")
+    return Source(name, store, plan(Partition(None, None), store.list(), template, 8192).units)
+
+
+def local(name: str, folder: Path) -> Source:
+    return as_source(name, LocalStore(folder))

@@ -1,0 +1,116 @@
+"""``steelflow config show`` and ``steelflow doctor``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from steelflow.archive.template import KeyTemplate
+from steelflow.cli.output import Json, emit, settings, stdout
+from steelflow.config import Settings
+from steelflow.engine import open_engine
+from steelflow.engine.onnx import available_providers
+from steelflow.errors import SteelflowError
+from steelflow.models.shipped import resolve
+from steelflow.service import check_prefect
+from steelflow.store import open_store
+from steelflow.store.embedded import serving
+
+app = typer.Typer(help="The configuration in force.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """The configuration in force."""
+
+
+@app.command()
+def show(as_json: Json = False) -> None:
+    """Print the settings, from defaults, steelflow.toml and STEELFLOW_… variables; secrets are masked."""
+    dumped = settings().model_dump(mode="json")
+    if as_json:
+        typer.echo(json.dumps(dumped))
+        return
+    stdout.print(f"home = {json.dumps(dumped.pop('home'))}", markup=False)
+    for section, values in dumped.items():
+        stdout.print(f"\n[{section}]", markup=False)
+        for name, value in values.items():
+            stdout.print(f"{name} = {json.dumps(value)}" if value is not None else f"# {name} not set", markup=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    ok: bool
+    says: str
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check storage, model, engine, GPU and Prefect, and say what to do about each failure."""
+    current = settings()
+    checks = [
+        _check("archive", lambda: _storage(current, current.archive.uri)),
+        _check("reports", lambda: _storage(current, current.report.uri)),
+        _check("template", lambda: f"{KeyTemplate(current.archive.template).text}"),
+        _check("model", lambda: _model(current)),
+        _check(
+            "engine",
+            lambda: (
+                f"onnxruntime offers {', '.join(n.removesuffix('ExecutionProvider') for n in available_providers())}"
+            ),
+        ),
+        _check("gpu", _gpu),
+        _prefect(current),
+    ]
+    result: dict[str, Any] = {
+        "ok": all(check.ok for check in checks),
+        "checks": {check.name: {"ok": check.ok, "says": check.says} for check in checks},
+    }
+    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<9} {check.says}" for check in checks]
+    emit(result, as_json, "\n".join(lines))
+    if not result["ok"]:
+        raise typer.Exit(1)
+
+
+def _check(name: str, test: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, test())
+    except SteelflowError as exc:
+        return Check(name, False, str(exc))
+
+
+def _storage(current: Settings, uri: str) -> str:
+    with serving(current) as reached:
+        store = open_store(uri, reached.store, create=uri == current.report.uri)
+        first = next(store.folders(), None)
+        embedded = " (embedded S3 server)" if reached.store != current.store else ""
+        return f"{uri} answers{embedded}; {'holds ' + first + '/ …' if first else 'it is empty'}"
+
+
+def _model(current: Settings) -> str:
+    engine = open_engine(resolve(current.model.ref), current.model.engine)
+    size = engine.spec.input_size
+    return f"{engine.spec.name} {engine.spec.version}, {len(engine.spec.classes)} classes, {size}×{size}, runs on {engine.name}"
+
+
+def _gpu() -> str:
+    if any(name.startswith(("Tensorrt", "CUDA")) for name in available_providers()):
+        return "onnxruntime can use CUDA"
+    try:
+        import torch
+    except ImportError:
+        return "none in use; torch is not installed, the CPU does the work"
+    if torch.cuda.is_available():
+        return (
+            f"{torch.cuda.get_device_name(0)} through torch; `pip install onnxruntime-gpu` lets onnxruntime use it too"
+        )
+    return "none found, the CPU does the work"
+
+
+def _prefect(current: Settings) -> Check:
+    ok, says = check_prefect(current)
+    return Check("prefect", ok, says)

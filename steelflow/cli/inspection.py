@@ -1,0 +1,83 @@
+"""``steelflow infer`` and ``steelflow nightly``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import typer
+
+from steelflow.calendar import night_of
+from steelflow.cli.output import Json, counting, emit, settings
+from steelflow.config import Settings
+from steelflow.infer import infer as run_infer
+from steelflow.night import inspect_night
+from steelflow.store.embedded import serving
+
+Engine = Literal["auto", "onnxruntime", "torch"]
+Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
+EngineOption = Annotated[Engine | None, typer.Option("--engine", help="What runs the model.")]
+
+
+def with_model(current: Settings, model: str | None, engine: Engine | None) -> Settings:
+    """The settings with what the command line says of the model."""
+    given = {key: value for key, value in (("ref", model), ("engine", engine)) if value is not None}
+    return current.model_copy(update={"model": current.model.model_copy(update=given)})
+
+
+def infer(
+    source: Annotated[str, typer.Argument(help="A folder, a tar or zip, or s3://bucket/prefix.")],
+    out: Annotated[str, typer.Option("--out", help="Where the report goes: a folder or s3://bucket/prefix.")],
+    model: Model = None,
+    engine: EngineOption = None,
+    as_json: Json = False,
+) -> None:
+    """Classify every image of SOURCE and write a Parquet report."""
+    with serving(with_model(settings(), model, engine), source, out) as current, counting("inspecting") as tick:
+        result = run_infer(source, out, current, lambda done: tick(done.counts.found))
+    text = (
+        f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
+        f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
+        f"by {result.model} on {result.engine}\n"
+        f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
+    )
+    emit(result.to_dict(), as_json, text)
+    _complain(result.failed_units)
+
+
+def nightly(
+    date: Annotated[
+        dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; the last one by default.")
+    ] = None,
+    line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many work units, for a trial.")
+    ] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another run of this night.")] = 0.0,
+    model: Model = None,
+    engine: EngineOption = None,
+    as_json: Json = False,
+) -> None:
+    """Inspect a night: what is new or changed in the archive, and nothing twice."""
+    base = with_model(settings(), model, engine)
+    night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
+    with serving(base) as current, counting(f"night of {night}") as tick:
+        result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
+    done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
+    text = (
+        f"night of {night}: {result.state}\n"
+        f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
+        f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
+        f"run record: {result.run_record or 'none: the archive has no images of that night'}"
+    )
+    emit(result.to_dict(), as_json, text)
+    _complain(result.failed_units)
+
+
+def _complain(failed_units: tuple[str, ...]) -> None:
+    if failed_units:
+        typer.echo(f"steelflow: {len(failed_units)} units failed, run again; first: {failed_units[0]}", err=True)
+        raise typer.Exit(1)

@@ -1,0 +1,69 @@
+"""``steelflow``: the commands, and the one place where errors become a line and an exit code.
+
+Exit codes: 0 done, 1 a problem that the message names, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from steelflow import __version__
+from steelflow.cli import bench, config, data, demo, inspection, models, service
+from steelflow.cli.output import state
+from steelflow.errors import SteelflowError
+
+app = typer.Typer(
+    name="steelflow",
+    help="Inspect archives of steel-surface images overnight: object storage in, Parquet defect reports out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"steelflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Configuration file; ./steelflow.toml when not given.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    state.config_file = config_file
+
+
+app.command()(inspection.infer)
+app.command()(inspection.nightly)
+app.command()(models.train)
+app.command()(models.evaluate)
+app.add_typer(models.app, name="models")
+app.command()(data.synth)
+app.command()(bench.bench)
+app.add_typer(config.app, name="config")
+app.command()(config.doctor)
+app.command()(service.up)
+app.command()(demo.demo)
+
+
+def main() -> None:
+    try:
+        app()
+    except SteelflowError as exc:
+        sys.stderr.write(f"steelflow: {exc}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("steelflow: stopped; run the same command again to go on\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""What commands share: where the configuration is, how results are printed, and a progress line on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from steelflow.config import Settings, load_settings
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+stdout = Console(highlight=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False)
+
+
+@dataclass
+class _State:
+    config_file: Path | None = None
+
+
+state = _State()
+
+
+def settings() -> Settings:
+    return load_settings(state.config_file)
+
+
+def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
+    """The result of a command: JSON for programs, text for people."""
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False, default=str))
+    else:
+        stdout.print(text)
+
+
+class Tick(Protocol):
+    def __call__(self, images: int) -> None: ...
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Tick]:
+    """A progress line with a running count of images, on stderr, gone when it is done."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.completed:,} images"),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda images: progress.advance(task, images)
+
+
+@contextmanager
+def stepping(what: str, total: int) -> Iterator[Tick]:
+    """A progress bar over ``total`` steps, on stderr, gone when it is done."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        console=stderr,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda images: progress.advance(task, images)

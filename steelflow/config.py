@@ -1,0 +1,179 @@
+"""One settings object: defaults, then ``steelflow.toml``, then the environment (``STEELFLOW_STORE__ENDPOINT=…``).
+
+Credentials do not belong in a file that a repository holds: give them in the environment (``STEELFLOW_STORE__…``,
+or the usual ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``credentials_file``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from steelflow.errors import ConfigError
+
+MIB = 1024 * 1024
+EMBEDDED = "embedded"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """Where S3 is. ``endpoint = "embedded"`` is the S3 server that comes with steelflow, over a local folder."""
+
+    endpoint: str = Field(default=EMBEDDED, description="host:port or URL of an S3-compatible store, or 'embedded'")
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: SecretStr | None = None
+    credentials_file: Path | None = Field(default=None, description="toml file with access_key and secret_key")
+    ca_bundle: Path | None = Field(
+        default=None, description="PEM file of the authority that signed the endpoint's certificate"
+    )
+    concurrency: int = Field(default=16, ge=1, le=256, description="requests under way at once")
+    connect_timeout: float = Field(default=5.0, gt=0, description="seconds")
+    read_timeout: float = Field(default=30.0, gt=0, description="seconds without a byte")
+    retries: int = Field(default=6, ge=0, le=20)
+
+
+class ArchiveSettings(_Section):
+    """Where the images are and how their keys are built."""
+
+    uri: str = "s3://steelflow-images"
+    template: str = "line={line}/date={date}/coil={coil}/{name}"
+    unit_images: int = Field(
+        default=8192, ge=1, le=20_000, description="a bucket of loose objects splits above this many"
+    )
+
+
+class LimitSettings(_Section):
+    """What a hostile or broken image may cost before it is refused."""
+
+    image_bytes: int = Field(default=64 * MIB, ge=1, description="encoded size of one image")
+    image_pixels: int = Field(default=100_000_000, ge=1, description="width times height, read from the header")
+    expansion: int = Field(default=200, ge=1, description="a zip member that grows more than this is refused as a bomb")
+
+
+class ReportSettings(_Section):
+    uri: str = "s3://steelflow-reports"
+
+
+class ModelSettings(_Section):
+    ref: str = Field(default="ssdc_mininet", description="a shipped name, or the path of an ONNX file")
+    engine: Literal["auto", "onnxruntime", "torch"] = "auto"
+    batch_size: int | None = Field(
+        default=None, ge=1, le=4096, description="images; measured at start-up when not given"
+    )
+    memory_limit_mib: int = Field(default=1024, ge=64, description="for batches in flight")
+    workers: int | None = Field(
+        default=None, ge=1, le=256, description="decode-and-classify threads; the cores when not given"
+    )
+
+
+class NightSettings(_Section):
+    timezone: str = Field(default="UTC", description="the plant's time zone")
+    cron: str = Field(default="30 1 * * *", description="when the nightly deployment runs, in that time zone")
+    lines: tuple[str, ...] = Field(default=(), description="lines to inspect; all when empty")
+    group_images: int = Field(
+        default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as exc:
+            raise ValueError(f"{value!r} is no time zone; use a name such as 'Europe/Berlin'") from exc
+        return value
+
+
+class Settings(BaseSettings):
+    """All of steelflow's configuration."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="STEELFLOW_", env_nested_delimiter="__", extra="forbid", frozen=True, toml_file=None
+    )
+
+    home: Path = Field(
+        default=Path(".steelflow"), description="state of this machine: embedded storage, Prefect, credentials"
+    )
+    store: StoreSettings = StoreSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    limits: LimitSettings = LimitSettings()
+    report: ReportSettings = ReportSettings()
+    model: ModelSettings = ModelSettings()
+    night: NightSettings = NightSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings from ``path``, else ``$STEELFLOW_CONFIG``, else ``./steelflow.toml`` if there is one.
+
+    Raises:
+        ConfigError: naming the file or variable, the field, and what it accepts.
+    """
+    named = path or (Path(os.environ["STEELFLOW_CONFIG"]) if os.environ.get("STEELFLOW_CONFIG") else None)
+    if named is not None and not named.is_file():
+        raise ConfigError(f"{named}: no such configuration file; name one that exists or leave the option out")
+    file = named or Path("steelflow.toml")
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    try:
+        settings = FromFile()
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{file}: not valid TOML: {exc}") from exc
+    except ValidationError as exc:
+        raise ConfigError(_readable(exc, file)) from exc
+    return settings.model_copy(update={"store": _with_credentials(settings.store)})
+
+
+def _readable(exc: ValidationError, file: Path) -> str:
+    problems = []
+    for error in exc.errors(include_url=False, include_input=False):
+        field = ".".join(str(part) for part in error["loc"])
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = "no such setting (`steelflow config show` lists them)"
+        problems.append(f"{field}: {message}")
+    return f"configuration ({file} and STEELFLOW_… variables): " + "; ".join(problems)
+
+
+def _with_credentials(store: StoreSettings) -> StoreSettings:
+    """Fill in what the toml and STEELFLOW_ variables left open from the credentials file, then the AWS variables."""
+    update: dict[str, Any] = {}
+    if store.credentials_file is not None:
+        try:
+            found = tomllib.loads(store.credentials_file.read_text())
+            update = {"access_key": found["access_key"], "secret_key": SecretStr(found["secret_key"])}
+        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as exc:
+            raise ConfigError(
+                f"store.credentials_file {store.credentials_file}: cannot be read ({type(exc).__name__}); "
+                "it must be a toml file with access_key and secret_key"
+            ) from exc
+    elif store.access_key is None and "AWS_ACCESS_KEY_ID" in os.environ:
+        secret = SecretStr(os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
+        update = {"access_key": os.environ["AWS_ACCESS_KEY_ID"], "secret_key": secret}
+    if store.endpoint == EMBEDDED and os.environ.get("AWS_ENDPOINT_URL"):
+        update["endpoint"] = os.environ["AWS_ENDPOINT_URL"]
+    if "region" not in store.model_fields_set and os.environ.get("AWS_REGION"):
+        update["region"] = os.environ["AWS_REGION"]
+    return store.model_copy(update=update)

@@ -1,0 +1,108 @@
+"""Bytes to a grey picture, or the reason why not. Nothing here raises for what is in the bytes.
+
+The format is what the bytes say, not what the name says. The header is read before anything is allocated, so a small
+file cannot claim a huge picture. JPEG goes through libjpeg-turbo, which decodes the grey channel alone (exact for the
+grey pictures of inspection cameras, stored as three equal channels), without the GIL; everything else through Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image
+
+from steelflow.config import LimitSettings
+from steelflow.records import Failure
+
+Grey = npt.NDArray[np.uint8]
+
+_PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
+_JPEG_MAGIC = b"\xff\xd8\xff"
+
+cv2.setNumThreads(1)  # our own threads use the cores: one picture, one core
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
+
+
+def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
+    """Decode one JPEG, PNG, BMP or TIFF picture (its first frame) to grey.
+
+    Returns:
+        uint8 of shape (height, width): 0 is black, 255 white; 16-bit pictures keep their upper 8 bits. Or a Failure
+        with code ``empty``, ``too_large``, ``not_an_image``, ``truncated`` or ``corrupt``.
+    """
+    if not data:
+        return Failure("empty", "the file has no bytes")
+    if len(data) > limits.image_bytes:
+        return Failure("too_large", f"{len(data):,} bytes, the limit is {limits.image_bytes:,} (limits.image_bytes)")
+    if data.startswith(_JPEG_MAGIC):
+        picture = _decode_jpeg(data, limits)
+        if picture is not None:
+            return picture
+    return _decode_pillow(data, limits)
+
+
+def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
+    """The fast path; None for what libjpeg-turbo will not read as grey (CMYK, odd headers) and Pillow should try."""
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:
+        return None
+    if refused := _too_many_pixels(width, height, limits):
+        return refused
+    if colorspace not in ("YCbCr", "Gray"):
+        return None
+    try:
+        picture: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
+    except ValueError as exc:
+        return _damaged(exc)
+    return picture[:, :, 0]
+
+
+def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
+    try:
+        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
+            if refused := _too_many_pixels(image.width, image.height, limits):
+                return refused
+            if image.mode.startswith("I;16") or image.mode == "I":
+                return (np.asarray(image.convert("I"), dtype=np.int64).clip(0, 65535) >> 8).astype(np.uint8)
+            if image.mode == "F":
+                return np.nan_to_num(np.asarray(image)).clip(0, 255).astype(np.uint8)
+            return np.asarray(_flatten(image).convert("L"))
+    except Image.UnidentifiedImageError:
+        return Failure("not_an_image", f"no JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")
+    except Image.DecompressionBombError as exc:
+        return Failure("too_large", str(exc))
+    except Exception as exc:  # Pillow's plugins raise almost any type on hostile bytes; the row says which
+        return _damaged(exc)
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Transparency over black would look like a defect: put it over white, as a viewer does."""
+    if "transparency" not in image.info and image.mode not in ("LA", "RGBA", "PA"):
+        return image
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+
+
+def _too_many_pixels(width: int, height: int, limits: LimitSettings) -> Failure | None:
+    if width * height <= limits.image_pixels:
+        return None
+    return Failure("too_large", f"{width}×{height} pixels, the limit is {limits.image_pixels:,} (limits.image_pixels)")
+
+
+def _damaged(exc: Exception) -> Failure:
+    text = " ".join(str(exc).split()) or type(exc).__name__
+    cut = any(word in text.lower() for word in ("premature", "truncated", "unexpected end", "eof"))
+    return Failure("truncated" if cut else "corrupt", text[:300])
+
+
+def resize(grey: Grey, size: int) -> Grey:
+    """Resample to (size, size): each pixel the mean of the area it covers, or interpolated where it grows."""
+    shrinks = grey.shape[0] >= size and grey.shape[1] >= size
+    resized = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8)

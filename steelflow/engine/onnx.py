@@ -1,0 +1,96 @@
+"""onnxruntime, on the best execution provider that the installed build and the machine offer."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from steelflow.engine.base import Outputs, softmax
+from steelflow.errors import EngineError, ModelError
+from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
+
+_PREFERENCE = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider")
+_CPU = "CPUExecutionProvider"
+
+
+class OnnxEngine:
+    """On a CPU every call computes on its caller's thread alone: as many callers as cores keep all cores busy with
+    no barrier between them, which beats one call over all cores for small networks."""
+
+    def __init__(self, path: Path, providers: list[str] | None = None) -> None:
+        """Load ``path``. Raises ``ModelError`` for a file that is no model of ours or contradicts its spec."""
+        try:
+            content = path.read_bytes()
+        except OSError as exc:
+            raise ModelError(f"{path}: cannot be read: {exc.strerror}; name a shipped model or an ONNX file") from exc
+        self.digest = hashlib.sha256(content).hexdigest()
+        self._session = _session(content, path, providers or available_providers())
+        provider = self._session.get_providers()[0]
+        self.on_device = provider in _PREFERENCE[:2]
+        self.name = f"onnxruntime {provider.removesuffix('ExecutionProvider')}"
+        self.spec: ModelSpec = parse_spec(
+            self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), str(path)
+        )
+        self._turn = threading.Lock() if self.on_device else nullcontext()
+        self._check_contract(path)
+
+    def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
+        with self._turn:
+            logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})
+        return Outputs(softmax(logits, self.spec.temperature), embedding)
+
+    def _check_contract(self, path: Path) -> None:
+        size, classes = self.spec.input_size, len(self.spec.classes)
+        try:
+            outputs = self.run(np.zeros((2, 1, size, size), dtype=np.uint8))
+        except Exception as exc:
+            raise ModelError(
+                f"{path}: does not take images of uint8 (N, 1, {size}, {size}) to logits and embedding; "
+                "export it with `steelflow train`"
+            ) from exc
+        if outputs.probabilities.shape != (2, classes):
+            raise ModelError(
+                f"{path}: gives {outputs.probabilities.shape[-1]} classes, but its spec names {classes} "
+                f"({', '.join(self.spec.classes)}); export it again with its own classes"
+            )
+        if outputs.embedding.shape != (2, self.spec.embedding_dims):
+            raise ModelError(f"{path}: the embedding has {outputs.embedding.shape[-1]} dims, its spec says otherwise")
+
+
+def available_providers() -> list[str]:
+    """Execution providers to try, best first, with the CPU last."""
+    installed = ort.get_available_providers()
+    return [name for name in _PREFERENCE if name in installed] + [_CPU]
+
+
+def _session(content: bytes, path: Path, providers: list[str]) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    try:
+        return ort.InferenceSession(content, options, providers=providers)
+    except Exception as exc:
+        if providers != [_CPU] and _cpu_runs(content, options):
+            raise EngineError(
+                f"{path}: onnxruntime cannot start {providers[0]}: {' '.join(str(exc).split())[:200]}; "
+                "repair the driver or install the plain onnxruntime package"
+            ) from exc
+        raise ModelError(
+            f"{path}: not an ONNX model that onnxruntime can run; name a model exported by steelflow"
+        ) from exc
+
+
+def _cpu_runs(content: bytes, options: ort.SessionOptions) -> bool:
+    try:
+        ort.InferenceSession(content, options, providers=[_CPU])
+    except Exception:  # noqa: BLE001  whatever it is, the CPU does not run it either
+        return False
+    return True

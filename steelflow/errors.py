@@ -1,0 +1,78 @@
+"""Every error that steelflow raises on purpose.
+
+SteelflowError
+├── ConfigError            a setting, a template or an argument is wrong
+├── StoreError             object storage
+│   ├── StoreUnreachable   no answer, or one that may be better next time: worth a retry
+│   ├── AccessDenied       the key, the secret or the policy says no
+│   ├── BucketNotFound
+│   ├── ObjectNotFound
+│   └── ObjectChanged      the object was replaced while it was being read
+├── ModelError             unknown, damaged or unsuitable model
+├── EngineError            the model cannot be run here
+├── ReportError            a report is missing, damaged or would be wrong
+├── DataError              a data set cannot be used
+├── TrainingError          training cannot go on
+└── LockHeld               another process does the same work right now
+
+A message says what is wrong, where, and what to do about it, in one line, and holds no secret. Errors of other
+libraries are translated at the edge where they appear (``raise … from exc``).
+
+An image that cannot be judged is not an error but a row of the report: see ``records.Failure``.
+"""
+
+
+class SteelflowError(Exception):
+    """Base of all errors that a user can do something about."""
+
+
+class ConfigError(SteelflowError):
+    pass
+
+
+class StoreError(SteelflowError):
+    pass
+
+
+class StoreUnreachable(StoreError):
+    pass
+
+
+class AccessDenied(StoreError):
+    pass
+
+
+class BucketNotFound(StoreError):
+    pass
+
+
+class ObjectNotFound(StoreError):
+    pass
+
+
+class ObjectChanged(StoreError):
+    pass
+
+
+class ModelError(SteelflowError):
+    pass
+
+
+class EngineError(SteelflowError):
+    pass
+
+
+class ReportError(SteelflowError):
+    pass
+
+
+class DataError(SteelflowError):
+    pass
+
+
+class TrainingError(SteelflowError):
+    pass
+
+
+class LockHeld(SteelflowError):
+    pass

@@ -1,0 +1,71 @@
+"""A trained network in the form that inspects images: uint8 in, logits and embedding out; and its file.
+
+The file is safetensors: the weights, and the spec as JSON in the metadata, so that it needs nothing beside it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from steelflow.errors import ModelError
+from steelflow.models import build
+from steelflow.models.network import Network
+from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
+
+
+class Deployable(nn.Module):
+    """``network`` between normalisation and embedding, both as ``spec`` says.
+
+    The embedding is the pooled features where they fit into the spec's ``embedding_dims``, else their linear projection;
+    the projection starts as an arbitrary one, see ``training.export.fit_projection``.
+    """
+
+    def __init__(self, network: Network, spec: ModelSpec) -> None:
+        super().__init__()
+        self.network = network
+        self.scale = 1 / (255 * spec.std)
+        self.shift = -spec.mean / spec.std
+        same = spec.embedding_dims == network.feature_dims
+        self.projection = nn.Identity() if same else nn.Linear(network.feature_dims, spec.embedding_dims)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """(pixel / 255 − mean) / std: (N, 1, S, S), 0…255, to float32."""
+        return image.float() * self.scale + self.shift
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32."""
+        features = self.network.features(self.normalise(image))
+        return self.network.head(features), self.projection(features)
+
+
+def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:
+    """Write weights and spec to a safetensors file."""
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(tensors, path, metadata={METADATA_KEY: spec.model_dump_json()})
+
+
+def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
+    """Read what ``save_torch`` wrote: the model in evaluation mode on the CPU, and its spec.
+
+    Raises:
+        ModelError: no such file, not a steelflow model, or weights that do not fit the architecture it names.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            spec = parse_spec((file.metadata() or {}).get(METADATA_KEY), str(path))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as exc:
+        raise ModelError(f"{path}: cannot be read as safetensors: {exc}; train the model again") from exc
+    model = Deployable(build(spec.arch, len(spec.classes)), spec)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as exc:
+        raise ModelError(
+            f"{path}: its weights do not fit {spec.arch!r} with {len(spec.classes)} classes; train the model again"
+        ) from exc
+    return model.eval(), spec

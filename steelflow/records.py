@@ -1,0 +1,71 @@
+"""The nouns that every room shares: small, typed, immutable, and free of behaviour."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store says of one object. ``key`` is relative to the root of the store that listed it."""
+
+    key: str
+    size: int
+    etag: str
+    modified: dt.datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One line and one date: what a night is made of. Both are None for a source that has no such layout."""
+
+    line: str | None
+    date: dt.date | None
+
+
+UnitKind = Literal["loose", "shard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A stable piece of a partition: one shard, or one bucket of loose objects, in ascending key order.
+
+    ``id`` depends on the partition and the keys alone, never on the order or the time of listing.
+    """
+
+    id: str
+    partition: Partition
+    kind: UnitKind
+    objects: tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an image could not be judged. ``code`` is one word to group by, ``detail`` is for a person."""
+
+    code: str
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class RawImage:
+    """One image found in an archive, still encoded; or the failure that stood in its place.
+
+    ``member`` is the name inside a shard (None for a loose object), ``ordinal`` the place in the object, so that
+    (key, member, ordinal) is unique even where a shard repeats a name. ``position`` is metres from the coil's head.
+    """
+
+    key: str
+    member: str | None
+    ordinal: int
+    data: bytes | Failure
+    coil: str | None = None
+    position: float | None = None
+    captured_at: dt.datetime | None = None

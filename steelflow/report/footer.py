@@ -1,0 +1,49 @@
+"""What a report file says of itself, read without its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steelflow.errors import ObjectNotFound
+from steelflow.records import ObjectInfo
+from steelflow.report.writer import COUNTS, FINGERPRINT, Counts
+from steelflow.store.base import Store
+
+_GUESS = 64 * 1024
+_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """``fingerprint`` is empty where the file is not one of ours or damaged: then it is to be made again."""
+
+    fingerprint: str
+    counts: Counts
+
+
+def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]:
+    """The footers of these files, by key, read concurrently with a ranged get or two each."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="footer") as pool:
+        infos = list(files)
+        return dict(zip((info.key for info in infos), pool.map(lambda info: _read(store, info), infos), strict=True))
+
+
+def _read(store: Store, info: ObjectInfo) -> Footer:
+    try:
+        tail = store.get(info.key, max(0, info.size - _GUESS))
+        length = int.from_bytes(tail[-8:-4], "little") + 8
+        if tail[-4:] != b"PAR1" or length > info.size:
+            return Footer("", Counts())
+        if length > len(tail):
+            tail = store.get(info.key, info.size - length)
+        # A reader wants the magic bytes in front too; the footer's own offsets are not followed.
+        kept = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:])).metadata or {}
+        return Footer(kept[FINGERPRINT].decode(), Counts(*json.loads(kept[COUNTS])))
+    except (ObjectNotFound, pa.ArrowInvalid, KeyError, ValueError, TypeError):
+        return Footer("", Counts())

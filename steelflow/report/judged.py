@@ -1,0 +1,144 @@
+"""A judged chunk of images as plain arrays, and its turning into rows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from steelflow.models.spec import ModelSpec
+from steelflow.records import Failure, Unit
+from steelflow.schema import PROBABILITY, STAMP, report_schema
+
+Floats = npt.NDArray[np.float32]
+
+
+class Place(NamedTuple):
+    """Where an image was found: what is left of a ``RawImage`` once it is judged."""
+
+    key: str
+    member: str | None
+    ordinal: int
+    coil: str | None
+    position: float | None
+    captured_at: dt.datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """N images in order. ``good`` holds the indices of those that were classified, G of them; the arrays
+    ``probabilities`` (G, C), ``embedding`` (G, E), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) follow it."""
+
+    places: list[Place]
+    failures: dict[int, Failure]
+    good: npt.NDArray[np.intp]
+    probabilities: Floats
+    embedding: Floats
+    quality: Floats
+    sizes: npt.NDArray[np.int32]
+    decode_seconds: float = 0.0
+    infer_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What all rows of a unit share."""
+
+    unit: Unit
+    spec: ModelSpec
+    model_digest: str
+    run_id: str
+    inferred_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+
+def joined(chunks: list[Judged]) -> Judged:
+    """Chunks one after another as a single one."""
+    starts = np.cumsum([0, *(len(chunk.places) for chunk in chunks)])[:-1]
+    return Judged(
+        [place for chunk in chunks for place in chunk.places],
+        {int(start) + i: f for start, chunk in zip(starts, chunks, strict=True) for i, f in chunk.failures.items()},
+        np.concatenate([chunk.good + start for start, chunk in zip(starts, chunks, strict=True)]),
+        np.concatenate([chunk.probabilities for chunk in chunks]),
+        np.concatenate([chunk.embedding for chunk in chunks]),
+        np.concatenate([chunk.quality for chunk in chunks]),
+        np.concatenate([chunk.sizes for chunk in chunks]),
+    )
+
+
+def rows(judged: Judged, origin: Origin) -> pa.Table:
+    """The chunk as a table of ``report_schema``, one row per image, in order."""
+    count = len(judged.places)
+    classes, probabilities = origin.spec.classes, judged.probabilities
+    label, confidence, margin, entropy = verdicts(probabilities)
+
+    def spread(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
+        """Values of the good images at their places, null elsewhere."""
+        if len(judged.good) == count:
+            return pa.array(values, kind)
+        full = np.zeros(count, values.dtype)
+        full[judged.good] = values
+        missing = np.ones(count, bool)
+        missing[judged.good] = False
+        return pa.array(full, kind, mask=missing)
+
+    f32 = pa.float32()
+    keys, members, ordinals, coils, positions, captured = zip(*judged.places, strict=True)
+    names = np.array(classes, dtype=object)
+    columns: dict[str, pa.Array] = {
+        "object_key": pa.array(keys, pa.string()),
+        "member": pa.array(members, pa.string()),
+        "ordinal": pa.array(ordinals, pa.int32()),
+        "line": pa.repeat(pa.scalar(origin.unit.partition.line, pa.string()), count),
+        "date": pa.repeat(pa.scalar(origin.unit.partition.date, pa.date32()), count),
+        "coil": pa.array(coils, pa.string()),
+        "position": pa.array(positions, pa.float64()),
+        "captured_at": pa.array(captured, STAMP),
+        "width": spread(judged.sizes[:, 1], pa.int32()),
+        "height": spread(judged.sizes[:, 0], pa.int32()),
+        "status": pa.array(["failed" if i in judged.failures else "ok" for i in range(count)], pa.string()),
+        "error": pa.array(
+            [str(judged.failures[i]) if i in judged.failures else None for i in range(count)], pa.string()
+        ),
+        "label": spread(names[label], pa.string()),
+        "confidence": spread(confidence, f32),
+        **{PROBABILITY + name: spread(probabilities[:, c], f32) for c, name in enumerate(classes)},
+        "margin": spread(margin, f32),
+        "entropy": spread(entropy, f32),
+        **{
+            name: spread(judged.quality[:, q], f32)
+            for q, name in enumerate(("brightness", "contrast", "sharpness", "saturation"))
+        },
+        "embedding": _embeddings(judged, origin.spec.embedding_dims),
+        "model_name": pa.repeat(origin.spec.name, count),
+        "model_version": pa.repeat(origin.spec.version, count),
+        "model_digest": pa.repeat(origin.model_digest, count),
+        "unit_id": pa.repeat(origin.unit.id, count),
+        "run_id": pa.repeat(origin.run_id, count),
+        "inferred_at": pa.repeat(pa.scalar(origin.inferred_at, STAMP), count),
+    }
+    return pa.table(columns, schema=report_schema(classes, origin.spec.embedding_dims))
+
+
+def verdicts(probabilities: Floats) -> tuple[npt.NDArray[np.intp], Floats, Floats, Floats]:
+    """Label index, confidence, margin and entropy (−Σ p ln p, nats), each (N,), of probabilities (N, C)."""
+    label = probabilities.argmax(axis=1)
+    top = np.partition(probabilities, -2, axis=1)[:, -2:]
+    logs = np.log(np.clip(probabilities, 1e-12, None))
+    entropy = np.maximum(0, -(probabilities * logs).sum(axis=1))
+    return label, top[:, 1], top[:, 1] - top[:, 0], entropy.astype(np.float32)
+
+
+def _embeddings(judged: Judged, dims: int) -> pa.Array:
+    count = len(judged.places)
+    full = np.zeros((count, dims), np.float16)
+    full[judged.good] = judged.embedding
+    missing = np.ones(count, bool)
+    missing[judged.good] = False
+    item = pa.field("item", pa.float16(), nullable=False)
+    return pa.FixedSizeListArray.from_arrays(
+        pa.array(full.ravel(), pa.float16()), type=pa.list_(item, dims), mask=pa.array(missing)
+    )

@@ -1,0 +1,58 @@
+"""Where everything of a report lies below its root: keys derived from what they hold, nothing looked up.
+
+reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
+summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
+runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
+locks/night-2026-11-18.json                         held while a night runs
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from urllib.parse import quote, unquote
+
+from steelflow.records import Partition, Unit
+
+REPORTS = "reports/"
+RUNS = "runs/"
+SUMMARIES = "summaries/"
+_NULL = "__HIVE_DEFAULT_PARTITION__"
+
+
+def folder(partition: Partition) -> str:
+    """The hive path of a partition, ending in ``/``."""
+    date = partition.date.isoformat() if partition.date else _NULL
+    return f"date={date}/line={_escape(partition.line)}/"
+
+
+def report_key(unit: Unit) -> str:
+    return f"{REPORTS}{folder(unit.partition)}{unit.id}.parquet"
+
+
+def summary_key(partition: Partition) -> str:
+    return f"{SUMMARIES}{folder(partition).rstrip('/')}.parquet"
+
+
+def run_key(date: dt.date, run_id: str) -> str:
+    return f"{RUNS}date={date.isoformat()}/{run_id}.json"
+
+
+def night_lock_key(date: dt.date) -> str:
+    return f"locks/night-{date.isoformat()}.json"
+
+
+def parse_folder(path: str) -> Partition | None:
+    """The partition of a key below ``reports/``, or None for a key that is not ours."""
+    parts = dict(part.partition("=")[::2] for part in path.split("/") if "=" in part)
+    if "date" not in parts or "line" not in parts:
+        return None
+    line = None if parts["line"] == _NULL else unquote(parts["line"])
+    try:
+        date = None if parts["date"] == _NULL else dt.date.fromisoformat(parts["date"])
+    except ValueError:
+        return None
+    return Partition(line, date)
+
+
+def _escape(line: str | None) -> str:
+    return _NULL if line is None else quote(line, safe="")

@@ -1,0 +1,106 @@
+"""One Parquet object per work unit, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from steelflow.errors import ReportError
+from steelflow.report.judged import Judged, Origin, joined, rows
+from steelflow.schema import SCHEMA_VERSION, report_schema
+from steelflow.store.base import Store
+
+FINGERPRINT = b"steelflow.fingerprint"
+COUNTS = b"steelflow.counts"
+_ROW_GROUP = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a report holds: ``found`` rows, of which ``ok`` + ``failed`` = ``found``; ``ignored`` names were neither
+    image nor shard."""
+
+    found: int = 0
+    ok: int = 0
+    failed: int = 0
+    ignored: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.found + other.found, self.ok + other.ok, self.failed + other.failed, self.ignored + other.ignored
+        )
+
+
+class UnitWriter:
+    """Collects the judged chunks of one unit in a temporary file and puts it at ``key`` on ``commit``.
+
+    Memory holds one row group. Leaving the context without a commit leaves nothing behind.
+    """
+
+    def __init__(self, store: Store, key: str, origin: Origin, fingerprint: str, hive: bool) -> None:
+        self._store, self._key, self._origin, self._fingerprint = store, key, origin, fingerprint
+        schema = report_schema(origin.spec.classes, origin.spec.embedding_dims)
+        if hive:  # line and date stand in the path: readers refuse a column that is in both
+            schema = pa.schema([field for field in schema if field.name not in ("line", "date")])
+        self._schema = schema.with_metadata(
+            {
+                b"steelflow.schema_version": str(SCHEMA_VERSION).encode(),
+                b"steelflow.spec": origin.spec.model_dump_json().encode(),
+            }
+        )
+        self._file = tempfile.NamedTemporaryFile(prefix="steelflow-", suffix=".parquet")  # noqa: SIM115  closed in __exit__
+        self._parquet = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+        self._pending: list[Judged] = []
+        self._ok = self._failed = self._written = 0
+
+    def append(self, judged: Judged) -> None:
+        self._pending.append(judged)
+        self._ok += len(judged.good)
+        self._failed += len(judged.failures)
+        if self._ok + self._failed - self._written >= _ROW_GROUP:
+            self._flush()
+
+    def commit(self, found: int, ignored: int) -> Counts:
+        """Put the report in its place. ``found`` is what the reader counted; raises ``ReportError`` when the rows
+        do not add up to it, and then nothing is put."""
+        self._flush()
+        if not found == self._ok + self._failed == self._written:
+            raise ReportError(
+                f"{self._key}: {found} images found, but {self._ok} ok, {self._failed} failed and {self._written} rows; "
+                "nothing was written; this is a defect of steelflow, please report it"
+            )
+        counts = Counts(found, self._ok, self._failed, ignored)
+        self._parquet.add_key_value_metadata(
+            {
+                FINGERPRINT: self._fingerprint.encode(),
+                COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
+            }
+        )
+        self._parquet.close()
+        self._file.flush()
+        self._store.put(self._key, Path(self._file.name))
+        return counts
+
+    def _flush(self) -> None:
+        if self._pending:
+            table = rows(joined(self._pending), self._origin).select(self._schema.names)
+            self._parquet.write_table(table, row_group_size=_ROW_GROUP)
+            self._written += table.num_rows
+            self._pending.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._parquet.is_open:
+            self._parquet.close()
+        self._file.close()

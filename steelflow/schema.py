@@ -1,0 +1,56 @@
+"""The declared schema of a defect report: one row per image found, always.
+
+``SCHEMA_VERSION`` goes up with every change that a reader can see; it stands in each file's metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+PIPELINE_VERSION = "1"  # part of every unit's fingerprint: raise it when the same image would give another row
+
+PROBABILITY = "p_"
+STAMP = pa.timestamp("us", tz="UTC")
+
+
+def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
+    """Columns of a report for a model with these classes and so many embedding dimensions.
+
+    Probabilities and what follows from them are null where ``status`` is ``failed``; ``error`` is null where it is
+    ``ok``. In a hive-partitioned report ``line`` and ``date`` stand in the path instead of the file.
+    """
+    return pa.schema(
+        [
+            pa.field("object_key", pa.string(), nullable=False),
+            pa.field("member", pa.string()),  # name inside the shard; null for a loose object
+            pa.field("ordinal", pa.int32(), nullable=False),  # place in the object: shards may repeat a name
+            pa.field("line", pa.string()),
+            pa.field("date", pa.date32()),
+            pa.field("coil", pa.string()),
+            pa.field("position", pa.float64()),  # metres from the coil's head
+            pa.field("captured_at", STAMP),
+            pa.field("width", pa.int32()),  # pixels
+            pa.field("height", pa.int32()),
+            pa.field("status", pa.string(), nullable=False),  # ok | failed
+            pa.field("error", pa.string()),  # code: detail
+            pa.field("label", pa.string()),
+            pa.field("confidence", pa.float32()),  # of the label
+            *(pa.field(PROBABILITY + name, pa.float32()) for name in classes),
+            pa.field("margin", pa.float32()),  # between the two most probable classes
+            pa.field("entropy", pa.float32()),  # nats
+            pa.field("brightness", pa.float32()),  # mean grey level, 0 to 255
+            pa.field("contrast", pa.float32()),  # standard deviation of the grey level
+            pa.field("sharpness", pa.float32()),  # mean squared difference of neighbouring pixels
+            pa.field("saturation", pa.float32()),  # share of pixels at 250 or above
+            pa.field("embedding", pa.list_(pa.field("item", pa.float16(), nullable=False), embedding_dims)),
+            pa.field("model_name", pa.string(), nullable=False),
+            pa.field("model_version", pa.string(), nullable=False),
+            pa.field("model_digest", pa.string(), nullable=False),  # sha256 of the ONNX file
+            pa.field("unit_id", pa.string(), nullable=False),
+            pa.field("run_id", pa.string(), nullable=False),
+            pa.field("inferred_at", STAMP, nullable=False),
+        ]
+    )

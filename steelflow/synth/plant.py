@@ -1,0 +1,268 @@
+"""A synthetic plant: lines that roll coils night after night, and the archive that their cameras leave.
+
+Every picture follows from (seed, line, date, coil, index) and from the camera and class mix of its place alone. So a
+plant can be made in parts, or made larger later, and what was there stays the same.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import io
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from steelflow.errors import ConfigError
+from steelflow.synth.camera import Camera, photograph
+from steelflow.synth.files import BREAKAGES, SHARD_KINDS, Breakage, ShardKind, broken, jpeg, packed
+from steelflow.synth.textures import CLASSES, surface
+
+Place = str | tuple[str, dt.date]  # a line on all its nights, or a line on one night
+Mix = Mapping[str, float]  # class to weight; the weights need not add up to one
+Put = Callable[[str, bytes], None]
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlantSpec:
+    """What a plant makes.
+
+    Attributes:
+        seed: another seed is another plant.
+        lines: their names, as in the keys; see ``line_names``.
+        start: the first night; ``nights`` follow one another.
+        coils, images: coils per line and night, images per coil.
+        sharded: share 0..1 of the coils that are stored as one shard each; ``kinds`` take turns.
+        broken: broken files in each partition (line and date), beside the images.
+        mix: how often each class is seen; a class that is not named is not seen.
+        dominance: share 0..1 of a coil's images that show the coil's own defect; the rest follow the mix.
+        camera: takes every picture, unless ``cameras`` has another one for the line, or the line and night.
+        mixes: the same for the class mix.
+        size, quality: pixels on a side, JPEG quality; the defaults give files of about 10 kB.
+    """
+
+    seed: int = 0
+    lines: tuple[str, ...] = ("L1", "L2")
+    start: dt.date = dt.date(2026, 11, 1)
+    nights: int = 3
+    coils: int = 6
+    images: int = 50
+    sharded: float = 0.5
+    kinds: tuple[ShardKind, ...] = SHARD_KINDS
+    broken: int = 3
+    mix: Mix = field(default_factory=lambda: dict.fromkeys(CLASSES, 1.0))
+    dominance: float = 0.5
+    camera: Camera = field(default_factory=Camera)
+    cameras: Mapping[Place, Camera] = field(default_factory=dict)
+    mixes: Mapping[Place, Mix] = field(default_factory=dict)
+    size: int = 200
+    quality: int = 90
+
+    def __post_init__(self) -> None:
+        def insist(good: bool, problem: str) -> None:
+            if not good:
+                raise ConfigError(f"synthetic plant: {problem}")
+
+        insist(self.seed >= 0, f"seed {self.seed} must not be negative")
+        insist(len(set(self.lines)) == len(self.lines) > 0, f"lines {self.lines} must be distinct names, at least one")
+        for line in self.lines:
+            insist(
+                re.fullmatch(r"\w[\w.-]*", line) is not None, f"line {line!r} must be of letters, digits, _, - and ."
+            )
+        insist(min(self.nights, self.coils, self.images) >= 1, "nights, coils and images must be at least 1")
+        insist(0 <= self.sharded <= 1, f"sharded {self.sharded} must be 0 to 1")
+        insist(0 <= self.dominance <= 1, f"dominance {self.dominance} must be 0 to 1")
+        insist(len(self.kinds) > 0 and set(self.kinds) <= set(SHARD_KINDS), f"kinds are {', '.join(SHARD_KINDS)}")
+        insist(0 <= self.broken <= self.coils * self.images, f"broken {self.broken} must be 0 to coils times images")
+        insist(self.size >= 32, f"size {self.size} must be at least 32 pixels")
+        insist(1 <= self.quality <= 100, f"quality {self.quality} must be 1 to 100")
+        for mix in (self.mix, *self.mixes.values()):
+            unknown = ", ".join(sorted(set(mix) - set(CLASSES)))
+            insist(not unknown, f"mix: no class {unknown}; the classes are {', '.join(CLASSES)}")
+            weights = list(mix.values())
+            insist(
+                min(weights, default=-1.0) >= 0 and sum(weights) > 0, "mix: weights must be 0 or more, and not all 0"
+            )
+
+    @property
+    def dates(self) -> tuple[dt.date, ...]:
+        return tuple(self.start + dt.timedelta(days=night) for night in range(self.nights))
+
+
+@dataclass(frozen=True, slots=True)
+class Coil:
+    """One coil of the plant: where it was rolled, its number there (from 1), and how its images are stored."""
+
+    line: str
+    date: dt.date
+    number: int
+    shard: ShardKind | None
+
+    @property
+    def folder(self) -> str:
+        return f"line={self.line}/date={self.date.isoformat()}/coil={self.name}"
+
+    @property
+    def name(self) -> str:
+        return f"C{self.number:04d}"
+
+    def address(self, file: str) -> tuple[str, str | None]:
+        """The key and, inside a shard, the member under which a file of this coil is found."""
+        return (f"{self.folder}/{file}", None) if self.shard is None else (f"{self.folder}/images.{self.shard}", file)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What one image of the archive shows. ``member`` is None for a loose object."""
+
+    key: str
+    member: str | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlantSummary:
+    """What was written. ``images`` are those of the archive that can be read, ``objects`` the keys that hold them."""
+
+    objects: int
+    images: int
+    broken: int
+    labelled: int
+    bytes: int
+
+
+def line_names(count: int) -> tuple[str, ...]:
+    """L1, L2, …"""
+    return tuple(f"L{number}" for number in range(1, count + 1))
+
+
+def coils(spec: PlantSpec) -> Iterator[Coil]:
+    """All coils of the plant, by line, date and number."""
+    for line in spec.lines:
+        for date in spec.dates:
+            for number in range(1, spec.coils + 1):
+                yield Coil(line, date, number, _shard(spec, number))
+
+
+def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
+    """The archive as (key, bytes), keys as in the default ``archive.template``. Holds one coil at a time."""
+    for coil in coils(spec):
+        files = _files(spec, coil)
+        if coil.shard is None:
+            for name, data in files:
+                yield coil.address(name)[0], data
+        else:
+            yield coil.address("")[0], packed(files, coil.shard)
+
+
+def truth(spec: PlantSpec) -> Iterator[Truth]:
+    """One row for each image of the archive that is not broken. Draws no picture, so it is cheap."""
+    for coil in coils(spec):
+        state = _state(spec, coil)
+        for index in range(spec.images):
+            yield Truth(*coil.address(_name(coil, index)), _label(spec, coil, state, _image_rng(spec, coil, index)))
+
+
+def labelled(spec: PlantSpec, per_class: int) -> Iterator[tuple[str, bytes]]:
+    """Images for training, as (``<class>/<name>.jpg``, bytes): taken by ``spec.camera``, and none is in the archive."""
+    for label in CLASSES:
+        for index in range(per_class):
+            rng = _rng(spec, "labelled", label, index)
+            yield f"{label}/{index:05d}.jpg", _picture(spec, label, spec.camera, rng)
+
+
+def write_plant(spec: PlantSpec, put: Put, per_class: int = 100) -> PlantSummary:
+    """Hand a whole plant to ``put(key, data)``: ``images/<archive key>``, ``labelled/<class>/…`` and ``truth.csv``.
+
+    ``truth.csv`` has the columns key, member (empty for a loose object) and label; its keys are those of the archive,
+    without ``images/``.
+    """
+    count = size = 0
+    for key, data in objects(spec):
+        put(f"images/{key}", data)
+        count, size = count + 1, size + len(data)
+    for path, data in labelled(spec, per_class):
+        put(f"labelled/{path}", data)
+        size += len(data)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(("key", "member", "label"))
+    rows.writerows((row.key, row.member or "", row.label) for row in truth(spec))
+    put("truth.csv", table.getvalue().encode())
+    partitions = len(spec.lines) * spec.nights
+    return PlantSummary(
+        objects=count,
+        images=partitions * spec.coils * spec.images,
+        broken=partitions * spec.broken,
+        labelled=per_class * len(CLASSES),
+        bytes=size,
+    )
+
+
+def _shard(spec: PlantSpec, number: int) -> ShardKind | None:
+    """Spread the shards evenly: the exact share of the coils, whatever their count."""
+    before, after = (int(n * spec.sharded + 1e-9) for n in (number - 1, number))
+    return spec.kinds[before % len(spec.kinds)] if after > before else None
+
+
+def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
+    """A coil's files in the order of their names. A broken one is a picture sent twice, the second time in vain."""
+    state = _state(spec, coil)
+    camera = _at(spec.cameras, coil, spec.camera)
+    again = dict(_breakages(spec, coil))
+    for index in range(spec.images):
+        rng = _image_rng(spec, coil, index)
+        data = _picture(spec, _label(spec, coil, state, rng), camera, rng)
+        yield _name(coil, index), data
+        if index in again:
+            yield _name(coil, index, "_2"), broken(data, again[index])
+
+
+def _breakages(spec: PlantSpec, coil: Coil) -> Iterator[tuple[int, Breakage]]:
+    """Deal the partition's broken files out to its coils, as (index of the image, kind)."""
+    for turn in range(coil.number - 1, spec.broken, spec.coils):
+        yield turn // spec.coils, BREAKAGES[turn % len(BREAKAGES)]
+
+
+def _picture(spec: PlantSpec, label: str, camera: Camera, rng: np.random.Generator) -> bytes:
+    return jpeg(photograph(surface(label, rng, spec.size), camera, rng), spec.quality)
+
+
+def _state(spec: PlantSpec, coil: Coil) -> str:
+    """The defect that a coil has most of."""
+    return _drawn(_at(spec.mixes, coil, spec.mix), _rng(spec, coil.line, coil.date, coil.name))
+
+
+def _label(spec: PlantSpec, coil: Coil, state: str, rng: np.random.Generator) -> str:
+    """The first draws from an image's ``rng``, so that ``truth`` need not make the picture."""
+    other = _drawn(_at(spec.mixes, coil, spec.mix), rng)
+    return state if rng.random() < spec.dominance else other
+
+
+def _drawn(mix: Mix, rng: np.random.Generator) -> str:
+    # In the order of CLASSES, so that the order in which a mix was written does not matter.
+    shares = np.cumsum([mix.get(label, 0.0) for label in CLASSES])
+    return CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
+
+
+def _at(overrides: Mapping[Place, _Value], coil: Coil, default: _Value) -> _Value:
+    return overrides.get((coil.line, coil.date), overrides.get(coil.line, default))
+
+
+def _name(coil: Coil, index: int, suffix: str = "") -> str:
+    return f"{coil.name}_{index:05d}{suffix}.jpg"
+
+
+def _image_rng(spec: PlantSpec, coil: Coil, index: int) -> np.random.Generator:
+    return _rng(spec, coil.line, coil.date, coil.name, index)
+
+
+def _rng(spec: PlantSpec, *path: object) -> np.random.Generator:
+    digest = hashlib.blake2b("/".join(map(str, path)).encode(), digest_size=16).digest()
+    return np.random.default_rng([spec.seed, int.from_bytes(digest, "big")])
