@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import simplejpeg
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from steelflow.config import LimitSettings
 from steelflow.records import Failure
@@ -69,15 +69,15 @@ def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
             if refused := _too_many_pixels(image.width, image.height, limits):
                 return refused
             if image.mode.startswith("I;16") or image.mode == "I":
-                return (np.asarray(image.convert("I"), dtype=np.int64).clip(0, 65535) >> 8).astype(np.uint8)
+                return np.asarray(np.asarray(image.convert("I")).clip(0, 65535) >> 8, dtype=np.uint8)
             if image.mode == "F":
                 return np.nan_to_num(np.asarray(image)).clip(0, 255).astype(np.uint8)
             return np.asarray(_flatten(image).convert("L"))
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         return Failure("not_an_image", f"no JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")
     except Image.DecompressionBombError as exc:
         return Failure("too_large", str(exc))
-    except Exception as exc:  # Pillow's plugins raise almost any type on hostile bytes; the row says which
+    except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row says which
         return _damaged(exc)
 
 

@@ -39,7 +39,11 @@ def _run(files: list[str], model: Path, size: int, classes: int, workers: int, b
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     loader: Any = DataLoader(
-        _Files(files, size), batch_size, num_workers=workers, collate_fn=np.stack, multiprocessing_context="fork"
+        _Files(files, size),  # type: ignore[arg-type]  # any sequence will do
+        batch_size,
+        num_workers=workers,
+        collate_fn=np.stack,
+        multiprocessing_context="fork",
     )
     started = time.perf_counter()
     logits = np.concatenate([session.run(["logits"], {"image": batch})[0] for batch in loader])
@@ -61,6 +65,6 @@ class _Files:
         from PIL import Image
 
         with Image.open(self._files[index]) as image:
-            image.draft("L", None)  # type: ignore[arg-type]  # no scaling, grey only
+            image.draft("L", None)  # no scaling, grey only
             grey = image.convert("L").resize((self._size, self._size), Image.Resampling.BOX)
         return np.asarray(grey)[None]

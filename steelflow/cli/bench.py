@@ -39,8 +39,9 @@ def bench(
 def _table(result: dict[str, Any]) -> str:
     machine, model = result["machine"], result["model"]
     lines = [
-        f"{machine['cpu']}, {machine['workers']} workers; {model['name']} at {model['input_size']}×{model['input_size']} "
-        f"on {model['engine']}, batch {result['batch_size']}; {result['images']:,} images, medians, images/s",
+        f"{machine['cpu']}, {machine['workers']} workers; "
+        f"{model['name']} at {model['input_size']}×{model['input_size']} on {model['engine']}, "
+        f"batch {result['batch_size']}; {result['images']:,} images, medians, images/s",
         "",
         f"| {'source':<12} | fetch only | decode only | infer only |  bound | end to end | of bound |",
         f"|{'-' * 14}|-----------:|------------:|-----------:|-------:|-----------:|---------:|",

@@ -93,8 +93,11 @@ def _storage(current: Settings, uri: str) -> str:
 
 def _model(current: Settings) -> str:
     engine = open_engine(resolve(current.model.ref), current.model.engine)
-    size = engine.spec.input_size
-    return f"{engine.spec.name} {engine.spec.version}, {len(engine.spec.classes)} classes, {size}×{size}, runs on {engine.name}"
+    spec = engine.spec
+    return (
+        f"{spec.name} {spec.version}, {len(spec.classes)} classes, {spec.input_size}×{spec.input_size}, "
+        f"runs on {engine.name}"
+    )
 
 
 def _gpu() -> str:

@@ -59,7 +59,8 @@ def synth(
     result = {"out": str(out), "images": made.images, "broken": made.broken, "objects": made.objects}
     result |= {"labelled": made.labelled, "bytes": made.bytes}
     text = (
-        f"{made.images:,} images and {made.broken} broken files in {made.objects:,} objects, {made.labelled:,} labelled\n"
+        f"{made.images:,} images and {made.broken} broken files in {made.objects:,} objects, "
+        f"{made.labelled:,} labelled\n"
         f"archive: {out / 'images'}\nlabelled: {out / 'labelled'}\ntruth: {out / 'truth.csv'}"
     )
     emit(result, as_json, text)

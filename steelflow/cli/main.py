@@ -36,7 +36,7 @@ def root(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration file; ./steelflow.toml when not given.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     state.config_file = config_file
 

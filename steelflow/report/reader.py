@@ -59,7 +59,7 @@ class ReportReader:
             if partition is not None and _asked(partition, dates, lines):
                 place = pl.lit(partition.date, pl.Date).alias("date"), pl.lit(partition.line, pl.String).alias("line")
                 frame = pl.read_parquet(io.BytesIO(self._store.get(info.key))).with_columns(*place)
-                frames.append(frame.select(_EMPTY_SUMMARY.names()).cast(dict(_EMPTY_SUMMARY)))
+                frames.append(frame.select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY))
         return pl.concat(frames).sort("date", "line", "coil", "label", nulls_last=True)
 
     def nights(self) -> list[dt.date]:
@@ -107,7 +107,10 @@ def scan_keys(
             pl.scan_parquet(f"{store.uri}/{key}", storage_options=options, hive_partitioning=False) for key in keys
         ]
     else:
-        scanned = [pl.read_parquet(io.BytesIO(store.get(key)), columns=columns).lazy() for key in keys]
+        scanned = [
+            pl.read_parquet(io.BytesIO(store.get(key)), columns=list(columns) if columns else None).lazy()
+            for key in keys
+        ]
     frame = pl.concat(scanned, how="diagonal")
     return frame.select(columns) if columns is not None else frame
 

@@ -73,7 +73,7 @@ class UnitWriter:
         self._flush()
         if not found == self._ok + self._failed == self._written:
             raise ReportError(
-                f"{self._key}: {found} images found, but {self._ok} ok, {self._failed} failed and {self._written} rows; "
+                f"{self._key}: {found} images found, but {self._ok} ok + {self._failed} failed, {self._written} rows; "
                 "nothing was written; this is a defect of steelflow, please report it"
             )
         counts = Counts(found, self._ok, self._failed, ignored)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from steelflow.records import ObjectInfo
 
 
 class Store(Protocol):
-    """A folder of objects. Keys are relative to its root, use ``/``, and are read and written whole.
+    """A folder of objects. Keys are relative to its root and use ``/``; objects are replaced whole, never changed.
 
     Every method raises a ``StoreError`` of ours; ``StoreUnreachable`` only after the retries are used up.
     """
@@ -21,13 +21,13 @@ class Store(Protocol):
         """Where the root is, as a user would write it: ``s3://bucket/prefix`` or a folder's path."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All objects whose key starts with ``prefix``, as a stream in no promised order, without user metadata."""
+        """All objects whose key starts with ``prefix``, as a stream in no promised order."""
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         """The names directly below ``prefix`` (empty, or ending in ``/``) that have objects below them."""
 
     def stat(self, key: str) -> ObjectInfo:
-        """One object, with its user metadata. Raises ``ObjectNotFound``."""
+        """One object. Raises ``ObjectNotFound``."""
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         """``length`` bytes from ``start``, fewer at the end of the object. With ``etag``, raises ``ObjectChanged``
@@ -37,7 +37,7 @@ class Store(Protocol):
         """Whole objects, fetched concurrently, yielded in the order of ``keys``, a bounded number ahead. An object
         that is gone is yielded as its error; a store that cannot be reached raises."""
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         """Create or replace an object in one step: a reader sees the old or the new one, never a part."""
 
     def delete(self, key: str) -> None:

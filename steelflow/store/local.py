@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
 
-_PRIVATE = ".steelflow-store"  # files being written, and user metadata: never listed
+_PART = ".steelflow-part-"  # a file being written, beside its target: never listed
 
 
 class LocalStore:
     """Objects are files; replacing one is a rename, so that a reader never sees a part of it.
 
-    ``etag`` is size and modification time. User metadata, which a file cannot carry, stands in a small JSON file
-    beside the objects that names the etag it belongs to.
+    ``etag`` is size and modification time. Symbolic links are followed to read, so that an archive can be put together
+    from several disks; nothing is written or deleted outside of the folder.
 
     Args:
         root: the folder.
@@ -39,40 +37,22 @@ class LocalStore:
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         self._check_root()
-        start = self._path(prefix.rpartition("/")[0])
-        pending = [start] if start.is_dir() else []
-        while pending:
-            with self._reading(pending.pop()) as folder, os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name == _PRIVATE:
-                        continue
-                    key = Path(entry.path).relative_to(self.root).as_posix()
-                    if entry.is_dir():
-                        if key.startswith(prefix) or prefix.startswith(key + "/"):
-                            pending.append(Path(entry.path))
-                    elif key.startswith(prefix) and entry.is_file():
-                        yield _info(key, entry.stat())
+        base = prefix[: prefix.rfind("/") + 1]
+        return self._walk(self._path(base), base, prefix, frozenset())
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         self._check_root()
-        folder = self._path(prefix)
-        if folder.is_dir():
-            with self._reading(folder), os.scandir(folder) as entries:
-                yield from sorted(e.name for e in entries if e.name != _PRIVATE and e.is_dir())
+        with _translated(self._path(prefix)) as folder:
+            yield from sorted(entry.name for entry in _entries(folder) if entry.is_dir())
 
     def stat(self, key: str) -> ObjectInfo:
-        path = self._path(key)
-        with self._reading(path):
-            info = _info(key, path.stat())
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            kept = json.loads(self._metadata_path(key).read_text())
-            if kept["etag"] == info.etag:
-                return ObjectInfo(info.key, info.size, info.etag, info.modified, kept["metadata"])
-        return info
+        with _translated(self._path(key)) as path:
+            if not path.is_file():
+                raise FileNotFoundError
+            return _info(key, path.stat())
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
-        path = self._path(key)
-        with self._reading(path), path.open("rb", buffering=0) as file:
+        with _translated(self._path(key)) as path, path.open("rb") as file:
             if etag is not None and _info(key, os.fstat(file.fileno())).etag != etag:
                 raise ObjectChanged(f"{path}: was replaced while it was being read; run again")
             if start:
@@ -86,64 +66,104 @@ class LocalStore:
             except ObjectNotFound as exc:
                 yield key, exc
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
-        path = self._path(key)
-        private = self.root / _PRIVATE
-        with self._reading(path):
-            private.mkdir(parents=True, exist_ok=True)
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+        self._check_root()
+        with _translated(self._own_path(key)) as path:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=private, delete=False) as part:
-                try:
+            part = path.with_name(_PART + uuid.uuid4().hex)
+            try:
+                with part.open("xb") as file:
                     if isinstance(data, Path):
                         with data.open("rb") as source:
-                            shutil.copyfileobj(source, part, 1 << 20)
+                            shutil.copyfileobj(source, file, 1 << 20)
                     else:
-                        part.write(data)
-                    part.flush()
-                    os.fsync(part.fileno())
-                    info = _info(key, os.fstat(part.fileno()))
-                    self._put_metadata(key, info.etag, metadata)
-                    Path(part.name).replace(path)
-                except BaseException:
-                    Path(part.name).unlink(missing_ok=True)
-                    raise
-        return ObjectInfo(info.key, info.size, info.etag, info.modified, dict(metadata or {}))
+                        file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                    info = _info(key, os.fstat(file.fileno()))
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+            _sync(path.parent)
+        return info
 
     def delete(self, key: str) -> None:
-        path = self._path(key)
-        with self._reading(path), contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
             path.unlink()
-        self._metadata_path(key).unlink(missing_ok=True)
+
+    def _walk(self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[ObjectInfo]:
+        with _translated(folder):
+            for entry in _entries(folder):
+                key = base + entry.name
+                if entry.is_dir():
+                    if (key + "/").startswith(prefix):
+                        here = _identity(folder)
+                        if not entry.is_symlink() or _identity(Path(entry.path)) not in above | {here}:
+                            yield from self._walk(Path(entry.path), key + "/", prefix, above | {here})
+                elif key.startswith(prefix) and entry.is_file():
+                    with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                        yield _info(_readable(key, folder), entry.stat())
 
     def _check_root(self) -> None:
         if not self._create and not self.root.is_dir():
             raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
-    def _put_metadata(self, key: str, etag: str, metadata: Mapping[str, str] | None) -> None:
-        path = self._metadata_path(key)
-        if metadata:
-            path.write_text(json.dumps({"etag": etag, "metadata": dict(metadata)}))
-        else:
-            path.unlink(missing_ok=True)
-
-    def _metadata_path(self, key: str) -> Path:
-        return self.root / _PRIVATE / (hashlib.sha256(key.encode()).hexdigest() + ".json")
-
     def _path(self, key: str) -> Path:
-        if ".." in key.split("/") or key.startswith("/"):
-            raise StoreError(f"{key!r}: not a key: it would lead outside {self.root}")
+        if ".." in key.split("/") or key.startswith("/") or "\0" in key:
+            raise StoreError(f"{key!r}: not a key: it would lead outside {self.root}; use a path below that folder")
         return self.root / key
 
-    @contextlib.contextmanager
-    def _reading(self, path: Path) -> Iterator[Path]:
-        try:
-            yield path
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
-            raise ObjectNotFound(f"{path}: no such file") from exc
-        except PermissionError as exc:
-            raise AccessDenied(f"{path}: permission denied; check the owner and the mode of the file") from exc
-        except OSError as exc:
-            raise StoreError(f"{path}: {exc.strerror or exc}") from exc
+    def _own_path(self, key: str) -> Path:
+        path = self._path(key)
+        if key.endswith("/") or not key:
+            raise StoreError(f"{key!r}: not the key of an object: it names a folder; add a name")
+        with _translated(path):
+            inside = path.parent.resolve().is_relative_to(self.root.resolve())
+        if not inside:
+            raise StoreError(f"{path}: a symbolic link leads outside {self.root}; write to the place it leads to instead")
+        return path
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[Path]:
+    try:
+        yield path
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
+        raise ObjectNotFound(f"{path}: no such file") from exc
+    except PermissionError as exc:
+        raise AccessDenied(f"{path}: permission denied; check the owner and the mode of the file and its folder") from exc
+    except OSError as exc:
+        raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
+
+
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What is in a folder; nothing, when it is gone."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith(_PART):
+                yield entry
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _readable(key: str, folder: Path) -> str:
+    try:
+        key.encode()
+    except UnicodeEncodeError as exc:
+        raise StoreError(f"{folder}: the file name {ascii(key)} is not UTF-8; rename the file") from exc
+    return key
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in the folder outlast a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:

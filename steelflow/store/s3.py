@@ -2,20 +2,25 @@
 
 Fetching many small objects is where a night over loose images spends its time: ``obstore`` does that without the GIL
 at a fraction of the CPU per object (`steelflow bench` prints both). Everything else needs minio's breadth, not speed.
+
+Each of the two clients tries a request again by itself. ``S3Store._retried`` adds only what shows after the request:
+a body that ends early, an upload that the server no longer knows.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
+import os
 import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 import obstore
@@ -25,7 +30,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from obstore import exceptions as rust
 from obstore.store import S3Store as RustStore
 
-from steelflow.config import StoreSettings
+from steelflow.config import EMBEDDED, StoreSettings
 from steelflow.errors import (
     AccessDenied,
     BucketNotFound,
@@ -37,11 +42,20 @@ from steelflow.errors import (
 )
 from steelflow.records import ObjectInfo
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
+
 T = TypeVar("T")
 
-_DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "AuthorizationHeaderMalformed"}
+_DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
+_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
+_AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
+_BUSY = {429, 500, 502, 503, 504}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
 _PART_SIZE = 16 * 1024 * 1024
+_SEND = 64 * 1024
+_PROCESS = os.getpid()
+_NOT_THERE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
@@ -57,8 +71,8 @@ class S3Store:
         self._root = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._settings = settings
         self._endpoint = endpoint_url(settings.endpoint)
-        self._minio = self._connect()
-        self._fetch_whole = self._rust_fetch()
+        self._client, self._client_process = self._connect(), os.getpid()
+        self._rust = self._connect_rust()
 
     @property
     def uri(self) -> str:
@@ -85,13 +99,7 @@ class S3Store:
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
             found = self._minio.stat_object(self.bucket, self._root + key)
-        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
-        metadata = {
-            name.removeprefix("x-amz-meta-"): value
-            for name, value in headers.items()
-            if name.startswith("x-amz-meta-")
-        }
-        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified, metadata)
+        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified)
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         if length == 0:
@@ -113,22 +121,27 @@ class S3Store:
                 for _, future in pending:
                     future.cancel()
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
-        def put_once() -> str:
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+        def put_once() -> ObjectInfo:
             with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
                 size = body.seek(0, io.SEEK_END)
                 body.seek(0)
-                result = self._minio.put_object(
-                    self.bucket, self._root + key, body, size, metadata=dict(metadata or {}), part_size=_PART_SIZE
-                )
-            return (result.etag or "").strip('"')
+                result = self._minio.put_object(self.bucket, self._root + key, body, size, part_size=_PART_SIZE)
+            if not result.etag:  # completing an upload may fail under status 200
+                raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
+            return ObjectInfo(key, size, result.etag.strip('"'))
 
-        size = data.stat().st_size if isinstance(data, Path) else len(data)
-        return ObjectInfo(key, size, self._retried(key, put_once), None, dict(metadata or {}))
+        return self._retried(key, put_once)
 
     def delete(self, key: str) -> None:
-        with contextlib.suppress(ObjectNotFound):
-            self._retried(key, lambda: self._minio.remove_object(self.bucket, self._root + key))
+        with contextlib.suppress(ObjectNotFound), self._translated(key):
+            self._minio.remove_object(self.bucket, self._root + key)
+
+    def make_bucket(self) -> None:
+        """Create the bucket, unless it is there."""
+        with self._translated(""):
+            if not self._minio.bucket_exists(self.bucket):
+                self._minio.make_bucket(self.bucket)
 
     def _get_once(self, key: str, start: int, length: int | None, etag: str | None) -> bytes:
         response = None
@@ -136,13 +149,10 @@ class S3Store:
             response = self._minio.get_object(self.bucket, self._root + key, offset=start, length=length or 0)
             if etag is not None and response.headers.get("ETag", "").strip('"') != etag:
                 raise ObjectChanged(f"{self._where(key)}: was replaced while it was being read; run again")
-            body = bytes(response.data)
-            expected = response.headers.get("Content-Length")
-            if expected is not None and len(body) != int(expected):
-                raise StoreUnreachable(f"{self._where(key)}: the answer ended early; run again")
-            return body
+            return bytes(response.data)
         except MinioException as exc:
-            if _code_and_status(exc)[0] == "InvalidRange":
+            code, status = _code_and_status(exc)
+            if code == "InvalidRange" or status == 416:
                 return b""
             raise
         finally:
@@ -150,9 +160,25 @@ class S3Store:
                 response.close()
                 response.release_conn()
 
+    def _fetch_whole(self, key: str) -> bytes:
+        if os.getpid() != _PROCESS:  # the Rust client's threads do not survive a fork: it would wait for ever
+            return self.get(key)
+        try:
+            return self._retried(key, lambda: bytes(obstore.get(self._rust, key).bytes()))
+        except ValueError:  # a key that the Rust client takes for malformed, such as a//b
+            return self.get(key)
+
+    @property
+    def _minio(self) -> Minio:
+        if self._client_process != os.getpid():  # two processes must not share a connection
+            self._client, self._client_process = self._connect(), os.getpid()
+        return self._client
+
     def _connect(self) -> Minio:
         settings = self._settings
         parts = urlsplit(self._endpoint)
+        if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
+            raise ConfigError(f"store.ca_bundle {settings.ca_bundle}: no such file; name a PEM file or leave it out")
         pool = urllib3.PoolManager(
             num_pools=4,
             maxsize=settings.concurrency,
@@ -162,67 +188,71 @@ class S3Store:
             retries=urllib3.Retry(
                 total=settings.retries,
                 connect=min(2, settings.retries),
+                other=min(1, settings.retries),
                 backoff_factor=0.2,
                 backoff_jitter=0.2,
                 backoff_max=5.0,
-                status_forcelist=(429, 500, 502, 503, 504),
+                retry_after_max=30,
+                status_forcelist=_BUSY,
                 allowed_methods=None,
                 raise_on_status=False,
             ),
         )
-        try:
-            return Minio(
-                endpoint=parts.netloc,
-                access_key=settings.access_key,
-                secret_key=settings.secret_key.get_secret_value() if settings.secret_key else None,
-                region=settings.region,
-                secure=parts.scheme == "https",
-                http_client=pool,
-            )
-        except ValueError as exc:
-            raise ConfigError(f"store.endpoint {settings.endpoint!r}: {exc}; use host:port or a URL") from exc
+        pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+        return Minio(
+            endpoint=parts.netloc,
+            access_key=settings.access_key,
+            secret_key=settings.secret_key.get_secret_value() if settings.secret_key else None,
+            region=settings.region,
+            secure=parts.scheme == "https",
+            http_client=pool,
+        )
 
-    def _rust_fetch(self) -> Callable[[str], bytes]:
+    def _connect_rust(self) -> RustStore:
         settings = self._settings
-        if settings.ca_bundle is not None:  # obstore takes no private authority: minio fetches, more slowly
-            return self.get
         credentials: dict[str, Any] = {"skip_signature": True}
         if settings.access_key is not None:
             secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
             credentials = {"access_key_id": settings.access_key, "secret_access_key": secret}
-        store = RustStore(
+        client: ClientConfig = {
+            "allow_http": self._endpoint.startswith("http://"),
+            "connect_timeout": f"{settings.connect_timeout}s",
+            "read_timeout": f"{settings.read_timeout}s",
+            "timeout": f"{20 * settings.read_timeout}s",
+            # Go straight to the store, as minio does, whatever HTTP_PROXY says: an own proxy with no host to serve.
+            "proxy_url": self._endpoint,
+            "proxy_excludes": "*",
+        }
+        if settings.ca_bundle is not None:
+            client["root_certificate"] = settings.ca_bundle.read_bytes()
+        return RustStore(
             self.bucket,
             prefix=self._root or None,
             endpoint=self._endpoint,
             region=settings.region,
             virtual_hosted_style_request=False,
-            client_options={
-                "allow_http": self._endpoint.startswith("http://"),
-                "connect_timeout": f"{settings.connect_timeout}s",
-                "timeout": f"{settings.read_timeout}s",
+            client_options=client,
+            retry_config={
+                "max_retries": settings.retries,
+                "retry_timeout": dt.timedelta(seconds=30),
+                "backoff": {
+                    "init_backoff": dt.timedelta(seconds=0.2),
+                    "max_backoff": dt.timedelta(seconds=5),
+                    "base": 2,
+                },
             },
-            retry_config={"max_retries": settings.retries},
             **credentials,
         )
 
-        def fetch(key: str) -> bytes:
-            return self._retried(key, lambda: bytes(obstore.get(store, key).bytes()))
-
-        return fetch
-
     def _retried(self, key: str, action: Callable[[], T]) -> T:
-        """Run ``action`` again while the store is unreachable: the clients retry a request, not a broken answer."""
-        for attempt in range(self._settings.retries + 1):
+        for attempt in range(self._settings.retries):
             try:
                 with self._translated(key):
                     return action()
-            except _Refused:
-                raise
-            except StoreUnreachable:
-                if attempt == self._settings.retries:
-                    raise
+            except _BrokenOff:
                 time.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.5))
-        raise AssertionError("unreachable")
+        with self._translated(key):
+            return action()
 
     @contextlib.contextmanager
     def _translated(self, key: str) -> Iterator[None]:
@@ -242,32 +272,83 @@ class S3Store:
                 "and the bucket's policy"
             )
         if code == "NoSuchBucket":
-            return BucketNotFound(f"{where}: no bucket {self.bucket!r} at {self._endpoint}; create it or correct the uri")
+            return BucketNotFound(
+                f"{where}: no bucket {self.bucket!r} at {self._endpoint}; create it or correct the uri"
+            )
+        if code in _AGAIN or (
+            isinstance(exc, urllib3.exceptions.HTTPError) and not isinstance(exc, urllib3.exceptions.MaxRetryError)
+        ):
+            return _BrokenOff(f"{where}: the answer of {self._endpoint} broke off; check the network, then run again")
         if code in _MISSING or status == 404 or isinstance(exc, FileNotFoundError):
             return ObjectNotFound(f"{where}: no such object")
-        if isinstance(exc, urllib3.exceptions.MaxRetryError) and _refused(exc):
-            return _Refused(f"{self._endpoint}: no object store answers there; check store.endpoint and that it runs")
-        if isinstance(exc, (ServerError, urllib3.exceptions.HTTPError, rust.BaseError, OSError)) or (status or 0) >= 500:
+        if code in _REGION:
+            return StoreError(f"{where}: the store is not in region {self._settings.region!r}; set store.region")
+        reason = exc.reason if isinstance(exc, urllib3.exceptions.MaxRetryError) else exc
+        if isinstance(reason, urllib3.exceptions.SSLError):
             return StoreUnreachable(
-                f"{where}: the object store at {self._endpoint} does not answer well "
-                f"({code or status or type(exc).__name__}); check that it runs, then run again"
+                f"{self._endpoint}: no TLS connection ({_one_line(reason)}); give store.ca_bundle for a private "
+                "authority, or an http:// endpoint for a store without TLS"
             )
-        return StoreError(f"{where}: {code or 'error'} {status or ''}: {type(exc).__name__}".strip())
+        if isinstance(reason, _NOT_THERE) or "onnect error" in str(exc):
+            return StoreUnreachable(
+                f"{self._endpoint}: no object store answers there; check store.endpoint and that it runs"
+            )
+        if isinstance(exc, S3Error | InvalidResponseError) and status not in _BUSY:
+            return StoreError(f"{where}: the store refuses this ({code or 'no code'}, status {status}); see its log")
+        return StoreUnreachable(
+            f"{where}: the object store at {self._endpoint} does not answer well "
+            f"({code or status or type(reason).__name__}); check that it runs, then run again"
+        )
 
     def _where(self, key: str) -> str:
         return f"{self.uri}/{key}".rstrip("/")
 
 
-class _Refused(StoreUnreachable):
-    """Nothing listens: the client has tried again already, and a person is better served by the news."""
+class _BrokenOff(StoreUnreachable):
+    """The request was answered, but not to its end: worth trying again here, since no client does."""
+
+
+class _Patient(urllib3.connection.HTTPConnection):
+    """Sends in pieces: the time-out of a socket is for all of one call, and a part of an upload may take minutes."""
+
+    def send(self, data: Any) -> None:
+        if isinstance(data, bytes) and len(data) > _SEND:
+            for start in range(0, len(data), _SEND):
+                super().send(data[start : start + _SEND])
+        else:
+            super().send(data)
+
+
+class _PatientSecure(_Patient, urllib3.connection.HTTPSConnection):
+    pass
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Patient
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _PatientSecure
 
 
 def endpoint_url(endpoint: str) -> str:
-    """``host:port`` is https, except on this machine; a URL says it itself."""
-    if "://" in endpoint:
-        return endpoint.rstrip("/")
-    local = endpoint.split(":")[0] in ("127.0.0.1", "localhost", "[")
-    return f"{'http' if local else 'https'}://{endpoint}"
+    """``host:port`` is https, except on this machine; a URL says it itself.
+
+    Raises:
+        ConfigError: it is neither, or it holds a path or credentials.
+    """
+    if endpoint == EMBEDDED:
+        raise ConfigError("store.endpoint: the embedded store is not running here; open it with `serving(settings)`")
+    url = endpoint.rstrip("/")
+    if "://" not in url:
+        local = urlsplit(f"//{url}").hostname in ("127.0.0.1", "localhost", "::1")
+        url = f"{'http' if local else 'https'}://{url}"
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ConfigError("store.endpoint: holds credentials; give them as store.access_key and store.secret_key")
+    if parts.scheme not in ("http", "https") or not parts.hostname or url != f"{parts.scheme}://{parts.netloc}":
+        raise ConfigError(f"store.endpoint {endpoint!r}: not a store's address; use host:port, or http(s)://host:port")
+    return url
 
 
 def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:
@@ -277,8 +358,8 @@ def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:
         return key, exc
 
 
-def _refused(exc: urllib3.exceptions.MaxRetryError) -> bool:
-    return isinstance(exc.reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError))
+def _one_line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
 
 
 def _code_and_status(exc: Exception) -> tuple[str | None, int | None]:

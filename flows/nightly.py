@@ -1,0 +1,265 @@
+"""The nightly flow: ``steelflow.night`` under Prefect's schedule, retries, logs and artifacts.
+
+One task opens the night, one plans each line, one inspects each group of its units, one records the night. They run
+one after the other: the library keeps all cores, or the one accelerator, busy by itself. A run that is repeated does
+what is left to do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import time
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import prefect.runtime
+from prefect import flow, task
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Failed
+from prefect.tasks import Task, exponential_backoff
+from pydantic import BaseModel, Field
+
+from steelflow.calendar import night_of
+from steelflow.config import Settings, load_settings
+from steelflow.errors import AccessDenied, BucketNotFound, SteelflowError, StoreError
+from steelflow.night import Night, NightResult, PartitionPlan, groups, weight
+from steelflow.pipeline import Done
+from steelflow.records import Partition, Unit
+from steelflow.store.embedded import serving
+
+_ATTEMPTS = 6
+_FIRST_DELAY = 15.0  # seconds, doubled each time: an outage of the store of some eight minutes is waited out
+_LOCK_WAIT = 12 * 3600.0
+_STEP = 5.0  # percent
+_SHOWN_FAILURES = 20
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class NightParameters(BaseModel):
+    """Which night to inspect, and how much of it. Prefect's UI makes a form of this."""
+
+    date: dt.date | None = Field(default=None, description="The night; when empty, the one of the scheduled time.")
+    lines: tuple[str, ...] = Field(default=(), description="Only these lines; when empty, the configuration's, or all.")
+    limit: int | None = Field(default=None, ge=1, description="At most so many work units, for a trial.")
+
+    def night(self, scheduled: dt.datetime, zone: ZoneInfo) -> dt.date:
+        """A run that comes late, or again, is still about the night that it was scheduled for."""
+        return self.date or night_of(scheduled, zone)
+
+
+_LAST_NIGHT = NightParameters()
+
+
+class Group:
+    """Units of one line that make one task. What is done is kept across the task's retries.
+
+    No dataclass: Prefect looks through those, object by object, for the results of other tasks.
+    """
+
+    def __init__(self, name: str, units: tuple[Unit, ...]) -> None:
+        self.name = name
+        self.units = units
+        self.done: list[Done] = []
+
+    @property
+    def left(self) -> tuple[Unit, ...]:
+        return self.units[len(self.done) :]
+
+
+class Progress:
+    """The progress artifact of a night. Each line is an equal part of it, since later ones are not planned yet."""
+
+    def __init__(self, lines: int) -> None:
+        self._part = 100 / max(lines, 1)
+        self._lines_done = 0
+        self._line_images = self._images = 0
+        self._shown = 0.0
+        artifact = create_progress_artifact(0.0, "nightly-progress", "Share of the night that is inspected")
+        self._artifact = cast(UUID, artifact)  # Prefect's type leaves room for a coroutine
+
+    def begin_line(self, units: Iterable[Unit]) -> None:
+        self._line_images, self._images = sum(map(weight, units)), 0
+
+    def unit_done(self, unit: Unit) -> None:
+        self._images += weight(unit)
+        self._show(self._lines_done + self._images / self._line_images)
+
+    def line_done(self) -> None:
+        self._lines_done += 1
+        self._show(self._lines_done)
+
+    def _show(self, lines: float) -> None:
+        percent = min(lines * self._part, 100.0)
+        if percent - self._shown >= _STEP:
+            update_progress_artifact(self._artifact, percent)
+            self._shown = percent
+
+
+_library_seconds: ContextVar[list[float]] = ContextVar("library_seconds")
+
+
+def _timed(call: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Note the time that a task spends in the library; all other time of the flow is what Prefect costs."""
+
+    @functools.wraps(call)
+    def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        started = time.perf_counter()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            _library_seconds.get().append(time.perf_counter() - started)
+
+    return timed
+
+
+def _storage_may_recover(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    # The attempts are counted here: when Prefect's own count runs out, it logs a traceback over our one line.
+    error = state.data
+    lasting = isinstance(error, (AccessDenied, BucketNotFound))
+    return isinstance(error, StoreError) and not lasting and run.run_count < _ATTEMPTS
+
+
+_patient: dict[str, Any] = {
+    "retries": _ATTEMPTS,
+    "retry_delay_seconds": exponential_backoff(_FIRST_DELAY),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": _storage_may_recover,
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+}
+
+
+@task(**_patient)
+@_timed
+def open_night(settings: Settings, date: dt.date, lines: tuple[str, ...]) -> Night:
+    """Find the lines of the night and load the model."""
+    return Night(settings, date, lines)
+
+
+@task(task_run_name="plan {partition.line}", **_patient)
+@_timed
+def plan_line(night: Night, partition: Partition) -> PartitionPlan:
+    """List what a line has of images and reports, and tell what is to be done."""
+    plan = night.plan(partition)
+    night.clear(plan)
+    return plan
+
+
+@task(task_run_name="inspect {group.name}", **_patient)
+@_timed
+def inspect_units(night: Night, group: Group, progress: Progress) -> None:
+    """Inspect the units of a group that are left."""
+    for done in night.inspect(group.left):
+        group.done.append(done.light())
+        progress.unit_done(done.unit)
+
+
+@task(**_patient)
+@_timed
+def record_night(night: Night, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
+    """Write the summaries and the run record."""
+    return night.finish(plans, done)
+
+
+def _run_name() -> str:
+    parameters = NightParameters.model_validate(prefect.runtime.flow_run.parameters["night"])
+    try:
+        return f"night of {_night(parameters, load_settings())}"
+    except SteelflowError:
+        return "night"  # the flow says what is wrong
+
+
+def _night(parameters: NightParameters, settings: Settings) -> dt.date:
+    return parameters.night(prefect.runtime.flow_run.scheduled_start_time, ZoneInfo(settings.night.timezone))
+
+
+@flow(name="nightly", flow_run_name=_run_name, persist_result=False)
+def nightly(night: NightParameters = _LAST_NIGHT) -> dict[str, Any] | State[Any]:
+    """Inspect a night: what is new or changed in the archive, and nothing twice.
+
+    Returns:
+        The ``NightResult`` as a dict, with ``flow_seconds`` and, of these, ``library_seconds`` spent in tasks' bodies;
+        or a failed state that says in one line what is to be done about it.
+    """
+    try:
+        settings = load_settings()
+        with serving(settings) as reached:
+            return _inspect(reached, _night(night, settings), night)
+    except SteelflowError as exc:
+        return Failed(message=str(exc))
+
+
+def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> dict[str, Any] | State[Any]:
+    seconds: list[float] = []
+    _library_seconds.set(seconds)
+    night = open_night(settings, date, parameters.lines)
+    plans: list[PartitionPlan] = []
+    done: list[Done] = []
+    left = parameters.limit
+    with night.lock(_LOCK_WAIT):
+        started, seconds[:] = time.perf_counter(), []
+        progress = Progress(len(night.partitions))
+        for partition in night.partitions:
+            plan = plan_line(night, partition)
+            plans.append(plan.light())
+            todo = plan.todo[:left]
+            left = None if left is None else left - len(todo)
+            progress.begin_line(todo)
+            pieces = list(groups(todo, settings.night.group_images))
+            for number, units in enumerate(pieces, 1):
+                group = Group(f"{partition.line} {number}/{len(pieces)}", units)
+                inspect_units(night, group, progress)
+                done += group.done
+            progress.line_done()
+        result = record_night(night, plans, done)
+    create_markdown_artifact(summary(result, plans, done), "nightly-summary", f"Night of {date}")
+    if result.failed_units:
+        return Failed(
+            message=f"night of {date}: {len(result.failed_units)} work units failed, everything else is done; "
+            f"run the night again; first: {result.failed_units[0]}"
+        )
+    return {
+        **result.to_dict(),
+        "flow_seconds": round(time.perf_counter() - started, 3),
+        "library_seconds": round(sum(seconds), 3),
+    }
+
+
+def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[Done]) -> str:
+    """A night in Markdown, for the run's page in the UI."""
+    units = list(done)
+    rows = []
+    for plan in plans:
+        own = [one for one in units if one.unit.partition == plan.partition]
+        good = [one.counts for one in own if one.error is None]
+        counts = sum(good, plan.skipped_counts)
+        line = (plan.partition.line, counts.found, counts.ok, counts.failed)
+        rows.append("| " + " | ".join(map(_cell, (*line, len(good), plan.skipped, len(own) - len(good)))) + " |")
+    speed = f"{result.judged / result.seconds:,.0f} images/s" if result.judged else "nothing was to be done"
+    parts = [
+        f"## Night of {result.date}: {result.state}",
+        f"**{result.found:,}** images found = **{result.ok:,}** ok + **{result.failed:,}** failed; "
+        f"{result.judged:,} judged in {result.seconds:,.1f} s ({speed}); {result.ignored:,} other files ignored",
+        "| line | found | ok | failed | units done | up to date | units failed |\n|---|--:|--:|--:|--:|--:|--:|\n"
+        + "\n".join(rows),
+        f"Run record: `{result.run_record or 'none: the archive has no images of that night'}`",
+    ]
+    if result.failed_units:
+        shown = result.failed_units[:_SHOWN_FAILURES]
+        more = len(result.failed_units) - len(shown)
+        parts.append("### Failed units\n" + "\n".join(f"- {_cell(failure)}" for failure in shown))
+        parts += [f"and {more} more; the run record has all of them"] if more else []
+    return "\n\n".join(parts)
+
+
+def _cell(value: object) -> str:
+    text = f"{value:,}" if isinstance(value, int) else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,93 @@
+"""``python -m flows.serve``: the process that runs our deployments. ``steelflow up`` starts it beside a server.
+
+Exactly one such process serves a Prefect server, so a run that is under way when it starts has lost its process.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from prefect import serve
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterExpectedStartTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, StateType
+from prefect.deployments.runner import RunnerDeployment
+from prefect.logging import get_logger
+from prefect.schedules import Cron
+from prefect.states import AwaitingRetry, Cancelled, Crashed
+from prefect.types.entrypoint import EntrypointType
+
+from flows.nightly import nightly
+from steelflow.config import Settings, load_settings
+
+_AT_ONCE = 2
+_ATTEMPTS = 3
+_RECENT = dt.timedelta(days=7)
+
+_one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+
+
+def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
+    """What is served. The schedule lives in our configuration: a restart sets it to what is written there."""
+    night = nightly.to_deployment(
+        name="nightly",
+        description="Inspect a night: what is new or changed in the archive, and nothing twice.",
+        schedule=Cron(settings.night.cron, timezone=settings.night.timezone),
+        concurrency_limit=_one_at_a_time,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+    return (night,)
+
+
+def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...]) -> None:
+    """Close the runs whose process is gone, which gives their slot back, and schedule the crashed ones again.
+
+    A run keeps its scheduled time, and with that its night. One that was tried three times, or is older than a week,
+    stays crashed.
+    """
+    log = get_logger("steelflow")
+    gone = "the process of this run ended with the service"
+    for run in _runs(client, served, StateType.CANCELLING):
+        client.set_flow_run_state(run.id, Cancelled(message=gone), force=True)
+    for run in _runs(client, served, StateType.RUNNING, StateType.PENDING):
+        client.set_flow_run_state(run.id, Crashed(message=gone), force=True)
+    for run in _runs(client, served, StateType.CRASHED, since=dt.datetime.now(dt.UTC) - _RECENT):
+        if run.run_count < _ATTEMPTS:
+            client.set_flow_run_state(run.id, AwaitingRetry(message="taken up again when the service started"))
+            log.warning("Flow run '%s' had crashed and is taken up again", run.name)
+
+
+def _runs(
+    client: SyncPrefectClient,
+    served: tuple[RunnerDeployment, ...],
+    *states: StateType,
+    since: dt.datetime | None = None,
+) -> list[FlowRun]:
+    return client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[str(one.flow_name) for one in served])),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[one.name for one in served])),
+        flow_run_filter=FlowRunFilter(
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=since) if since else None,
+        ),
+    )
+
+
+def main() -> None:
+    served = deployments(load_settings())
+    with get_client(sync_client=True) as client:
+        take_up(client, served)
+    serve(*served, limit=_AT_ONCE, pause_on_shutdown=False)
+
+
+if __name__ == "__main__":
+    main()

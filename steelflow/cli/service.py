@@ -1,0 +1,33 @@
+"""``steelflow up``: the service, in the foreground."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from steelflow import service
+from steelflow.cli.output import settings, state
+
+
+def up(
+    port: Annotated[
+        int,
+        typer.Option("--port", min=0, max=65535, help="Of Prefect's server and UI, on 127.0.0.1; 0 takes a free one."),
+    ] = 4200,
+) -> None:
+    """Run the service: storage (where embedded), Prefect's server and UI, and the nightly schedule."""
+    current = settings()
+
+    def ready(at: service.Addresses) -> None:
+        lines = [f"Prefect   {at.prefect}"]
+        if at.storage:
+            lines.append(f"storage   {at.storage} (S3; its keys are in {at.keys})")
+        lines += [
+            f"nightly   {current.night.cron} ({current.night.timezone})",
+            f"logs      {at.logs}/server.log, serve.log",
+            "Ctrl-C stops it; runs under way are taken up again at the next start.",
+        ]
+        typer.echo("\n".join(lines))
+
+    service.run(current, port, state.config_file, ready)

@@ -1,0 +1,101 @@
+"""A trained network to ONNX, in the contract of ``models.spec``, and not without proof that both say the same."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import torch
+from torch import Tensor
+
+from steelflow.errors import ModelError
+from steelflow.models.deployable import Deployable
+from steelflow.models.network import Network
+from steelflow.models.spec import MAX_EMBEDDING, METADATA_KEY, ModelSpec
+
+TOLERANCE = 1e-4
+OPSET = 18
+
+
+def embedding_dims(network: Network) -> int:
+    return min(network.feature_dims, MAX_EMBEDDING)
+
+
+@torch.no_grad()
+def fit_projection(model: Deployable, images: Tensor) -> None:
+    """Set the embedding to the leading principal components of the features of ``images`` (uint8 (N, 1, S, S)).
+
+    Directions come from the eigenvectors of the features' covariance and are centred on their mean; each has the sign
+    that makes its largest coefficient positive, so that equal features give equal embeddings.
+    """
+    if not isinstance(model.projection, torch.nn.Linear):
+        return
+    features = torch.cat([model.network.features(model.normalise(batch)) for batch in images.split(256)]).double()
+    mean = features.mean(0)
+    _, vectors = torch.linalg.eigh((features - mean).T @ (features - mean))
+    directions = vectors.flip(1)[:, : model.projection.out_features].T
+    signs = directions.gather(1, directions.abs().argmax(1, keepdim=True)).sign()
+    directions = directions * signs
+    model.projection.weight.copy_(directions)
+    model.projection.bias.copy_(-directions @ mean)
+
+
+def export_onnx(model: Deployable, spec: ModelSpec, path: Path, images: npt.NDArray[np.uint8]) -> float:
+    """Write ``model`` to ``path`` with ``spec`` inside.
+
+    Batch norms are folded into the convolutions before them; the batch size stays free.
+
+    Args:
+        images: uint8 (N, 1, S, S), two or more, on which torch and onnxruntime have to agree.
+
+    Returns:
+        The largest difference of a logit, at most ``TOLERANCE``.
+
+    Raises:
+        ModelError: they differ by more; no file is left.
+    """
+    model = model.eval()
+    size = spec.input_size
+    example = torch.zeros(2, 1, size, size, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        # The exporter that folds batch norms and writes one plain graph is the one torch has put aside; it says so.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            model,
+            (example,),
+            str(path),
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=["logits", "embedding"],
+            dynamic_axes={name: {0: "N"} for name in ("image", "logits", "embedding")},
+        )
+    proto = onnx.load(path)
+    onnx.helper.set_model_props(proto, {METADATA_KEY: spec.model_dump_json()})
+    onnx.save(proto, path)
+    difference = parity(model, path, images)
+    if not difference <= TOLERANCE:
+        path.unlink()
+        raise ModelError(
+            f"{path}: onnxruntime and torch differ by {difference:.1e} in a logit, {TOLERANCE:.0e} is allowed; "
+            "the file was removed: an operation of this network does not survive export"
+        )
+    return difference
+
+
+@torch.no_grad()
+def parity(model: Deployable, path: Path, images: npt.NDArray[np.uint8]) -> float:
+    """Largest absolute difference of a logit between torch and onnxruntime, over single images and larger batches."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for batch in (images[:1], images[:2], images[:17], images):
+        for start in range(0, len(batch), 256):
+            part = batch[start : start + 256]
+            (found,) = session.run(["logits"], {"image": part})
+            wanted = model(torch.from_numpy(part))[0].numpy()
+            worst = max(worst, float(np.abs(found - wanted).max()))
+    return worst
