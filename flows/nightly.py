@@ -17,7 +17,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import prefect.runtime
-from prefect import flow, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
@@ -201,6 +201,8 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     seconds: list[float] = []
     _library_seconds.set(seconds)
     night = open_night(settings, date, parameters.lines)
+    if not night.partitions:
+        get_run_logger().warning("No images of %s in %s; is the archive filled?", date, night.archive.uri)
     plans: list[PartitionPlan] = []
     done: list[Done] = []
     left = parameters.limit

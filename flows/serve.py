@@ -6,6 +6,7 @@ Exactly one such process serves a Prefect server, so a run that is under way whe
 from __future__ import annotations
 
 import datetime as dt
+from typing import cast
 
 from prefect import serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,6 +25,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.logging import get_logger
 from prefect.schedules import Cron
 from prefect.states import AwaitingRetry, Cancelled, Crashed
+from prefect.types import DateTime
 from prefect.types.entrypoint import EntrypointType
 
 from flows.nightly import nightly
@@ -45,7 +47,7 @@ def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
         concurrency_limit=_one_at_a_time,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    return (night,)
+    return (cast(RunnerDeployment, night),)  # Prefect's type leaves room for a coroutine
 
 
 def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...]) -> None:
@@ -77,7 +79,7 @@ def _runs(
         deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[one.name for one in served])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
-            expected_start_time=FlowRunFilterExpectedStartTime(after_=since) if since else None,
+            expected_start_time=FlowRunFilterExpectedStartTime(after_=cast(DateTime, since)) if since else None,
         ),
     )
 

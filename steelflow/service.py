@@ -232,9 +232,13 @@ def _is_ours(group: int) -> bool:
 
 
 def _end_group(group: int, leader: subprocess.Popen[bytes] | None = None) -> None:
+    """End a process and all that it has started; at once where the process itself is gone, else in its own way."""
     deadline = time.monotonic() + _GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGTERM)
+        try:
+            os.kill(group, signal.SIGINT)  # on SIGTERM, Prefect's runner exits and leaves its flow runs behind
+        except ProcessLookupError:
+            os.killpg(group, signal.SIGTERM)
         while time.monotonic() < deadline:
             if leader is not None:
                 leader.poll()
@@ -293,7 +297,7 @@ def _free(port: int) -> int:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port} of 127.0.0.1 cannot be used ({exc.strerror}); name another with --port, or 0 for a free one"
+                f"port {port} of 127.0.0.1: {exc.strerror}; name another with --port, or 0 for a free one"
             ) from exc
         return int(probe.getsockname()[1])
 

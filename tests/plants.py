@@ -42,7 +42,7 @@ def local_settings(archive: Path, report: Path, **model: object) -> Settings:
 
 def rows_of(settings: Settings, night: dt.date = NIGHT) -> pl.DataFrame:
     """All rows of a night in a fixed order, without the two columns that tell one run from another."""
-    reader = ReportReader(open_store(settings.report.uri, settings.store), settings.store)
+    reader = ReportReader(open_store(settings.report.uri, settings.store))
     frame = reader.images([night]).drop("run_id", "inferred_at").collect()
     return frame.select(sorted(frame.columns)).sort("object_key", "member", "ordinal", nulls_last=True)
 

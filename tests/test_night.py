@@ -32,7 +32,7 @@ def settings(plant: Path, tmp_path: Path) -> Settings:
 
 
 def reader(settings: Settings) -> ReportReader:
-    return ReportReader(open_store(settings.report.uri, settings.store), settings.store)
+    return ReportReader(open_store(settings.report.uri, settings.store))
 
 
 def test_every_image_found_is_a_row(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from steelflow.cli.output import Json, emit, stepping
+from steelflow.cli.output import Json, counting, emit
 from steelflow.errors import ConfigError
 from steelflow.synth import CLASSES, Camera, PlantSpec, line_names, write_plant
 
@@ -47,7 +47,7 @@ def synth(
         mix=_mix(mix or []),
         camera=camera,
     )
-    with stepping("photographing", 0) as tick:
+    with counting("photographing") as tick:
 
         def put(key: str, data: bytes) -> None:
             path = out / key

@@ -41,35 +41,33 @@ def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
         stdout.print(text)
 
 
-class Tick(Protocol):
+class Counter(Protocol):
     def __call__(self, images: int) -> None: ...
 
 
+class Steps(Protocol):
+    def __call__(self, completed: int, total: int | None = None) -> None: ...
+
+
 @contextmanager
-def counting(what: str) -> Iterator[Tick]:
+def counting(what: str) -> Iterator[Counter]:
     """A progress line with a running count of images, on stderr, gone when it is done."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} images"))
     with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TextColumn("{task.completed:,} images"),
-        TimeElapsedColumn(),
-        console=stderr,
-        transient=True,
+        *columns, TimeElapsedColumn(), console=stderr, transient=True, disable=not stderr.is_terminal
     ) as progress:
         task = progress.add_task(what, total=None)
         yield lambda images: progress.advance(task, images)
 
 
 @contextmanager
-def stepping(what: str, total: int) -> Iterator[Tick]:
-    """A progress bar over ``total`` steps, on stderr, gone when it is done."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        console=stderr,
-        transient=True,
-    ) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda images: progress.advance(task, images)
+def stepping(what: str) -> Iterator[Steps]:
+    """A progress bar, on stderr, gone when it is done. Called with the step that is done and how many there are."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"), TimeElapsedColumn())
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+
+        def show(completed: int, total: int | None = None) -> None:
+            progress.update(task, completed=completed, total=total)
+
+        yield show

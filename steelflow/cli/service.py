@@ -13,7 +13,7 @@ from steelflow.cli.output import settings, state
 def up(
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, help="Of Prefect's server and UI, on 127.0.0.1; 0 takes a free one."),
+        typer.Option("--port", min=0, max=65535, help="Of Prefect on 127.0.0.1; 0 takes a free one."),
     ] = 4200,
 ) -> None:
     """Run the service: storage (where embedded), Prefect's server and UI, and the nightly schedule."""

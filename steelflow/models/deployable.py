@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,8 +20,8 @@ from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 class Deployable(nn.Module):
     """``network`` between normalisation and embedding, both as ``spec`` says.
 
-    The embedding is the pooled features where they fit into the spec's ``embedding_dims``, else their linear projection;
-    the projection starts as an arbitrary one, see ``training.export.fit_projection``.
+    The embedding is the pooled features where they fit into the spec's ``embedding_dims``, else a linear
+    projection of them, which starts as an arbitrary one, see ``training.export.fit_projection``.
     """
 
     def __init__(self, network: Network, spec: ModelSpec) -> None:

@@ -1,10 +1,10 @@
 """SSDC-MiniNet: A Tiny CNN Steel Surface Defect Classifier. A. Pradipta, D. J. Richter, K. Kim.
 
-The paper fixes the ingredients and the budget: depthwise-separable (DS) convolutions, squeeze-and-excitation (SE), a last
-DS layer with an 11×11 kernel on a still wide map, global pooling; 23,588 parameters, 0.105 GFLOPs at 200×200. It shows
-the layers in a figure only, so the layer list below is ours, chosen within that budget for accuracy on unseen images
-and for speed on CPUs: an early stride, channels in multiples of 16, and the SE of the last layer applied after pooling,
-where it is exact and costs nothing (the mean over a map of s·x is s times the mean of x).
+The paper fixes the ingredients and the budget: depthwise-separable (DS) convolutions, squeeze-and-excitation (SE), a
+last DS layer with an 11×11 kernel on a still wide map, global pooling; 23,588 parameters, 0.105 GFLOPs at 200×200. It
+shows the layers in a figure only, so the layer list below is ours, chosen within that budget for accuracy on unseen
+images and for speed on CPUs: an early stride, channels in multiples of 16, and the SE of the last layer applied after
+pooling, where it is exact and costs nothing (the mean over a map of s·x is s times the mean of x).
 
 The input has one grey channel. For three equal channels, sum the stem's weights over them: the result is the same.
 """

@@ -25,12 +25,16 @@ class Footer:
 
     fingerprint: str
     counts: Counts
+    schema: pa.Schema
+
+
+_NONE = Footer("", Counts(), pa.schema([]))
 
 
 def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]:
     """The footers of these files, by key, read concurrently with a ranged get or two each."""
+    infos = list(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="footer") as pool:
-        infos = list(files)
         return dict(zip((info.key for info in infos), pool.map(lambda info: _read(store, info), infos), strict=True))
 
 
@@ -39,11 +43,13 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         tail = store.get(info.key, max(0, info.size - _GUESS))
         length = int.from_bytes(tail[-8:-4], "little") + 8
         if tail[-4:] != b"PAR1" or length > info.size:
-            return Footer("", Counts())
+            return _NONE
         if length > len(tail):
             tail = store.get(info.key, info.size - length)
         # A reader wants the magic bytes in front too; the footer's own offsets are not followed.
-        kept = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:])).metadata or {}
-        return Footer(kept[FINGERPRINT].decode(), Counts(*json.loads(kept[COUNTS])))
+        metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
+        kept = metadata.metadata or {}
+        counts = Counts(*json.loads(kept[COUNTS]))
+        return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema())
     except (ObjectNotFound, pa.ArrowInvalid, KeyError, ValueError, TypeError):
-        return Footer("", Counts())
+        return _NONE

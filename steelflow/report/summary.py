@@ -8,7 +8,7 @@ import polars as pl
 
 from steelflow.records import Partition
 from steelflow.report.layout import REPORTS, folder, summary_key
-from steelflow.report.reader import scan_keys
+from steelflow.report.scan import scan
 from steelflow.store.base import Store
 
 COLUMNS = ("coil", "status", "label", "images", "confidence", "brightness", "contrast", "sharpness", "saturation")
@@ -20,9 +20,11 @@ def write_summary(store: Store, partition: Partition) -> None:
     Means are over the images of the group: ``confidence`` of the label, and the four quality figures.
     """
     means = [pl.col(name).mean() for name in COLUMNS[4:]]
-    keys = [info.key for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
+    files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
+    if not files:
+        return
     frame = (
-        scan_keys(store, keys, COLUMNS[0:3] + COLUMNS[4:])
+        scan(store, files)
         .group_by("coil", "status", "label")
         .agg(pl.len().alias("images"), *means)
         .sort("coil", "status", "label", nulls_last=True)

@@ -3,6 +3,9 @@
 A real S3 endpoint with signatures checked, bound to 127.0.0.1. Whoever needs it takes a shared lock; the first user
 starts the server and the last one to leave stops it. A user that is killed drops its lock with its life, and the
 server then stays until the next user leaves.
+
+It replaces an object in two steps, deleting the old one and renaming the new one: a reader in between sees status 500
+for an instant, which the clients try again. A file put into the folder by hand shows after five seconds.
 """
 
 from __future__ import annotations
@@ -11,14 +14,17 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +34,8 @@ from steelflow.config import EMBEDDED, Settings, StoreSettings
 from steelflow.errors import StoreError
 
 _START_SECONDS = 20.0
+_STOP_SECONDS = 5.0
+_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @contextlib.contextmanager
@@ -50,13 +58,16 @@ def embedded_s3(home: Path, buckets: set[str] | frozenset[str] = frozenset()) ->
     """Share or start the server over ``home/objects``, with ``buckets`` made. Yields endpoint and credentials."""
     state = home.absolute() / "s3"
     state.mkdir(parents=True, exist_ok=True)
-    for bucket in buckets:
-        (home.absolute() / "objects" / bucket).mkdir(parents=True, exist_ok=True)
+    (state / ".gitignore").write_text("*\n")
     with (state / "users.lock").open("a") as users:
         with _locked(state / "start.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
             store = _running(state) or _start(state, home.absolute() / "objects")
         try:
+            from steelflow.store.s3 import S3Store  # here: who asks for no S3 need not load its clients
+
+            for bucket in sorted(buckets):  # through the server: a folder made beside it shows only after a while
+                S3Store(bucket, "", store).make_bucket()
             yield store
         finally:
             with _locked(state / "start.lock"):
@@ -72,56 +83,92 @@ def credentials(state: Path) -> tuple[str, str]:
         kept = json.loads(path.read_text())
         return kept["access_key"], kept["secret_key"]
     made = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_urlsafe(30)}
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with tempfile.NamedTemporaryFile("w", dir=state, delete=False) as file:  # has mode 0600 from the start
         json.dump(made, file)
+    Path(file.name).replace(path)
     return made["access_key"], made["secret_key"]
 
 
 def _running(state: Path) -> StoreSettings | None:
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
-        server = json.loads((state / "server.json").read_text())
-        if _answers(server["port"]) and _is_ours(server["pid"]):
-            return _settings(state, server["port"])
-    return None
+    server = _kept(state)
+    return _settings(state, server.port) if server and server.lives() and _answers(server.port) else None
 
 
 def _start(state: Path, objects: Path) -> StoreSettings:
     program = _program()
     objects.mkdir(parents=True, exist_ok=True)
     access, secret = credentials(state)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    log = state / "server.log"
     # The key pair goes through the environment: arguments can be read by every user of the machine.
-    environment = {**os.environ, "RCLONE_AUTH_KEY": f'"{access},{secret}"', "RCLONE_CONFIG": ""}
-    with (state / "server.log").open("ab") as log:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
+    environment |= {"RCLONE_AUTH_KEY": f'"{access},{secret}"', "RCLONE_CONFIG": ""}
+    command = [program, "serve", "s3", str(objects), "--addr", "127.0.0.1:0", "--dir-cache-time", "5s"]
+    command += ["--log-file", str(log), "--log-file-max-size", "1M", "--log-file-max-backups", "1"]
+    with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  the program is the installed package's own
-            [program, "serve", "s3", str(objects), "--addr", f"127.0.0.1:{port}", "--no-cleanup"],
+            command,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=errors,
+            stderr=errors,
             start_new_session=True,  # Ctrl-C is for us: the server stops when its last user has left
         )
+    _children[process.pid] = process
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port):
+    while (port := _announced(log)) is None or not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
-            raise StoreError(f"the embedded S3 server did not start; its log is {state / 'server.log'}")
+            process.wait()
+            raise StoreError(f"the embedded S3 server did not start; its log {log} says why")
         time.sleep(0.02)
-    (state / "server.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+    (state / "server.json").write_text(json.dumps(asdict(_Server(process.pid, port, str(log)))))
     return _settings(state, port)
 
 
 def _stop(state: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, ProcessLookupError):
-        server = json.loads((state / "server.json").read_text())
-        (state / "server.json").unlink()
-        if _is_ours(server["pid"]):
-            os.kill(server["pid"], signal.SIGTERM)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(server["pid"], 0)
+    server = _kept(state)
+    (state / "server.json").unlink(missing_ok=True)
+    if server and server.lives():
+        os.kill(server.pid, signal.SIGTERM)
+    if server and (process := _children.pop(server.pid, None)):
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Server:
+    pid: int
+    port: int
+    log: str
+
+    def lives(self) -> bool:
+        """Whether the process still is this server: process ids are used again."""
+        try:
+            return self.log.encode() in Path(f"/proc/{self.pid}/cmdline").read_bytes()
+        except OSError:
+            if Path("/proc").exists():
+                return False
+        with contextlib.suppress(OSError):  # no /proc: believe the process table
+            os.kill(self.pid, 0)
+            return True
+        return False
+
+
+def _kept(state: Path) -> _Server | None:
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+        return _Server(**json.loads((state / "server.json").read_text()))
+    return None
+
+
+def _announced(log: Path) -> int | None:
+    """The port that the server chose: one that we had chosen for it could be taken by another program meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        if found := re.search(r"\[http://127\.0\.0\.1:(\d+)/\]", log.read_text(errors="replace")):
+            return int(found.group(1))
+    return None
 
 
 def _settings(state: Path, port: int) -> StoreSettings:
@@ -141,16 +188,6 @@ def _answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _is_ours(pid: int) -> bool:
-    """Whether ``pid`` still is an rclone: process ids are used again."""
-    with contextlib.suppress(OSError):
-        return b"rclone" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    with contextlib.suppress(OSError):  # no /proc: believe the process table
-        os.kill(pid, 0)
-        return not Path("/proc").exists()
-    return False
 
 
 @contextlib.contextmanager

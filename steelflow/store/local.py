@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
@@ -69,10 +70,9 @@ class LocalStore:
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         self._check_root()
         with _translated(self._own_path(key)) as path:
-            path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_name(_PART + uuid.uuid4().hex)
             try:
-                with part.open("xb") as file:
+                with _created(part) as file:
                     if isinstance(data, Path):
                         with data.open("rb") as source:
                             shutil.copyfileobj(source, file, 1 << 20)
@@ -90,6 +90,9 @@ class LocalStore:
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
             path.unlink()
+            with contextlib.suppress(OSError):  # an S3 store has no empty folders either
+                for folder in path.relative_to(self.root).parents[:-1]:
+                    (self.root / folder).rmdir()
 
     def _walk(self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[ObjectInfo]:
         with _translated(folder):
@@ -120,7 +123,9 @@ class LocalStore:
         with _translated(path):
             inside = path.parent.resolve().is_relative_to(self.root.resolve())
         if not inside:
-            raise StoreError(f"{path}: a symbolic link leads outside {self.root}; write to the place it leads to instead")
+            raise StoreError(
+                f"{path}: a link leads outside {self.root}, where nothing is written; use the folder itself"
+            )
         return path
 
 
@@ -131,9 +136,17 @@ def _translated(path: Path) -> Iterator[Path]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise ObjectNotFound(f"{path}: no such file") from exc
     except PermissionError as exc:
-        raise AccessDenied(f"{path}: permission denied; check the owner and the mode of the file and its folder") from exc
+        raise AccessDenied(f"{path}: permission denied; check the owner and the mode of file and folder") from exc
     except OSError as exc:
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
+
+
+def _created(part: Path) -> IO[bytes]:
+    for _ in range(10):
+        with contextlib.suppress(FileNotFoundError):  # a delete has just removed the folder, then empty
+            part.parent.mkdir(parents=True, exist_ok=True)
+            return part.open("xb")
+    return part.open("xb")
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -153,7 +166,7 @@ def _readable(key: str, folder: Path) -> str:
     try:
         key.encode()
     except UnicodeEncodeError as exc:
-        raise StoreError(f"{folder}: the file name {ascii(key)} is not UTF-8; rename the file") from exc
+        raise StoreError(f"{folder}: the file name {key!a} is not UTF-8; rename the file") from exc
     return key
 
 

@@ -1,7 +1,7 @@
 """A lock made of objects: for work that several machines could start, on stores with no locks of their own.
 
 Whoever wants the lock puts a claim, an object with a name of its own, and then lists the claims. Alone, it has the
-lock; otherwise it takes its claim back and looks again later. Of two takers the one that lists last sees the other's
+lock; otherwise it takes its claim back and tries again later. Of two takers the one that lists last sees the other's
 claim, so they never both have it, and nothing is asked of the store but that a listing shows what was put before it:
 conditional writes, which some stores ignore in silence, are not needed.
 
@@ -30,6 +30,7 @@ from steelflow.store.base import Store
 TTL = 60.0
 _RENEW = 15.0
 _POLL = 1.0
+_FIRST = f"-{0:09d}"  # the number of a claim that does not hold the lock yet
 _CONTEST = 5.0  # seconds in which one of several takers of a free lock gets it
 
 
@@ -39,12 +40,11 @@ class _Claim:
     machine: str
     pid: int
     born: str
-    held: bool
 
 
 @contextlib.contextmanager
 def locked(store: Store, key: str, what: str, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock ``key`` while the context is open. Claims are objects below ``key/``.
+    """Hold the lock ``key`` while the context is open. Its claims are objects below ``key/``.
 
     Args:
         what: the work, for the message to others.
@@ -53,83 +53,90 @@ def locked(store: Store, key: str, what: str, wait: float = 0.0) -> Iterator[Non
     Raises:
         LockHeld: another one holds it still; says who.
     """
-    claim = f"{key}/{uuid.uuid4().hex}"
+    token = uuid.uuid4().hex
     start = time.monotonic()
-    while (other := _take(store, key, claim)) is not None:
-        if time.monotonic() - start >= (wait if other.held else max(wait, _CONTEST)):
-            raise LockHeld(
-                f"{what} is already being done by process {other.pid} on {other.host}; "
-                "wait for it to end, or give --wait SECONDS"
-            )
-        time.sleep(random.uniform(0.2, 1.0) * (_POLL if other.held else _POLL / 4))
-    stop = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(store, claim, stop), name="lock", daemon=True)
-    keeper.start()
     try:
-        yield
+        while (found := _take(store, key, token)) is not None:
+            other, held = found
+            if time.monotonic() - start >= (wait if held else max(wait, _CONTEST)):
+                raise LockHeld(
+                    f"{what} is already being done by process {other.pid} on {other.host}; "
+                    "wait for it to end, or give --wait SECONDS"
+                )
+            time.sleep(random.uniform(0.2, 1.0) * (_POLL if held else _POLL / 4))
+        stop = threading.Event()
+        keeper = threading.Thread(target=_renew, args=(store, key, token, stop), name="lock", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            keeper.join()
     finally:
-        stop.set()
-        keeper.join()
         with contextlib.suppress(StoreError):  # a claim that cannot be taken back runs out
-            store.delete(claim)
+            _withdraw(store, key, token)
 
 
-def _take(store: Store, key: str, claim: str) -> _Claim | None:
-    """None when the lock is ours now, else one that stands in the way."""
-    other = _in_the_way(store, key, None)
-    if other is not None and other.held:
-        return other
-    _put(store, claim, held=False)
-    try:
-        other = _in_the_way(store, key, claim)
-        if other is None:
-            _put(store, claim, held=True)
-    except BaseException:
-        with contextlib.suppress(StoreError):
-            store.delete(claim)
-        raise
-    if other is not None:
-        store.delete(claim)
+def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
+    """None when the lock is ours now, else one that stands in the way, and whether it holds the lock."""
+    _put(store, key, token, 0)
+    other = _other(store, key, token)
+    if other is None:
+        _put(store, key, token, 1)
+    else:
+        _withdraw(store, key, token)
     return other
 
 
-def _in_the_way(store: Store, key: str, claim: str | None) -> _Claim | None:
+def _other(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
     """A living claim of another one, a holder's before a taker's."""
-    found = list(store.list(key + "/"))
-    ours = next((info for info in found if info.key == claim), None)
-    others = [other for info in found if info.key != claim and (other := _read(store, info, ours)) is not None]
-    return max(others, key=lambda other: other.held, default=None)
+    newest = {info.key.rpartition("-")[0]: info for info in sorted(store.list(f"{key}/"), key=lambda info: info.key)}
+    ours = newest.pop(f"{key}/{token}", None)
+    if ours is None:
+        raise StoreError(f"{store.uri}/{key}: a listing does not show what was just put; locks need a store that does")
+    living = [(claim, not info.key.endswith(_FIRST)) for info in newest.values() if (claim := _read(store, info, ours))]
+    return max(living, key=lambda found: found[1], default=None)
 
 
-def _read(store: Store, info: ObjectInfo, ours: ObjectInfo | None) -> _Claim | None:
+def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
     """The claim, or None when it is void. ``ours`` was put just now, and so tells the time by the store's clock."""
     try:
         claim = _Claim(**json.loads(store.get(info.key)))
     except ObjectNotFound:
         return None
     except (ValueError, TypeError):
-        claim = _Claim("a machine with another version", "", 0, "", held=True)
-    dead = bool(claim.machine) and claim.machine == _machine() and _born(claim.pid) != claim.born
-    late = ours is not None and _age(info, ours) > TTL
+        claim = _Claim("a machine with another version", "", 0, "")
+    dead = claim.machine != "" and claim.machine == _machine() and claim.born != _born(claim.pid)
+    late = ours.modified and info.modified and (ours.modified - info.modified).total_seconds() > TTL
     if not dead and not late:
         return claim
     store.delete(info.key)
     return None
 
 
-def _age(info: ObjectInfo, ours: ObjectInfo) -> float:
-    return (ours.modified - info.modified).total_seconds() if ours.modified and info.modified else 0.0
-
-
-def _renew(store: Store, claim: str, stop: threading.Event) -> None:
+def _renew(store: Store, key: str, token: str, stop: threading.Event) -> None:
+    number = 1
     while not stop.wait(_RENEW):
         with contextlib.suppress(StoreError):  # the next round tries again, well before the claim runs out
-            _put(store, claim, held=True)
+            _put(store, key, token, number + 1)
+            number += 1
+            store.delete(_name(key, token, number - 2))
 
 
-def _put(store: Store, claim: str, held: bool) -> None:
-    mine = _Claim(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()), held)
-    store.put(claim, json.dumps(asdict(mine)).encode())
+def _name(key: str, token: str, number: int) -> str:
+    """A renewal has a new name, and the one before it stays for a while: no listing can fall between the two, as it
+    could while an object is replaced on a store that does that in two steps."""
+    return f"{key}/{token}-{number:09d}"
+
+
+def _put(store: Store, key: str, token: str, number: int) -> None:
+    mine = _Claim(socket.gethostname(), _machine(), os.getpid(), _born(os.getpid()))
+    store.put(_name(key, token, number), json.dumps(asdict(mine)).encode())
+
+
+def _withdraw(store: Store, key: str, token: str) -> None:
+    for info in list(store.list(f"{key}/{token}-")):
+        store.delete(info.key)
 
 
 def _machine() -> str:

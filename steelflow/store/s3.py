@@ -47,7 +47,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
+_DENIED = {
+    "AccessDenied",
+    "SignatureDoesNotMatch",
+    "InvalidAccessKeyId",
+    "UnsupportedAlgorithm",  # the embedded server's word for a request without a signature
+}
 _REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 _AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
 _BUSY = {429, 500, 502, 503, 504}
@@ -98,7 +103,7 @@ class S3Store:
 
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
-            found = self._minio.stat_object(self.bucket, self._root + key)
+            found = self._minio.stat_object(self.bucket, self._name(key))
         return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified)
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
@@ -126,7 +131,7 @@ class S3Store:
             with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
                 size = body.seek(0, io.SEEK_END)
                 body.seek(0)
-                result = self._minio.put_object(self.bucket, self._root + key, body, size, part_size=_PART_SIZE)
+                result = self._minio.put_object(self.bucket, self._name(key), body, size, part_size=_PART_SIZE)
             if not result.etag:  # completing an upload may fail under status 200
                 raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
             return ObjectInfo(key, size, result.etag.strip('"'))
@@ -135,7 +140,7 @@ class S3Store:
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), self._translated(key):
-            self._minio.remove_object(self.bucket, self._root + key)
+            self._minio.remove_object(self.bucket, self._name(key))
 
     def make_bucket(self) -> None:
         """Create the bucket, unless it is there."""
@@ -146,7 +151,7 @@ class S3Store:
     def _get_once(self, key: str, start: int, length: int | None, etag: str | None) -> bytes:
         response = None
         try:
-            response = self._minio.get_object(self.bucket, self._root + key, offset=start, length=length or 0)
+            response = self._minio.get_object(self.bucket, self._name(key), offset=start, length=length or 0)
             if etag is not None and response.headers.get("ETag", "").strip('"') != etag:
                 raise ObjectChanged(f"{self._where(key)}: was replaced while it was being read; run again")
             return bytes(response.data)
@@ -164,7 +169,8 @@ class S3Store:
         if os.getpid() != _PROCESS:  # the Rust client's threads do not survive a fork: it would wait for ever
             return self.get(key)
         try:
-            return self._retried(key, lambda: bytes(obstore.get(self._rust, key).bytes()))
+            with self._translated(key):  # this client reads on by itself where a body broke off
+                return bytes(obstore.get(self._rust, self._name(key)).bytes())
         except ValueError:  # a key that the Rust client takes for malformed, such as a//b
             return self.get(key)
 
@@ -227,7 +233,6 @@ class S3Store:
             client["root_certificate"] = settings.ca_bundle.read_bytes()
         return RustStore(
             self.bucket,
-            prefix=self._root or None,
             endpoint=self._endpoint,
             region=settings.region,
             virtual_hosted_style_request=False,
@@ -236,7 +241,7 @@ class S3Store:
                 "max_retries": settings.retries,
                 "retry_timeout": dt.timedelta(seconds=30),
                 "backoff": {
-                    "init_backoff": dt.timedelta(seconds=0.2),
+                    "init_backoff": dt.timedelta(seconds=0.4),
                     "max_backoff": dt.timedelta(seconds=5),
                     "base": 2,
                 },
@@ -289,7 +294,7 @@ class S3Store:
                 f"{self._endpoint}: no TLS connection ({_one_line(reason)}); give store.ca_bundle for a private "
                 "authority, or an http:// endpoint for a store without TLS"
             )
-        if isinstance(reason, _NOT_THERE) or "onnect error" in str(exc):
+        if isinstance(reason, _NOT_THERE) or "kind: Connect" in str(exc):
             return StoreUnreachable(
                 f"{self._endpoint}: no object store answers there; check store.endpoint and that it runs"
             )
@@ -299,6 +304,11 @@ class S3Store:
             f"{where}: the object store at {self._endpoint} does not answer well "
             f"({code or status or type(reason).__name__}); check that it runs, then run again"
         )
+
+    def _name(self, key: str) -> str:
+        if not key or not {".", ".."}.isdisjoint(key.split("/")):
+            raise StoreError(f"{self._where(key)}: not a key that can be addressed; rename the object")
+        return self._root + key
 
     def _where(self, key: str) -> str:
         return f"{self.uri}/{key}".rstrip("/")
@@ -339,16 +349,17 @@ def endpoint_url(endpoint: str) -> str:
     """
     if endpoint == EMBEDDED:
         raise ConfigError("store.endpoint: the embedded store is not running here; open it with `serving(settings)`")
-    url = endpoint.rstrip("/")
-    if "://" not in url:
+    url = endpoint.removesuffix("/")
+    if "://" not in endpoint:
         local = urlsplit(f"//{url}").hostname in ("127.0.0.1", "localhost", "::1")
         url = f"{'http' if local else 'https'}://{url}"
     parts = urlsplit(url)
-    if "@" in parts.netloc:
+    if "@" in url:
         raise ConfigError("store.endpoint: holds credentials; give them as store.access_key and store.secret_key")
-    if parts.scheme not in ("http", "https") or not parts.hostname or url != f"{parts.scheme}://{parts.netloc}":
-        raise ConfigError(f"store.endpoint {endpoint!r}: not a store's address; use host:port, or http(s)://host:port")
-    return url
+    with contextlib.suppress(ValueError):  # of a port that is no number
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.endswith(parts.netloc):
+            return url
+    raise ConfigError(f"store.endpoint {endpoint!r}: not a store's address; use host:port, or http(s)://host:port")
 
 
 def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:

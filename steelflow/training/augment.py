@@ -44,7 +44,7 @@ def turn(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def shift(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Move by whole pixels, up to ``share`` of the side each way; what comes in is the mirror image of what is there."""
+    """Move by whole pixels, up to ``share`` of the side each way; what comes in mirrors what is there."""
     count, _, side, _ = x.shape
     far = min(int(share * side), side - 1)
     offset = torch.randint(-far, far + 1, (2, count, 1), generator=rng)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.config import LimitSettings
-from steelflow.decode import decode, resize
+from steelflow.decode import Grey, decode, resize
 from steelflow.errors import DataError
 from steelflow.records import Failure
 
@@ -46,40 +46,50 @@ class Dataset:
         return whole.hexdigest()
 
 
-def load_folder(root: Path, size: int, limits: LimitSettings | None = None) -> Dataset:
+def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
     """Read ``root/<class>/<image>``; names that start with a dot are ignored, and so are folders inside a class.
+
+    ``at_least`` is the number of classes, and of readable images in each, below which there is no data set: training
+    needs two of both.
 
     Returns:
         Images as grey uint8 (N, size, size), resized as inspection does it; classes in alphabetical order.
 
     Raises:
-        DataError: no such folder, fewer than two classes, or a class with fewer than two readable images.
+        DataError: no such folder, or fewer than ``at_least`` classes or readable images in a class.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; expected one folder per class with images inside")
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(folders) < 2:
-        raise DataError(f"{root}: {len(folders)} class folders; at least two are needed, one folder per class")
+    if len(folders) < at_least:
+        raise DataError(f"{root}: {len(folders)} class folders; at least {at_least} needed, one folder per class")
     limits = limits or LimitSettings()
-    images, labels, paths, digests, skipped = [], [], [], [], []
+    images: list[Grey] = []
+    labels: list[int] = []
+    paths: list[str] = []
+    digests: list[bytes] = []
+    skipped: list[Skipped] = []
     for label, folder in enumerate(folders):
         before = len(images)
         for file in sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")):
             path = f"{folder.name}/{file.name}"
-            data = _read(file)
-            picture = data if isinstance(data, Failure) else decode(data, limits)
-            if isinstance(data, Failure) or isinstance(picture, Failure):
+            try:
+                data = file.read_bytes()
+                picture = decode(data, limits)
+            except OSError as exc:
+                picture = Failure("unreadable", exc.strerror or type(exc).__name__)
+            if isinstance(picture, Failure):
                 skipped.append(Skipped(path, picture))
                 continue
             images.append(resize(picture, size))
             labels.append(label)
             paths.append(path)
             digests.append(hashlib.sha256(data).digest())
-        if len(images) - before < 2:
+        if len(images) - before < at_least:
             unreadable = sum(item.path.startswith(f"{folder.name}/") for item in skipped)
             raise DataError(
-                f"{folder}: {len(images) - before} readable images ({unreadable} unreadable); a class needs at least "
-                "two: add images or remove the folder"
+                f"{folder}: {len(images) - before} readable images ({unreadable} unreadable); a class needs at "
+                f"least {at_least}: add images or remove the folder"
             )
     return Dataset(
         classes=tuple(folder.name for folder in folders),
@@ -104,10 +114,3 @@ def split(data: Dataset, share: float = 0.2, seed: int = 0) -> tuple[npt.NDArray
         count = min(max(round(share * len(members)), 1), len(members) - 1)
         held_out[members[np.argsort(ranks[members], kind="stable")[:count]]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-
-def _read(file: Path) -> bytes | Failure:
-    try:
-        return file.read_bytes()
-    except OSError as exc:
-        return Failure("unreadable", exc.strerror or type(exc).__name__)

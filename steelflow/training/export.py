@@ -34,7 +34,9 @@ def fit_projection(model: Deployable, images: Tensor) -> None:
     """
     if not isinstance(model.projection, torch.nn.Linear):
         return
-    features = torch.cat([model.network.features(model.normalise(batch)) for batch in images.split(256)]).double()
+    features = torch.cat(
+        [model.network.features(model.normalise(batch)) for batch in torch.split(images, 256)]
+    ).double()
     mean = features.mean(0)
     _, vectors = torch.linalg.eigh((features - mean).T @ (features - mean))
     directions = vectors.flip(1)[:, : model.projection.out_features].T

@@ -72,7 +72,7 @@ def fit(
     batches = math.ceil(len(images) / recipe.batch_size)
     steps = recipe.epochs * batches
     average = _Average(network, steps * recipe.averaging)
-    network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, recipe.warmup))
     with one_thread():
@@ -85,7 +85,7 @@ def fit(
                 if not math.isfinite(value := loss.item()):
                     raise TrainingError(_rescue(average, epoch, rescue))
                 optimizer.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
                 average.update()
@@ -93,7 +93,7 @@ def fit(
             if on_epoch is not None:
                 on_epoch(Progress(epoch, recipe.epochs, total / len(images), time.perf_counter() - started))
     network.load_state_dict(average.mean)
-    return network.eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
+    return network.eval().to(memory_format=torch.contiguous_format)
 
 
 @contextmanager

@@ -1,0 +1,132 @@
+"""``steelflow train``, ``steelflow evaluate`` and ``steelflow models``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from steelflow.cli.inspection import EngineOption, with_model
+from steelflow.cli.output import Json, emit, settings, stderr, stdout, stepping
+from steelflow.config import Settings
+from steelflow.engine import open_engine
+from steelflow.errors import ConfigError
+from steelflow.models import CATALOGUE
+from steelflow.models.shipped import SHIPPED, resolve
+
+app = typer.Typer(help="The models that are here.", no_args_is_help=True)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder with a folder per class.")]
+
+
+def train(
+    data: Data,
+    arch: Annotated[str, typer.Option("--arch", help=f"Architecture: {', '.join(sorted(CATALOGUE))}.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training part.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides split, weights, order and augmentation.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth."""
+    try:
+        from steelflow.training.train import train as run_train
+    except ImportError as exc:
+        raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+
+    with stepping(f"training {arch}") as tick:
+        result = run_train(data, arch, out, epochs=epochs, seed=seed, on_epoch=lambda p: tick(p.epoch, p.epochs))
+    figures = result.evaluation
+    summary = {
+        "model": str(result.onnx),
+        "card": str(result.card),
+        "arch": arch,
+        "seed": seed,
+        "trained_on": result.trained_on,
+        "skipped": result.skipped,
+        "seconds": round(result.seconds, 1),
+        **figures.to_dict(),
+    }
+    text = (
+        f"{figures.accuracy:.2%} of {figures.images:,} held-out images right (macro F1 {figures.macro_f1:.4f}, "
+        f"ECE {figures.ece:.4f}), trained on {result.trained_on:,} in {result.seconds:.0f} s"
+        f"{f'; {result.skipped} unreadable files skipped' if result.skipped else ''}\n"
+        f"model: {result.onnx}\ncard: {result.card}"
+    )
+    emit(summary, as_json, text)
+
+
+def evaluate(
+    model: Annotated[str, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")],
+    data: Data,
+    engine: EngineOption = None,
+    as_json: Json = False,
+) -> None:
+    """Accuracy, macro F1, ECE, the confusion matrix and figures per class, on a folder per class."""
+    from steelflow.evaluate import evaluate_folder
+
+    result = evaluate_folder(data, with_model(settings(), model, engine))
+    if as_json:
+        emit(result.to_dict(), True, "")
+        return
+    figures = result.figures
+    stdout.print(
+        f"{result.model} on {result.engine}: {figures.accuracy:.2%} of {figures.images:,} images right, "
+        f"macro F1 {figures.macro_f1:.4f}, ECE {figures.ece:.4f}"
+    )
+    for skipped in result.skipped:
+        stderr.print(f"skipped {skipped.path}: {skipped.failure}", markup=False)
+    table = Table(title="by class; columns on the right count decisions", title_justify="left")
+    for heading in ("class", "images", "precision", "recall", "F1", "AUC", *(one.name for one in figures.classes)):
+        table.add_column(heading, justify="left" if heading == "class" else "right")
+    for one, decisions in zip(figures.classes, figures.confusion, strict=True):
+        values = (one.precision, one.recall, one.f1, one.auc)
+        cells = ["–" if value is None else f"{value:.4f}" for value in values]
+        table.add_row(one.name, f"{one.support:,}", *cells, *(f"{count:,}" for count in decisions))
+    stdout.print(table)
+
+
+@app.command("list")
+def list_models(as_json: Json = False) -> None:
+    """The models that come with steelflow, and the architectures that can be trained."""
+    current = settings()
+    shipped = [_described(name, current) for name in SHIPPED]
+    lines = [f"{'name':<16} {'version':<8} {'input':<9} {'classes':<8} {'KiB':>5}  digest"]
+    for model in shipped:
+        spec = model["spec"]
+        size = f"{spec['input_size']}×{spec['input_size']}"
+        lines.append(
+            f"{spec['name']:<16} {spec['version']:<8} {size:<9} {len(spec['classes']):<8} "
+            f"{model['bytes'] / 1024:>5.0f}  {model['digest'][:12]}"
+        )
+    lines += ["", f"architectures to train: {', '.join(sorted(CATALOGUE))}"]
+    emit({"models": shipped, "architectures": sorted(CATALOGUE)}, as_json, "\n".join(lines))
+
+
+@app.command("show")
+def show_model(
+    ref: Annotated[str, typer.Argument(help="Shipped name or ONNX file.")],
+    as_json: Json = False,
+) -> None:
+    """A model's spec, digest and card."""
+    model = _described(ref, settings())
+    card = resolve(ref).with_suffix(".md")
+    text = card.read_text() if card.is_file() else None
+    spec = "\n".join(f"{key}: {value}" for key, value in model["spec"].items())
+    emit({**model, "card": text}, as_json, f"{spec}\ndigest: {model['digest']}\nfile: {model['file']}\n\n{text or ''}")
+
+
+def _described(ref: str, current: Settings) -> dict[str, Any]:
+    path = resolve(ref)
+    spec = open_engine(path, "onnxruntime").spec
+    content = path.read_bytes()
+    return {
+        "ref": ref,
+        "file": str(path),
+        "bytes": len(content),
+        "digest": hashlib.sha256(content).hexdigest(),
+        "spec": spec.model_dump(mode="json"),
+        "default": ref == current.model.ref,
+    }

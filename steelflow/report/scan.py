@@ -1,0 +1,69 @@
+"""Report files as one lazy Polars frame.
+
+Polars reads a folder itself. From S3 the files come through our own store: it retries, and it gets along with servers
+that Polars' client does not (some answer a range that covers the whole object with the whole object).
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from steelflow.records import ObjectInfo
+from steelflow.report.footer import read_footers
+from steelflow.store.base import Store
+from steelflow.store.local import LocalStore
+
+_AHEAD = 8
+
+
+def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
+    """The rows of all files, in order of their keys; a column that only some of them have is null in the others."""
+    infos = sorted(files, key=lambda info: info.key)
+    if isinstance(store, LocalStore):
+        paths = [store.root / info.key for info in infos]
+        return pl.concat([pl.scan_parquet(path, hive_partitioning=False) for path in paths], how="diagonal")
+    footers = read_footers(store, infos)
+    infos = [info for info in infos if footers[info.key].fingerprint]  # one that has vanished since has no rows
+    empty = [pl.DataFrame(footers[info.key].schema.empty_table()) for info in infos]
+    schema = pl.concat(empty, how="diagonal").schema
+
+    def load(info: ObjectInfo, columns: list[str]) -> pl.DataFrame:
+        own = [name for name in columns if name in footers[info.key].schema.names]
+        return pl.read_parquet(io.BytesIO(store.get(info.key)), columns=own)
+
+    def source(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        wanted = columns or schema.names()
+        # What does not name a column (a count) still needs the rows to be there.
+        template = pl.DataFrame(schema=schema).select(wanted)
+        for frame in _ahead(infos, lambda info: load(info, wanted)):
+            full = pl.concat([template, frame], how="diagonal").select(wanted)
+            if predicate is not None:
+                full = full.filter(predicate)
+            if rows is not None:
+                full = full.head(rows)
+                rows -= full.height
+            yield full
+            if rows == 0:
+                return
+
+    return register_io_source(source, schema=schema)
+
+
+def _ahead(infos: list[ObjectInfo], load: Callable[[ObjectInfo], pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Load a few files ahead of the one that is used."""
+    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="scan") as pool:
+        pending: deque[Future[pl.DataFrame]] = deque()
+        for info in infos:
+            pending.append(pool.submit(load, info))
+            if len(pending) >= _AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,0 +1,52 @@
+"""Fixtures that every room shares."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from steelflow.config import StoreSettings
+from steelflow.store.embedded import embedded_s3
+from steelflow.store.s3 import S3Store
+
+NEU_DIR = "STEELFLOW_NEU_DIR"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's settings and credentials are no part of a test."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "STEELFLOW_")) and name != NEU_DIR:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreSettings]:
+    """A real S3 server, for the whole session."""
+    with embedded_s3(tmp_path_factory.mktemp("embedded")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def fresh_bucket(embedded: StoreSettings) -> Callable[[], S3Store]:
+    """Makes a new, empty bucket in the embedded server with every call."""
+
+    def make() -> S3Store:
+        store = S3Store(f"test-{uuid.uuid4().hex}", "", embedded)
+        store.make_bucket()
+        return store
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def neu_dir() -> Path:
+    """The folder of the NEU surface-defect images."""
+    folder = os.environ.get(NEU_DIR)
+    if not folder or not Path(folder).is_dir():
+        pytest.skip(f"needs the NEU images: set {NEU_DIR} to their folder")
+    return Path(folder)

@@ -1,0 +1,211 @@
+"""The commands as a user types them: what they print, where, and how they exit."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plants import FOUND, NIGHT, UNITS, make_plant
+
+from steelflow.cli.main import main
+from steelflow.cli.output import state
+from steelflow.synth import CLASSES
+
+
+class Answer:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Answer:
+        state.config_file = None
+        monkeypatch.setattr(sys, "argv", ["steelflow", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exited:
+            main()
+            sys.exit(0)
+        printed = capsys.readouterr()
+        return Answer(int(exited.value.code or 0), printed.out, printed.err)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_plant(tmp_path_factory.mktemp("plant"))
+
+
+def config(folder: Path, plant: Path, **more: str) -> Path:
+    file = folder / "steelflow.toml"
+    report = folder / "report"
+    lines = [f'home = "{folder / "home"}"', "[archive]", f'uri = "{plant}"', "[report]", f'uri = "{report}"']
+    file.write_text("\n".join(lines + [f"{key}\n{value}" for key, value in more.items()]))
+    return file
+
+
+def refused(answer: Answer, *words: str) -> None:
+    """Exit code 1 and one line that names the trouble, on standard error."""
+    assert answer.code == 1
+    assert answer.out == ""
+    assert answer.err.count("\n") == 1
+    assert answer.err.startswith("steelflow: ")
+    for word in words:
+        assert word in answer.err
+
+
+def test_infer_prints_one_json_object(run: Any, plant: Path, tmp_path: Path) -> None:
+    answer = run("infer", plant, "--out", tmp_path / "out", "--json")
+    assert answer.code == 0
+    assert {"images", "ok", "failed", "seconds", "images_per_second", "model", "files"} <= answer.json.keys()
+    assert answer.json["images"] == answer.json["ok"] + answer.json["failed"] == 2 * FOUND
+    assert all(Path(file).is_file() for file in answer.json["files"])
+    assert answer.err == ""
+
+
+def test_nightly_prints_one_json_object(run: Any, plant: Path, tmp_path: Path) -> None:
+    file = config(tmp_path, plant)
+    first = run("--config", file, "nightly", "--date", NIGHT, "--json")
+    assert {"found", "ok", "failed", "skipped_units", "done_units", "run_record"} <= first.json.keys()
+    assert (first.code, first.json["found"], first.json["done_units"]) == (0, FOUND, UNITS)
+    again = run("--config", file, "nightly", "--date", NIGHT, "--json")
+    assert (again.json["done_units"], again.json["skipped_units"]) == (0, UNITS)
+    one = run("--config", file, "nightly", "--date", NIGHT, "--line", "L1", "--json")
+    assert one.json["found"] == FOUND // 2
+
+
+def test_people_get_sentences(run: Any, plant: Path, tmp_path: Path) -> None:
+    answer = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT)
+    assert f"{FOUND:,} images found" in answer.out
+    assert "run record:" in answer.out
+
+
+def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:
+    made = run(
+        "synth", tmp_path / "plant", "--nights", 1, "--lines", 1, "--coils", 2, "--images", 4, "--labelled", 3, "--json"
+    )
+    assert (made.code, made.json["labelled"]) == (0, 3 * len(CLASSES))
+    answer = run("evaluate", "--model", "ssdc_mininet", "--data", tmp_path / "plant" / "labelled", "--json")
+    assert {"accuracy", "macro_f1", "ece", "classes", "confusion"} <= answer.json.keys()
+    assert answer.json["images"] == 3 * len(CLASSES)
+    refused(run("synth", tmp_path / "plant"), "not empty")
+
+
+def test_evaluate_refuses_classes_that_the_model_lacks(run: Any, tmp_path: Path) -> None:
+    run(
+        "synth",
+        tmp_path / "plant",
+        "--nights",
+        1,
+        "--lines",
+        1,
+        "--coils",
+        1,
+        "--images",
+        1,
+        "--broken",
+        0,
+        "--labelled",
+        2,
+    )
+    (tmp_path / "plant" / "labelled" / "crazing").rename(tmp_path / "plant" / "labelled" / "rust")
+    refused(run("evaluate", "--model", "ssdc_mininet", "--data", tmp_path / "plant" / "labelled"), "rust", "crazing")
+
+
+def test_models(run: Any) -> None:
+    listed = run("models", "list", "--json").json
+    assert [model["spec"]["name"] for model in listed["models"]] == ["ssdc_mininet"]
+    shown = run("models", "show", "ssdc_mininet", "--json").json
+    assert "Song" in shown["card"]
+    assert shown["digest"] == listed["models"][0]["digest"]
+
+
+def test_config_masks_secrets(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEELFLOW_STORE__ACCESS_KEY", "someone")
+    monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", "do-not-print-me")
+    for arguments in (("config", "show"), ("config", "show", "--json")):
+        answer = run(*arguments)
+        assert answer.code == 0
+        assert "someone" in answer.out
+        assert "do-not-print-me" not in answer.out + answer.err
+
+
+def test_doctor_finds_what_is_wrong(run: Any, plant: Path, tmp_path: Path) -> None:
+    good = run("--config", config(tmp_path, plant), "doctor", "--json")
+    assert good.json["checks"]["archive"]["ok"]
+    assert good.json["checks"]["model"]["ok"]
+    bad = run("--config", config(tmp_path, tmp_path / "nowhere", **{"[model]": 'ref = "nothing"'}), "doctor", "--json")
+    assert bad.code == 1
+    assert not bad.json["checks"]["archive"]["ok"]
+    assert "nowhere" in bad.json["checks"]["archive"]["says"]
+    assert not bad.json["checks"]["model"]["ok"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["infer"], ["nightly", "--date", "yesterday"], ["nonsense"], ["infer", "x", "--out", "y", "--engine", "abacus"]],
+)
+def test_wrong_usage_is_exit_code_2(run: Any, arguments: list[str]) -> None:
+    assert run(*arguments).code == 2
+
+
+def test_bad_input_is_one_line(run: Any, plant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    refused(run("infer", tmp_path / "missing", "--out", out), "missing")
+    refused(run("infer", plant, "--out", out, "--model", "resnet5000"), "resnet5000", "ssdc_mininet")
+    refused(run("--config", tmp_path / "none.toml", "config", "show"), "none.toml")
+    bad = config(tmp_path, plant)
+    bad.write_text(bad.read_text().replace("[report]", 'template = "line={line}/{name}/{date"\n[report]'))
+    refused(run("--config", bad, "nightly", "--date", NIGHT), "template")
+    bad.write_text("[store]\nendpiont = 'x'\n")
+    refused(run("--config", bad, "config", "show"), "store.endpiont", "config show")
+    bad.write_text("[store\n")
+    refused(run("--config", bad, "config", "show"), "TOML")
+    refused(run("train", "--data", plant, "--arch", "ssdc_mininet", "--out", out), str(plant))
+    refused(run("train", "--data", plant, "--arch", "alexnet", "--out", out), "alexnet")
+    assert not out.exists()
+
+
+def test_storage_errors_are_one_line(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from steelflow.store.embedded import embedded_s3
+
+    out = tmp_path / "out"
+    with embedded_s3(tmp_path / "s3", {"here"}) as server:
+        monkeypatch.setenv("STEELFLOW_STORE__ENDPOINT", server.endpoint)
+        monkeypatch.setenv("STEELFLOW_STORE__ACCESS_KEY", str(server.access_key))
+        monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", "wrong-but-secret")
+        denied = run("infer", "s3://here", "--out", out)
+        refused(denied, "access denied", "store.secret_key")
+        assert "wrong-but-secret" not in denied.err
+        assert server.secret_key is not None
+        monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", server.secret_key.get_secret_value())
+        refused(run("infer", "s3://not-here", "--out", out), "not-here", "create it")
+        refused(run("infer", "s3://here", "--out", out), "holds no images")
+    refused(run("infer", "s3://here", "--out", out), "store.endpoint")
+    assert not out.exists()
+
+
+def test_a_model_that_contradicts_its_spec_is_refused(run: Any, plant: Path, tmp_path: Path) -> None:
+    import onnx
+
+    from steelflow.models.shipped import resolve
+    from steelflow.models.spec import METADATA_KEY
+
+    model = onnx.load(resolve("ssdc_mininet"))
+    spec = json.loads(next(item.value for item in model.metadata_props if item.key == METADATA_KEY))
+    for change, words in (({"classes": ["good", "bad"]}, ("6 classes", "good, bad")), (None, ("no steelflow spec",))):
+        del model.metadata_props[:]
+        if change is not None:
+            model.metadata_props.add(key=METADATA_KEY, value=json.dumps({**spec, **change}))
+        onnx.save(model, tmp_path / "other.onnx")
+        refused(run("infer", plant, "--out", tmp_path / "out", "--model", tmp_path / "other.onnx"), *words)
+    assert not (tmp_path / "out").exists()

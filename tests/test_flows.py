@@ -1,0 +1,292 @@
+"""The nightly flow does what ``inspect_night`` does, and waits for storage that is away."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from plants import FAILED, FOUND, NIGHT, UNITS, copied, local_settings, make_plant, rows_of, snapshot
+
+pytest.importorskip("prefect")
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State
+from prefect.flow_engine import run_flow
+from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
+from prefect.states import Scheduled
+from prefect.testing.utilities import prefect_test_harness
+
+from flows import nightly as module
+from flows.nightly import NightParameters, nightly
+from steelflow.config import Settings
+from steelflow.errors import ModelError, StoreError, StoreUnreachable
+from steelflow.night import Night, groups, inspect_night, weight
+from steelflow.pipeline import Done
+from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.store.local import LocalStore
+
+Monkey = pytest.MonkeyPatch
+THIS_NIGHT = NightParameters(date=NIGHT)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    home = tmp_path_factory.mktemp("prefect")
+    with (
+        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
+        prefect_test_harness(server_startup_timeout=120),
+    ):
+        yield
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_plant(tmp_path_factory.mktemp("plant"))
+
+
+@pytest.fixture
+def settings(prefect_server: None, plant: Path, tmp_path: Path, monkeypatch: Monkey) -> Settings:
+    """A plant of its own for the flow, with two units to a task."""
+    settings = local_settings(copied(plant, tmp_path / "images"), tmp_path / "report")
+    configure(tmp_path, monkeypatch, settings.archive.uri, settings.report.uri)
+    for task in (module.open_night, module.plan_line, module.inspect_units, module.record_night):
+        monkeypatch.setattr(module, task.fn.__name__, task.with_options(retry_delay_seconds=0.05))
+    return settings
+
+
+def configure(folder: Path, monkeypatch: Monkey, archive: str, report: str, more: str = "") -> None:
+    file = folder / "steelflow.toml"
+    file.write_text(
+        f'home = "{folder}/home"\narchive.uri = "{archive}"\nreport.uri = "{report}"\n'
+        f"model.batch_size = 16\nmodel.workers = 2\nnight.group_images = 24\n{more}"
+    )
+    monkeypatch.setenv("STEELFLOW_CONFIG", str(file))
+
+
+def run(parameters: NightParameters = THIS_NIGHT) -> State[Any]:
+    return nightly(parameters, return_state=True)
+
+
+def result_of(state: State[Any]) -> dict[str, Any]:
+    assert state.is_completed(), state
+    result: dict[str, Any] = state.result()
+    return result
+
+
+def test_the_flow_finds_what_inspect_night_finds(settings: Settings, tmp_path: Path) -> None:
+    result = result_of(run())
+    alone = local_settings(Path(settings.archive.uri), tmp_path / "alone")
+    expected = inspect_night(alone, NIGHT).to_dict()
+    own = ("seconds", "run_record")
+    assert {key: value for key, value in expected.items() if key not in own} == {
+        key: result[key] for key in expected if key not in own
+    }
+    assert rows_of(settings).equals(rows_of(alone))
+    assert 0 < result["library_seconds"] <= result["flow_seconds"]
+    assert Path(result["run_record"]).is_file()
+
+
+def test_a_second_run_does_nothing(settings: Settings) -> None:
+    first = result_of(run())
+    before = snapshot(Path(settings.report.uri))
+    second = result_of(run())
+    assert (second["done_units"], second["skipped_units"], second["found"]) == (0, UNITS, FOUND)
+    assert second["run_record"] == first["run_record"]
+    assert snapshot(Path(settings.report.uri)) == before
+
+
+def test_lines_and_limit_are_parameters(settings: Settings) -> None:
+    result = result_of(run(NightParameters(date=NIGHT, lines=("L2",), limit=1)))
+    assert (result["done_units"], result["state"]) == (1, "limited")
+    assert set(rows_of(settings)["line"]) == {"L2"}
+
+
+def test_the_night_is_the_one_of_the_scheduled_time(settings: Settings) -> None:
+    """Though it runs years later."""
+    late = Scheduled(scheduled_time=dt.datetime.combine(NIGHT + dt.timedelta(1), dt.time(1, 30), dt.UTC))
+    with get_client(sync_client=True) as client:
+        flow_run = client.create_flow_run(nightly, parameters={"night": {}}, state=late)
+    state = run_flow(nightly, flow_run, {"night": NightParameters()}, return_type="state")
+    assert result_of(state)["date"] == NIGHT.isoformat()
+
+
+def test_the_scheduled_time_is_of_the_plant() -> None:
+    scheduled = dt.datetime(2026, 11, 2, 11, 30, tzinfo=dt.UTC)
+    assert NightParameters().night(scheduled, ZoneInfo("UTC")) == dt.date(2026, 11, 1)
+    assert NightParameters().night(scheduled, ZoneInfo("Asia/Tokyo")) == dt.date(2026, 11, 2)
+    assert THIS_NIGHT.night(scheduled, ZoneInfo("Asia/Tokyo")) == NIGHT
+
+
+def test_storage_that_is_away_is_waited_for(settings: Settings, tmp_path: Path, monkeypatch: Monkey) -> None:
+    """The endpoint is closed for the first two attempts, then a server is there."""
+    objects = tmp_path / "objects"
+    copied(Path(settings.archive.uri), objects / "images")
+    (objects / "reports").mkdir()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    endpoint = f'store.endpoint = "http://127.0.0.1:{port}"\nstore.retries = 0\nstore.connect_timeout = 2\n'
+    keys = 'store.access_key = "key"\nstore.secret_key = "open-sesame"\n'
+    configure(tmp_path, monkeypatch, "s3://images", "s3://reports", endpoint + keys)
+    attempts = 0
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def late(*arguments: Any) -> Night:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 3:
+            servers.append(serve_s3(objects, port))
+        return Night(*arguments)
+
+    monkeypatch.setattr(module, "Night", late)
+    try:
+        result = result_of(run())
+    finally:
+        for server in servers:
+            server.kill()
+            server.wait()
+    assert attempts == 3
+    assert (result["found"], result["failed"], result["state"]) == (FOUND, FAILED, "complete")
+
+
+def serve_s3(objects: Path, port: int) -> subprocess.Popen[bytes]:
+    program = Path(sys.executable).parent / "rclone"
+    server = subprocess.Popen(
+        [str(program), "serve", "s3", str(objects), "--addr", f"127.0.0.1:{port}"],
+        env={**os.environ, "RCLONE_AUTH_KEY": '"key,open-sesame"', "RCLONE_CONFIG": ""},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    return server
+
+
+def test_a_retried_task_goes_on_where_it_stopped(settings: Settings, monkeypatch: Monkey) -> None:
+    asked: list[list[str]] = []
+    inspect = Night.inspect
+
+    def breaking(night: Night, units: Iterable[Unit]) -> Iterator[Done]:
+        todo = list(units)
+        asked.append([f"{unit.partition.line}/{unit.id}" for unit in todo])
+        for number, done in enumerate(inspect(night, todo)):
+            if number == 1 and len(asked) <= 2:
+                raise StoreUnreachable("the store is away")
+            yield done
+
+    monkeypatch.setattr(Night, "inspect", breaking)
+    monkeypatch.setattr(module, "groups", lambda units, images: groups(units, 10**6))
+    assert result_of(run())["done_units"] == UNITS
+    assert [len(units) for units in asked] == [3, 2, 1, 3]
+    assert asked[0][1:] == asked[1]
+    assert asked[1][1:] == asked[2]
+
+
+def test_only_storage_is_tried_again(settings: Settings, monkeypatch: Monkey) -> None:
+    attempts = 0
+
+    def unfit(*arguments: Any) -> Night:
+        nonlocal attempts
+        attempts += 1
+        raise ModelError("model.onnx: is damaged; export it again")
+
+    monkeypatch.setattr(module, "Night", unfit)
+    state = run()
+    assert state.is_failed()
+    assert state.message == "model.onnx: is damaged; export it again"
+    assert attempts == 1
+
+
+def test_a_store_that_stays_away_fails_the_flow_in_one_line(
+    settings: Settings, monkeypatch: Monkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = 0
+
+    def away(*arguments: Any) -> Night:
+        nonlocal attempts
+        attempts += 1
+        raise StoreUnreachable("s3://images: no answer; start the store")
+
+    monkeypatch.setattr(module, "Night", away)
+    state = run()
+    assert state.is_failed()
+    assert state.message == "s3://images: no answer; start the store"
+    assert attempts == 6
+    assert "Traceback" not in caplog.text
+
+
+def test_a_failed_unit_fails_the_night_after_the_rest(settings: Settings, monkeypatch: Monkey) -> None:
+    get = LocalStore.get
+    broken = next(path for path in Path(settings.archive.uri).rglob(f"line=L1/date={NIGHT}/**/*.tar"))
+
+    def failing(store: LocalStore, key: str, *arguments: Any, **named: Any) -> bytes:
+        if (store.root / key) == broken:
+            raise StoreError(f"{broken}: input/output error")
+        return get(store, key, *arguments, **named)
+
+    monkeypatch.setattr(LocalStore, "get", failing)
+    state = run()
+    assert state.is_failed()
+    assert f"1 work units failed, everything else is done; run the night again; first: shard-{broken.name[:-4]}" in str(
+        state.message
+    )
+    assert f"{broken}: input/output error" in str(state.message)
+    assert set(rows_of(settings)["line"]) == {"L1", "L2"}
+    monkeypatch.undo()
+    configure(Path(settings.report.uri).parent, monkeypatch, settings.archive.uri, settings.report.uri)
+    result = result_of(run())
+    assert (result["done_units"], result["skipped_units"], result["found"]) == (1, UNITS - 1, FOUND)
+
+
+def test_the_run_has_a_name_a_summary_and_no_secret(settings: Settings, tmp_path: Path, monkeypatch: Monkey) -> None:
+    configure(
+        tmp_path,
+        monkeypatch,
+        settings.archive.uri,
+        settings.report.uri,
+        'store.access_key = "key"\nstore.secret_key = "open-sesame"\n',
+    )
+    state = run()
+    record = result_of(state)["run_record"]
+    with get_client(sync_client=True) as client:
+        flow_run = client.read_flow_run(state.state_details.flow_run_id)
+        artifacts = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["nightly-summary", "nightly-progress"])),
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id])),
+        )
+    assert flow_run.name == f"night of {NIGHT}"
+    by_key = {artifact.key: artifact.data for artifact in artifacts}
+    assert float(str(by_key["nightly-progress"])) == 100
+    text = str(by_key["nightly-summary"])
+    assert f"**{FOUND}** images found = **{FOUND - FAILED}** ok + **{FAILED}** failed" in text
+    assert f"| L1 | {FOUND // 2} | {(FOUND - FAILED) // 2} | {FAILED // 2} | 3 | 0 | 0 |" in text
+    assert record in text
+    assert "open-sesame" not in f"{flow_run!r} {artifacts!r} {state!r}"
+
+
+def test_groups_hold_about_as_many_images_as_asked() -> None:
+    def unit(name: str, kind: Any, *sizes: int) -> Unit:
+        objects = tuple(ObjectInfo(f"{name}/{i}", size, "e") for i, size in enumerate(sizes))
+        return Unit(name, Partition("L1", NIGHT), kind, objects)
+
+    loose = unit("loose", "loose", *[5000] * 30)
+    shard = unit("shard", "shard", 40 * 16 * 1024)
+    tiny = unit("tiny", "shard", 10)
+    assert [weight(one) for one in (loose, shard, tiny)] == [30, 40, 1]
+    assert list(groups([loose, shard, tiny, tiny], 42)) == [(loose,), (shard, tiny, tiny)]
+    assert list(groups([loose, shard], 1)) == [(loose,), (shard,)]
+    assert list(groups([], 10)) == []

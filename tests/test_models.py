@@ -1,0 +1,231 @@
+"""The zoo: every entry of the catalogue builds, fits its budget, exports, and says the same in torch and ONNX."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from torch import nn
+
+from steelflow.errors import ModelError
+from steelflow.models import CATALOGUE, build
+from steelflow.models.deployable import Deployable, load_torch, save_torch
+from steelflow.models.shipped import SHIPPED, resolve
+from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
+from steelflow.training import export
+from steelflow.training.data import Dataset, load_folder, split
+
+NAMES = ("a", "b", "c", "d", "e", "f")
+PARAMETERS = {"ssdc_mininet": 23_588}
+GFLOPS_AT_200 = {"ssdc_mininet": 0.105}
+
+
+def deployable(arch: str, size: int = 64) -> tuple[Deployable, ModelSpec]:
+    torch.manual_seed(0)
+    network = build(arch, len(NAMES))
+    spec = ModelSpec(
+        name="m", arch=arch, classes=NAMES, input_size=size, embedding_dims=export.embedding_dims(network)
+    )
+    return Deployable(network, spec).eval(), spec
+
+
+def pictures(count: int, size: int = 64) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 1, size, size), dtype=np.uint8)
+
+
+def macs(network: nn.Module, size: int) -> int:
+    """Multiply-accumulates of convolutions and linear layers for one image, counted by hooks."""
+    total = 0
+
+    def count(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        nonlocal total
+        per_output = module.weight[0].numel()  # type: ignore[union-attr, index, operator]
+        total += output.numel() * per_output
+
+    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    with torch.no_grad():
+        network.eval()(torch.zeros(1, 1, size, size))
+    for hook in hooks:
+        hook.remove()
+    return total
+
+
+@pytest.mark.parametrize("arch", CATALOGUE)
+def test_takes_a_training_step_and_forward_is_head_of_features(arch: str) -> None:
+    torch.manual_seed(0)
+    network = build(arch, 3)
+    before = {name: p.detach().clone() for name, p in network.named_parameters()}
+    x = torch.randn(4, 1, 64, 64)
+    loss = nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 0]))
+    loss.backward()
+    torch.optim.SGD(network.parameters(), 0.1).step()
+    still = [name for name, p in network.named_parameters() if torch.equal(p, before[name])]
+    # A bias of the gate behind a dead ReLU may stand still; no weight may.
+    assert not [name for name in still if name.endswith("weight")]
+    network.eval()
+    with torch.no_grad():
+        features = network.features(x)
+        assert features.shape == (4, network.feature_dims)
+        assert torch.equal(network(x), network.head(features))
+
+
+@pytest.mark.parametrize("arch", CATALOGUE)
+def test_stays_within_the_budget_of_its_paper(arch: str) -> None:
+    network = build(arch, 6)
+    assert sum(p.numel() for p in network.parameters()) <= PARAMETERS[arch]
+    assert 2 * macs(network, 200) / 1e9 <= GFLOPS_AT_200[arch]
+
+
+@pytest.mark.parametrize("arch", CATALOGUE)
+def test_export_agrees_with_torch_and_holds_the_contract(arch: str, tmp_path: Path) -> None:
+    model, spec = deployable(arch)
+    images = pictures(20)
+    export.fit_projection(model, torch.from_numpy(images))
+    path = tmp_path / "m.onnx"
+    assert export.export_onnx(model, spec, path, images) <= export.TOLERANCE
+    assert parse_spec({p.key: p.value for p in onnx.load(path).metadata_props}[METADATA_KEY], "m") == spec
+    assert "BatchNormalization" not in {node.op_type for node in onnx.load(path).graph.node}
+    session = ort.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    assert (image.name, image.type, image.shape[1:]) == ("image", "tensor(uint8)", [1, 64, 64])
+    assert [o.name for o in session.get_outputs()] == ["logits", "embedding"]
+    for count in (1, 3, 20):
+        logits, embedding = session.run(None, {"image": images[:count]})
+        assert logits.shape == (count, 6)
+        assert embedding.shape == (count, spec.embedding_dims)
+        with torch.no_grad():
+            wanted = model(torch.from_numpy(images[:count]))
+        np.testing.assert_allclose(logits, wanted[0].numpy(), atol=1e-4)
+        np.testing.assert_allclose(embedding, wanted[1].numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize("arch", CATALOGUE)
+def test_torch_file_comes_back_equal(arch: str, tmp_path: Path) -> None:
+    model, spec = deployable(arch)
+    save_torch(model, spec, tmp_path / "m.safetensors")
+    back, spec_back = load_torch(tmp_path / "m.safetensors")
+    assert spec_back == spec
+    images = torch.from_numpy(pictures(3))
+    with torch.no_grad():
+        for wanted, found in zip(model(images), back(images), strict=True):
+            assert torch.equal(wanted, found)
+
+
+def test_three_equal_channels_fold_into_one() -> None:
+    colour = nn.Conv2d(3, 16, 5)
+    grey = nn.Conv2d(1, 16, 5)
+    with torch.no_grad():
+        grey.weight.copy_(colour.weight.sum(1, keepdim=True))
+        grey.bias.copy_(colour.bias)
+        x = torch.randn(2, 1, 20, 20)
+        torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), atol=1e-5, rtol=1e-5)
+
+
+def test_embedding_is_the_principal_components_of_the_features() -> None:
+    model, _ = deployable("ssdc_mininet")
+    images = torch.from_numpy(pictures(60))
+    export.fit_projection(model, images)
+    with torch.no_grad():
+        features = model.network.features(model.normalise(images))
+        embedding = model(images)[1]
+    centred = (features - features.mean(0)).double()
+    variance = torch.linalg.svdvals(centred) ** 2
+    assert embedding.mean(0).abs().max() < 1e-4
+    torch.testing.assert_close(
+        embedding.double().square().sum(0), variance[: embedding.shape[1]], rtol=0.01, atol=float(1e-3 * variance[0])
+    )
+
+
+def test_a_failed_parity_raises_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, spec = deployable("ssdc_mininet")
+    monkeypatch.setattr(export, "parity", lambda *_: float("nan"))
+    with pytest.raises(ModelError, match="differ by nan"):
+        export.export_onnx(model, spec, tmp_path / "m.onnx", pictures(2))
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(ModelError, match=r"no architecture 'resnet'.*ssdc_mininet"):
+        build("resnet", 6)
+    with pytest.raises(ModelError, match=r"'resnet': no such model; name a shipped one \(.*ssdc_mininet.*\.onnx"):
+        resolve("resnet")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(b"", "cannot be read as safetensors"), (b"\xff" * 64, "cannot be read as safetensors")]
+)
+def test_damaged_torch_files_are_model_errors(tmp_path: Path, content: bytes, says: str) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match=says):
+        load_torch(path)
+    with pytest.raises(ModelError, match=says):
+        load_torch(tmp_path / "absent.safetensors")
+
+
+def test_weights_of_another_architecture_are_a_model_error(tmp_path: Path) -> None:
+    model, spec = deployable("ssdc_mininet")
+    save_torch(model, spec.model_copy(update={"classes": NAMES[:3]}), tmp_path / "m.safetensors")
+    with pytest.raises(ModelError, match="do not fit 'ssdc_mininet' with 3 classes"):
+        load_torch(tmp_path / "m.safetensors")
+
+
+def test_resolve_takes_names_and_paths_and_refuses_a_changed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert resolve("ssdc_mininet").is_file()
+    own = tmp_path / "own.onnx"
+    own.write_bytes(b"x")
+    assert resolve(str(own)) == own
+    monkeypatch.setitem(SHIPPED, "ssdc_mininet", "0" * 64)
+    with pytest.raises(ModelError, match="not the file that was shipped"):
+        resolve("ssdc_mininet")
+
+
+def test_names_and_specs_need_no_torch() -> None:
+    code = (
+        "import sys, steelflow.models.spec, steelflow.models as m; from steelflow.models.shipped import resolve;"
+        "resolve('ssdc_mininet'); m.CATALOGUE; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_files_belong_together(name: str) -> None:
+    path = resolve(name)
+    model, spec = load_torch(path.with_suffix(".safetensors"))
+    assert parse_spec({p.key: p.value for p in onnx.load(path).metadata_props}[METADATA_KEY], name) == spec
+    assert export.parity(model, path, pictures(20, spec.input_size)) <= 1e-4
+    card = path.with_suffix(".md").read_text()
+    assert "K. Song" in card
+    assert "285" in card
+
+
+@pytest.fixture(scope="module")
+def neu() -> Dataset:
+    root = os.environ.get("STEELFLOW_NEU_DIR")
+    if not root or not Path(root).is_dir():
+        pytest.skip("STEELFLOW_NEU_DIR does not name the folder of the real images")
+    _, spec = load_torch(resolve("ssdc_mininet").with_suffix(".safetensors"))
+    return load_folder(Path(root), spec.input_size)
+
+
+def test_shipped_weights_are_right_on_the_held_out_fifth(neu: Dataset) -> None:
+    _, held_out = split(neu, 0.2, seed=0)
+    session = ort.InferenceSession(resolve("ssdc_mininet"), providers=["CPUExecutionProvider"])
+    (logits,) = session.run(["logits"], {"image": neu.images[held_out][:, None]})
+    assert len(held_out) == 288
+    assert (logits.argmax(1) == neu.labels[held_out]).mean() >= 0.99
+
+
+def test_shipped_onnx_equals_torch_over_all_real_images(neu: Dataset) -> None:
+    path = resolve("ssdc_mininet")
+    model, _ = load_torch(path.with_suffix(".safetensors"))
+    assert export.parity(model, path, neu.images[:, None]) <= 1e-4

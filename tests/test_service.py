@@ -1,0 +1,225 @@
+"""``steelflow up``: a real server, a real schedule, and nothing lost when parts of it are killed."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import importlib.metadata
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psutil
+import pytest
+
+pytest.importorskip("prefect")
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+
+from steelflow import service
+from steelflow.calendar import night_of
+from steelflow.config import Settings, StoreSettings, load_settings
+from steelflow.errors import ConfigError, LockHeld
+from steelflow.report.layout import night_lock_key
+from steelflow.store.local import LocalStore
+from steelflow.store.lock import locked
+from steelflow.synth import PlantSpec, objects
+
+UTC = ZoneInfo("UTC")
+PATIENCE = 300.0  # seconds, for a machine that is busy with other things
+
+
+class Up:
+    """``steelflow up`` in a folder, with a night every minute."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.config = folder / "steelflow.toml"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.config)
+
+    def start(self) -> None:
+        with (self.folder / "up.out").open("ab") as out:
+            command = [sys.executable, "-m", "steelflow.cli.main", "--config", str(self.config), "up", "--port", "0"]
+            self.process = subprocess.Popen(command, cwd=self.folder, stdout=out, stderr=out)
+        self.wait("the service to be up", lambda: "Ctrl-C" in self.output() and service.running(self.settings))
+
+    def end(self, number: int) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def output(self) -> str:
+        return (self.folder / "up.out").read_text()
+
+    def groups(self) -> dict[str, int]:
+        groups: dict[str, int] = json.loads((self.home / "prefect" / "service.json").read_text())["groups"]
+        return groups
+
+    def runs(self) -> list[FlowRun]:
+        """All runs that are due or were."""
+        with (
+            temporary_settings({PREFECT_API_URL: f"{service.running(self.settings)}/api", PREFECT_HOME: self.home}),
+            get_client(sync_client=True) as client,
+        ):
+            return [run for run in client.read_flow_runs() if run.state_name != "Scheduled"]
+
+    def wait(self, what: str, ready: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            assert self.process is not None
+            assert self.process.poll() is None, f"waiting for {what}: {self.logs()}"
+            assert time.monotonic() < deadline, f"waiting for {what}: {self.logs()}"
+            time.sleep(0.5)
+
+    def logs(self) -> str:
+        return "\n".join(path.read_text() for path in (self.folder / "up.out", *self.home.rglob("*.log")))
+
+    def alive(self) -> list[str]:
+        """The processes that have this folder's home in their environment."""
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("STEELFLOW_HOME") == str(self.home) and process.status() != "zombie":
+                    found.append(" ".join(process.cmdline()))
+        return found
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    """A plant of which every night that a scheduled run may ask for has images, on embedded storage."""
+    up = Up(tmp_path)
+    up.config.write_text(f'home = "{up.home}"\nmodel.batch_size = 16\nnight.cron = "* * * * *"\n')
+    start = dt.datetime.now(dt.UTC).date() - dt.timedelta(2)
+    archive = LocalStore(up.home / "objects" / "steelflow-images", create=True)
+    for key, data in objects(PlantSpec(lines=("L1",), start=start, nights=4, coils=2, images=4, broken=1, size=64)):
+        archive.put(key, data)
+    yield up
+    if up.process is not None and up.process.poll() is None:
+        up.end(signal.SIGTERM)
+
+
+def reports(up: Up) -> list[Path]:
+    return list((up.home / "objects" / "steelflow-reports" / "reports").rglob("*.parquet"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
+    """Holds the pins of fastapi and SQLAlchemy true: with others, no run is ever created, or none can be listed."""
+    up.start()
+    up.wait("a scheduled run", lambda: any(run.auto_scheduled and run.state_name == "Completed" for run in up.runs()))
+    assert reports(up)
+    assert str(up.home / "s3" / "credentials.json") in up.output()
+    secret = json.loads((up.home / "s3" / "credentials.json").read_text())["secret_key"]
+    assert secret not in up.logs()
+    assert service.check_prefect(up.settings)[0]
+
+    second = subprocess.run(
+        [sys.executable, "-m", "steelflow.cli.main", "--config", str(up.config), "up"], capture_output=True, text=True
+    )
+    assert second.returncode == 1
+    assert "already runs here" in second.stderr
+    assert second.stderr.count("\n") == 1
+
+    assert len(up.alive()) >= 2
+    assert up.end(signal.SIGTERM) == 0
+    assert up.alive() == []
+    assert service.running(up.settings) is None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("killed", ["serve", "up"])
+def test_a_run_that_was_killed_is_taken_up_again(up: Up, killed: str) -> None:
+    store = LocalStore(up.home / "objects" / "steelflow-reports", create=True)
+    night = night_of(dt.datetime.now(dt.UTC), UTC)
+    with contextlib.ExitStack() as held:  # so that the run is surely under way when it is killed
+        for date in (night, night + dt.timedelta(1)):
+            held.enter_context(locked(store, night_lock_key(date), "the test"))
+        up.start()
+        up.wait("a run under way", lambda: any(run.state_name == "Running" for run in up.runs()))
+        first = next(run for run in up.runs() if run.state_name == "Running")
+        if killed == "up":
+            up.end(signal.SIGKILL)
+        else:
+            os.kill(up.groups()["serve"], signal.SIGKILL)
+            assert up.process is not None
+            assert up.process.wait(PATIENCE) == 1
+            assert "the serve process ended by itself" in up.output()
+            assert str(up.home / "prefect" / "serve.log") in up.output()
+            assert up.alive() == []
+    up.start()
+    up.wait("the same run to complete", lambda: state_of(up, first) == "Completed")
+    again = next(run for run in up.runs() if run.id == first.id)
+    assert again.run_count == 2
+    assert again.expected_start_time == first.expected_start_time
+    assert reports(up)
+    assert up.end(signal.SIGINT) == 0
+    assert up.alive() == []
+
+
+def state_of(up: Up, run: FlowRun) -> str | None:
+    return next((one.state_name for one in up.runs() if one.id == run.id), None)
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: .*--port"):
+            service.run(offline(tmp_path), port, None, lambda _: None)
+
+
+def test_a_home_is_served_once(tmp_path: Path) -> None:
+    settings = offline(tmp_path)
+    state = settings.home / "prefect"
+    state.mkdir(parents=True)
+    with service._alone(state), pytest.raises(LockHeld, match="already runs here"):
+        service.run(settings, 0, None, lambda _: None)
+
+
+@pytest.mark.parametrize(("name", "version"), [("fastapi", "0.151.0"), ("sqlalchemy", "2.1.0b1"), ("fastapi", "1.0")])
+def test_parts_that_do_not_work_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, version: str
+) -> None:
+    real = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda asked: version if asked == name else real(asked))
+    fine, text = service.check_prefect(offline(tmp_path))
+    assert not fine
+    assert f"{name} {version}" in text
+    assert service.INSTALL in text
+    with pytest.raises(ConfigError, match=name):
+        service.run(offline(tmp_path), 0, None, lambda _: None)
+
+
+def test_prefect_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert service.check_prefect(offline(tmp_path)) == (False, f"Prefect is not installed; {service.INSTALL}")
+
+
+def test_nothing_runs_in_a_new_home(tmp_path: Path) -> None:
+    settings = offline(tmp_path)
+    assert service.running(settings) is None
+    fine, text = service.check_prefect(settings)
+    assert fine
+    assert "`steelflow up` starts it" in text
+    assert not settings.home.exists()
+
+
+def offline(folder: Path) -> Settings:
+    return Settings(home=folder / "home", store=StoreSettings(endpoint="http://127.0.0.1:9"))
