@@ -54,10 +54,11 @@ class Up:
         return load_settings(self.config)
 
     def start(self) -> None:
+        starts = self.output().count("Ctrl-C")
         with (self.folder / "up.out").open("ab") as out:
             command = [sys.executable, "-m", "steelflow.cli.main", "--config", str(self.config), "up", "--port", "0"]
             self.process = subprocess.Popen(command, cwd=self.folder, stdout=out, stderr=out)
-        self.wait("the service to be up", lambda: "Ctrl-C" in self.output() and service.running(self.settings))
+        self.wait("the service to be up", lambda: self.output().count("Ctrl-C") > starts)
 
     def end(self, number: int) -> int:
         assert self.process is not None
@@ -65,7 +66,8 @@ class Up:
         return self.process.wait(PATIENCE)
 
     def output(self) -> str:
-        return (self.folder / "up.out").read_text()
+        out = self.folder / "up.out"
+        return out.read_text() if out.exists() else ""
 
     def groups(self) -> dict[str, int]:
         groups: dict[str, int] = json.loads((self.home / "prefect" / "service.json").read_text())["groups"]

@@ -64,7 +64,7 @@ def test_folder_is_read_resized_and_its_oddities_are_counted(tmp_path: Path) -> 
 def test_unusable_folders_are_data_errors(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
         load_folder(tmp_path / "absent", 32)
-    with pytest.raises(DataError, match="0 class folders; at least two"):
+    with pytest.raises(DataError, match="0 class folders; at least 2 needed"):
         load_folder(tmp_path, 32)
     root = write(tmp_path / "data", 2)
     (root / "along" / "000.png").write_bytes(b"broken")

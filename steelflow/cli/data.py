@@ -11,10 +11,13 @@ import typer
 from steelflow.cli.output import Json, counting, emit
 from steelflow.errors import ConfigError
 from steelflow.synth import CLASSES, Camera, PlantSpec, line_names, write_plant
+from steelflow.synth.sheet import contact_sheet
 
 
 def synth(
-    out: Annotated[Path, typer.Argument(help="Folder to make: OUT/images, OUT/labelled and OUT/truth.csv.")],
+    out: Annotated[
+        Path, typer.Argument(help="Folder to make, with OUT/images, OUT/labelled, OUT/truth.csv and OUT/classes.jpg.")
+    ],
     lines: Annotated[int, typer.Option(min=1)] = 2,
     nights: Annotated[int, typer.Option(min=1)] = 3,
     start: Annotated[dt.datetime, typer.Option(formats=["%Y-%m-%d"], help="First night.")] = dt.datetime(2026, 11, 1),
@@ -56,12 +59,14 @@ def synth(
             tick(1)
 
         made = write_plant(spec, put, labelled)
+        put("classes.jpg", contact_sheet(camera, seed))
     result = {"out": str(out), "images": made.images, "broken": made.broken, "objects": made.objects}
     result |= {"labelled": made.labelled, "bytes": made.bytes}
     text = (
         f"{made.images:,} images and {made.broken} broken files in {made.objects:,} objects, "
         f"{made.labelled:,} labelled\n"
-        f"archive: {out / 'images'}\nlabelled: {out / 'labelled'}\ntruth: {out / 'truth.csv'}"
+        f"archive: {out / 'images'}\nlabelled: {out / 'labelled'}\ntruth: {out / 'truth.csv'}\n"
+        f"a look at it, a row for each class: {out / 'classes.jpg'}"
     )
     emit(result, as_json, text)
 

@@ -47,12 +47,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_DENIED = {
-    "AccessDenied",
-    "SignatureDoesNotMatch",
-    "InvalidAccessKeyId",
-    "UnsupportedAlgorithm",  # the embedded server's word for a request without a signature
-}
+_DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
 _REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
 _AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
 _BUSY = {429, 500, 502, 503, 504}
@@ -145,8 +140,13 @@ class S3Store:
     def make_bucket(self) -> None:
         """Create the bucket, unless it is there."""
         with self._translated(""):
-            if not self._minio.bucket_exists(self.bucket):
-                self._minio.make_bucket(self.bucket)
+            if self._minio.bucket_exists(self.bucket):
+                return
+            try:
+                self._minio.make_bucket(self.bucket, self._settings.region)
+            except MinioException as exc:  # another one may have made it meanwhile
+                if _code_and_status(exc)[0] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
+                    raise
 
     def _get_once(self, key: str, start: int, length: int | None, etag: str | None) -> bytes:
         response = None
@@ -271,7 +271,8 @@ class S3Store:
     def _ours(self, exc: Exception, key: str) -> StoreError:
         code, status = _code_and_status(exc)
         where = self._where(key)
-        if code in _DENIED or status in (401, 403) or isinstance(exc, rust.PermissionDeniedError):
+        unsigned = status == 400 and self._settings.access_key is None
+        if code in _DENIED or status in (401, 403) or unsigned or isinstance(exc, rust.PermissionDeniedError):
             return AccessDenied(
                 f"{where}: access denied ({code or status or 'refused'}); check store.access_key, store.secret_key "
                 "and the bucket's policy"

@@ -1,0 +1,22 @@
+"""A contact sheet: what the plant's cameras see of each class, at a glance."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from steelflow.synth.camera import Camera, photograph
+from steelflow.synth.textures import CLASSES, surface
+
+_GAP = 6
+
+
+def contact_sheet(camera: Camera, seed: int, columns: int = 5, size: int = 200) -> bytes:
+    """A JPEG with a row for each class, in the order of ``CLASSES``, of ``columns`` pictures each."""
+    rows = []
+    for row, label in enumerate(CLASSES):
+        rng = np.random.default_rng([seed, row])
+        pictures = [photograph(surface(label, rng, size), camera, rng) for _ in range(columns)]
+        framed = [cv2.copyMakeBorder(p, 0, _GAP, 0, _GAP, cv2.BORDER_CONSTANT, value=(255,)) for p in pictures]
+        rows.append(np.hstack(framed))
+    return bytes(cv2.imencode(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])[1])

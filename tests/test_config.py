@@ -1,0 +1,93 @@
+"""Settings: where they come from, what they refuse, and what they never show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from steelflow.calendar import night_of
+from steelflow.config import Settings, load_settings
+from steelflow.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "settings.toml"
+    file.write_text(text)
+    return file
+
+
+def test_file_over_defaults_and_environment_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, '[store]\nregion = "file"\nretries = 3\n')
+    monkeypatch.setenv("STEELFLOW_STORE__REGION", "environment")
+    store = load_settings(file).store
+    assert (store.region, store.retries, store.concurrency) == ("environment", 3, 16)
+
+
+def test_the_documented_file_is_the_defaults() -> None:
+    documented = tomllib.loads((ROOT / "infra" / "steelflow.toml").read_text())
+    defaults = Settings().model_dump(mode="json")
+    for section, values in documented.items():
+        if isinstance(values, dict):
+            assert values == {key: defaults[section][key] for key in values}, section
+        else:
+            assert values == defaults[section]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[store]\nretries = -1\n", ("store.retries", "greater than or equal to 0")),
+        ("[archive]\nurl = 's3://x'\n", ("archive.url", "no such setting")),
+        ("[night]\ntimezone = 'Mars/Olympus'\n", ("night.timezone", "Europe/Berlin")),
+        ("[model]\nengine = 'abacus'\n", ("model.engine", "onnxruntime")),
+        ("not toml", ("settings.toml", "TOML")),
+        ("[store]\ncredentials_file = 'nowhere.toml'\n", ("nowhere.toml", "access_key and secret_key")),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, words: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_credentials_from_a_file_and_from_the_usual_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('access_key = "from-file"\nsecret_key = "s3cr3t"\n')
+    store = load_settings(written(tmp_path, f"[store]\ncredentials_file = '{keys}'\n")).store
+    assert store.access_key == "from-file"
+    assert store.secret_key is not None
+    assert store.secret_key.get_secret_value() == "s3cr3t"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "from-aws")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cr3t")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    store = load_settings(written(tmp_path, "")).store
+    assert (store.access_key, store.endpoint) == ("from-aws", "http://127.0.0.1:9")
+    assert "s3cr3t" not in repr(store)
+
+
+@pytest.mark.parametrize(
+    ("moment", "night"),
+    [
+        ("2026-11-02T01:30", "2026-11-01"),
+        ("2026-11-02T06:00", "2026-11-01"),
+        ("2026-11-01T22:00", "2026-11-01"),
+        ("2026-03-29T01:30", "2026-03-28"),  # the hour that summer time skips comes after it
+    ],
+)
+def test_a_moment_belongs_to_a_night(moment: str, night: str) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    local = dt.datetime.fromisoformat(moment).replace(tzinfo=berlin)
+    assert night_of(local, berlin) == night_of(local.astimezone(dt.UTC), berlin) == dt.date.fromisoformat(night)
