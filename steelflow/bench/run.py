@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import platform
 import statistics
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any
 
 from steelflow.bench import sources, stages
 from steelflow.bench.memory import peak_mib
+from steelflow.bench.orchestration import prefect_share
 from steelflow.config import Settings
 from steelflow.models.shipped import resolve
 from steelflow.pipeline import load_model
@@ -29,24 +31,16 @@ def run_bench(
     images = sources.originals(data)
     with tempfile.TemporaryDirectory(prefix="steelflow-bench-") as scratch:
         root = Path(scratch)
+        loose, tars = root / "objects" / "loose", root / "objects" / "tars"  # where the embedded server has its buckets
         say(f"writing {count:,} images as loose files and tars")
-        sources.write_loose(root / "loose", images, count)
-        sources.write_tars(root / "tar", images, count)
-        made = [sources.local("loose files", root / "loose"), sources.local("tar files", root / "tar")]
-        with embedded_s3(root, {"loose", "tars"} if s3 else set()) as server:
+        sources.write_loose(loose, images, count)
+        sources.write_tars(tars, images, count)
+        made = [sources.local("loose files", loose), sources.local("tar files", tars)]
+        with embedded_s3(root) as server:
             if s3:
-                (root / "objects" / "loose").rmdir()
-                (root / "loose").rename(root / "objects" / "loose")
-                (root / "objects" / "tars").rmdir()
-                (root / "tar").rename(root / "objects" / "tars")
-                made = [
-                    sources.local("loose files", root / "objects" / "loose"),
-                    sources.local("tar files", root / "objects" / "tars"),
-                    sources.as_source("loose in S3", open_store("s3://loose", server)),
-                    sources.as_source("tars in S3", open_store("s3://tars", server)),
-                ]
+                made.append(sources.as_source("loose in S3", open_store("s3://loose", server)))
+                made.append(sources.as_source("tars in S3", open_store("s3://tars", server)))
             figures = _measure(made, images, model, count, rounds, say)
-        loose = root / "objects" / "loose" if s3 else root / "loose"
         result: dict[str, Any] = {
             "machine": {"cpu": _cpu(), "workers": model.workers, "python": platform.python_version()},
             "model": {"name": spec.name, "input_size": spec.input_size, "engine": model.engine.name},
@@ -61,10 +55,13 @@ def run_bench(
             rate, how = dataloader_rate(loose, resolve(settings.model.ref), spec.input_size, len(spec.classes))
             result["dataloader"] = {"images_per_second": rate, "setting": how}
         say(f"peak memory at {count:,} and {4 * count:,} images")
-        small = peak_mib(loose)
-        sources.write_loose(root / "four", images, 4 * count)
-        large = peak_mib(root / "four")
+        four = root / "four"
+        sources.write_loose(four, images, 4 * count)
+        small, large = peak_mib(loose), peak_mib(four)
         result["peak_mib"] = {str(count): small, str(4 * count): large, "ratio": large / small}
+        if importlib.util.find_spec("prefect"):
+            say(f"the nightly flow over {4 * count:,} images")
+            result["prefect_share"] = prefect_share(four, settings)
     return result
 
 

@@ -13,11 +13,15 @@ import numpy as np
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import plan
+from steelflow.config import ArchiveSettings
 from steelflow.errors import DataError
 from steelflow.records import Partition, Unit
 from steelflow.store import Store
 from steelflow.store.local import LocalStore
 
+TEMPLATE = KeyTemplate(ArchiveSettings().template)
+
+_PLACE = "line=L1/date=2026-11-01"
 _PER_FOLDER = 500
 _PER_TAR = 2500
 
@@ -46,19 +50,22 @@ def originals(folder: Path | None) -> list[bytes]:
 def write_loose(folder: Path, images: list[bytes], count: int) -> None:
     """``count`` files. Repeats are hard links to the first copy: the disk holds each image once."""
     for i in range(count):
-        path = folder / f"coil=C{i // _PER_FOLDER:04d}" / f"{i:07d}.jpg"
+        path = _loose(folder, i)
         path.parent.mkdir(parents=True, exist_ok=True)
         if i < len(images):
             path.write_bytes(images[i])
         else:
-            j = i % len(images)
-            os.link(folder / f"coil=C{j // _PER_FOLDER:04d}" / f"{j:07d}.jpg", path)
+            os.link(_loose(folder, i % len(images)), path)
+
+
+def _loose(folder: Path, index: int) -> Path:
+    return folder / _PLACE / f"coil=C{index // _PER_FOLDER:04d}" / f"{index:07d}.jpg"
 
 
 def write_tars(folder: Path, images: list[bytes], count: int) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _PLACE).mkdir(parents=True, exist_ok=True)
     for start in range(0, count, _PER_TAR):
-        with tarfile.open(folder / f"images-{start:07d}.tar", "w") as tar:
+        with tarfile.open(folder / _PLACE / f"images-{start:07d}.tar", "w") as tar:
             for i in range(start, min(start + _PER_TAR, count)):
                 data = images[i % len(images)]
                 info = tarfile.TarInfo(f"{i:07d}.jpg")
@@ -67,8 +74,7 @@ def write_tars(folder: Path, images: list[bytes], count: int) -> None:
 
 
 def as_source(name: str, store: Store) -> Source:
-    template = KeyTemplate("coil={coil}/{name}")
-    return Source(name, store, plan(Partition(None, None), store.list(), template, 8192).units)
+    return Source(name, store, plan(Partition(None, None), store.list(), TEMPLATE, 8192).units)
 
 
 def local(name: str, folder: Path) -> Source:

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from steelflow.archive.readers import read_unit
-from steelflow.archive.template import KeyTemplate
-from steelflow.bench.sources import Source
+from steelflow.bench.sources import TEMPLATE, Source
 from steelflow.config import LimitSettings
 from steelflow.decode import decode, resize
 from steelflow.engine import Engine
@@ -22,14 +21,12 @@ from steelflow.quality import measure
 from steelflow.records import Failure, Unit
 from steelflow.store.local import LocalStore
 
-_TEMPLATE = KeyTemplate("coil={coil}/{name}")
-
 
 def fetch_only(source: Source) -> float:
     """Reading alone: every image of the source passes by, still encoded."""
     started, count = time.perf_counter(), 0
     for unit in source.units:
-        for _ in read_unit(source.store, unit, _TEMPLATE, LimitSettings()):
+        for _ in read_unit(source.store, unit, TEMPLATE, LimitSettings()):
             count += 1
     return count / (time.perf_counter() - started)
 
@@ -70,7 +67,7 @@ def end_to_end(source: Source, model: Model) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         report = LocalStore(Path(folder))
-        job = Inspection(source.store, report, _TEMPLATE, LimitSettings(), model, "bench", key_of=key_of, hive=False)
+        job = Inspection(source.store, report, TEMPLATE, LimitSettings(), model, "bench", key_of=key_of, hive=False)
         started, count = time.perf_counter(), 0
         for done in inspect(source.units, job):
             if done.error is not None or done.counts.failed:

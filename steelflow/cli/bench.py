@@ -55,6 +55,8 @@ def _table(result: dict[str, Any]) -> str:
     ratio = memory.pop("ratio")
     lines += ["", "peak memory: " + ", ".join(f"{mib:,.0f} MiB at {int(n):,} images" for n, mib in memory.items())]
     lines[-1] += f" (ratio {ratio:.3f})"
+    if "prefect_share" in result:
+        lines.append(f"Prefect: {result['prefect_share']:.1%} of the flow's wall time")
     if "dataloader" in result:
         rate, setting = result["dataloader"]["images_per_second"], result["dataloader"]["setting"]
         ours = result["sources"]["loose files"]["end_to_end"]
