@@ -71,7 +71,7 @@ def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
             if image.mode.startswith("I;16") or image.mode == "I":
                 return np.asarray(np.asarray(image.convert("I")).clip(0, 65535) >> 8, dtype=np.uint8)
             if image.mode == "F":
-                return np.nan_to_num(np.asarray(image)).clip(0, 255).astype(np.uint8)
+                return np.asarray(np.nan_to_num(np.asarray(image)).clip(0, 255), dtype=np.uint8)
             return np.asarray(_flatten(image).convert("L"))
     except UnidentifiedImageError:
         return Failure("not_an_image", f"no JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")

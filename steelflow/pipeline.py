@@ -40,6 +40,7 @@ from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
+_STOPS = (StoreUnreachable, AccessDenied)  # what the next unit would meet as well
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +134,10 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
                     slots.acquire()
                     judged = judges.submit(judge, chunk, job.model.engine, job.limits)
                     scribe.submit(draft.take, judged, slots)
-            except (StoreUnreachable, AccessDenied):
-                scribe.submit(draft.abandon)
-                raise
-            except StoreError as exc:
+            except BaseException as exc:
+                if not isinstance(exc, StoreError) or isinstance(exc, _STOPS):
+                    scribe.submit(draft.abandon)
+                    raise
                 draft.error = exc
             ending.append(scribe.submit(draft.end))
             while ending and ending[0].done():

@@ -75,11 +75,11 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     with _alone(state), _signals() as stop:
         _end_leftovers(state)
         with serving(settings) as reached, _Children(state) as children:
-            url = f"http://127.0.0.1:{_free(port)}"
+            number = _free(port)
+            url = f"http://127.0.0.1:{number}"
             environment = _environment(settings, state, config, url)
-            host, _, number = url.removeprefix("http://").partition(":")
-            server = ("-m", "prefect", "server", "start", "--host", host, "--port", number)
-            children.start("server", server, {**environment, "PREFECT_API_URL": ""})
+            server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(number))
+            children.start("server", server, environment)
             children.record(url)
             if not children.wait(stop, lambda: _healthy(url)):
                 return
@@ -92,9 +92,8 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
             while not stop.wait(_LOOK_SECONDS):
                 children.check()
                 if storage and not _listens(storage):
-                    raise SteelflowError(
-                        f"the embedded storage ended; its log is {settings.home.absolute()}/s3/server.log"
-                    )
+                    log = settings.home.absolute() / "s3" / "server.log"
+                    raise SteelflowError(f"the embedded storage ended by itself; its log is {log}; start again")
 
 
 def check_prefect(settings: Settings) -> tuple[bool, str]:
@@ -127,7 +126,10 @@ def _installed() -> tuple[bool, str]:
     if importlib.util.find_spec("flows") is None:
         return False, f"the package `flows` is not installed; {INSTALL}"
     for name, limit in _BELOW.items():
-        version = importlib.metadata.version(name)
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return False, f"Prefect is installed without its server, {name} is missing; {INSTALL}"
         if tuple(int(part) for part in version.split(".")[:2]) >= limit:
             below = ".".join(map(str, limit))
             return False, f"Prefect does not work with {name} {version}, it needs one below {below}; {INSTALL}"

@@ -31,11 +31,13 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     def call(*arguments: object) -> Answer:
         state.config_file = None
         monkeypatch.setattr(sys, "argv", ["steelflow", *map(str, arguments)])
-        with pytest.raises(SystemExit) as exited:
+        try:
             main()
-            sys.exit(0)
+            code: object = 0
+        except SystemExit as exited:
+            code = exited.code
         printed = capsys.readouterr()
-        return Answer(int(exited.value.code or 0), printed.out, printed.err)
+        return Answer(int(str(code or 0)), printed.out, printed.err)
 
     return call
 

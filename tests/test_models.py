@@ -30,9 +30,7 @@ GFLOPS_AT_200 = {"ssdc_mininet": 0.105}
 def deployable(arch: str, size: int = 64) -> tuple[Deployable, ModelSpec]:
     torch.manual_seed(0)
     network = build(arch, len(NAMES))
-    spec = ModelSpec(
-        name="m", arch=arch, classes=NAMES, input_size=size, embedding_dims=export.embedding_dims(network)
-    )
+    spec = ModelSpec(name="m", arch=arch, classes=NAMES, input_size=size, embedding_dims=export.embedding_dims(network))
     return Deployable(network, spec).eval(), spec
 
 

@@ -63,7 +63,12 @@ def test_shards_on_disk(neu_dir: Path, from_folder: pl.DataFrame, tmp_path: Path
 
 @pytest.mark.parametrize("kind", ["loose", "tar"])
 def test_in_s3(
-    neu_dir: Path, from_folder: pl.DataFrame, tmp_path: Path, embedded: StoreSettings, fresh_bucket: NewBucket, kind: str
+    neu_dir: Path,
+    from_folder: pl.DataFrame,
+    tmp_path: Path,
+    embedded: StoreSettings,
+    fresh_bucket: NewBucket,
+    kind: str,
 ) -> None:
     bucket = fresh_bucket()
     if kind == "loose":

@@ -121,6 +121,13 @@ def test_a_key_that_cannot_be_addressed(fresh_bucket: Callable[[], S3Store], key
             action()
 
 
+def test_a_slash_before_a_key_is_part_of_it(fresh_bucket: Callable[[], S3Store]) -> None:
+    store = fresh_bucket()
+    store.put("a", b"another object")
+    with pytest.raises(StoreError, match="refuses this"):  # as this server does; others know such keys
+        list(store.get_many(["/a"]))
+
+
 def test_a_forked_process_reads_on(fresh_bucket: Callable[[], S3Store]) -> None:
     store = fresh_bucket()
     store.put("x", b"1")

@@ -126,7 +126,9 @@ def test_flips_are_the_symmetries_that_keep_the_rolling_direction() -> None:
 
 def test_shift_moves_whole_pixels_and_mirrors_the_edge() -> None:
     x = torch.arange(20.0).expand(8, 1, 20, 20).contiguous()
-    mirrored = {tuple(np.abs(np.arange(20) + d)) if d < 0 else tuple(19 - np.abs(19 - np.arange(20) - d)) for d in range(-3, 4)}
+    mirrored = {
+        tuple(np.abs(np.arange(20) + d)) if d < 0 else tuple(19 - np.abs(19 - np.arange(20) - d)) for d in range(-3, 4)
+    }
     rows = {tuple(int(v) for v in y[0, 0]) for y in augment.shift(x, 0.15, rng())}
     assert rows <= mirrored
     assert len(rows) > 2
@@ -235,7 +237,9 @@ def test_unfit_arrays_are_data_errors(truth: list[int], p: np.ndarray, says: str
 def test_training_on_toys_learns_and_writes_everything(tmp_path: Path) -> None:
     epochs: list[loop.Progress] = []
     data, out = write(tmp_path / "data", 40), tmp_path / "out"
-    result = train(data, "ssdc_mininet", out, epochs=12, input_size=32, name="toy", recipe=PLAIN, on_epoch=epochs.append)
+    result = train(
+        data, "ssdc_mininet", out, epochs=12, input_size=32, name="toy", recipe=PLAIN, on_epoch=epochs.append
+    )
     assert result.evaluation.accuracy >= 0.9
     assert [p.epoch for p in epochs] == list(range(1, 13))
     assert epochs[-1].loss < epochs[0].loss

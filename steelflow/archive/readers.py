@@ -48,7 +48,7 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
         if isinstance(data, ObjectNotFound):
             data = Failure("missing", "the object was deleted after it was listed")
         elif isinstance(data, StoreError):
-            raise data
+            data = Failure("unreadable", str(data))
         fields = template.match(info.key) or Fields()
         yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
 

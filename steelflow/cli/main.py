@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a problem that the message names, 2 wrong usage.
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -55,6 +56,7 @@ app.command()(demo.demo)
 
 
 def main() -> None:
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries are no news: what fails for good is an error
     try:
         app()
     except SteelflowError as exc:

@@ -3,7 +3,7 @@
 reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
 summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
-locks/night-2026-11-18.json                         held while a night runs
+locks/night-2026-11-18/                             held while a night runs
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_key(date: dt.date, run_id: str) -> str:
 
 
 def night_lock_key(date: dt.date) -> str:
-    return f"locks/night-{date.isoformat()}.json"
+    return f"locks/night-{date.isoformat()}"
 
 
 def parse_folder(path: str) -> Partition | None:

@@ -6,7 +6,8 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -14,14 +15,16 @@ from typing import IO
 from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
 
+_ATTRIBUTE = "user.steelflow."
 _PART = ".steelflow-part-"  # a file being written, beside its target: never listed
 
 
 class LocalStore:
     """Objects are files; replacing one is a rename, so that a reader never sees a part of it.
 
-    ``etag`` is size and modification time. Symbolic links are followed to read, so that an archive can be put together
-    from several disks; nothing is written or deleted outside of the folder.
+    ``etag`` is size and modification time; user metadata are extended attributes of the file. Symbolic links are
+    followed to read, so that an archive can be put together from several disks; nothing is written or deleted outside
+    of the folder.
 
     Args:
         root: the folder.
@@ -50,7 +53,7 @@ class LocalStore:
         with _translated(self._path(key)) as path:
             if not path.is_file():
                 raise FileNotFoundError
-            return _info(key, path.stat())
+            return replace(_info(key, path.stat()), metadata=_metadata(path))
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         with _translated(self._path(key)) as path, path.open("rb") as file:
@@ -64,10 +67,10 @@ class LocalStore:
         for key in keys:
             try:
                 yield key, self.get(key)
-            except ObjectNotFound as exc:
+            except StoreError as exc:  # about this file alone
                 yield key, exc
 
-    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
         self._check_root()
         with _translated(self._own_path(key)) as path:
             part = path.with_name(_PART + uuid.uuid4().hex)
@@ -79,13 +82,14 @@ class LocalStore:
                     else:
                         file.write(data)
                     file.flush()
+                    _set_metadata(file, path, metadata or {})
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
                 part.replace(path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
-        return info
+        return replace(info, metadata=dict(metadata or {}))
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
@@ -139,6 +143,24 @@ def _translated(path: Path) -> Iterator[Path]:
         raise AccessDenied(f"{path}: permission denied; check the owner and the mode of file and folder") from exc
     except OSError as exc:
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
+
+
+def _set_metadata(file: IO[bytes], path: Path, metadata: Mapping[str, str]) -> None:
+    try:
+        for name, value in metadata.items():
+            os.setxattr(file.fileno(), _ATTRIBUTE + name, value.encode())
+    except (OSError, AttributeError) as exc:
+        raise StoreError(
+            f"{path}: this file system keeps no user metadata ({type(exc).__name__}); use another one, or S3"
+        ) from exc
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        names = [name for name in os.listxattr(path) if name.startswith(_ATTRIBUTE)]
+        return {name.removeprefix(_ATTRIBUTE): os.getxattr(path, name).decode() for name in names}
+    except (OSError, AttributeError):
+        return {}
 
 
 def _created(part: Path) -> IO[bytes]:

@@ -17,7 +17,7 @@ import random
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,6 +52,7 @@ _REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocation
 _AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
 _BUSY = {429, 500, 502, 503, 504}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
+_META = "x-amz-meta-"
 _PART_SIZE = 16 * 1024 * 1024
 _SEND = 64 * 1024
 _PROCESS = os.getpid()
@@ -99,7 +100,9 @@ class S3Store:
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
             found = self._minio.stat_object(self.bucket, self._name(key))
-        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified)
+        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
+        metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
+        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified, metadata)
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         if length == 0:
@@ -121,15 +124,17 @@ class S3Store:
                 for _, future in pending:
                     future.cancel()
 
-    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
         def put_once() -> ObjectInfo:
             with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
                 size = body.seek(0, io.SEEK_END)
                 body.seek(0)
-                result = self._minio.put_object(self.bucket, self._name(key), body, size, part_size=_PART_SIZE)
+                result = self._minio.put_object(
+                    self.bucket, self._name(key), body, size, metadata=dict(metadata or {}), part_size=_PART_SIZE
+                )
             if not result.etag:  # completing an upload may fail under status 200
                 raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
-            return ObjectInfo(key, size, result.etag.strip('"'))
+            return ObjectInfo(key, size, result.etag.strip('"'), metadata=dict(metadata or {}))
 
         return self._retried(key, put_once)
 
@@ -166,7 +171,8 @@ class S3Store:
                 response.release_conn()
 
     def _fetch_whole(self, key: str) -> bytes:
-        if os.getpid() != _PROCESS:  # the Rust client's threads do not survive a fork: it would wait for ever
+        # The Rust client's threads do not survive a fork: it would wait for ever. And it drops a slash at either end.
+        if os.getpid() != _PROCESS or self._name(key).strip("/") != self._name(key):
             return self.get(key)
         try:
             with self._translated(key):  # this client reads on by itself where a body broke off
@@ -366,7 +372,9 @@ def endpoint_url(endpoint: str) -> str:
 def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:
     try:
         return key, future.result()
-    except ObjectNotFound as exc:
+    except (StoreUnreachable, AccessDenied):
+        raise
+    except StoreError as exc:  # about this object alone
         return key, exc
 
 
