@@ -239,9 +239,7 @@ class _Draft:
                     counts = self._writer.commit(self._found, self._ignored.count)
                 except StoreError as exc:
                     self.error = exc
-            if isinstance(self.error, (StoreUnreachable, AccessDenied)) or not isinstance(
-                self.error, StoreError | None
-            ):
+            if self.error is not None and (isinstance(self.error, _STOPS) or not isinstance(self.error, StoreError)):
                 raise self.error
         spent = Seconds(fetch=self._fetch_seconds, write=time.perf_counter() - started)
         if self.error is not None:

@@ -97,7 +97,7 @@ def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:
     )
     assert (made.code, made.json["labelled"]) == (0, 3 * len(CLASSES))
     answer = run("evaluate", "--model", "ssdc_mininet", "--data", tmp_path / "plant" / "labelled", "--json")
-    assert {"accuracy", "macro_f1", "ece", "classes", "confusion"} <= answer.json.keys()
+    assert {"accuracy", "macro_f1", "auc", "ece", "per_class", "confusion_matrix"} <= answer.json.keys()
     assert answer.json["images"] == 3 * len(CLASSES)
     refused(run("synth", tmp_path / "plant"), "not empty")
 

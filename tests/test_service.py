@@ -166,7 +166,7 @@ def test_a_run_that_was_killed_is_taken_up_again(up: Up, killed: str) -> None:
             assert "the serve process ended by itself" in up.output()
             assert str(up.home / "prefect" / "serve.log") in up.output()
             assert up.alive() == []
-    up.start()
+        up.start()
     up.wait("the same run to complete", lambda: state_of(up, first) == "Completed")
     again = next(run for run in up.runs() if run.id == first.id)
     assert again.run_count == 2

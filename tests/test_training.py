@@ -176,7 +176,7 @@ def test_figures_by_hand() -> None:
     assert (z.precision, z.recall, z.f1) == (None, 0, 0)
     assert found.macro_f1 == pytest.approx((2 / 3 + 0.8) / 3)
     assert found.ece == pytest.approx(abs(4 / 6 - 0.8))
-    assert json.loads(json.dumps(found.to_dict()))["classes"][2]["support"] == 1
+    assert json.loads(json.dumps(found.to_dict()))["per_class"][found.classes[2].name]["support"] == 1
 
 
 def test_a_class_without_images_has_no_figures_and_does_not_count() -> None:

@@ -10,8 +10,8 @@ def card(record: dict[str, Any]) -> str:
     spec, figures, images = record["model"], record["held_out"], record["images"]
     recipe, versions = record["recipe"], record["versions"]
     rows = "\n".join(
-        f"| {c['name']} | {c['support']} | {_(c['precision'])} | {_(c['recall'])} | {_(c['f1'])} | {_(c['auc'])} |"
-        for c in figures["classes"]
+        f"| {name} | {c['support']} | {_(c['precision'])} | {_(c['recall'])} | {_(c['f1'])} | {_(c['auc'])} |"
+        for name, c in figures["per_class"].items()
     )
     return f"""# {spec["name"]}
 

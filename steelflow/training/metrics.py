@@ -45,8 +45,21 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]  # row: true class, column: decision
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
+        """Plain values, ready for JSON; ``auc`` is the mean over the classes that have one."""
+        known = [figure.auc for figure in self.classes if figure.auc is not None]
+        return {
+            "images": self.images,
+            "accuracy": self.accuracy,
+            "macro_f1": self.macro_f1,
+            "auc": float(np.mean(known)) if known else None,
+            "ece": self.ece,
+            "classes": [figure.name for figure in self.classes],
+            "per_class": {
+                figure.name: {key: value for key, value in asdict(figure).items() if key != "name"}
+                for figure in self.classes
+            },
+            "confusion_matrix": [list(row) for row in self.confusion],
+        }
 
 
 def evaluate(y_true: Ints, probabilities: Floats, classes: Sequence[str]) -> Evaluation:
