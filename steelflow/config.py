@@ -7,6 +7,7 @@ or the usual ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``c
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -83,6 +84,13 @@ class NightSettings(_Section):
     group_images: int = Field(
         default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
     )
+
+    @field_validator("cron")
+    @classmethod
+    def _five_fields(cls, value: str) -> str:
+        if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
+            raise ValueError(f"{value!r} is no cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
+        return value
 
     @field_validator("timezone")
     @classmethod

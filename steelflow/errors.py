@@ -13,6 +13,7 @@ SteelflowError
 ├── ReportError            a report is missing, damaged or would be wrong
 ├── DataError              a data set cannot be used
 ├── TrainingError          training cannot go on
+├── ServiceError           a process of `steelflow up` ended by itself
 └── LockHeld               another process does the same work right now
 
 A message says what is wrong, where, and what to do about it, in one line, and holds no secret. Errors of other
@@ -71,6 +72,10 @@ class DataError(SteelflowError):
 
 
 class TrainingError(SteelflowError):
+    pass
+
+
+class ServiceError(SteelflowError):
     pass
 
 

@@ -31,7 +31,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from steelflow.config import EMBEDDED, Settings
-from steelflow.errors import ConfigError, LockHeld, SteelflowError
+from steelflow.errors import ConfigError, LockHeld, ServiceError
 from steelflow.store.embedded import serving
 
 INSTALL = "pip install 'steelflow[flows]'"
@@ -64,7 +64,7 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     Raises:
         ConfigError: Prefect is not installed, or with parts it does not work with, or the port is taken.
         LockHeld: it runs already.
-        SteelflowError: a part ended by itself; names its log.
+        ServiceError: a part ended by itself; names its log.
         StoreError: the embedded storage did not start.
     """
     fine, problem = _installed()
@@ -93,7 +93,7 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
                 children.check()
                 if storage and not _listens(storage):
                     log = settings.home.absolute() / "s3" / "server.log"
-                    raise SteelflowError(f"the embedded storage ended by itself; its log is {log}; start again")
+                    raise ServiceError(f"the embedded storage ended by itself; its log is {log}; start again")
 
 
 def check_prefect(settings: Settings) -> tuple[bool, str]:
@@ -179,7 +179,7 @@ class _Children:
     def check(self) -> None:
         for name, process in self._running.items():
             if process.poll() is not None:
-                raise SteelflowError(
+                raise ServiceError(
                     f"the {name} process ended by itself ({process.returncode}); its log is {self._log(name)}; "
                     "start again, and the runs that were under way are taken up again"
                 )
@@ -190,7 +190,7 @@ class _Children:
         while not ready():
             self.check()
             if time.monotonic() > deadline:
-                raise SteelflowError(
+                raise ServiceError(
                     f"Prefect's server did not start in {_START_SECONDS:.0f} s; see {self._log('server')}"
                 )
             if stop.wait(0.2):

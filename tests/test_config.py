@@ -50,6 +50,7 @@ def test_the_documented_file_is_the_defaults() -> None:
         ("[store]\nretries = -1\n", ("store.retries", "greater than or equal to 0")),
         ("[archive]\nurl = 's3://x'\n", ("archive.url", "no such setting")),
         ("[night]\ntimezone = 'Mars/Olympus'\n", ("night.timezone", "Europe/Berlin")),
+        ("[night]\ncron = 'half past one'\n", ("night.cron", "30 1 * * *")),
         ("[model]\nengine = 'abacus'\n", ("model.engine", "onnxruntime")),
         ("not toml", ("settings.toml", "TOML")),
         ("[store]\ncredentials_file = 'nowhere.toml'\n", ("nowhere.toml", "access_key and secret_key")),
