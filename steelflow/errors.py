@@ -7,6 +7,7 @@ SteelflowError
 │   ├── AccessDenied       the key, the secret or the policy says no
 │   ├── BucketNotFound
 │   ├── ObjectNotFound
+│   ├── ObjectUnreadable   the store has it, and its key cannot be asked for
 │   └── ObjectChanged      the object was replaced while it was being read
 ├── ModelError             unknown, damaged or unsuitable model
 ├── EngineError            the model cannot be run here
@@ -48,6 +49,10 @@ class BucketNotFound(StoreError):
 
 
 class ObjectNotFound(StoreError):
+    pass
+
+
+class ObjectUnreadable(StoreError):
     pass
 
 

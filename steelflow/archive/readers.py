@@ -14,7 +14,7 @@ from steelflow.archive.tar import read_tar
 from steelflow.archive.template import Fields, KeyTemplate
 from steelflow.archive.zip import read_zip
 from steelflow.config import LimitSettings
-from steelflow.errors import ObjectNotFound, StoreError
+from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
 from steelflow.records import Failure, ObjectInfo, RawImage, Unit
 from steelflow.store.base import Store
 
@@ -47,8 +47,10 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
             _, data = next(fetched)
         if isinstance(data, ObjectNotFound):
             data = Failure("missing", "the object was deleted after it was listed")
-        elif isinstance(data, StoreError):
+        elif isinstance(data, ObjectUnreadable):
             data = Failure("unreadable", str(data))
+        elif isinstance(data, StoreError):
+            raise data
         fields = template.match(info.key) or Fields()
         yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
 

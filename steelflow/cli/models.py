@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.cli.inspection import EngineOption, with_model
@@ -16,6 +17,7 @@ from steelflow.engine import open_engine
 from steelflow.errors import ConfigError
 from steelflow.models import CATALOGUE
 from steelflow.models.shipped import SHIPPED, resolve
+from steelflow.training.metrics import Evaluation
 
 app = typer.Typer(help="The models that are here.", no_args_is_help=True)
 
@@ -78,14 +80,32 @@ def evaluate(
     )
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}", markup=False)
-    table = Table(title="by class; columns on the right count decisions", title_justify="left")
-    for heading in ("class", "images", "precision", "recall", "F1", "AUC", *(one.name for one in figures.classes)):
-        table.add_column(heading, justify="left" if heading == "class" else "right")
-    for one, decisions in zip(figures.classes, figures.confusion, strict=True):
+    stdout.print(_by_class(figures))
+    stdout.print("decisions, by true class (rows, numbered as above)")
+    stdout.print(_confusion(figures))
+
+
+def _by_class(figures: Evaluation) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    table.add_column("class", overflow="fold")
+    for heading in ("images", "precision", "recall", "F1", "AUC"):
+        table.add_column(heading, justify="right")
+    for number, one in enumerate(figures.classes, 1):
         values = (one.precision, one.recall, one.f1, one.auc)
         cells = ["–" if value is None else f"{value:.4f}" for value in values]
-        table.add_row(one.name, f"{one.support:,}", *cells, *(f"{count:,}" for count in decisions))
-    stdout.print(table)
+        table.add_row(str(number), one.name, f"{one.support:,}", *cells)
+    return table
+
+
+def _confusion(figures: Evaluation) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for number in range(1, len(figures.classes) + 1):
+        table.add_column(str(number), justify="right")
+    for number, decisions in enumerate(figures.confusion, 1):
+        table.add_row(str(number), *(f"{count:,}" if count else "·" for count in decisions))
+    return table
 
 
 @app.command("list")

@@ -27,14 +27,18 @@ CATALOGUE: dict[str, Builder] = {
 }
 
 
+def builder(arch: str) -> Builder:
+    """What builds an architecture. Raises ``ModelError`` for one that is not in the catalogue."""
+    try:
+        return CATALOGUE[arch]
+    except KeyError:
+        raise ModelError(f"no architecture {arch!r} in the catalogue; it has: {', '.join(sorted(CATALOGUE))}") from None
+
+
 def build(arch: str, classes: int) -> Network:
     """A fresh network of the catalogue with ``classes`` outputs, initialised from torch's global generator.
 
     Raises:
         ModelError: ``arch`` is not in the catalogue.
     """
-    try:
-        builder = CATALOGUE[arch]
-    except KeyError:
-        raise ModelError(f"no architecture {arch!r} in the catalogue; it has: {', '.join(sorted(CATALOGUE))}") from None
-    return builder(classes)
+    return builder(arch)(classes)

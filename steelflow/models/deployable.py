@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from steelflow.errors import ModelError
@@ -45,7 +45,7 @@ class Deployable(nn.Module):
 def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:
     """Write weights and spec to a safetensors file."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, metadata={METADATA_KEY: spec.model_dump_json()})
+    path.write_bytes(save(tensors, metadata={METADATA_KEY: spec.model_dump_json()}))
 
 
 def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:

@@ -35,7 +35,7 @@ class Store(Protocol):
 
     def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
         """Whole objects, fetched concurrently, yielded in the order of ``keys``, a bounded number ahead. An object
-        that cannot be had is yielded as its error; a store that cannot be reached raises."""
+        that is gone, or whose key cannot be asked for, is yielded as its error; all other trouble raises."""
 
     def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
         """Create or replace an object in one step: a reader sees the old or the new one, never a part.

@@ -67,7 +67,7 @@ class LocalStore:
         for key in keys:
             try:
                 yield key, self.get(key)
-            except StoreError as exc:  # about this file alone
+            except ObjectNotFound as exc:
                 yield key, exc
 
     def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:

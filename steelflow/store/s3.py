@@ -37,6 +37,7 @@ from steelflow.errors import (
     ConfigError,
     ObjectChanged,
     ObjectNotFound,
+    ObjectUnreadable,
     StoreError,
     StoreUnreachable,
 )
@@ -314,7 +315,7 @@ class S3Store:
 
     def _name(self, key: str) -> str:
         if not key or not {".", ".."}.isdisjoint(key.split("/")):
-            raise StoreError(f"{self._where(key)}: not a key that can be addressed; rename the object")
+            raise ObjectUnreadable(f"{self._where(key)}: not a key that can be addressed; rename the object")
         return self._root + key
 
     def _where(self, key: str) -> str:
@@ -372,9 +373,7 @@ def endpoint_url(endpoint: str) -> str:
 def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:
     try:
         return key, future.result()
-    except (StoreUnreachable, AccessDenied):
-        raise
-    except StoreError as exc:  # about this object alone
+    except (ObjectNotFound, ObjectUnreadable) as exc:
         return key, exc
 
 

@@ -9,6 +9,7 @@ def card(record: dict[str, Any]) -> str:
     """Markdown from the record that ``train`` writes as metrics.json."""
     spec, figures, images = record["model"], record["held_out"], record["images"]
     recipe, versions = record["recipe"], record["versions"]
+    about = f" {record['about']}" if record["about"] else ""
     rows = "\n".join(
         f"| {name} | {c['support']} | {_(c['precision'])} | {_(c['recall'])} | {_(c['f1'])} | {_(c['auc'])} |"
         for name, c in figures["per_class"].items()
@@ -28,7 +29,7 @@ images that took no part in training.
 
 ## How it was made
 - Data: {images["training"]} training images, {len(record["skipped"])} files skipped as unreadable; SHA-256 of the set
-  `{record["data_hash"]}`.
+  `{record["data_hash"]}`.{about}
 - Held out: {record["split"]}. The final averaged weights were taken as they were, not chosen on these images.
 - Seed {record["seed"]}, {recipe["epochs"]} epochs, batch {recipe["batch_size"]}, AdamW at {recipe["learning_rate"]}.
 - Probabilities are calibrated with temperature {spec["temperature"]:.3f}, fitted on augmented training images.

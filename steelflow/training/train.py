@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from steelflow.errors import ConfigError, TrainingError
-from steelflow.models import build
+from steelflow.models import build, builder
 from steelflow.models.deployable import Deployable, save_torch
 from steelflow.models.spec import ModelSpec
 from steelflow.training.card import card
@@ -67,6 +68,7 @@ def train(
     name: str | None = None,
     input_size: int = INPUT_SIZE,
     recipe: Recipe | None = None,
+    about: str = "",
     on_epoch: Callable[[Progress], None] | None = None,
 ) -> TrainingResult:
     """Train ``arch`` on ``data_dir`` (one folder per class) and write ``<name>.onnx``, ``<name>.safetensors``,
@@ -77,6 +79,7 @@ def train(
         seed: decides the split, the initial weights, the order and the augmentation.
         name: of the model and its files; ``arch`` when not given.
         input_size: S, to which images are area-resized.
+        about: what the data are and how to cite them, for the card.
 
     Raises:
         DataError: the folder cannot be used (see ``load_folder``).
@@ -91,6 +94,7 @@ def train(
         raise ConfigError(f"epochs is {recipe.epochs}; at least one is needed")
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
+    builder(arch)  # an unknown name is told before a million images are read
     name = name or arch
     started = time.perf_counter()
     data = load_folder(data_dir, input_size)
@@ -103,6 +107,7 @@ def train(
         "held_out": trained.evaluation.to_dict(),
         "images": {"training": len(trained.training), "held_out": len(trained.held_out)},
         "skipped": [{"path": item.path, "reason": str(item.failure)} for item in data.skipped],
+        "about": about,
         "data_hash": data.hash,
         "split": SPLIT_RULE.format(share=HELD_OUT, seed=seed),
         "seed": seed,
@@ -158,22 +163,24 @@ def train_in_memory(
     with one_thread():
         fit_projection(model, images)
         disturbed = _disturbed(images, recipe, seed)
-        temperature = fit_temperature(_logits(model, disturbed), data.labels[training])
+        temperature = fit_temperature(logits_of(model, disturbed), data.labels[training])
         spec = spec.model_copy(update={"temperature": temperature})
-        probabilities = softmax(_logits(model, torch.from_numpy(data.images[held_out])[:, None]), temperature)
+        probabilities = softmax(logits_of(model, data.images[held_out]), temperature)
     return Trained(model, spec, evaluate(data.labels[held_out], probabilities, data.classes), training, held_out)
 
 
 @torch.no_grad()
-def _logits(model: Deployable, images: torch.Tensor) -> npt.NDArray[np.float32]:
-    return np.concatenate([model(batch)[0].numpy() for batch in torch.split(images, 256)])
+def logits_of(model: Deployable, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits (N, C) of uint8 images (N, S, S)."""
+    batches = np.array_split(images[:, None], math.ceil(len(images) / 256))
+    return np.concatenate([model(torch.from_numpy(batch))[0].numpy() for batch in batches])
 
 
-def _disturbed(images: torch.Tensor, recipe: Recipe, seed: int) -> torch.Tensor:
+def _disturbed(images: torch.Tensor, recipe: Recipe, seed: int) -> npt.NDArray[np.uint8]:
     """The training images as they look in training: the network is too sure of the clean ones to be calibrated on."""
     rng = torch.Generator().manual_seed(seed + 1)
     parts = [recipe.augmentation(batch.float() / 255, rng) for batch in torch.split(images, 256)]
-    return (255 * torch.cat(parts)).round().to(torch.uint8)
+    return (255 * torch.cat(parts)).round().to(torch.uint8)[:, 0].numpy()
 
 
 def _write(out_dir: Path, trained: Trained, data: Dataset, record: dict[str, Any]) -> tuple[Path, Path, Path, Path]:

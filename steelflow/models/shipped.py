@@ -1,0 +1,36 @@
+"""The models that come with steelflow, and how a reference to a model becomes a file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from steelflow.errors import ModelError
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
+
+SHIPPED: dict[str, str] = {
+    "ssdc_mininet": "ddbfe519dba8f95e959e5933ee48385354e4d56eff04ee3758c7c18e312fb9a7",
+}
+"""Name to the SHA-256 of ``weights/<name>.onnx``."""
+
+
+def resolve(ref: str) -> Path:
+    """The ONNX file that ``ref`` means: the name of a shipped model, or the path of a file.
+
+    Raises:
+        ModelError: neither; or a shipped file is missing or not the one that was shipped.
+    """
+    if ref in SHIPPED:
+        path = WEIGHTS / f"{ref}.onnx"
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as exc:
+            raise ModelError(f"{path}: cannot be read: {exc.strerror}; install steelflow again") from exc
+        if digest != SHIPPED[ref]:
+            raise ModelError(f"{path}: is not the file that was shipped (SHA-256 {digest}); install steelflow again")
+        return path
+    path = Path(ref)
+    if path.suffix == ".onnx" and path.is_file():
+        return path
+    raise ModelError(f"{ref!r}: no such model; name a shipped one ({', '.join(SHIPPED)}) or the path of an .onnx file")
