@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from steelflow.errors import ConfigError, DataError, ModelError, TrainingError
 from steelflow.models.deployable import load_torch
-from steelflow.training import augment, loop, metrics
+from steelflow.training import augment, loop, metrics, robustness, sweep
 from steelflow.training.data import load_folder, split
 from steelflow.training.train import train
 
@@ -159,6 +160,36 @@ def test_light_is_affine_about_the_mean() -> None:
     assert ratio.max() <= 1.3
 
 
+# robustness and the choice of the input size
+
+
+def test_conditions_do_what_they_are_called() -> None:
+    pictures = np.stack([stripes(i % 2 == 1, np.random.default_rng(i), 60, 60) for i in range(4)])
+    x = pictures.astype(float)
+    seen = {name: c(pictures, np.random.default_rng(0)) for name, c in robustness.CONDITIONS.items()}
+    assert all(y.shape == pictures.shape and y.dtype == np.uint8 for y in seen.values())
+    np.testing.assert_allclose(seen["luminance -40 %"], 0.6 * x, atol=0.51)
+    np.testing.assert_allclose(seen["luminance +40 %"], (1.4 * x).clip(0, 255), atol=0.51)
+    snr = 10 * np.log10((x**2).mean() / ((seen["noise 35 dB"] - x) ** 2).mean())
+    assert abs(snr - 35) < 1
+    # A blur along the rows leaves stripes alone that run along the rows, and wipes out those across them.
+    spread = seen["motion blur 5"].std((1, 2)) / pictures.std((1, 2))
+    assert spread[0] > 0.9
+    assert spread[1] < 0.8
+
+
+def test_a_sweep_records_every_run_and_continues_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "images_per_second", lambda *_: 1)
+    data, out = write(tmp_path / "data", 4), tmp_path / "results" / "sweep.json"
+    for seeds in ("0", "0,1"):
+        sweep.main(data, out, sizes="32", seeds=seeds, epochs=1, native=40)
+    runs = json.loads(out.read_text())["runs"]
+    assert [(r["size"], r["seed"]) for r in runs] == [(32, 0), (32, 1)]
+    assert runs[0]["under_disturbance"].keys() == robustness.CONDITIONS.keys()
+
+
 # metrics
 
 
@@ -276,24 +307,42 @@ def test_two_images_a_class_are_enough_to_run(tmp_path: Path) -> None:
     assert result.trained_on == 2
 
 
-def test_a_broken_loss_stops_and_names_the_last_good_weights(tmp_path: Path) -> None:
-    class Breaks(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.Linear(1, 2)
-            self.calls = 0
+class LossBreaks(nn.Module):
+    """Its output is no longer finite from the fourth batch on."""
 
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            self.calls += 1
-            return self.layer(x.mean((2, 3))) / (0.0 if self.calls > 3 else 1.0)
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+        self.calls = 0
 
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return self.layer(x.mean((2, 3))) / (0.0 if self.calls > 3 else 1.0)
+
+
+class GradientBreaks(nn.Module):
+    """A finite loss whose gradient is not: the step ruins the weights before any loss shows it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 2)
+        self.edge = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x.mean((2, 3))) + 0 * self.edge.sqrt()
+
+
+@pytest.mark.parametrize(("network", "epoch"), [(LossBreaks, 2), (GradientBreaks, 1)])
+def test_a_broken_loss_stops_and_names_weights_that_are_good(
+    network: type[nn.Module], epoch: int, tmp_path: Path
+) -> None:
     images = torch.zeros(16, 1, 8, 8, dtype=torch.uint8)
     images[8:] = 200
     labels = torch.tensor([0] * 8 + [1] * 8)
     rescue = tmp_path / "deep" / "last-good.safetensors"
-    with pytest.raises(TrainingError, match=r"epoch 2: .*last good weights: .*last-good\.safetensors"):
-        loop.fit(Breaks(), torch.Tensor.float, images, labels, PLAIN, 0, rescue=rescue)
-    assert rescue.is_file()
+    with pytest.raises(TrainingError, match=rf"epoch {epoch}: .*last good weights: .*last-good\.safetensors"):
+        loop.fit(network(), torch.Tensor.float, images, labels, PLAIN, 0, rescue=rescue)
+    assert all(tensor.isfinite().all() for tensor in load_file(rescue).values())
 
 
 def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:

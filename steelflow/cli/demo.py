@@ -12,7 +12,6 @@ from typing import Annotated
 
 import polars as pl
 import typer
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.cli.output import counting, stdout, stepping
@@ -149,7 +148,7 @@ def _report(settings: Settings, out: Path) -> None:
     counts = reader.defect_counts()
     classes = sorted(counts["label"].unique())
     stdout.print("share of the readable images, by night and line")
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)  # fits into 80 columns
     for heading in ("night", "line", "images", *(name.replace("_", "\n") for name in classes)):
         table.add_column(heading, justify="left" if heading in ("night", "line") else "right")
     for (night, line), group in counts.group_by("date", "line", maintain_order=True):

@@ -84,11 +84,11 @@ def fit(
                 loss = F.cross_entropy(network(x), labels[chosen], label_smoothing=recipe.label_smoothing)
                 if not math.isfinite(value := loss.item()):
                     raise TrainingError(_rescue(average, epoch, rescue))
+                average.update()  # before the step: these weights have shown a finite loss, the next ones have not
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
-                average.update()
                 total += value * len(chosen)
             if on_epoch is not None:
                 on_epoch(Progress(epoch, recipe.epochs, total / len(images), time.perf_counter() - started))
