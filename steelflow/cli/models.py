@@ -28,7 +28,7 @@ def train(
     data: Data,
     arch: Annotated[str, typer.Option("--arch", help=f"Architecture: {', '.join(sorted(CATALOGUE))}.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training part.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training part; by the number of images when not given.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides split, weights, order and augmentation.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -30,6 +30,7 @@ from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, so
 
 INPUT_SIZE = 100  # by measurement: docs/results/ssdc_mininet.json
 HELD_OUT = 0.2
+_IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def train(
     ``metrics.json`` and ``<name>.md`` to ``out_dir``: all of them at the end, or none.
 
     Args:
-        epochs: passes over the training part; the recipe's own when not given.
+        epochs: passes over the training part; ``suited_epochs`` of it when neither this nor a recipe is given.
         seed: decides the split, the initial weights, the order and the augmentation.
         name: of the model and its files; ``arch`` when not given.
         input_size: S, to which images are area-resized.
@@ -87,17 +88,18 @@ def train(
         TrainingError: the loss broke; the message names the last good weights.
         ConfigError: an argument is out of range.
     """
-    recipe = recipe or Recipe()
-    if epochs is not None:
-        recipe = replace(recipe, epochs=epochs)
-    if recipe.epochs < 1:
-        raise ConfigError(f"epochs is {recipe.epochs}; at least one is needed")
+    if epochs is not None and epochs < 1:
+        raise ConfigError(f"epochs is {epochs}; at least one is needed")
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
     builder(arch)  # an unknown name is told before a million images are read
     name = name or arch
     started = time.perf_counter()
     data = load_folder(data_dir, input_size)
+    if epochs is None and recipe is None:
+        epochs = suited_epochs(round((1 - HELD_OUT) * len(data.labels)))
+    recipe = recipe or Recipe()
+    recipe = replace(recipe, epochs=epochs or recipe.epochs)
     trained = train_in_memory(
         data, arch, recipe, seed, name=name, on_epoch=on_epoch, rescue=out_dir / f"{name}.last-good.safetensors"
     )
@@ -127,6 +129,11 @@ def train(
         skipped=len(data.skipped),
         seconds=seconds,
     )
+
+
+def suited_epochs(images: int) -> int:
+    """About 5,800 steps of 32 images, which is where five seeds on 1,152 images came to 99.9 %; 20 to 200 passes."""
+    return min(max(round(_IMAGES_SEEN / max(images, 1)), 20), 200)
 
 
 def train_in_memory(
