@@ -23,9 +23,12 @@ Grey = npt.NDArray[np.uint8]
 
 _PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
 _JPEG_MAGIC = b"\xff\xd8\xff"
+_JPEG_SCAN = b"\xff\xda"
+_MAX_SCANS = 100
 
 cv2.setNumThreads(1)  # our own threads use the cores: one picture, one core
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
+warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in its row
 
 
 def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
@@ -50,15 +53,17 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
     """The fast path; None for what libjpeg-turbo will not read as grey (CMYK, odd headers) and Pillow should try."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError:
+    except Exception:  # noqa: BLE001  also KeyError, for a colour space it has no name for: Pillow tries, or says why
         return None
     if refused := _too_many_pixels(width, height, limits):
         return refused
     if colorspace not in ("YCbCr", "Gray"):
         return None
+    if data.count(_JPEG_SCAN) > _MAX_SCANS:
+        return Failure("bomb", f"more than {_MAX_SCANS} scans in one JPEG: each costs the time of a whole picture")
     try:
         picture: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
-    except ValueError as exc:
+    except Exception as exc:  # noqa: BLE001  whatever the bytes make it raise, it is about this picture alone
         return _damaged(exc)
     return picture[:, :, 0]
 
@@ -66,7 +71,9 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
 def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            if refused := _too_many_pixels(image.width, image.height, limits):
+            # Turning transparency into white holds several copies with four channels each.
+            cost = 12 if "transparency" in image.info or image.mode in ("LA", "RGBA", "PA") else 1
+            if refused := _too_many_pixels(image.width, image.height, limits, cost):
                 return refused
             if image.mode.startswith("I;16") or image.mode == "I":
                 return np.asarray(np.asarray(image.convert("I")).clip(0, 65535) >> 8, dtype=np.uint8)
@@ -89,8 +96,8 @@ def _flatten(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
 
 
-def _too_many_pixels(width: int, height: int, limits: LimitSettings) -> Failure | None:
-    if width * height <= limits.image_pixels:
+def _too_many_pixels(width: int, height: int, limits: LimitSettings, cost: int = 1) -> Failure | None:
+    if width * height * cost <= limits.image_pixels:
         return None
     return Failure("too_large", f"{width}×{height} pixels, the limit is {limits.image_pixels:,} (limits.image_pixels)")
 

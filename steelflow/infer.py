@@ -126,4 +126,4 @@ def _prefix(source: str, archive: Store) -> str:
     name = source.rstrip("/").rpartition("/")[2]
     where = f"{archive.uri}|{name}" if kind_of(name) else archive.uri
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name.partition(".")[0]).strip("-")[:40] or "images"
-    return f"{stem}-{hashlib.sha256(where.encode()).hexdigest()[:6]}"
+    return f"{stem}-{hashlib.sha256(where.encode("utf-8", "surrogatepass")).hexdigest()[:16]}"

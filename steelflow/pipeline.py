@@ -40,6 +40,7 @@ from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
+_DRAFTS = 16  # units that wait to be written: each holds a file open
 _STOPS = (StoreUnreachable, AccessDenied)  # what the next unit would meet as well
 
 
@@ -110,7 +111,8 @@ class Inspection:
     hive: bool
 
     def fingerprint(self, unit: Unit) -> str:
-        return fingerprint(unit, self.model.engine.digest, PIPELINE_VERSION)
+        how = f"{PIPELINE_VERSION} {self.limits.model_dump_json()} {self.template.text}"
+        return fingerprint(unit, self.model.engine.digest, how)
 
 
 def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
@@ -140,7 +142,7 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
                     raise
                 draft.error = exc
             ending.append(scribe.submit(draft.end))
-            while ending and ending[0].done():
+            while ending and (ending[0].done() or len(ending) > _DRAFTS):
                 yield ending.popleft().result()
         while ending:
             yield ending.popleft().result()

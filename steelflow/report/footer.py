@@ -51,5 +51,5 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         kept = metadata.metadata or {}
         counts = Counts(*json.loads(kept[COUNTS]))
         return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema())
-    except (ObjectNotFound, pa.ArrowInvalid, KeyError, ValueError, TypeError):
+    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError):
         return _NONE

@@ -1,6 +1,6 @@
 """Choose the input size by measurement: accuracy over seeds, accuracy under disturbance, and speed.
 
-    python -m steelflow.training.sweep --data DIR --sizes 64,80,100 --seeds 0,1,2,3,4 --out docs/results/NAME.json
+    python -m steelflow.training.sweep --data DIR --sizes 64,80,100 --seeds 0,1,2,3,4 --out FILE
 
 Each seed has its own split and its own initial weights. The file is written after every run and a run that it already
 holds is not repeated, so a sweep can be stopped and continued.

@@ -28,7 +28,7 @@ from steelflow.training.export import embedding_dims, export_onnx, fit_projectio
 from steelflow.training.loop import Progress, Recipe, fit, one_thread
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
 
-INPUT_SIZE = 100  # by measurement: docs/results/ssdc_mininet.json
+INPUT_SIZE = 100  # by measurement: docs/results/ssdc_mininet-sizes.json
 HELD_OUT = 0.2
 _IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
 
