@@ -212,8 +212,8 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
         for partition in night.partitions:
             plan = plan_line(night, partition)
             plans.append(plan.light())
-            todo = plan.todo[:left]
-            left = None if left is None else left - len(todo)
+            todo = plan.take(left)
+            left = None if left is None else max(0, left - len(todo))
             progress.begin_line(todo)
             pieces = list(groups(todo, settings.night.group_images))
             for number, units in enumerate(pieces, 1):

@@ -10,11 +10,17 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
 
 from steelflow.errors import ConfigError
 
@@ -43,10 +49,19 @@ class StoreSettings(_Section):
     retries: int = Field(default=6, ge=0, le=20)
 
 
+def _without_credentials(uri: str) -> str:
+    if "://" in uri and "@" in uri.split("://", 1)[1].split("/", 1)[0]:
+        raise ValueError("holds credentials; give them as store.access_key and store.secret_key")
+    return uri
+
+
+Uri = Annotated[str, AfterValidator(_without_credentials)]
+
+
 class ArchiveSettings(_Section):
     """Where the images are and how their keys are built."""
 
-    uri: str = "s3://steelflow-images"
+    uri: Uri = "s3://steelflow-images"
     template: str = "line={line}/date={date}/coil={coil}/{name}"
     unit_images: int = Field(
         default=8192, ge=1, le=20_000, description="a bucket of loose objects splits above this many"
@@ -62,7 +77,7 @@ class LimitSettings(_Section):
 
 
 class ReportSettings(_Section):
-    uri: str = "s3://steelflow-reports"
+    uri: Uri = "s3://steelflow-reports"
 
 
 class ModelSettings(_Section):
@@ -151,6 +166,11 @@ def load_settings(path: Path | None = None) -> Settings:
         raise ConfigError(f"{file}: not valid TOML: {exc}") from exc
     except ValidationError as exc:
         raise ConfigError(_readable(exc, file)) from exc
+    except (SettingsError, UnicodeDecodeError, OSError) as exc:  # the value may be a secret: it is not repeated
+        raise ConfigError(
+            f"{file} or a STEELFLOW_… variable: cannot be read ({type(exc).__name__}); sections are set by "
+            "field, such as STEELFLOW_STORE__REGION, and the file is UTF-8"
+        ) from None
     return settings.model_copy(update={"store": _with_credentials(settings.store)})
 
 

@@ -63,6 +63,7 @@ def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done],
             f"{source}: holds no images and no tar or zip shards ({planned.ignored_count} other files); "
             "name a folder, a shard or s3://bucket/prefix that does"
         )
+    del found  # the units hold what is needed of it
     model = load_model(settings)
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
@@ -126,4 +127,4 @@ def _prefix(source: str, archive: Store) -> str:
     name = source.rstrip("/").rpartition("/")[2]
     where = f"{archive.uri}|{name}" if kind_of(name) else archive.uri
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name.partition(".")[0]).strip("-")[:40] or "images"
-    return f"{stem}-{hashlib.sha256(where.encode("utf-8", "surrogatepass")).hexdigest()[:16]}"
+    return f"{stem}-{hashlib.sha256(where.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

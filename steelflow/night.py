@@ -14,6 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +50,10 @@ class PartitionPlan:
     ignored: int
     ignored_sample: tuple[str, ...]
     prints: tuple[str, ...]
+
+    def take(self, limit: int | None) -> tuple[Unit, ...]:
+        """At most so many units; all of them where reports are to be cleared, lest rows be missing afterwards."""
+        return self.todo if self.stale else self.todo[:limit]
 
     def light(self) -> PartitionPlan:
         """Without the objects of the units: a night keeps its plans, and there may be millions of objects."""
@@ -89,24 +94,31 @@ class Night:
         self.template = KeyTemplate(settings.archive.template)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
+        self._asked = tuple(lines)
+        self._discover()
+        self.model: Model = load_model(settings)
+
+    @contextmanager
+    def lock(self, wait: float = 0.0) -> Iterator[None]:
+        """Hold the night, so that no other process does the same work. The run starts when the lock is had."""
+        with locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait):
+            self._discover()
+            yield
+
+    def _discover(self) -> None:
         self.started = dt.datetime.now(dt.UTC)
         self._clock = time.perf_counter()
         self.run_id = new_run_id()
-        wanted = tuple(lines) or settings.night.lines
-        found = discover(self.archive, self.template, (date,), wanted or None)
+        wanted = self._asked or self.settings.night.lines
+        found = discover(self.archive, self.template, (self.date,), wanted or None)
         self.partitions, self.strangers = found.partitions, found.strangers
-        absent = sorted(set(wanted) - {partition.line for partition in self.partitions})
-        if absent:
-            there = discover(self.archive, self.template, (date,)).partitions
+        self.idle = tuple(sorted(set(wanted) - {partition.line for partition in self.partitions}))
+        if self._asked and self.idle:  # a line of the settings may stand still; one that was typed is a mistake
+            there = discover(self.archive, self.template, (self.date,)).partitions
             raise ConfigError(
-                f"no images of line {', '.join(absent)} on {date} in {self.archive.uri}; lines of that night: "
+                f"no images of line {', '.join(self.idle)} on {self.date} in {self.archive.uri}; lines of that night: "
                 f"{', '.join(str(p.line) for p in there) or 'none'}"
             )
-        self.model: Model = load_model(settings)
-
-    def lock(self, wait: float = 0.0) -> Any:
-        """Hold the night, so that no other process does the same work."""
-        return locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait)
 
     def plan(self, partition: Partition) -> PartitionPlan:
         """What of a partition is to be done: the units without a report that matches their fingerprint."""
@@ -193,6 +205,7 @@ class Night:
                 "failed": counts.failed,
                 "ignored": counts.ignored,
                 "ignored_sample": [name for plan in plans for name in plan.ignored_sample][:20],
+                "lines_without_images": list(self.idle),
                 "unmatched_folders": list(self.strangers)[:20],
                 "units": {
                     "done": len(good),
@@ -298,8 +311,8 @@ def inspect_night(
             plan = night.plan(partition)
             night.clear(plan)
             plans.append(plan.light())
-            todo = plan.todo[:left]
-            left = None if left is None else left - len(todo)
+            todo = plan.take(left)
+            left = None if left is None else max(0, left - len(todo))
             yield from todo
 
     with night.lock(wait):

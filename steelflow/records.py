@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+_NOTHING: Mapping[str, str] = {}  # shared: a night lists a million objects
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -16,7 +18,7 @@ class ObjectInfo:
     size: int
     etag: str
     modified: dt.datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,11 +73,12 @@ def test_once_superseded_reports_are_gone_none_counts_an_image_twice(
 
 
 def test_superseded_after_a_split_and_a_merge() -> None:
-    assert superseded({"loose-01", "loose-00", "shard-a-0"}, {"loose-010", "loose-0110", "loose-00"}) == {"loose-01"}
+    assert superseded({"loose-01", "loose-00"}, {"loose-010", "loose-0110", "loose-00"}) == {"loose-01"}
     assert superseded({"loose-010", "loose-011"}, {"loose-01"}) == {"loose-010", "loose-011"}
     assert superseded({"loose"}, {"loose-0", "loose-1"}) == {"loose"}
     assert superseded({"loose-0"}, {"loose"}) == {"loose-0"}
-    assert superseded({"loose-0", "loose-older"}, set()) == set()
+    assert superseded({"shard-a-0123456789ab", "loose"}, {"shard-b-0123456789ab"}) == {"shard-a-0123456789ab", "loose"}
+    assert superseded({"loose-older", "notes", "shard-of-mine"}, {"loose"}) == set()  # not of our making
 
 
 def test_coils_stay_together_while_they_fit() -> None:

@@ -64,6 +64,17 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, words: tu
         assert word in str(caught.value)
 
 
+def test_a_secret_in_a_uri_is_refused_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = written(tmp_path, "[archive]\nuri = 's3://someone:s3cr3t@bucket/x'\n")
+    with pytest.raises(ConfigError, match="holds credentials") as caught:
+        load_settings(file)
+    assert "s3cr3t" not in str(caught.value)
+    monkeypatch.setenv("STEELFLOW_STORE", "secret_key=s3cr3t")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(written(tmp_path, ""))
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_credentials_from_a_file_and_from_the_usual_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text('access_key = "from-file"\nsecret_key = "s3cr3t"\n')

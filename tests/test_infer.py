@@ -82,6 +82,35 @@ def rows(folder: Path) -> pl.DataFrame:
     return pl.read_parquet(folder / "*.parquet")
 
 
+def with_unknown_colours() -> bytes:
+    """A JPEG whose components have ids that libjpeg has no colour space for."""
+    data = bytearray(encoded(picture().convert("RGB"), "JPEG"))
+    for marker, first in ((b"\xff\xc0", 10), (b"\xff\xda", 5)):
+        start = data.index(marker)
+        for component in range(3):
+            data[start + first + component * (3 if marker == b"\xff\xc0" else 2)] = 200 + component
+    adobe = b"\xff\xee" + struct.pack(">H", 14) + b"Adobe" + bytes([0, 100, 0, 0, 0, 0, 9])
+    return bytes(data[:2] + adobe + data[2:])
+
+
+def test_no_damage_to_a_jpeg_ends_a_run(settings: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    (source / "colours.jpg").write_bytes(with_unknown_colours())
+    scans = JPEG.index(b"\xff\xda")
+    (source / "scans.jpg").write_bytes(JPEG[:scans] + JPEG[scans : scans + 10] * 200 + JPEG[scans:])
+    for i in range(300):
+        data = bytearray(JPEG)
+        for place in rng.integers(2, 700, 4):
+            data[place] = rng.integers(256)
+        (source / f"{i}.jpg").write_bytes(data)
+    result = infer(str(source), str(tmp_path / "out"), settings)
+    assert result.images == result.ok + result.failed == rows(tmp_path / "out").height == 302
+    bomb = rows(tmp_path / "out").filter(pl.col("object_key") == "scans.jpg")["error"].item()
+    assert bomb.startswith("bomb")
+
+
 def check(result_images: int, frame: pl.DataFrame, expected: dict[str, str | None], column: str) -> None:
     assert result_images == frame.height == len(expected)
     codes = dict(zip(frame[column], (error and error.partition(":")[0] for error in frame["error"]), strict=True))

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from plants import FAILED, FOUND, NIGHT, SPEC, UNITS, copied, local_settings, make_plant, rows_of, snapshot
 
-from steelflow.config import Settings
+from steelflow.config import LimitSettings, Settings
 from steelflow.errors import BucketNotFound, ConfigError, LockHeld, ModelError
 from steelflow.night import inspect_night
 from steelflow.report.layout import night_lock_key
@@ -110,6 +110,58 @@ def test_another_model_does_the_night_again(settings: Settings, tmp_path: Path) 
     assert rows.height == FOUND
     assert rows.select("object_key", "member", "ordinal").is_duplicated().sum() == 0
     assert result.done_units > 0
+
+
+def test_images_packed_or_renamed_are_not_counted_twice(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    folder = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}"
+    shard = next(folder.rglob("images.tar*"))
+    shard.rename(shard.with_name("renamed." + shard.name.partition(".")[2]))
+    result = inspect_night(settings, NIGHT)
+    assert (result.found, result.done_units, rows_of(settings).height) == (FOUND, 1, FOUND)
+    assert reader(settings).summary()["images"].sum() == FOUND
+
+
+def test_a_damaged_report_is_made_again(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    expected = rows_of(settings)
+    file = next((Path(settings.report.uri) / "reports").rglob("*.parquet"))
+    content = file.read_bytes()
+    for damaged in (content[:-2000] + b"\xff" * 1992 + content[-8:], content[: len(content) // 2], b""):
+        file.write_bytes(damaged)
+        assert inspect_night(settings, NIGHT).done_units == 1
+        assert rows_of(settings).equals(expected)
+
+
+def test_a_raised_limit_makes_refused_images_again(settings: Settings) -> None:
+    tight = settings.model_copy(update={"limits": LimitSettings(image_pixels=100)})
+    assert inspect_night(tight, NIGHT).ok == 0
+    assert inspect_night(settings, NIGHT).ok == FOUND - FAILED
+
+
+def test_a_configured_line_that_stands_still_stops_no_other(settings: Settings) -> None:
+    night = settings.night.model_copy(update={"lines": ("L1", "L7")})
+    result = inspect_night(settings.model_copy(update={"night": night}), NIGHT)
+    assert result.found == FOUND // 2
+    assert json.loads(Path(str(result.run_record)).read_text())["lines_without_images"] == ["L7"]
+
+
+def test_a_trial_removes_no_rows(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    smaller = settings.model_copy(update={"archive": settings.archive.model_copy(update={"unit_images": 10})})
+    inspect_night(smaller, NIGHT, limit=1)
+    assert rows_of(settings).height == FOUND
+
+
+def test_reports_of_models_with_other_embeddings_are_read_together(settings: Settings) -> None:
+    inspect_night(settings, NIGHT, lines=["L1"])
+    folder = Path(settings.report.uri) / "reports" / f"date={NIGHT}" / "line=L1"
+    file = next(folder.glob("*.parquet"))
+    frame = pl.read_parquet(file).with_columns(pl.col("embedding").arr.to_list().list.head(3).list.to_array(3))
+    frame.drop("p_patches").write_parquet(folder / "narrow.parquet")
+    rows = reader(settings).images().collect()
+    assert rows.height == FOUND // 2 + frame.height
+    assert set(rows["embedding"].list.len().drop_nulls()) == {3, 32}
 
 
 def test_lines_and_limit(settings: Settings) -> None:

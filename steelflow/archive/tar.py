@@ -20,6 +20,7 @@ from steelflow.records import Failure
 
 BLOCK = 512
 MAX_HEADER = MIB  # of a long name or a set of pax records
+_LONGEST_NAME = 4096  # bytes: what a Linux path may have
 MAX_TAIL = MIB  # looked through for members after the end mark
 
 _ZEROS = bytes(BLOCK)
@@ -179,6 +180,8 @@ def _described(header: bytes, kind: bytes, size: int, records: dict[bytes, bytes
         sparse = sparse or _PAX_SPARSE in records
     if kind in _LINKS:
         size = 0  # what stands there is the size of the target
+    if len(name) > _LONGEST_NAME:  # thousands of rows wait in memory until they are written
+        name = name[: _LONGEST_NAME - 100] + b"..." + name[-64:]
     return _Member(name.decode("utf-8", "backslashreplace"), kind, size, sparse)
 
 

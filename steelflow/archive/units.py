@@ -23,7 +23,7 @@ from steelflow.records import ObjectInfo, Partition, Unit
 _COIL_BITS = 16
 _KEY_BITS = 64
 _BITS = _COIL_BITS + _KEY_BITS
-_LOOSE = re.compile("loose(?:-([01]+))?")
+_OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +56,12 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
 
 
 def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
-    """The existing ids whose images a planned unit under another id has taken over: a bucket that split or merged
-    since. Their reports must be deleted, or images would be counted twice.
+    """The existing ids that the plan has no more: a bucket that split or merged, a shard that was renamed, packed anew
+    or taken away. Their reports must be deleted, or images would be counted twice: a report mirrors its archive.
 
-    An existing unit that is merely no longer there, because its images left the archive, is not among them.
+    Ids that are not of our making are left alone.
     """
-    now = {bits for unit in planned if (bits := _bits(unit)) is not None}
-    split = {bits[:end] for bits in now for end in range(len(bits))}
-    gone = set()
-    for unit in existing:
-        bits = _bits(unit)
-        if bits is not None and (bits in split or any(bits[:end] in now for end in range(len(bits)))):
-            gone.add(unit)
-    return gone
+    return {unit for unit in set(existing) - set(planned) if _OURS.fullmatch(unit)}
 
 
 def fingerprint(unit: Unit, model_digest: str, pipeline_version: str) -> str:
@@ -114,11 +107,6 @@ def _leaves(paths: list[int], max_images: int) -> Iterator[tuple[int, int, int]]
         right_half = paths[start] >> below << below | 1 << (below - 1)
         middle = bisect_left(paths, right_half, start, stop)
         pending += [(start, middle, depth + 1), (middle, stop, depth + 1)]
-
-
-def _bits(unit_id: str) -> str | None:
-    found = _LOOSE.fullmatch(unit_id)
-    return (found[1] or "") if found else None
 
 
 def _shard_id(key: str) -> str:

@@ -35,11 +35,11 @@ def show(as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps(dumped))
         return
-    stdout.print(f"home = {json.dumps(dumped.pop('home'))}", markup=False)
+    stdout.print(f"home = {json.dumps(dumped.pop('home'))}")
     for section, values in dumped.items():
-        stdout.print(f"\n[{section}]", markup=False)
+        stdout.print(f"\n[{section}]")
         for name, value in values.items():
-            stdout.print(f"{name} = {json.dumps(value)}" if value is not None else f"# {name} not set", markup=False)
+            stdout.print(f"{name} = {json.dumps(value)}" if value is not None else f"# {name} not set")
 
 
 @dataclass(frozen=True, slots=True)

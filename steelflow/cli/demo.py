@@ -54,7 +54,7 @@ def demo(
     config.write_text(_CONFIG.format(file=config, home=out, model=model, date=_SPEC.dates[0]))
     settings = load_settings(config)
     started = time.perf_counter()
-    stdout.rule("[bold]1  a plant", align="left")
+    stdout.rule("1  a plant", align="left")
     with serving(settings) as reached:
         made = _make_plant(out, reached)
         per_night = f"{len(_SPEC.lines)} lines, {_SPEC.nights} nights, {_SPEC.coils} coils a line and night"
@@ -63,16 +63,16 @@ def demo(
             f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
             f"{made.bytes / 1e6:.0f} MB"
         )
-        stdout.rule("[bold]2  a first champion", align="left")
+        stdout.rule("2  a first champion", align="left")
         _train(out)
-        stdout.rule("[bold]3  three nights", align="left")
+        stdout.rule("3  three nights", align="left")
         for date in _SPEC.dates:
             _inspect(reached, date)
-        stdout.rule("[bold]4  the same night again", align="left")
+        stdout.rule("4  the same night again", align="left")
         _inspect(reached, _SPEC.dates[0])
-        stdout.rule("[bold]5  the morning report", align="left")
+        stdout.rule("5  the morning report", align="left")
         _report(reached, out)
-    stdout.rule("[bold]where everything lies", align="left")
+    stdout.rule("where everything lies", align="left")
     stdout.print(
         f"archive    {out}/objects/plant-images\n"
         f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder)\n"
@@ -80,7 +80,6 @@ def demo(
         f"labels     {out}/labelled, truth {out}/truth.csv\n"
         f"settings   {config}   (steelflow --config {config} nightly --date {_SPEC.dates[0]})\n\n"
         f"All of it took {time.perf_counter() - started:.0f} s.",
-        markup=False,
     )
 
 

@@ -26,6 +26,9 @@ app = typer.Typer(
 )
 
 
+_INTERRUPTED = 130
+
+
 def _version(show: bool) -> None:
     if show:
         typer.echo(f"steelflow {__version__}")
@@ -60,11 +63,18 @@ def main() -> None:
     try:
         app()
     except SteelflowError as exc:
-        sys.stderr.write(f"steelflow: {exc}\n")
+        sys.stderr.write(f"steelflow: {_printable(str(exc))}\n")
         sys.exit(1)
-    except KeyboardInterrupt:
+    except SystemExit as exc:
+        if exc.code != _INTERRUPTED:
+            raise
         sys.stderr.write("steelflow: stopped; run the same command again to go on\n")
         sys.exit(1)
+
+
+def _printable(text: str) -> str:
+    """One line that does nothing to a terminal: names in an archive may hold any character."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 if __name__ == "__main__":

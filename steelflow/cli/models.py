@@ -28,7 +28,10 @@ def train(
     data: Data,
     arch: Annotated[str, typer.Option("--arch", help=f"Architecture: {', '.join(sorted(CATALOGUE))}.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training part; by the number of images when not given.")] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option("--epochs", min=1, help="Passes; by the number of images when not given."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides split, weights, order and augmentation.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -79,7 +82,7 @@ def evaluate(
         f"macro F1 {figures.macro_f1:.4f}, ECE {figures.ece:.4f}"
     )
     for skipped in result.skipped:
-        stderr.print(f"skipped {skipped.path}: {skipped.failure}", markup=False)
+        stderr.print(f"skipped {skipped.path}: {skipped.failure}")
     stdout.print(_by_class(figures))
     stdout.print("decisions, by true class (rows, numbered as above)")
     stdout.print(_confusion(figures))

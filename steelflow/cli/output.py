@@ -17,8 +17,9 @@ from steelflow.config import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
-stdout = Console(highlight=False, soft_wrap=True)
-stderr = Console(stderr=True, highlight=False)
+# No markup: a file name such as "[red]" is shown as it is.
+stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @dataclass
@@ -36,7 +37,7 @@ def settings() -> Settings:
 def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
     """The result of a command: JSON for programs, text for people."""
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, default=str))
+        typer.echo(json.dumps(result, default=str))
     else:
         stdout.print(text)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
+import polars.selectors as cs
 from polars.io.plugins import register_io_source
 
 from steelflow.records import ObjectInfo
@@ -22,25 +23,29 @@ from steelflow.store.local import LocalStore
 _AHEAD = 8
 
 
-def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
-    """The rows of all files, in order of their keys; a column that only some of them have is null in the others."""
+def scan(store: Store, files: Iterable[ObjectInfo], columns: Sequence[str] | None = None) -> pl.LazyFrame:
+    """The rows of all files, in order of their keys; a column that only some of them have is null in the others.
+
+    ``embedding`` is a list: models differ in its width.
+    """
     infos = sorted(files, key=lambda info: info.key)
     if isinstance(store, LocalStore):
-        paths = [store.root / info.key for info in infos]
-        return pl.concat([pl.scan_parquet(path, hive_partitioning=False) for path in paths], how="diagonal")
+        frames = [_uniform(pl.scan_parquet(store.root / info.key, hive_partitioning=False)) for info in infos]
+        return pl.concat([frame.select(columns) if columns else frame for frame in frames], how="diagonal")
     footers = read_footers(store, infos)
     infos = [info for info in infos if footers[info.key].fingerprint]  # one that has vanished since has no rows
-    empty = [pl.DataFrame(footers[info.key].schema.empty_table()) for info in infos]
+    empty = [_uniform(pl.DataFrame(footers[info.key].schema.empty_table()).lazy()).collect() for info in infos]
     schema = pl.concat(empty, how="diagonal").schema
+    schema = pl.Schema({name: schema[name] for name in columns}) if columns else schema
 
-    def load(info: ObjectInfo, columns: list[str]) -> pl.DataFrame:
-        own = [name for name in columns if name in footers[info.key].schema.names]
-        return pl.read_parquet(io.BytesIO(store.get(info.key)), columns=own)
+    def load(info: ObjectInfo, wanted: list[str]) -> pl.DataFrame:
+        own = [name for name in wanted if name in footers[info.key].schema.names]
+        return _uniform(pl.read_parquet(io.BytesIO(store.get(info.key)), columns=own).lazy()).collect()
 
     def source(
-        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
+        projection: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
-        wanted = columns or schema.names()
+        wanted = projection or schema.names()
         # What does not name a column (a count) still needs the rows to be there.
         template = pl.DataFrame(schema=schema).select(wanted)
         for frame in _ahead(infos, lambda info: load(info, wanted)):
@@ -55,6 +60,10 @@ def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
                 return
 
     return register_io_source(source, schema=schema)
+
+
+def _uniform(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.with_columns(cs.by_name("embedding", require_all=False).cast(pl.List(pl.Float16)))
 
 
 def _ahead(infos: list[ObjectInfo], load: Callable[[ObjectInfo], pl.DataFrame]) -> Iterator[pl.DataFrame]:

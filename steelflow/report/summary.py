@@ -24,7 +24,7 @@ def write_summary(store: Store, partition: Partition) -> None:
     if not files:
         return
     frame = (
-        scan(store, files)
+        scan(store, files, COLUMNS[0:3] + COLUMNS[4:])
         .group_by("coil", "status", "label")
         .agg(pl.len().alias("images"), *means)
         .sort("coil", "status", "label", nulls_last=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,10 +18,12 @@ from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
 from steelflow.schema import SCHEMA_VERSION, report_schema
 from steelflow.store.base import Store
+from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
 _ROW_GROUP = 8192
+_DRAFT = "steelflow-draft-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,11 @@ class UnitWriter:
                 b"steelflow.spec": origin.spec.model_dump_json().encode(),
             }
         )
-        self._file = tempfile.NamedTemporaryFile(prefix="steelflow-", suffix=".parquet")  # noqa: SIM115  closed in __exit__
-        self._parquet = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+        folder = Path(tempfile.gettempdir())
+        clear(folder, _DRAFT)
+        self._file = folder / own_name(_DRAFT)
+        with _disk():
+            self._parquet = pq.ParquetWriter(self._file, self._schema, compression="zstd")
         self._pending: list[Judged] = []
         self._ok = self._failed = self._written = 0
 
@@ -83,15 +90,16 @@ class UnitWriter:
                 COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
             }
         )
-        self._parquet.close()
-        self._file.flush()
-        self._store.put(self._key, Path(self._file.name))
+        with _disk():
+            self._parquet.close()
+        self._store.put(self._key, self._file)
         return counts
 
     def _flush(self) -> None:
         if self._pending:
             table = rows(joined(self._pending), self._origin).select(self._schema.names)
-            self._parquet.write_table(table, row_group_size=_ROW_GROUP)
+            with _disk():
+                self._parquet.write_table(table, row_group_size=_ROW_GROUP)
             self._written += table.num_rows
             self._pending.clear()
 
@@ -101,6 +109,17 @@ class UnitWriter:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._parquet.is_open:
-            self._parquet.close()
-        self._file.close()
+        with contextlib.suppress(OSError):  # of a full disk: what is half written goes away anyway
+            if self._parquet.is_open:
+                self._parquet.close()
+        self._file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise ReportError(
+            f"{tempfile.gettempdir()}: {exc.strerror or exc}; free space there, or set TMPDIR to another folder"
+        ) from exc

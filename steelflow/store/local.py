@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,9 +13,10 @@ from typing import IO
 
 from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
+from steelflow.store.leftovers import clear, own_name
 
 _ATTRIBUTE = "user.steelflow."
-_PART = ".steelflow-part-"  # a file being written, beside its target: never listed
+_PART = ".steelflow-part-"  # a file being written, in the root, where no glob over reports meets it: never listed
 
 
 class LocalStore:
@@ -34,6 +34,7 @@ class LocalStore:
     def __init__(self, root: Path, create: bool = False) -> None:
         self.root = root.absolute()
         self._create = create
+        self._cleared = False
 
     @property
     def uri(self) -> str:
@@ -73,7 +74,10 @@ class LocalStore:
     def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
         self._check_root()
         with _translated(self._own_path(key)) as path:
-            part = path.with_name(_PART + uuid.uuid4().hex)
+            if not self._cleared:
+                clear(self.root, _PART)
+                self._cleared = True
+            part = self.root / own_name(_PART)
             try:
                 with _created(part) as file:
                     if isinstance(data, Path):
@@ -85,7 +89,7 @@ class LocalStore:
                     _set_metadata(file, path, metadata or {})
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
-                part.replace(path)
+                _move(part, path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
@@ -112,6 +116,8 @@ class LocalStore:
                         yield _info(_readable(key, folder), entry.stat())
 
     def _check_root(self) -> None:
+        if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
+            raise StoreError(f"{self.root}: is a file, or lies below one; name a folder")
         if not self._create and not self.root.is_dir():
             raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
@@ -164,11 +170,17 @@ def _metadata(path: Path) -> dict[str, str]:
 
 
 def _created(part: Path) -> IO[bytes]:
-    for _ in range(10):
-        with contextlib.suppress(FileNotFoundError):  # a delete has just removed the folder, then empty
-            part.parent.mkdir(parents=True, exist_ok=True)
-            return part.open("xb")
+    part.parent.mkdir(parents=True, exist_ok=True)
     return part.open("xb")
+
+
+def _move(part: Path, path: Path) -> None:
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # a delete has just removed the empty folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.replace(path)
+            return
+    part.replace(path)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

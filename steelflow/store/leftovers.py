@@ -1,0 +1,40 @@
+"""Files under way carry the host and the process that writes them, so that what a killed process left can be told
+from what is still being written, and cleared by the next one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import uuid
+from pathlib import Path
+
+
+def own_name(prefix: str) -> str:
+    """A new name below ``prefix`` that says who is writing."""
+    return f"{prefix}{_host()}-{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def clear(folder: Path, prefix: str) -> None:
+    """Delete the files below ``prefix`` whose process, on this host, is gone."""
+    named = re.compile(re.escape(f"{prefix}{_host()}-") + r"(\d+)-[0-9a-f]{32}")
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            found = named.fullmatch(path.name)
+            if found and not _alive(int(found.group(1))):
+                path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "", socket.gethostname())
