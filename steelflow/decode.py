@@ -25,6 +25,7 @@ _PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
+_SCANS_MATTER = 1_000_000  # pixels: below, even thousands of scans take no time worth counting
 
 cv2.setNumThreads(1)  # our own threads use the cores: one picture, one core
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
@@ -59,7 +60,7 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
         return refused
     if colorspace not in ("YCbCr", "Gray"):
         return None
-    if data.count(_JPEG_SCAN) > _MAX_SCANS:
+    if width * height > _SCANS_MATTER and data.count(_JPEG_SCAN) > _MAX_SCANS:
         return Failure("bomb", f"more than {_MAX_SCANS} scans in one JPEG: each costs the time of a whole picture")
     try:
         picture: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)

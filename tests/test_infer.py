@@ -98,8 +98,9 @@ def test_no_damage_to_a_jpeg_ends_a_run(settings: Settings, tmp_path: Path) -> N
     source.mkdir()
     rng = np.random.default_rng(0)
     (source / "colours.jpg").write_bytes(with_unknown_colours())
-    scans = JPEG.index(b"\xff\xda")
-    (source / "scans.jpg").write_bytes(JPEG[:scans] + JPEG[scans : scans + 10] * 200 + JPEG[scans:])
+    large = encoded(picture().resize((1200, 1000)), "JPEG")
+    scans = large.index(b"\xff\xda")
+    (source / "scans.jpg").write_bytes(large[:scans] + large[scans : scans + 10] * 200 + large[scans:])
     for i in range(300):
         data = bytearray(JPEG)
         for place in rng.integers(2, 700, 4):

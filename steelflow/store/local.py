@@ -66,10 +66,7 @@ class LocalStore:
 
     def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
         for key in keys:
-            try:
-                yield key, self.get(key)
-            except ObjectNotFound as exc:
-                yield key, exc
+            yield key, self._whole(key)
 
     def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
         self._check_root()
@@ -121,10 +118,25 @@ class LocalStore:
         if not self._create and not self.root.is_dir():
             raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
+    def _whole(self, key: str) -> bytes | StoreError:
+        self._check_key(key)
+        with (
+            contextlib.suppress(OSError),
+            open(f"{self.root}/{key}", "rb", buffering=0) as file,  # noqa: PTH123  a third of the time of Path.open
+        ):
+            return file.read()
+        try:
+            return self.get(key)  # which tells what is the matter
+        except ObjectNotFound as exc:
+            return exc
+
     def _path(self, key: str) -> Path:
+        self._check_key(key)
+        return self.root / key
+
+    def _check_key(self, key: str) -> None:
         if ".." in key.split("/") or key.startswith("/") or "\0" in key:
             raise StoreError(f"{key!r}: not a key: it would lead outside {self.root}; use a path below that folder")
-        return self.root / key
 
     def _own_path(self, key: str) -> Path:
         path = self._path(key)
