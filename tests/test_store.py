@@ -292,10 +292,14 @@ def test_the_umask_decides_who_reads_a_report(tmp_path: Path) -> None:
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_a_file_name_that_is_no_text_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+def test_a_file_name_that_is_no_text_is_listed_and_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"Fl\xe4che.jpg")).touch()
-    with pytest.raises(StoreError, match="not UTF-8; rename"):
-        list(LocalStore(tmp_path).list())
+    (tmp_path / "x.jpg").write_bytes(b"1")
+    store = LocalStore(tmp_path)
+    assert keys(store) == ["Fl\\xe4che.jpg", "x.jpg"]
+    (_, gone), there = store.get_many(keys(store))
+    assert isinstance(gone, ObjectNotFound)
+    assert there == ("x.jpg", b"1")
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
         else:
             _, data = next(fetched)
         if isinstance(data, ObjectNotFound):
-            data = Failure("missing", "the object was deleted after it was listed")
+            data = Failure("missing", "deleted after it was listed, or a file name that is not UTF-8")
         elif isinstance(data, ObjectUnreadable):
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):

@@ -110,7 +110,7 @@ class LocalStore:
                             yield from self._walk(Path(entry.path), key + "/", prefix, above | {here})
                 elif key.startswith(prefix) and entry.is_file():
                     with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
-                        yield _info(_readable(key, folder), entry.stat())
+                        yield _info(_readable(key), entry.stat())
 
     def _check_root(self) -> None:
         if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
@@ -208,12 +208,10 @@ def _identity(folder: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _readable(key: str, folder: Path) -> str:
-    try:
-        key.encode()
-    except UnicodeEncodeError as exc:
-        raise StoreError(f"{folder}: the file name {key!a} is not UTF-8; rename the file") from exc
-    return key
+def _readable(key: str) -> str:
+    """A name that is not UTF-8 is listed with its odd bytes spelt out. There is no file of that name, so whoever asks
+    for it is told: one such file must not stop a night."""
+    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _sync(folder: Path) -> None:
