@@ -81,7 +81,7 @@ def test_only_its_own_rooms_know_prefect_torch_and_streamlit(path: Path) -> None
 def test_a_name_is_loaded_when_it_is_used() -> None:
     """Neither the package nor inference loads what only training, flows or the dashboard need."""
     code = (
-        "import sys, steelflow, steelflow.infer, steelflow.night, steelflow.cli.inspection;"
+        "import sys, steelflow.infer, steelflow.night, steelflow.evaluate, steelflow.cli.main;"
         "print([name for name in ('torch', 'prefect', 'streamlit', 'onnx') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
