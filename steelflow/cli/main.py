@@ -60,8 +60,8 @@ app.command()(demo.demo)
 
 def main() -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries are no news: what fails for good is an error
-    # A thread back from decoding waits for the reading one no longer than this, not Python's 5 ms. Measured gain: within
-    # the noise of a shared machine, 0 to 3 %.
+    # A thread back from decoding waits for the reading one no longer than this, not Python's 5 ms. The gain is small:
+    # 0 to 3 %, within the noise of a shared machine.
     sys.setswitchinterval(0.0001)
     try:
         app()
