@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from steelflow.errors import ModelError
-from steelflow.models import CATALOGUE, build
+from steelflow.models import CATALOGUE, architecture
 from steelflow.models.deployable import Deployable, load_torch, save_torch
 from steelflow.models.shipped import SHIPPED, resolve
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
@@ -29,7 +29,7 @@ GFLOPS_AT_200 = {"ssdc_mininet": 0.105}
 
 def deployable(arch: str, size: int = 64) -> tuple[Deployable, ModelSpec]:
     torch.manual_seed(0)
-    network = build(arch, len(NAMES))
+    network = architecture(arch).build(len(NAMES), size)
     spec = ModelSpec(name="m", arch=arch, classes=NAMES, input_size=size, embedding_dims=export.embedding_dims(network))
     return Deployable(network, spec).eval(), spec
 
@@ -58,7 +58,7 @@ def macs(network: nn.Module, size: int) -> int:
 @pytest.mark.parametrize("arch", CATALOGUE)
 def test_takes_a_training_step_and_forward_is_head_of_features(arch: str) -> None:
     torch.manual_seed(0)
-    network = build(arch, 3)
+    network = architecture(arch).build(3)
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     x = torch.randn(4, 1, 64, 64)
     loss = nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 0]))
@@ -76,7 +76,7 @@ def test_takes_a_training_step_and_forward_is_head_of_features(arch: str) -> Non
 
 @pytest.mark.parametrize("arch", CATALOGUE)
 def test_stays_within_the_budget_of_its_paper(arch: str) -> None:
-    network = build(arch, 6)
+    network = architecture(arch).build(6)
     assert sum(p.numel() for p in network.parameters()) <= PARAMETERS[arch]
     assert 2 * macs(network, 200) / 1e9 <= GFLOPS_AT_200[arch]
 
@@ -151,7 +151,7 @@ def test_a_failed_parity_raises_and_leaves_no_file(tmp_path: Path, monkeypatch: 
 
 def test_unknown_names_list_the_known_ones() -> None:
     with pytest.raises(ModelError, match=r"no architecture 'resnet'.*ssdc_mininet"):
-        build("resnet", 6)
+        architecture("resnet")
     with pytest.raises(ModelError, match=r"'resnet': no such model; name a shipped one \(.*ssdc_mininet.*\.onnx"):
         resolve("resnet")
 

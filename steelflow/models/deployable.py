@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from steelflow.errors import ModelError
-from steelflow.models import build
+from steelflow.models import architecture
 from steelflow.models.network import Network
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
@@ -39,7 +39,7 @@ class Deployable(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32."""
         features = self.network.features(self.normalise(image))
-        return self.network.head(features), self.projection(features)
+        return self.network.head(features), self.projection(self.network.pooled(features))
 
 
 def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:
@@ -60,7 +60,7 @@ def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as exc:
         raise ModelError(f"{path}: cannot be read as safetensors: {exc}; train the model again") from exc
-    model = Deployable(build(spec.arch, len(spec.classes)), spec)
+    model = Deployable(architecture(spec.arch).build(len(spec.classes), spec.input_size), spec)
     try:
         model.load_state_dict(weights)
     except RuntimeError as exc:

@@ -1,4 +1,4 @@
-"""What every network of the zoo offers: pooled features, and a head that turns them into logits."""
+"""What every network of the zoo offers: features, a head that turns them into logits, and a summary of the features."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 class Network(nn.Module, ABC):
     """A classifier of grey images in two halves, so that drift can look at what the head sees.
 
-    Input: float32 (N, 1, S, S), normalised as the model's spec says. ``feature_dims`` is F.
+    Input: float32 (N, channels, S, S), normalised as the model's spec says; channels is 1 wherever steelflow trains
+    and runs. ``feature_dims`` is F, the width of what ``pooled`` gives.
     """
 
     feature_dims: int
@@ -18,7 +19,11 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """Pooled features, float32 (N, F)."""
+        """What the head takes."""
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Features as float32 (N, F), for the embedding. They are so already unless the head takes a whole map."""
+        return features
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits, float32 (N, C)."""

@@ -64,9 +64,9 @@ class SSDCMiniNet(Network):
 
     feature_dims = 64
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, input_size: int = 100, channels: int = 1) -> None:  # noqa: ARG002  any size does
         super().__init__()
-        self.stem = nn.Sequential(conv(1, 16, 5, 2), conv(16, 32, 3, 2))
+        self.stem = nn.Sequential(conv(channels, 16, 5, 2), conv(16, 32, 3, 2))
         self.stem_gate = Excitation(32)
         self.body = nn.Sequential(
             separable(32, 48, 3), separable(48, 48, 3, 2), start_near_identity(separable(48, self.feature_dims, 11))

@@ -35,7 +35,7 @@ def fit_projection(model: Deployable, images: Tensor) -> None:
     if not isinstance(model.projection, torch.nn.Linear):
         return
     features = torch.cat(
-        [model.network.features(model.normalise(batch)) for batch in torch.split(images, 256)]
+        [model.network.pooled(model.network.features(model.normalise(part))) for part in torch.split(images, 256)]
     ).double()
     mean = features.mean(0)
     _, vectors = torch.linalg.eigh((features - mean).T @ (features - mean))

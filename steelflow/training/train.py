@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from steelflow.errors import ConfigError, TrainingError
-from steelflow.models import build, builder
+from steelflow.models import architecture
 from steelflow.models.deployable import Deployable, save_torch
 from steelflow.models.spec import ModelSpec
 from steelflow.training.card import card
@@ -28,7 +28,6 @@ from steelflow.training.export import embedding_dims, export_onnx, fit_projectio
 from steelflow.training.loop import Progress, Recipe, fit, one_thread
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
 
-INPUT_SIZE = 100  # by measurement: docs/results/ssdc_mininet-sizes.json
 HELD_OUT = 0.2
 _IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
 
@@ -67,7 +66,7 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     name: str | None = None,
-    input_size: int = INPUT_SIZE,
+    input_size: int | None = None,
     recipe: Recipe | None = None,
     about: str = "",
     on_epoch: Callable[[Progress], None] | None = None,
@@ -79,7 +78,7 @@ def train(
         epochs: passes over the training part; ``suited_epochs`` of it when neither this nor a recipe is given.
         seed: decides the split, the initial weights, the order and the augmentation.
         name: of the model and its files; ``arch`` when not given.
-        input_size: S, to which images are area-resized.
+        input_size: S, to which images are area-resized; that of the architecture when not given.
         about: what the data are and how to cite them, for the card.
 
     Raises:
@@ -90,9 +89,10 @@ def train(
     """
     if epochs is not None and epochs < 1:
         raise ConfigError(f"epochs is {epochs}; at least one is needed")
+    entry = architecture(arch)  # an unknown name is told before a million images are read
+    input_size = entry.input_size if input_size is None else input_size
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
-    builder(arch)  # an unknown name is told before a million images are read
     name = name or arch
     started = time.perf_counter()
     data = load_folder(data_dir, input_size)
@@ -155,7 +155,7 @@ def train_in_memory(
     training, held_out = split(data, HELD_OUT, seed if split_seed is None else split_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build(arch, len(data.classes))
+        network = architecture(arch).build(len(data.classes), data.images.shape[-1])
         spec = ModelSpec(
             name=name or arch,
             arch=arch,
