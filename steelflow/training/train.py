@@ -144,15 +144,19 @@ def train_in_memory(
     *,
     name: str | None = None,
     split_seed: int | None = None,
+    parts: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
 ) -> Trained:
     """Split, train, calibrate, project and evaluate; the held-out part is touched by nothing but the last.
 
+    Args:
+        parts: training and held-out indices, where a protocol says which; else a fifth is held out by ``split_seed``.
+
     Raises:
         ModelError, TrainingError: as ``train``.
     """
-    training, held_out = split(data, HELD_OUT, seed if split_seed is None else split_seed)
+    training, held_out = parts or split(data, HELD_OUT, seed if split_seed is None else split_seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = architecture(arch).build(len(data.classes), data.images.shape[-1])
