@@ -109,8 +109,11 @@ def _damaged(exc: Exception) -> Failure:
     return Failure("truncated" if cut else "corrupt", text[:300])
 
 
-def resize(grey: Grey, size: int) -> Grey:
-    """Resample to (size, size): each pixel the mean of the area it covers, or interpolated where it grows."""
+def resize(grey: Grey, size: int, out: Grey | None = None) -> Grey:
+    """Resample to (size, size): each pixel the mean of the area it covers, or interpolated where it grows.
+
+    ``out`` is an array of that shape to write to.
+    """
     shrinks = grey.shape[0] >= size and grey.shape[1] >= size
-    resized = cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return np.asarray(resized, dtype=np.uint8)
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, (size, size), dst=out, interpolation=how), dtype=np.uint8)

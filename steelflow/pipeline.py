@@ -1,8 +1,8 @@
 """The hot path: work units in, committed reports out.
 
-One thread reads, ``workers`` threads each decode and classify whole chunks (everything that touches an image there
-releases the GIL), one thread writes. A fixed number of chunks is under way at once, so memory depends neither on the
-size of a unit nor on the number of units; and chunks of the next unit follow those of the last without a gap.
+``workers`` threads each read a chunk of images, in turn, then decode and classify it (everything that touches an image
+there releases the GIL); one thread writes. A fixed number of chunks is under way at once, so memory depends neither on
+the size of a unit nor on the number of units; and chunks of the next unit follow those of the last without a gap.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import os
 import secrets
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -123,29 +123,17 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
             trouble with one unit is in its ``Done.error``, and the others go on.
     """
     workers = job.model.workers
-    slots = threading.Semaphore(_CHUNKS_PER_WORKER * workers)
-    ending: deque[Future[Done]] = deque()
     with (
         ThreadPoolExecutor(1, thread_name_prefix="write") as scribe,
         ThreadPoolExecutor(workers, thread_name_prefix="judge") as judges,
     ):
-        for unit in units:
-            draft = _Draft(unit, job)
-            try:
-                for chunk in draft.chunks():
-                    slots.acquire()
-                    judged = judges.submit(judge, chunk, job.model.engine, job.limits)
-                    scribe.submit(draft.take, judged, slots)
-            except BaseException as exc:
-                if not isinstance(exc, StoreError) or isinstance(exc, _STOPS):
-                    scribe.submit(draft.abandon)
-                    raise
-                draft.error = exc
-            ending.append(scribe.submit(draft.end))
-            while ending and (ending[0].done() or len(ending) > _DRAFTS):
-                yield ending.popleft().result()
-        while ending:
-            yield ending.popleft().result()
+        feed = _Feed(units, job, scribe)
+        for _ in range(workers):
+            judges.submit(feed.work)
+        try:
+            yield from feed.done()
+        finally:
+            feed.stop()
 
 
 def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
@@ -153,31 +141,29 @@ def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judg
     started = time.perf_counter()
     count, size = len(images), engine.spec.input_size
     batch = np.empty((count, 1, size, size), np.uint8)
-    quality = np.empty((count, len(QUALITY)), np.float32)
-    sizes = np.empty((count, 2), np.int32)
-    good = np.empty(count, np.intp)
+    quality: list[tuple[float, ...]] = []
+    sizes: list[tuple[int, ...]] = []
+    good: list[int] = []
     failures: dict[int, Failure] = {}
-    ok = 0
     for i, image in enumerate(images):
         grey = image.data if isinstance(image.data, Failure) else decode(image.data, limits)
         if isinstance(grey, Failure):
             failures[i] = grey
             continue
-        batch[ok, 0] = resize(grey, size)
-        quality[ok] = measure(grey)
-        sizes[ok] = grey.shape
-        good[ok] = i
-        ok += 1
+        resize(grey, size, batch[len(good), 0])
+        quality.append(measure(grey))
+        sizes.append(grey.shape)
+        good.append(i)
     decoded = time.perf_counter()
-    outputs = engine.run(batch[:ok]) if ok else _nothing(engine)
+    outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
     return Judged(
         [Place(i.key, i.member, i.ordinal, i.coil, i.position, i.captured_at) for i in images],
         failures,
-        good[:ok],
+        np.array(good, np.intp),
         outputs.probabilities,
         outputs.embedding,
-        quality[:ok],
-        sizes[:ok],
+        np.array(quality, np.float32).reshape(-1, len(QUALITY)),
+        np.array(sizes, np.int32).reshape(-1, 2),
         decoded - started,
         time.perf_counter() - decoded,
     )
@@ -188,8 +174,76 @@ def _nothing(engine: Engine) -> Outputs:
     return Outputs(np.empty((0, len(spec.classes)), np.float32), np.empty((0, spec.embedding_dims), np.float32))
 
 
+class _Feed:
+    """The chunks of all units, one after another, for the threads that judge.
+
+    Who judges a chunk has read it: its bytes are in that core's cache, and no further thread competes for the GIL.
+    """
+
+    def __init__(self, units: Iterable[Unit], job: Inspection, scribe: Executor) -> None:
+        self._job, self._scribe = job, scribe
+        self._slots = threading.Semaphore(_CHUNKS_PER_WORKER * job.model.workers)
+        self._drafts = threading.Semaphore(_DRAFTS)
+        self._turn = threading.Lock()
+        self._chunks = self._read(units)
+        self._ended: SimpleQueue[Future[Done] | None] = SimpleQueue()
+        self._error: BaseException | None = None
+
+    def work(self) -> None:
+        """Read and judge until nothing is left; one call for each thread."""
+        while (taken := self._take()) is not None:
+            chunk, judging = taken
+            try:
+                judging.set_result(judge(chunk, self._job.model.engine, self._job.limits))
+            except BaseException as exc:  # noqa: BLE001  raised again where the chunk is written
+                judging.set_exception(exc)
+
+    def done(self) -> Iterator[Done]:
+        """Each unit when its report is in place, in order; raises what ended the reading."""
+        while (ended := self._ended.get()) is not None:
+            yield ended.result()
+            self._drafts.release()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Read no more. Units that were read to their end are still written."""
+        self._drafts.release(_DRAFTS)  # who reads may wait for one
+        with self._turn:
+            self._chunks.close()
+
+    def _take(self) -> tuple[list[RawImage], Future[Judged]] | None:
+        self._slots.acquire()
+        with self._turn:
+            try:
+                return next(self._chunks)
+            except StopIteration:
+                pass
+            except BaseException as exc:  # noqa: BLE001  raised again by ``done``, in the thread that can stop the work
+                self._error = exc
+            self._ended.put(None)
+        self._slots.release()
+        return None
+
+    def _read(self, units: Iterable[Unit]) -> Generator[tuple[list[RawImage], Future[Judged]]]:
+        for unit in units:
+            self._drafts.acquire()
+            draft = _Draft(unit, self._job)
+            try:
+                for chunk in draft.chunks():
+                    judging: Future[Judged] = Future()
+                    self._scribe.submit(draft.take, judging, self._slots)
+                    yield chunk, judging
+            except BaseException as exc:
+                if not isinstance(exc, StoreError) or isinstance(exc, _STOPS):
+                    self._scribe.submit(draft.abandon)
+                    raise
+                draft.error = exc
+            self._ended.put(self._scribe.submit(draft.end))
+
+
 class _Draft:
-    """A unit on its way: ``chunks`` runs in the reading thread, everything else in the writing thread."""
+    """A unit on its way: ``chunks`` runs in the threads that read, everything else in the one that writes."""
 
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None
