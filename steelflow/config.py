@@ -6,6 +6,7 @@ or the usual ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``c
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -117,6 +118,21 @@ class NightSettings(_Section):
         return value
 
 
+class SelectionSettings(_Section):
+    """Which architecture to train, and the rule by which `steelflow models compare` picks one."""
+
+    arch: str = Field(default="ssdc_mininet", description="what `steelflow train` trains when it is not told")
+    rule: Literal["accuracy", "speed"] = Field(
+        default="accuracy", description="the most accurate of the fast enough, or the fastest of the accurate enough"
+    )
+    min_accuracy: float = Field(default=0.995, ge=0, le=1, description="for the rule 'speed'")
+    min_speedup: float = Field(
+        default=5.0, ge=0, description="for the rule 'accuracy': times SSDC-MiniNet at 200×200, end to end, here"
+    )
+    accuracy_tie: float = Field(default=0.001, ge=0, le=1, description="accuracies closer than this are equal")
+    speed_tie: float = Field(default=0.05, ge=0, lt=1, description="speeds closer than this share are equal")
+
+
 class Settings(BaseSettings):
     """All of steelflow's configuration."""
 
@@ -133,6 +149,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     model: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
+    selection: SelectionSettings = SelectionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -152,10 +169,9 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         ConfigError: naming the file or variable, the field, and what it accepts.
     """
-    named = path or (Path(os.environ["STEELFLOW_CONFIG"]) if os.environ.get("STEELFLOW_CONFIG") else None)
-    if named is not None and not named.is_file():
-        raise ConfigError(f"{named}: no such configuration file; name one that exists or leave the option out")
-    file = named or Path("steelflow.toml")
+    file, named = _file(path)
+    if named and not file.is_file():
+        raise ConfigError(f"{file}: no such configuration file; name one that exists or leave the option out")
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=file)
@@ -172,6 +188,41 @@ def load_settings(path: Path | None = None) -> Settings:
             "field, such as STEELFLOW_STORE__REGION, and the file is UTF-8"
         ) from None
     return settings.model_copy(update={"store": _with_credentials(settings.store)})
+
+
+def save_setting(path: Path | None, section: str, name: str, value: str) -> Path:
+    """Put ``name = "value"`` into the file that ``load_settings(path)`` reads, made if need be; all else stays.
+
+    Raises:
+        ConfigError: the file cannot be written, or is laid out in a way that this cannot change.
+    """
+    file, _ = _file(path)
+    line = f"{name} = {json.dumps(value)}"
+    try:
+        text = file.read_text() if file.exists() else ""
+        head = re.search(rf"^\[{section}\].*\n?", text, re.MULTILINE)
+        if head is None:
+            changed = f"{text.rstrip()}\n\n[{section}]\n{line}\n".lstrip()
+        else:
+            following = re.search(r"^\[", text[head.end() :], re.MULTILINE)
+            end = head.end() + following.start() if following else len(text)
+            body, there = re.subn(
+                rf"^{name}\s*=[^#\n]*?(?=\s*(#|$))", lambda _: line, text[head.end() : end], flags=re.M
+            )
+            body = body if there else f"{line}\n{body}"
+            changed = f"{text[: head.start()]}{head[0].rstrip()}\n{body}{text[end:]}"
+        if tomllib.loads(changed)[section][name] != value:
+            raise ValueError(name)
+        file.write_text(changed)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise ConfigError(f"{file}: cannot be changed ({type(exc).__name__}); write {line} below [{section}]") from exc
+    return file
+
+
+def _file(path: Path | None) -> tuple[Path, bool]:
+    """The configuration file, and whether it was named by anyone."""
+    named = path or (Path(os.environ["STEELFLOW_CONFIG"]) if os.environ.get("STEELFLOW_CONFIG") else None)
+    return named or Path("steelflow.toml"), named is not None
 
 
 def _readable(exc: ValidationError, file: Path) -> str:

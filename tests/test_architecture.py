@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {"store", "archive", "decode", "quality", "engine", "models", "report"},
     "night": {"pipeline", "store", "archive", "report"},
     "infer": {"pipeline", "store", "archive", "report"},
-    "evaluate": {"pipeline", "training"},
+    "evaluate": {"pipeline", "training", "decode"},
+    "selection": {"models", "engine", "pipeline", "training", "evaluate", "bench"},
     "service": {"store"},
     "bench": {"pipeline", "infer", "store", "archive", "decode", "quality", "engine", "models", "report", "synth"},
 }

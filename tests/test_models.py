@@ -1,4 +1,4 @@
-"""The zoo: every entry of the catalogue builds, fits its budget, exports, and says the same in torch and ONNX."""
+"""The contract between a network, its two files and its spec; what ships. The networks themselves: ``test_zoo``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
-from torch import nn
 
 from steelflow.errors import ModelError
-from steelflow.models import CATALOGUE, architecture
+from steelflow.models import architecture
 from steelflow.models.deployable import Deployable, load_torch, save_torch
 from steelflow.models.shipped import SHIPPED, resolve
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
@@ -23,8 +22,6 @@ from steelflow.training import export
 from steelflow.training.data import Dataset, load_folder, split
 
 NAMES = ("a", "b", "c", "d", "e", "f")
-PARAMETERS = {"ssdc_mininet": 23_588}
-GFLOPS_AT_200 = {"ssdc_mininet": 0.105}
 
 
 def deployable(arch: str, size: int = 64) -> tuple[Deployable, ModelSpec]:
@@ -38,52 +35,8 @@ def pictures(count: int, size: int = 64) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, 1, size, size), dtype=np.uint8)
 
 
-def macs(network: nn.Module, size: int) -> int:
-    """Multiply-accumulates of convolutions and linear layers for one image, counted by hooks."""
-    total = 0
-
-    def count(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        nonlocal total
-        per_output = module.weight[0].numel()  # type: ignore[union-attr, index, operator]
-        total += output.numel() * per_output
-
-    hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    with torch.no_grad():
-        network.eval()(torch.zeros(1, 1, size, size))
-    for hook in hooks:
-        hook.remove()
-    return total
-
-
-@pytest.mark.parametrize("arch", CATALOGUE)
-def test_takes_a_training_step_and_forward_is_head_of_features(arch: str) -> None:
-    torch.manual_seed(0)
-    network = architecture(arch).build(3)
-    before = {name: p.detach().clone() for name, p in network.named_parameters()}
-    x = torch.randn(4, 1, 64, 64)
-    loss = nn.functional.cross_entropy(network(x), torch.tensor([0, 1, 2, 0]))
-    loss.backward()
-    torch.optim.SGD(network.parameters(), 0.1).step()
-    still = [name for name, p in network.named_parameters() if p.ndim > 1 and torch.equal(p, before[name])]
-    # The scale of a batch norm before a depthwise kernel and another norm cancels out: it may stand still.
-    assert not still
-    network.eval()
-    with torch.no_grad():
-        features = network.features(x)
-        assert features.shape == (4, network.feature_dims)
-        assert torch.equal(network(x), network.head(features))
-
-
-@pytest.mark.parametrize("arch", CATALOGUE)
-def test_stays_within_the_budget_of_its_paper(arch: str) -> None:
-    network = architecture(arch).build(6)
-    assert sum(p.numel() for p in network.parameters()) <= PARAMETERS[arch]
-    assert 2 * macs(network, 200) / 1e9 <= GFLOPS_AT_200[arch]
-
-
-@pytest.mark.parametrize("arch", CATALOGUE)
-def test_export_agrees_with_torch_and_holds_the_contract(arch: str, tmp_path: Path) -> None:
-    model, spec = deployable(arch)
+def test_export_agrees_with_torch_and_holds_the_contract(tmp_path: Path) -> None:
+    model, spec = deployable("ssdc_mininet")
     images = pictures(20)
     export.fit_projection(model, torch.from_numpy(images))
     path = tmp_path / "m.onnx"
@@ -104,7 +57,8 @@ def test_export_agrees_with_torch_and_holds_the_contract(arch: str, tmp_path: Pa
         np.testing.assert_allclose(embedding, wanted[1].numpy(), atol=1e-3)
 
 
-@pytest.mark.parametrize("arch", CATALOGUE)
+# One whose head does not depend on the input size, one whose head does, one of another width than its class has.
+@pytest.mark.parametrize("arch", ["ssdc_mininet", "casi_net", "mobilenet_v1_010"])
 def test_torch_file_comes_back_equal(arch: str, tmp_path: Path) -> None:
     model, spec = deployable(arch)
     save_torch(model, spec, tmp_path / "m.safetensors")
@@ -114,16 +68,6 @@ def test_torch_file_comes_back_equal(arch: str, tmp_path: Path) -> None:
     with torch.no_grad():
         for wanted, found in zip(model(images), back(images), strict=True):
             assert torch.equal(wanted, found)
-
-
-def test_three_equal_channels_fold_into_one() -> None:
-    colour = nn.Conv2d(3, 16, 5)
-    grey = nn.Conv2d(1, 16, 5)
-    with torch.no_grad():
-        grey.weight.copy_(colour.weight.sum(1, keepdim=True))
-        grey.bias.copy_(colour.bias)
-        x = torch.randn(2, 1, 20, 20)
-        torch.testing.assert_close(grey(x), colour(x.expand(-1, 3, -1, -1)), atol=1e-5, rtol=1e-5)
 
 
 def test_embedding_is_the_principal_components_of_the_features() -> None:

@@ -1,164 +1,25 @@
-"""Training: data at its edges, disturbances as defined, figures against hand-worked values, and a loop that learns."""
+"""Training as a whole: it learns, writes everything or nothing, and is told in one line what is wrong."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import nn
+from toys import PLAIN, stripes, write
+from typer.testing import CliRunner
 
-from steelflow.errors import ConfigError, DataError, ModelError, TrainingError
+from steelflow.cli.main import app
+from steelflow.errors import ConfigError, ModelError
 from steelflow.models.deployable import load_torch
-from steelflow.training import augment, loop, metrics, robustness, sweep
+from steelflow.training import loop, robustness, sweep
 from steelflow.training.data import load_folder, split
 from steelflow.training.train import train
-
-PLAIN = loop.Recipe(epochs=6, batch_size=8, augmentation=augment.Augmentation(shift=0, blur=0, share=0))
-
-
-def stripes(vertical: bool, rng: np.random.Generator, height: int = 40, width: int = 40) -> np.ndarray:
-    """A picture a child could sort: stripes one way or the other, with a phase, a period and noise of their own."""
-    along = np.arange(width)[None, :] if vertical else np.arange(height)[:, None]
-    wave = 128 + 60 * np.sin(along / rng.uniform(1.0, 1.6) + rng.uniform(0, 6)) + rng.normal(0, 10, (height, width))
-    return wave.clip(0, 255).astype(np.uint8)
-
-
-def write(root: Path, per_class: int = 16, sizes: tuple[int, ...] = (40,)) -> Path:
-    rng = np.random.default_rng(0)
-    for name in ("across", "along"):
-        (root / name).mkdir(parents=True)
-        for i in range(per_class):
-            side = sizes[i % len(sizes)]
-            cv2.imwrite(str(root / name / f"{i:03}.png"), stripes(name == "along", rng, side, side + 3 * (i % 2)))
-    return root
-
-
-# data
-
-
-def test_folder_is_read_resized_and_its_oddities_are_counted(tmp_path: Path) -> None:
-    root = write(tmp_path / "data", 4, sizes=(40, 90, 17))
-    (root / "along" / "broken.png").write_bytes(b"no picture")
-    (root / "along" / "empty.jpg").write_bytes(b"")
-    (root / "along" / ".hidden.png").write_bytes(b"x")
-    (root / "along" / "folder").mkdir()
-    (root / ".cache").mkdir()
-    (root / "notes.txt").write_text("not a class")
-    data = load_folder(root, 32)
-    assert data.classes == ("across", "along")
-    assert data.images.shape == (8, 32, 32)
-    assert data.labels.tolist() == [0] * 4 + [1] * 4
-    assert [(item.path, item.failure.code) for item in data.skipped] == [
-        ("along/broken.png", "not_an_image"),
-        ("along/empty.jpg", "empty"),
-    ]
-    assert data.hash == load_folder(root, 48).hash
-    (root / "across" / "000.png").rename(root / "along" / "moved.png")
-    assert data.hash != load_folder(root, 32).hash
-
-
-def test_unusable_folders_are_data_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder"):
-        load_folder(tmp_path / "absent", 32)
-    with pytest.raises(DataError, match="0 class folders; at least 2 needed"):
-        load_folder(tmp_path, 32)
-    root = write(tmp_path / "data", 2)
-    (root / "along" / "000.png").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"along: 1 readable images \(1 unreadable\)"):
-        load_folder(root, 32)
-
-
-def test_split_is_stratified_seeded_and_stable_under_growth(tmp_path: Path) -> None:
-    data = load_folder(write(tmp_path / "data", 20), 16)
-    training, held_out = split(data, 0.2, seed=0)
-    assert sorted([*training, *held_out]) == list(range(40))
-    assert np.bincount(data.labels[held_out]).tolist() == [4, 4]
-    assert np.array_equal(held_out, split(data, 0.2, seed=0)[1])
-    assert not np.array_equal(held_out, split(data, 0.2, seed=1)[1])
-    held_names = {data.paths[i] for i in held_out}
-    (tmp_path / "data" / "along" / "010.png").unlink()
-    smaller = load_folder(tmp_path / "data", 16)
-    assert len(held_names - {smaller.paths[i] for i in split(smaller, 0.2, seed=0)[1]}) <= 1
-
-
-def test_split_leaves_both_sides_something_of_every_class(tmp_path: Path) -> None:
-    data = load_folder(write(tmp_path / "data", 2), 16)
-    for part in split(data, 0.2, seed=3):
-        assert data.labels[part].tolist() == [0, 1]
-
-
-# augmentation
-
-
-def batch(count: int = 64, side: int = 24) -> torch.Tensor:
-    return torch.rand(count, 1, side, side, generator=torch.Generator().manual_seed(1)) * 0.6 + 0.2
-
-
-def rng() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
-
-
-def test_all_disturbances_together_keep_shape_range_and_seed() -> None:
-    disturb = augment.Augmentation()
-    x = batch()
-    y = disturb(x.clone(), rng())
-    assert y.shape == x.shape
-    assert y.min() >= 0
-    assert y.max() <= 1
-    assert not torch.equal(x, y)
-    assert torch.equal(y, disturb(x.clone(), rng()))
-
-
-def test_flips_are_the_symmetries_that_keep_the_rolling_direction() -> None:
-    x = batch()
-    ways = [x, x.flip(3), x.flip(2), x.flip(2, 3)]
-    seen = set()
-    for i, y in enumerate(augment.flip(x, rng())):
-        fits = [way for way, candidate in enumerate(ways) if torch.equal(candidate[i], y)]
-        assert len(fits) == 1
-        seen.add(fits[0])
-    assert seen == {0, 1, 2, 3}
-
-
-def test_shift_moves_whole_pixels_and_mirrors_the_edge() -> None:
-    x = torch.arange(20.0).expand(8, 1, 20, 20).contiguous()
-    mirrored = {
-        tuple(np.abs(np.arange(20) + d)) if d < 0 else tuple(19 - np.abs(19 - np.arange(20) - d)) for d in range(-3, 4)
-    }
-    rows = {tuple(int(v) for v in y[0, 0]) for y in augment.shift(x, 0.15, rng())}
-    assert rows <= mirrored
-    assert len(rows) > 2
-
-
-def test_noise_has_the_ratio_it_promises() -> None:
-    x = batch(8, 200)
-    y = augment.noise(x, 20, torch.ones(8, 1, 1, 1), rng(), best_db=20)
-    snr = 10 * torch.log10(x.square().mean((2, 3)) / (y - x).square().mean((2, 3)))
-    assert (snr - 20).abs().max() < 0.1
-    assert torch.equal(x, augment.noise(x, 20, torch.zeros(8, 1, 1, 1), rng()))
-
-
-def test_blur_of_nothing_is_the_picture_itself_and_blur_keeps_the_mean() -> None:
-    x = batch()
-    torch.testing.assert_close(augment.blur(x, torch.zeros(64, 1, 1, 1), rng()), x)
-    y = augment.blur(x, torch.full((64, 1, 1, 1), 2.0), rng())
-    assert (y.mean((2, 3)) - x.mean((2, 3))).abs().max() < 0.02
-    assert y.std((2, 3)).mean() < 0.8 * x.std((2, 3)).mean()
-
-
-def test_light_is_affine_about_the_mean() -> None:
-    x = batch()
-    y = augment.light(x, 0.0, 0.0, 0.3, rng())
-    torch.testing.assert_close(y.mean((2, 3)), x.mean((2, 3)))
-    ratio = y.std((2, 3)) / x.std((2, 3))
-    assert ratio.min() >= 0.7
-    assert ratio.max() <= 1.3
-
+from steelflow.training.trained import train_in_memory
+from steelflow.training.transfer import Phases
 
 # robustness and the choice of the input size
 
@@ -190,78 +51,6 @@ def test_a_sweep_records_every_run_and_continues_where_it_stopped(
     assert runs[0]["under_disturbance"].keys() == robustness.CONDITIONS.keys()
 
 
-# metrics
-
-
-def test_figures_by_hand() -> None:
-    truth = np.array([0, 0, 0, 1, 1, 2])
-    decided = np.array([0, 0, 1, 1, 1, 0])
-    p = np.full((6, 3), 0.1)
-    p[np.arange(6), decided] = 0.8
-    found = metrics.evaluate(truth, p, ["x", "y", "z"])
-    assert found.confusion == ((2, 1, 0), (0, 2, 0), (1, 0, 0))
-    assert found.accuracy == pytest.approx(4 / 6)
-    x, y, z = found.classes
-    assert (x.precision, x.recall, x.f1) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
-    assert (y.precision, y.recall, y.f1) == pytest.approx((2 / 3, 1, 0.8))
-    assert (z.precision, z.recall, z.f1) == (None, 0, 0)
-    assert found.macro_f1 == pytest.approx((2 / 3 + 0.8) / 3)
-    assert found.ece == pytest.approx(abs(4 / 6 - 0.8))
-    assert json.loads(json.dumps(found.to_dict()))["per_class"][found.classes[2].name]["support"] == 1
-
-
-def test_a_class_without_images_has_no_figures_and_does_not_count() -> None:
-    p = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1]])
-    found = metrics.evaluate(np.array([0, 1]), p, ["x", "y", "absent"])
-    absent = found.classes[2]
-    assert (absent.support, absent.recall, absent.f1, absent.auc) == (0, None, None, None)
-    assert (found.accuracy, found.macro_f1) == (1, 1)
-
-
-def test_auc_is_the_share_of_ordered_pairs() -> None:
-    generator = np.random.default_rng(0)
-    for _ in range(20):
-        positive = generator.random(30) < 0.4
-        score = generator.integers(0, 8, 30) / 8
-        pairs = [(a > b) + 0.5 * (a == b) for a in score[positive] for b in score[~positive]]
-        assert metrics.auc(positive, score) == pytest.approx(np.mean(pairs))
-    assert metrics.auc(np.zeros(3, dtype=bool), np.arange(3.0)) is None
-
-
-def test_ece_against_brute_force() -> None:
-    generator = np.random.default_rng(0)
-    p = metrics.softmax(generator.normal(0, 2, (500, 4)))
-    truth = generator.integers(0, 4, 500)
-    confidence, right = p.max(1), p.argmax(1) == truth
-    total = 0.0
-    for b in range(15):
-        inside = (confidence > b / 15) & (confidence <= (b + 1) / 15)
-        if inside.any():
-            total += inside.sum() / 500 * abs(right[inside].mean() - confidence[inside].mean())
-    assert metrics.ece(truth, p) == pytest.approx(total)
-
-
-def test_temperature_undoes_a_scale() -> None:
-    generator = np.random.default_rng(0)
-    logits = generator.normal(0, 2, (20_000, 3))
-    truth = np.array([generator.choice(3, p=row) for row in metrics.softmax(logits)])
-    assert metrics.fit_temperature(logits * 2.5, truth) == pytest.approx(2.5, rel=0.05)
-
-
-@pytest.mark.parametrize(
-    ("truth", "p", "says"),
-    [
-        ([], np.zeros((0, 2)), "no images"),
-        ([0], np.zeros((1, 3)), "shape"),
-        ([2], np.ones((1, 2)), "labels go from 2 to 2"),
-        ([0], np.full((1, 2), np.nan), "not finite"),
-    ],
-)
-def test_unfit_arrays_are_data_errors(truth: list[int], p: np.ndarray, says: str) -> None:
-    with pytest.raises(DataError, match=says):
-        metrics.evaluate(np.array(truth, dtype=np.int64), p, ["x", "y"])
-
-
 # the loop and the whole
 
 
@@ -274,11 +63,14 @@ def test_training_on_toys_learns_and_writes_everything(tmp_path: Path) -> None:
     assert result.evaluation.accuracy >= 0.9
     assert [p.epoch for p in epochs] == list(range(1, 13))
     assert epochs[-1].loss < epochs[0].loss
-    assert sorted(f.name for f in out.iterdir()) == ["metrics.json", "toy.md", "toy.onnx", "toy.safetensors"]
+    names = ["metrics.json", "toy.curves.png", "toy.md", "toy.onnx", "toy.safetensors"]
+    assert sorted(f.name for f in out.iterdir()) == names
     record = json.loads(result.metrics.read_text())
     assert record["held_out"]["images"] == 16
-    assert record["images"] == {"training": 64, "held_out": 16}
+    assert record["images"] == {"training": 64, "validation": 0, "held_out": 16}
     assert record["parity"] <= 1e-4
+    assert record["curves"]["loss"] == [p.loss for p in epochs]
+    assert record["curves"]["validation_accuracy"] == [None] * 12
     model, spec = load_torch(result.weights)
     assert spec == result.spec
     assert "toy" in result.card.read_text()
@@ -307,44 +99,6 @@ def test_two_images_a_class_are_enough_to_run(tmp_path: Path) -> None:
     assert result.trained_on == 2
 
 
-class LossBreaks(nn.Module):
-    """Its output is no longer finite from the fourth batch on."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(1, 2)
-        self.calls = 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return self.layer(x.mean((2, 3))) / (0.0 if self.calls > 3 else 1.0)
-
-
-class GradientBreaks(nn.Module):
-    """A finite loss whose gradient is not: the step ruins the weights before any loss shows it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(1, 2)
-        self.edge = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layer(x.mean((2, 3))) + 0 * self.edge.sqrt()
-
-
-@pytest.mark.parametrize(("network", "epoch"), [(LossBreaks, 2), (GradientBreaks, 1)])
-def test_a_broken_loss_stops_and_names_weights_that_are_good(
-    network: type[nn.Module], epoch: int, tmp_path: Path
-) -> None:
-    images = torch.zeros(16, 1, 8, 8, dtype=torch.uint8)
-    images[8:] = 200
-    labels = torch.tensor([0] * 8 + [1] * 8)
-    rescue = tmp_path / "deep" / "last-good.safetensors"
-    with pytest.raises(TrainingError, match=rf"epoch {epoch}: .*last good weights: .*last-good\.safetensors"):
-        loop.fit(network(), torch.Tensor.float, images, labels, PLAIN, 0, rescue=rescue)
-    assert all(tensor.isfinite().all() for tensor in load_file(rescue).values())
-
-
 def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="epochs is 0"):
         train(tmp_path, "ssdc_mininet", tmp_path / "out", epochs=0)
@@ -353,12 +107,72 @@ def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:
     data = write(tmp_path / "data", 2)
     with pytest.raises(ModelError, match="no architecture 'nope'"):
         train(data, "nope", tmp_path / "out")
+    with pytest.raises(ModelError, match="'nope': no such model"):
+        train(tmp_path / "no data", "ssdc_mininet", tmp_path / "out", teachers=["nope"])
+    with pytest.raises(ConfigError, match="no device 'abacus'"):
+        train(data, "ssdc_mininet", tmp_path / "out", device="abacus")
+    with pytest.raises(ConfigError, match="learning_rate is -1"):
+        train(data, "ssdc_mininet", tmp_path / "out", learning_rate=-1)
+    with pytest.raises(ConfigError, match="leave the learning rate out"):
+        train(data, "ssdc_mininet", tmp_path / "out", pretrained=True, learning_rate=0.1)
+    with pytest.raises(ModelError, match="no ImageNet weights"):
+        train(data, "ssdc_mininet", tmp_path / "out", pretrained=True)
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("steelflow.training.export.parity", lambda *_: 1.0)
-    out = tmp_path / "out"
-    with pytest.raises(ModelError, match="differ by"):
-        train(write(tmp_path / "data", 2), "ssdc_mininet", out, epochs=1, input_size=32, recipe=PLAIN)
-    assert not list(out.iterdir())
+def test_an_export_that_fails_leaves_no_model_and_does_not_lose_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, out = write(tmp_path / "data", 2), tmp_path / "out"
+    with monkeypatch.context() as broken:
+        broken.setattr("steelflow.training.export.parity", lambda *_: 1.0)
+        with pytest.raises(ModelError, match="differ by"):
+            train(data, "ssdc_mininet", out, epochs=2, input_size=32, recipe=PLAIN)
+    assert [file.name for file in out.iterdir()] == ["ssdc_mininet.checkpoint.safetensors"]
+    result = train(data, "ssdc_mininet", out, epochs=2, input_size=32, recipe=PLAIN)
+    assert (result.epochs, result.resumed_after) == (2, 2)
+    assert not list(out.glob("*checkpoint*"))
+
+
+def test_early_stop_holds_out_a_part_of_the_training_images_and_the_card_says_so(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 20)
+    result = train(data, "ssdc_mininet", tmp_path / "out", epochs=4, input_size=32, recipe=PLAIN, patience=1)
+    record = json.loads(result.metrics.read_text())
+    assert record["images"] == {"training": 28, "validation": 4, "held_out": 8}
+    assert all(value is not None for value in record["curves"]["validation_loss"])
+    assert f"those of epoch {record['kept_epoch']}" in result.card.read_text()
+    whole = load_folder(data, 32)
+    training, held_out = split(whole, 0.2, seed=0)
+    rest, validation = split(whole, 0.1, seed=0, among=training)
+    assert sorted([*rest, *validation]) == training.tolist()
+    assert not set(validation) & set(held_out)
+
+
+def test_the_command_takes_a_manifest_a_size_and_a_teacher(tmp_path: Path) -> None:
+    root = write(tmp_path / "data", 6)
+    rows = [f"{path.relative_to(tmp_path)},{path.parent.name}" for path in sorted(root.glob("*/*.png"))]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows, "data/missing.png,along"]))
+    arguments = ["--data", tmp_path / "labels.csv", "--arch", "ssdc_mininet", "--epochs", 1, "--json"]
+    found = command("train", *arguments, "--out", tmp_path / "teacher", "--input-size", 48)
+    assert (found["trained_on"], found["skipped"], found["epochs"]) == (10, 1, 1)
+    taught = command("train", *arguments, "--out", tmp_path / "out", "--input-size", 32, "--teacher", found["model"])
+    record = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert record["model"]["input_size"] == 32
+    assert record["teachers"][0]["ref"] == found["model"]
+    assert "distilled from" in Path(taught["card"]).read_text()
+
+
+def test_a_network_with_a_backbone_is_trained_in_two_phases(tmp_path: Path) -> None:
+    data = load_folder(write(tmp_path / "data", 5), 32)
+    trained = train_in_memory(data, "mobilenet_v2_transfer", PLAIN, 0, phases=Phases(head_epochs=1, tail_epochs=1))
+    assert [(p.epoch, p.learning_rate < 1e-4) for p in trained.history.curves] == [(1, False), (2, True)]
+    assert trained.evaluation.images == 2
+    with pytest.raises(ModelError, match="SSDCMiniNet has no backbone"):
+        train_in_memory(data, "ssdc_mininet", PLAIN, 0, phases=Phases())
+
+
+def command(*arguments: object) -> dict[str, Any]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from steelflow import __version__
-from steelflow.cli import bench, config, data, demo, inspection, models, service, training
+from steelflow.cli import bench, config, data, demo, inspection, models, selection, service, training
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
 
@@ -49,6 +49,7 @@ app.command()(inspection.infer)
 app.command()(inspection.nightly)
 app.command()(training.train)
 app.command()(training.evaluate)
+app.command()(selection.reproduce)
 app.add_typer(models.app, name="models")
 app.command()(data.synth)
 app.command()(bench.bench)

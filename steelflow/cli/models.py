@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from steelflow.cli import selection
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -44,6 +45,10 @@ def show_model(
     text = card.read_text() if card.is_file() else None
     spec = "\n".join(f"{key}: {value}" for key, value in model["spec"].items())
     emit({**model, "card": text}, as_json, f"{spec}\ndigest: {model['digest']}\nfile: {model['file']}\n\n{text or ''}")
+
+
+app.command()(selection.compare)
+app.command()(selection.table)
 
 
 def _described(ref: str, current: Settings) -> dict[str, Any]:

@@ -38,7 +38,41 @@ class Architecture:
 
 
 CATALOGUE: dict[str, Architecture] = {
+    "steelnet": Architecture("steelnet:SteelNet", 100, "ours: docs/models.md"),
+    "steelnet_s": Architecture("steelnet:SteelNet", 100, "ours, narrow", {"widths": (8, 24, 32, 48)}),
+    "steelnet_l": Architecture("steelnet:SteelNet", 100, "ours, wide", {"widths": (24, 48, 64, 96)}),
     "ssdc_mininet": Architecture("ssdc_mininet:SSDCMiniNet", 100, "Pradipta, Richter, Kim: SSDC-MiniNet"),
+    "cost_effective_cnn": Architecture(
+        "cost_effective_cnn:CostEffectiveCNN", 200, "Lee et al. 2024: Cost-Effective Steel Surface Defect Detector"
+    ),
+    "casi_net": Architecture("casi_net:CASINet", 300, "Li et al. 2022: CASI-Net"),
+    "casi_net_blfe": Architecture(
+        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net, BLFE alone", {"attention": False, "interaction": False}
+    ),
+    "casi_net_blfe_si": Architecture(
+        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net without coordinate attention", {"attention": False}
+    ),
+    "casi_net_blfe_ca": Architecture(
+        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net without self-interaction", {"interaction": False}
+    ),
+    "mobilesteelnet": Architecture("mobilesteelnet:MobileSteelNet", 224, "Zou et al. 2026: MobileSteelNet"),
+    "mobilenet_v2_transfer": Architecture(
+        "mobilenet_v2_transfer:MobileNetV2Transfer", 224, "Kamel, Hassan, Saeid: MobileNetV2 in two phases"
+    ),
+    "resnet50v2_transfer": Architecture(
+        "resnet50v2_transfer:ResNet50V2Transfer", 224, "Kamel, Hassan, Saeid: ResNet50V2 in two phases"
+    ),
+    # What the papers compare themselves with.
+    "mobilenet_v1": Architecture("mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets"),
+    "mobilenet_v1_025": Architecture(
+        "mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets, width 0.25", {"width": 0.25}
+    ),
+    "mobilenet_v1_010": Architecture(
+        "mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets, width 0.1", {"width": 0.1}
+    ),
+    "effnet": Architecture("effnet:EffNet", 300, "Freeman, Roese-Koerner, Kummert 2018: EffNet"),
+    "resnet50": Architecture("resnet50:ResNet50", 200, "He et al. 2016: Deep Residual Learning"),
+    "densenet121": Architecture("densenet121:DenseNet121", 200, "Huang et al. 2017: DenseNet"),
 }
 
 

@@ -14,21 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from steelflow.models.blocks import conv, separable
 from steelflow.models.network import Network
-
-
-def conv(inputs: int, outputs: int, kernel: int, stride: int = 1, *, groups: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; padded so that stride 1 keeps the size of the map."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-def separable(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """DS convolution (MobileNet, Howard et al. 2017): each channel on its own, then 1×1 across channels."""
-    return nn.Sequential(conv(inputs, inputs, kernel, stride, groups=inputs), conv(inputs, outputs, 1))
 
 
 def start_near_identity(layer: nn.Sequential) -> nn.Sequential:

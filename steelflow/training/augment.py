@@ -1,11 +1,13 @@
 """What a camera and a mill do to a picture, done to batches during training.
 
-Everything takes and returns float32 (N, 1, S, S) with 0 black and 1 white, and draws from an explicit generator.
+Everything takes and returns float32 (N, 1, S, S) with 0 black and 1 white, and draws from an explicit generator, which
+has to be on the device of the pictures.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -23,32 +25,64 @@ class Augmentation:
     blur: float = 0.7  # standard deviation of the kernel in pixels, along each of its axes
     snr_db: float = 20.0  # the worst signal-to-noise ratio
     share: float = 0.3  # of images that get blur, and of those that get noise
+    flips: Literal["both", "horizontal", "none"] = "both"
+    quarter_turns: bool = False  # off: the rolling direction is a clue
+    rotation: float = 0.0  # degrees, ± this
+    zoom: float = 0.0  # factor 1 ± this
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        x = flip(x, rng)
+        x = flip(x, rng, self.flips)
+        if self.quarter_turns:
+            x = quarter_turn(x, rng)
         x = shift(x, self.shift, rng)
+        if self.rotation or self.zoom:
+            angle = self.rotation * _symmetric(x, rng).flatten()
+            x = rotate_and_zoom(x, angle, 1 + self.zoom * _symmetric(x, rng).flatten())
         x = blur(x, self.blur * _chosen(x, self.share, rng), rng)
         x = light(x, self.gain, self.brightness, self.contrast, rng)
         x = noise(x, self.snr_db, _chosen(x, self.share, rng), rng)
         return x.clamp_(0, 1)
 
 
-def flip(x: Tensor, rng: torch.Generator) -> Tensor:
-    """Mirror each picture or not, along each axis. No quarter turns: the rolling direction is a clue."""
-    way = torch.randint(4, (len(x), 1, 1, 1), generator=rng)
-    x = torch.where(way & 1 == 1, x.flip(3), x)
-    return torch.where(way & 2 == 2, x.flip(2), x)
+def flip(x: Tensor, rng: torch.Generator, axes: Literal["both", "horizontal", "none"] = "both") -> Tensor:
+    """Mirror each picture or not, left to right and (``both``) top to bottom."""
+    way = torch.randint(4, (len(x), 1, 1, 1), generator=rng, device=x.device)
+    if axes != "none":
+        x = torch.where(way & 1 == 1, x.flip(3), x)
+    if axes == "both":
+        x = torch.where(way & 2 == 2, x.flip(2), x)
+    return x
+
+
+def quarter_turn(x: Tensor, rng: torch.Generator) -> Tensor:
+    """Turn each picture by 0, 90, 180 or 270 degrees."""
+    turns = torch.randint(4, (len(x), 1, 1, 1), generator=rng, device=x.device)
+    for k in (1, 2, 3):
+        x = torch.where(turns == k, x.rot90(k, (2, 3)), x)
+    return x
+
+
+def rotate_and_zoom(x: Tensor, degrees: Tensor, factor: Tensor) -> Tensor:
+    """Turn by ``degrees`` (N,) counterclockwise and enlarge by ``factor`` (N,), about the centre.
+
+    Bilinear; what comes in from outside mirrors what is there.
+    """
+    angle = torch.deg2rad(degrees)
+    cos, sin, nothing = torch.cos(angle) / factor, torch.sin(angle) / factor, torch.zeros_like(angle)
+    back = torch.stack([torch.stack([cos, -sin, nothing], 1), torch.stack([sin, cos, nothing], 1)], 1)
+    grid = F.affine_grid(back, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
 def shift(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
     """Move by whole pixels, up to ``share`` of the side each way; what comes in mirrors what is there."""
     count, _, side, _ = x.shape
     far = min(int(share * side), side - 1)
-    offset = torch.randint(-far, far + 1, (2, count, 1), generator=rng)
-    place = (torch.arange(side) + offset).abs()
+    offset = torch.randint(-far, far + 1, (2, count, 1), generator=rng, device=x.device)
+    place = (torch.arange(side, device=x.device) + offset).abs()
     place = torch.where(place >= side, 2 * (side - 1) - place, place)
     rows, columns = place[0][:, :, None], place[1][:, None, :]
-    return x[torch.arange(count)[:, None, None], 0, rows, columns][:, None]
+    return x[torch.arange(count, device=x.device)[:, None, None], 0, rows, columns][:, None]
 
 
 def light(x: Tensor, gain: float, brightness: float, contrast: float, rng: torch.Generator) -> Tensor:
@@ -64,12 +98,12 @@ def blur(x: Tensor, sigma: Tensor, rng: torch.Generator, size: int = 7) -> Tenso
     Equal axes are defocus, unequal ones motion. The kernel of σ = 0 is the identity.
     """
     count = len(x)
-    axis = torch.arange(size) - size // 2
+    axis = torch.arange(size, device=x.device) - size // 2
     dy, dx = axis[:, None], axis[None, :]
-    angle = torch.pi * torch.rand(count, 1, 1, 1, generator=rng)
+    angle = torch.pi * torch.rand(count, 1, 1, 1, generator=rng, device=x.device)
     along = dx * torch.cos(angle) + dy * torch.sin(angle)
     across = dy * torch.cos(angle) - dx * torch.sin(angle)
-    widths = sigma * torch.rand(2, count, 1, 1, 1, generator=rng) + 1e-3
+    widths = sigma * torch.rand(2, count, 1, 1, 1, generator=rng, device=x.device) + 1e-3
     kernel = torch.exp(-0.5 * ((along / widths[0]) ** 2 + (across / widths[1]) ** 2))
     kernel /= kernel.sum((2, 3), keepdim=True)
     padded = F.pad(x, [size // 2] * 4, mode="replicate")
@@ -81,14 +115,14 @@ def noise(x: Tensor, worst_db: float, chosen: Tensor, rng: torch.Generator, best
 
     SNR = 10·log₁₀(mean(x²) / σ²), so σ = rms(x) · 10^(−SNR / 20). ``chosen`` (N, 1, 1, 1) is 1 for images that get it.
     """
-    snr = worst_db + (best_db - worst_db) * torch.rand(len(x), 1, 1, 1, generator=rng)
+    snr = worst_db + (best_db - worst_db) * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
     rms = x.square().mean((2, 3), keepdim=True).sqrt()
-    return x + chosen * rms * 10 ** (-snr / 20) * torch.randn(x.shape, generator=rng)
+    return x + chosen * rms * 10 ** (-snr / 20) * torch.randn(x.shape, generator=rng, device=x.device)
 
 
 def _symmetric(x: Tensor, rng: torch.Generator) -> Tensor:
-    return 2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1
+    return 2 * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) - 1
 
 
 def _chosen(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    return (torch.rand(len(x), 1, 1, 1, generator=rng) < share).float()
+    return (torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) < share).float()

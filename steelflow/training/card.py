@@ -7,8 +7,7 @@ from typing import Any
 
 def card(record: dict[str, Any]) -> str:
     """Markdown from the record that ``train`` writes as metrics.json."""
-    spec, figures, images = record["model"], record["held_out"], record["images"]
-    recipe, versions = record["recipe"], record["versions"]
+    spec, figures, images, versions = record["model"], record["held_out"], record["images"], record["versions"]
     about = f" {record['about']}" if record["about"] else ""
     rows = "\n".join(
         f"| {name} | {c['support']} | {_(c['precision'])} | {_(c['recall'])} | {_(c['f1'])} | {_(c['auc'])} |"
@@ -30,16 +29,58 @@ images that took no part in training.
 ## How it was made
 - Data: {images["training"]} training images, {len(record["skipped"])} files skipped as unreadable; SHA-256 of the set
   `{record["data_hash"]}`.{about}
-- Held out: {record["split"]}. The final averaged weights were taken as they were, not chosen on these images.
-- Seed {record["seed"]}, {recipe["epochs"]} epochs, batch {recipe["batch_size"]}, AdamW at {recipe["learning_rate"]}.
+- Held out: {record["split"]}. {_kept(record)}
+- Seed {record["seed"]}, {_recipe(record)}.
 - Probabilities are calibrated with temperature {spec["temperature"]:.3f}, fitted on augmented training images.
 - ONNX and torch differ by at most {record["parity"]:.1e} in a logit.
 - {", ".join(f"{package} {number}" for package, number in versions.items())}.
+
+![Learning curves]({spec["name"]}.curves.png)
 
 ## Limits
 It knows the classes above and nothing else: whatever it is shown becomes one of them. The figures hold for images like
 those it was trained on.
 """
+
+
+def _kept(record: dict[str, Any]) -> str:
+    """Which weights these are, and what they were chosen on."""
+    weights = "averaged weights" if record["recipe"]["averaging"] else "weights"
+    if not record["recipe"]["patience"]:
+        return f"The final {weights} were taken as they were, not chosen on these images."
+    return (
+        f"The {weights} are those of epoch {record['kept_epoch']}, which had the least loss on "
+        f"{record['images']['validation']} validation images cut from the others, not on these images."
+    )
+
+
+def _recipe(record: dict[str, Any]) -> str:
+    recipe = record["recipe"]
+    phases = record["phases"]
+    names = {"adamw": "AdamW", "adam": "Adam", "sgd": f"SGD with momentum {recipe['momentum']}"}
+    parts = [
+        f"{len(record['curves']['epoch'])} epochs",
+        f"batch {recipe['batch_size']}",
+        f"{names[recipe['optimizer']]} at "
+        + (f"{recipe['learning_rate']} ({recipe['schedule']})" if phases is None else _phases(phases)),
+        *(f"{method} with α = {recipe[method]}" for method in ("mixup", "cutmix") if recipe[method]),
+    ]
+    if record["pretrained"]:
+        parts.append("starting from ImageNet weights")
+    if record["class_weights"]:
+        parts.append("classes weighted to have the same say")
+    if record["teachers"]:
+        named = ", ".join(f"{teacher['ref']} (`{teacher['weights'][:12]}`)" for teacher in record["teachers"])
+        temperature = recipe["distillation_temperature"]
+        parts.append(f"distilled from {named}, share {recipe['distillation']}, temperature {temperature}")
+    return ", ".join(parts)
+
+
+def _phases(phases: dict[str, Any]) -> str:
+    return (
+        f"{phases['head_rate']} for {phases['head_epochs']} epochs with the backbone frozen, then at "
+        f"{phases['tail_rate']} with its last {phases['tail_layers']} layers thawed"
+    )
 
 
 def _(value: float | None) -> str:

@@ -1,8 +1,9 @@
-"""Labelled images: one folder per class, one file per image. An unreadable file is listed, skipped and counted."""
+"""Labelled images, from a folder per class or a manifest. An unreadable file is listed, skipped and counted."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from steelflow.config import LimitSettings
 from steelflow.decode import Grey, decode, resize
 from steelflow.errors import DataError
 from steelflow.records import Failure
+from steelflow.training.manifest import MANIFESTS, list_manifest
+
+MAX_CLASSES = 256
+MAX_NAME = 100  # characters
 
 SPLIT_RULE = (
     "of each class, the share {share:g} of its images (at least one, never all) whose SHA-256 over "
@@ -33,21 +38,27 @@ class Dataset:
     classes: tuple[str, ...]
     images: npt.NDArray[np.uint8]  # (N, S, S)
     labels: npt.NDArray[np.int64]  # (N,), index into classes
-    paths: tuple[str, ...]  # relative to the folder that was read
+    paths: tuple[str, ...]  # relative to the folder that was read, or to that of the manifest
     digests: tuple[bytes, ...]  # SHA-256 of each file
     skipped: tuple[Skipped, ...] = ()
 
     @property
     def hash(self) -> str:
-        """Identifies labels and files; independent of the input size and of files that cannot be read."""
+        """Identifies labels and files; independent of the input size and of files that cannot be read.
+
+        SHA-256 over each path, a zero byte and the file's own SHA-256. The label stands before the path, with a slash,
+        unless the path begins so anyway: class folders and a manifest of them have one hash.
+        """
         whole = hashlib.sha256()
-        for path, digest in zip(self.paths, self.digests, strict=True):
-            whole.update(path.encode() + b"\0" + digest)
+        for label, path, digest in zip(self.labels, self.paths, self.digests, strict=True):
+            folder = f"{self.classes[label]}/"
+            named = path if path.startswith(folder) else folder + path
+            whole.update(named.encode("utf-8", "surrogateescape") + b"\0" + digest)
         return whole.hexdigest()
 
 
-def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
-    """Read ``root/<class>/<image>``; names that start with a dot are ignored, and so are folders inside a class.
+def load_images(source: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
+    """Read labelled images from a folder with a folder per class, or from a manifest (.csv, .parquet).
 
     ``at_least`` is the number of classes, and of readable images in each, below which there is no data set: training
     needs two of both.
@@ -56,25 +67,62 @@ def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_l
         Images as grey uint8 (N, size, size), resized as inspection does it; classes in alphabetical order.
 
     Raises:
-        DataError: no such folder, or fewer than ``at_least`` classes or readable images in a class.
+        DataError: as ``load_folder`` and ``manifest.list_manifest``.
+    """
+    if source.suffix.lower() not in MANIFESTS:
+        return load_folder(source, size, limits, at_least)
+    return read_images(source, source.parent, list_manifest(source), size, limits, at_least)
+
+
+def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
+    """Read ``root/<class>/<image>``; names that start with a dot are ignored, and so are folders inside a class.
+
+    Raises:
+        DataError: no such folder, names that are no classes, or fewer than ``at_least`` classes or readable images in
+            a class.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; expected one folder per class with images inside")
+        raise DataError(
+            f"{root}: no such folder; expected one folder per class with images inside, or a manifest "
+            f"({' or '.join(MANIFESTS)}) with columns path and label"
+        )
     folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if len(folders) < at_least:
-        raise DataError(f"{root}: {len(folders)} class folders; at least {at_least} needed, one folder per class")
+    listed = {
+        folder.name: [
+            f"{folder.name}/{file.name}"
+            for file in sorted(folder.iterdir())
+            if file.is_file() and not file.name.startswith(".")
+        ]
+        for folder in folders
+    }
+    return read_images(root, root, listed, size, limits, at_least)
+
+
+def read_images(
+    source: Path,
+    root: Path,
+    listed: Mapping[str, Sequence[str]],
+    size: int,
+    limits: LimitSettings | None,
+    at_least: int,
+) -> Dataset:
+    """Decode ``listed``, the paths (relative to ``root``) of each class; ``source`` is what errors name.
+
+    Raises:
+        DataError: as ``load_folder``.
+    """
+    check_classes(source, listed, at_least)
     limits = limits or LimitSettings()
     images: list[Grey] = []
     labels: list[int] = []
     paths: list[str] = []
     digests: list[bytes] = []
     skipped: list[Skipped] = []
-    for label, folder in enumerate(folders):
+    for label, (name, of_class) in enumerate(listed.items()):
         before = len(images)
-        for file in sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith(".")):
-            path = f"{folder.name}/{file.name}"
+        for path in of_class:
             try:
-                data = file.read_bytes()
+                data = (root / path).read_bytes()
                 picture = decode(data, limits)
             except OSError as exc:
                 picture = Failure("unreadable", exc.strerror or type(exc).__name__)
@@ -85,14 +133,14 @@ def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_l
             labels.append(label)
             paths.append(path)
             digests.append(hashlib.sha256(data).digest())
-        if len(images) - before < at_least:
-            unreadable = sum(item.path.startswith(f"{folder.name}/") for item in skipped)
+        readable = len(images) - before
+        if readable < at_least:
             raise DataError(
-                f"{folder}: {len(images) - before} readable images ({unreadable} unreadable); a class needs at "
-                f"least {at_least}: add images or remove the folder"
+                f"{source}: class {name}: {readable} readable images ({len(of_class) - readable} unreadable); a class "
+                f"needs at least {at_least}: add images or remove the class"
             )
     return Dataset(
-        classes=tuple(folder.name for folder in folders),
+        classes=tuple(listed),
         images=np.stack(images),
         labels=np.array(labels, dtype=np.int64),
         paths=tuple(paths),
@@ -101,16 +149,36 @@ def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_l
     )
 
 
-def split(data: Dataset, share: float = 0.2, seed: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Training and held-out indices, stratified, by ``SPLIT_RULE``.
+def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
+    """Raises ``DataError`` for too few or too many classes, and for a name that reports could not carry."""
+    if len(names) < at_least:
+        raise DataError(
+            f"{source}: {len(names)} classes; at least {at_least} needed, one folder or one label per class"
+        )
+    if len(names) > MAX_CLASSES:
+        raise DataError(f"{source}: {len(names)} classes; at most {MAX_CLASSES} allowed: are these folders classes?")
+    for name in names:
+        if not name.strip() or not name.isprintable() or len(name) > MAX_NAME:
+            raise DataError(
+                f"{source}: {name[:MAX_NAME]!r} is no name for a class; use 1 to {MAX_NAME} characters that can be "
+                "printed"
+            )
+
+
+def split(
+    data: Dataset, share: float = 0.2, seed: int = 0, among: npt.NDArray[np.int64] | None = None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Training and held-out indices, stratified, by ``SPLIT_RULE``; of the images ``among`` if that is given.
 
     The rule looks at what is in a file, not at its name or at the other files, so an image keeps its side (but for a
     few at the edge) when a class grows, and copies of one image do not end up on both.
     """
     ranks = np.array([hashlib.sha256(b"%d:" % seed + digest).hexdigest() for digest in data.digests])
+    chosen = np.zeros(len(ranks), dtype=bool)
+    chosen[slice(None) if among is None else among] = True
     held_out = np.zeros(len(ranks), dtype=bool)
     for label in range(len(data.classes)):
-        members = np.flatnonzero(data.labels == label)
+        members = np.flatnonzero(chosen & (data.labels == label))
         count = min(max(round(share * len(members)), 1), len(members) - 1)
         held_out[members[np.argsort(ranks[members], kind="stable")[:count]]] = True
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    return np.flatnonzero(chosen & ~held_out), np.flatnonzero(held_out)

@@ -1,99 +1,129 @@
-"""The training loop: AdamW, cosine with warm-up, label smoothing, and the moving average of the weights as the result.
+"""The training loop.
 
-It sees training images only, so nothing is chosen on the held-out ones. It runs on one thread: for networks this small
-more threads wait for each other longer than they work, above all on a machine that does something else as well.
+It sees training images only, so nothing is chosen on the held-out ones. On the CPU it runs on one thread: for networks
+this small more threads wait for each other longer than they work, above all on a machine that does something else as
+well. There, equal seeds give equal weights to the bit; on a GPU they give similar ones.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from steelflow.errors import TrainingError
-from steelflow.training.augment import Augmentation
+from steelflow.errors import ConfigError, TrainingError
+from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.loss import Loss, Teacher, class_weights
+from steelflow.training.mixing import mix
+from steelflow.training.optimizer import learning_rate
+from steelflow.training.recipe import Recipe
+from steelflow.training.state import Progress, TrainingState
+
+__all__ = ["History", "Progress", "Recipe", "fit", "one_thread"]
+
+Prepare = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to train; the defaults are for a few hundred images a class."""
+class History:
+    """How a training went."""
 
-    epochs: int = 60
-    batch_size: int = 32
-    learning_rate: float = 6e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1  # share of the steps
-    label_smoothing: float = 0.05
-    averaging: float = 0.03  # length of the moving average, as a share of the steps
-    augmentation: Augmentation = field(default_factory=Augmentation)
+    curves: tuple[Progress, ...]
+    kept: int  # the epoch whose weights the network has now
+    resumed_after: int = 0  # epochs that an earlier, interrupted run had done
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    epoch: int  # from 1
-    epochs: int
-    loss: float
-    seconds: float
+    @property
+    def seconds_before(self) -> float:
+        """What the interrupted run took for them."""
+        return self.curves[self.resumed_after - 1].seconds if self.resumed_after else 0.0
 
 
 def fit(
     network: nn.Module,
-    prepare: Callable[[Tensor], Tensor],
+    prepare: Prepare,
     images: Tensor,
     labels: Tensor,
     recipe: Recipe,
     seed: int,
     *,
+    validation: tuple[Tensor, Tensor] | None = None,
+    teacher: Teacher | None = None,
+    frozen: Sequence[nn.Module] = (),
+    checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
-) -> nn.Module:
-    """Train ``network`` on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,); two or more images.
+) -> History:
+    """Train ``network``, on its device, on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,), two or more.
+
+    Afterwards it holds the moving average of its weights (the last ones, where the recipe has no average), those of the
+    epoch with the least validation loss where the recipe has patience, and is in evaluation mode.
 
     Args:
         prepare: pixels 0…255 to what the network takes.
+        validation: images and labels to be judged after each epoch; needed for patience.
+        teacher: see ``loss.Loss``; shown the same pixels as the network, before ``prepare``.
+        frozen: modules that stay as they are: they get no gradient, and their batch norms stay in evaluation mode.
+        checkpoint: from where to resume, and where the state is kept.
         rescue: where the last good weights go if training fails.
 
-    Returns:
-        ``network``, holding the moving average of its weights, in evaluation mode.
-
     Raises:
-        TrainingError: the loss is no longer finite; names ``rescue``.
+        TrainingError: the loss is no longer finite (names ``rescue``), or the checkpoint cannot be used.
+        ConfigError: patience without a validation part.
     """
-    started = time.perf_counter()
-    rng = torch.Generator().manual_seed(seed)
+    if recipe.patience and validation is None:
+        raise ConfigError(f"patience is {recipe.patience} and there is no validation part; give one, or patience 0")
+    began = time.perf_counter()
     batches = math.ceil(len(images) / recipe.batch_size)
-    steps = recipe.epochs * batches
-    average = _Average(network, steps * recipe.averaging)
-    network.train().to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(_groups(network, recipe.weight_decay), lr=recipe.learning_rate)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps, recipe.warmup))
-    with one_thread():
-        for epoch in range(1, recipe.epochs + 1):
-            total = 0.0
-            for chosen in torch.randperm(len(images), generator=rng).tensor_split(batches):
-                x = prepare(255 * recipe.augmentation(images[chosen].float() / 255, rng))
-                x = x.contiguous(memory_format=torch.channels_last)
-                loss = F.cross_entropy(network(x), labels[chosen], label_smoothing=recipe.label_smoothing)
+    with one_thread(), _own_randomness(network, seed), _without_gradient(frozen):
+        network.train()
+        for module in frozen:
+            module.eval()
+        state = TrainingState(network, recipe, seed, batches)
+        images, labels = images.to(state.device), labels.to(state.device)
+        loss_of = Loss(recipe, class_weights(labels) if recipe.class_weighting else None, teacher)
+        if checkpoint is not None and checkpoint.restore(state):
+            began -= state.curves[-1].seconds
+        resumed_after = len(state.curves)
+        while not state.finished:
+            epoch, total = len(state.curves) + 1, 0.0
+            order = torch.randperm(len(images), generator=state.rng, device=state.device)
+            for chosen in order.tensor_split(batches):
+                pixels = 255 * recipe.augmentation(images[chosen].float() / 255, state.rng)
+                pixels, mixed = mix(pixels, recipe.mixup, recipe.cutmix, state.rng)
+                logits = network(prepare(pixels).contiguous(memory_format=torch.channels_last))
+                loss = loss_of(logits, labels[chosen], pixels, mixed)
                 if not math.isfinite(value := loss.item()):
-                    raise TrainingError(_rescue(average, epoch, rescue))
-                average.update()  # before the step: these weights have shown a finite loss, the next ones have not
-                optimizer.zero_grad()
+                    raise TrainingError(_rescue(state, epoch, rescue))
+                rate = learning_rate(recipe, state.steps, batches)
+                for group in state.optimizer.param_groups:
+                    group["lr"] = rate
+                state.average.update()  # before the step: these weights have shown a finite loss, the next have not
+                state.optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                schedule.step()
+                state.optimizer.step()
                 total += value * len(chosen)
+            judged = _judge(state, prepare, loss_of, *validation) if validation is not None else (None, None)
+            seconds = time.perf_counter() - began
+            state.add(Progress(epoch, recipe.epochs, total / len(images), seconds, rate, *judged))
+            if checkpoint is not None:
+                checkpoint.save(state)
             if on_epoch is not None:
-                on_epoch(Progress(epoch, recipe.epochs, total / len(images), time.perf_counter() - started))
-    network.load_state_dict(average.mean)
-    return network.eval().to(memory_format=torch.contiguous_format)
+                on_epoch(state.curves[-1])
+    weights = state.best or state.weights
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+        raise TrainingError(_rescue(state, len(state.curves), rescue))
+    network.load_state_dict(weights)
+    network.eval().to(memory_format=torch.contiguous_format)
+    kept = state.best_epoch if state.best else len(state.curves)
+    return History(tuple(state.curves), kept, resumed_after)
 
 
 @contextmanager
@@ -107,48 +137,48 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-class _Average:
-    """Exponential moving average of the weights and of the batch norms' statistics; a plain mean at first."""
-
-    def __init__(self, network: nn.Module, length: float) -> None:
-        self.network = network
-        self.keep = 1 - 1 / max(length, 1)
-        self.updates = 0
-        self.mean = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self) -> None:
-        self.updates += 1
-        keep = min(self.keep, 1 - 1 / self.updates)
-        for name, tensor in self.network.state_dict().items():
-            if tensor.is_floating_point():
-                self.mean[name].lerp_(tensor, 1 - keep)
-            else:
-                self.mean[name].copy_(tensor)
+@contextmanager
+def _own_randomness(network: nn.Module, seed: int) -> Iterator[None]:
+    """Dropout draws from torch's global generator: it starts from ``seed`` inside, and goes on as before outside."""
+    device = next(network.parameters()).device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
-def _rescue(average: _Average, epoch: int, file: Path | None) -> str:
+@contextmanager
+def _without_gradient(modules: Sequence[nn.Module]) -> Iterator[None]:
+    held = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in held:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in held:
+            parameter.requires_grad_(True)
+
+
+@torch.no_grad()
+def _judge(
+    state: TrainingState, prepare: Prepare, loss_of: Loss, images: Tensor, labels: Tensor
+) -> tuple[float | None, float]:
+    """Mean loss (None if it is not finite) and accuracy of the weights that count now, on images as they are."""
+    network = copy.deepcopy(state.network).eval()
+    network.load_state_dict(state.weights)
+    loss = right = 0.0
+    for some, wanted in zip(torch.split(images, 256), torch.split(labels, 256), strict=True):
+        wanted = wanted.to(state.device)
+        logits = network(prepare(some.to(state.device).float()).contiguous(memory_format=torch.channels_last))
+        loss += len(some) * loss_of.cross_entropy(logits, wanted).item()
+        right += (logits.argmax(1) == wanted).sum().item()
+    return loss / len(images) if math.isfinite(loss) else None, right / len(images)
+
+
+def _rescue(state: TrainingState, epoch: int, file: Path | None) -> str:
     """Keep what was good before the loss broke, and say so."""
     lost = f"epoch {epoch}: the loss is no longer finite; lower the learning rate or look at the images"
-    if file is None or average.updates == 0:
+    if file is None or state.steps == 0:
         return f"{lost} (no good weights to keep)"
     file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in average.mean.items()}, file)
+    save_file({name: tensor.contiguous() for name, tensor in state.average.mean.items()}, file)
     return f"{lost}; last good weights: {file}"
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    """Linear from near 0 to 1 over the share ``warmup``, then half a cosine to 0 (Loshchilov and Hutter 2017)."""
-    rise = max(1, round(warmup * steps))
-    if step < rise:
-        return (step + 1) / rise
-    return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-
-def _groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Decay pulls at kernels and matrices only; a bias or the scale of a batch norm has no reason to be small."""
-    parameters = list(network.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -1,0 +1,314 @@
+"""``steelflow reproduce``, and ``steelflow models compare`` and ``table``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from steelflow.cli.output import Json, emit, settings, state, stderr, stdout, stepping
+from steelflow.config import save_setting
+from steelflow.errors import ConfigError
+from steelflow.models.shipped import SHIPPED
+
+if TYPE_CHECKING:
+    from steelflow.training.state import Progress
+
+Data = Annotated[Path, typer.Option("--data", help="Folder with a folder per class, or a manifest.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of those of the recipe.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Each has its own split and its own initial weights.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")]
+
+
+def reproduce(
+    paper: Annotated[
+        str,
+        typer.Argument(help="The protocol: ssdc, lee, casi-70-30, casi-80-20, mobilesteelnet or kamel."),
+    ],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are there are not repeated.")],
+    arch: Annotated[str | None, typer.Option("--arch", help="Architecture; the paper's own when not given.")] = None,
+    seeds: Seeds = "0,1,2,3,4",
+    epochs: Epochs = None,
+    recipe: Annotated[
+        Literal["paper", "ours"], typer.Option("--recipe", help="The paper's schedule and input size, or ours.")
+    ] = "paper",
+    per_class: Annotated[
+        int | None,
+        typer.Option("--per-class", min=1, help="Training images of each class, instead of the paper's share."),
+    ] = None,
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from ImageNet weights.")] = False,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Repeat a paper's protocol on these images: its split, its schedule, our figure beside the paper's.
+
+    Interrupted, it goes on where it was when the same command is run again.
+    """
+    needs_training()
+    from steelflow.selection.reproduce import reproduce as run
+
+    with stepping(f"reproducing {paper}") as step:
+
+        def watch(_: int, progress: Progress) -> None:
+            step(progress.epoch, progress.epochs)
+
+        found = run(
+            paper,
+            data,
+            out,
+            arch=arch,
+            seeds=numbers(seeds),
+            epochs=epochs,
+            recipe=recipe,
+            per_class=per_class,
+            pretrained=pretrained,
+            device=device,
+            command=command(),
+            on_epoch=watch,
+        )
+    if as_json:
+        emit(found, True, "")
+        return
+    stdout.print(f"{found['paper']['title']}; {found['split']}")
+    stdout.print(_by_seed(found))
+    stdout.print(_verdict(found))
+    for point in found["open_points"] if recipe == "paper" else ():
+        stdout.print(f"- {point}")
+    stdout.print(f"results: {found['file']}")
+
+
+def _by_seed(found: dict[str, Any]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("seed", "trained on", "judged", "accuracy", "macro F1", "ECE", "epochs", "seconds"):
+        table.add_column(heading, justify="right")
+    for run in found["runs"]:
+        table.add_row(
+            str(run["seed"]),
+            f"{run['trained_on']:,}",
+            f"{run['images']:,}",
+            f"{run['accuracy']:.2%}",
+            f"{run['macro_f1']:.4f}",
+            f"{run['ece']:.4f}",
+            str(run["epochs"]),
+            f"{run['seconds']:,.0f}",
+        )
+    return table
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    paper, runs = found["paper"], found["runs"]
+    what = {"accuracy": "accuracy", "macro_f1": "macro F1"}[paper["measure"]]
+    spread = f" ± {found['interval_95']:.2%}" if found["interval_95"] is not None else ""
+    return (
+        f"{what}: {found['mean']:.2%}{spread} (mean of {len(runs)} seed{'s' if len(runs) > 1 else ''}"
+        f"{', 95 % interval' if spread else ''}; {runs[0]['images']:,} test images each) with {found['arch']}; "
+        f"the paper: {paper['figure']:.2%} with {paper['arch']}"
+    )
+
+
+def compare(
+    data: Data,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            "--models", help="Shipped names, ONNX files and folders with a folder per seed, by commas; what ships."
+        ),
+    ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option("--train", help="Train these first, by commas: an architecture, or one at a size: effnet@128."),
+    ] = None,
+    seeds: Seeds = "0,1,2,3,4",
+    epochs: Epochs = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(
+            "--results", help="Folder for the figures, the picture and what is trained; below home if not given."
+        ),
+    ] = None,
+    held_out: Annotated[
+        int, typer.Option("--held-out", min=0, help="The seed that models were trained with which do not say it.")
+    ] = 0,
+    every_image: Annotated[
+        bool, typer.Option("--every-image", help="Judge those models on all images: none of them was trained on.")
+    ] = False,
+    rounds: Annotated[int, typer.Option("--rounds", min=0, help="Of measuring the speed; 0 leaves it out.")] = 5,
+    save: Annotated[bool, typer.Option("--save", help="Make the pick what `steelflow train` trains.")] = False,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Candidates side by side, and a pick by the rule of the settings (selection.rule).
+
+    Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s through the engine of the nights.
+    """
+    needs_training()
+    from steelflow.selection import candidates
+    from steelflow.selection.compare import compare as run
+    from steelflow.selection.pareto import draw_results
+    from steelflow.selection.rule import Choice, Measured, choose
+
+    current = settings()
+    results = results or current.home / "selection"
+    typed = command()
+    with stepping("training") as step:
+
+        def watch(_: str, progress: Progress) -> None:
+            step(progress.epoch, progress.epochs)
+
+        found = [
+            candidates.train_seeds(
+                what,
+                data,
+                numbers(seeds),
+                results / "models",
+                epochs=epochs,
+                device=device,
+                command=typed,
+                on_epoch=watch,
+            )
+            for what in names(train)
+        ]
+    there = {candidate.name for candidate in found}
+    refs = names(models) if models is not None else [name for name in SHIPPED if name not in there]
+    found = [*found, *(candidates.find(ref) for ref in refs)]
+    if not found:
+        raise ConfigError("nothing to compare; give --models or --train")
+    measured = run(
+        found,
+        data,
+        current,
+        results,
+        held_out=None if every_image else held_out,
+        rounds=rounds,
+        command=typed,
+        say=stderr.print,
+    )
+    timed = [m for m in measured if "speed" in m]
+    choice = Choice(None, "no speed was measured, so there is no pick; give --rounds")
+    answer: dict[str, Any] = {"models": measured, "results": str(results)}
+    if timed:
+        rated = [Measured(m["model"], m["accuracy"], m["speed"]["end_to_end_ratio"]) for m in timed]
+        choice = choose(rated, current.selection)
+        answer["picture"] = str(results / "pareto.png")
+        draw_results(timed, results / "pareto.png")
+    pick = next((m for m in measured if m["model"] == choice.name), None)
+    answer |= {"pick": choice.name, "arch": pick["arch"] if pick else None, "reason": choice.reason}
+    if save:
+        answer["saved_to"] = str(_save(answer["arch"], choice.reason))
+    if as_json:
+        emit(answer, True, "")
+        return
+    stdout.print(_worth(measured))
+    stdout.print(_cost(measured))
+    for m in measured:
+        if any(run["seed"] is None for run in m["runs"]):
+            stdout.print(f"{m['model']} does not say what it was trained on; judged {_judged(every_image, held_out)}")
+    stdout.print(choice.reason)
+    if save:
+        stdout.print(f'selection.arch = "{answer["arch"]}" is now in {answer["saved_to"]}')
+    elif pick:
+        stdout.print(f'to train it by default: --save, or [selection] arch = "{pick["arch"]}" in steelflow.toml')
+    stdout.print(f"results: {results}" + (f"; picture: {answer['picture']}" if timed else ""))
+
+
+def table(
+    results: Annotated[Path, typer.Option("--from", help="Folder with result files.")] = Path("docs/results"),
+    out: Annotated[Path | None, typer.Option("--out", help="Markdown file; standard output when not given.")] = None,
+) -> None:
+    """docs/models.md and its picture, from the files of `steelflow models compare` and `steelflow reproduce`."""
+    needs_training()
+    from steelflow.selection.pareto import draw_results
+    from steelflow.selection.table import read_results, render
+
+    found = read_results(results)
+    text = render(found)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.write_text(text)
+    stdout.print(f"written: {out}")
+    if timed := [result for result in found if "speed" in result]:
+        draw_results(timed, out.with_suffix(".png"))
+        stdout.print(f"written: {out.with_suffix('.png')}")
+
+
+def _worth(measured: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for heading in ("seeds", "accuracy", "macro F1", "ECE", "disturbed", "at worst"):
+        table.add_column(heading, justify="right")
+    for m in measured:
+        table.add_row(
+            m["model"],
+            str(len(m["runs"])),
+            f"{m['accuracy']:.2%}" + (f" ± {m['interval_95']:.2%}" if m["interval_95"] is not None else ""),
+            f"{m['macro_f1']:.4f}",
+            f"{m['ece']:.4f}",
+            f"{m['robustness_mean']:.2%}",
+            f"{m['robustness_worst']['accuracy']:.2%}",
+        )
+    return table
+
+
+def _cost(measured: list[dict[str, Any]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("model", overflow="fold")
+    for heading in ("parameters", "MFLOPs", "KiB", "infer/s", "images/s", "times SSDC at 200²"):
+        table.add_column(heading, justify="right")
+    for m in measured:
+        speed = m.get("speed")
+        table.add_row(
+            m["model"],
+            f"{m['parameters']:,}" if m["parameters"] is not None else "–",
+            f"{m['flops'] / 1e6:,.1f}" if m["flops"] is not None else "–",
+            f"{m['bytes'] / 1024:,.0f}",
+            f"{speed['infer']:,.0f}" if speed else "–",
+            f"{speed['end_to_end']:,.0f}" if speed else "–",
+            f"{speed['end_to_end_ratio']:.3g}" if speed else "–",
+        )
+    return table
+
+
+def _judged(every_image: bool, held_out: int) -> str:
+    return "on every image" if every_image else f"on what seed {held_out} holds out"
+
+
+def _save(arch: str | None, reason: str) -> Path:
+    if arch is None:
+        raise ConfigError(f"nothing to save: {reason}")
+    return save_setting(state.config_file, "selection", "arch", arch)
+
+
+def names(text: str | None) -> list[str]:
+    """What stands between commas."""
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def needs_training() -> None:
+    """Raises ``ConfigError`` where torch is not installed."""
+    try:
+        import steelflow.training.train  # noqa: F401
+    except ImportError as exc:
+        raise ConfigError(f"this needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+
+
+def numbers(text: str) -> list[int]:
+    """Raises ``ConfigError`` for what is no list of seeds."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 0 or len(set(found)) < len(found):
+        raise ConfigError(f"--seeds {text!r}: give different whole numbers with commas between them, such as 0,1,2")
+    return found
+
+
+def command() -> str:
+    """What was typed."""
+    return shlex.join(["steelflow", *sys.argv[1:]])

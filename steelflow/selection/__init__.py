@@ -1,0 +1,1 @@
+"""Which model to use: the papers' protocols repeated, candidates measured side by side, and a choice by rule."""

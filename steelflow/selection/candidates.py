@@ -1,0 +1,115 @@
+"""What is compared: a model file, or the files that one architecture gave with several seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelflow.engine import open_engine
+from steelflow.errors import ConfigError, ModelError
+from steelflow.models import architecture
+from steelflow.models.shipped import resolve
+from steelflow.models.spec import ModelSpec
+from steelflow.selection.provenance import provenance, write_result
+from steelflow.training.state import Progress
+from steelflow.training.train import train
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """An ONNX file and what `steelflow train` wrote beside it, which is empty where there is nothing."""
+
+    path: Path
+    digest: str
+    record: dict[str, Any]
+    origin: dict[str, Any]
+
+    @classmethod
+    def at(cls, path: Path) -> ModelFile:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return cls(path, digest, _read(path.with_name("metrics.json")), _read(path.with_name("provenance.json")))
+
+    def held_out(self, data_hash: str, otherwise: int | None) -> int | None:
+        """The seed of the fifth that it has not seen, if its record is about these images."""
+        return self.record["seed"] if self.record.get("data_hash") == data_hash else otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """``files`` are one training with different seeds; the first stands for all where weights do not matter."""
+
+    name: str
+    files: tuple[ModelFile, ...]
+
+    @property
+    def spec(self) -> ModelSpec:
+        return open_engine(self.files[0].path, "onnxruntime").spec
+
+
+def find(ref: str) -> Candidate:
+    """``ref`` is the name of a shipped model, an ONNX file, or a folder with a folder for each seed.
+
+    Raises:
+        ModelError: there is no model.
+    """
+    folder = Path(ref)
+    if not folder.is_dir():
+        path = resolve(ref)
+        return Candidate(path.stem, (ModelFile.at(path),))
+    files = sorted(folder.glob("seed-*/*.onnx"), key=lambda path: (len(path.parent.name), path.parent.name))
+    if not files:
+        raise ModelError(f"{ref}: no model in it; expected a folder for each seed, such as seed-0/, with an ONNX file")
+    return Candidate(folder.resolve().name, tuple(ModelFile.at(path) for path in files))
+
+
+def train_seeds(
+    what: str,
+    data: Path,
+    seeds: Sequence[int],
+    folder: Path,
+    *,
+    epochs: int | None = None,
+    device: str | None = None,
+    command: str = "",
+    on_epoch: Callable[[str, Progress], None] = lambda *_: None,
+) -> Candidate:
+    """Train ``what`` (an architecture, or ``arch@size``) once for each seed, as `steelflow train` does.
+
+    Each model gets a folder, ``folder/<arch>[-<size>]/seed-<seed>``. What is there is not trained again, and what was
+    interrupted goes on.
+
+    Raises:
+        ConfigError, ModelError, DataError, TrainingError: as ``training.train.train``.
+    """
+    arch, _, size = what.partition("@")
+    if size and not size.isdigit():
+        raise ConfigError(f"{what!r}: write an architecture and a size in pixels, such as ssdc_mininet@200")
+    architecture(arch)
+    place = folder / (f"{arch}-{size}" if size else arch)
+    for seed in seeds:
+        out = place / f"seed-{seed}"
+        if not (out / f"{arch}.onnx").is_file():
+            train(
+                data,
+                arch,
+                out,
+                epochs=epochs,
+                seed=seed,
+                input_size=int(size) if size else None,
+                device=device,
+                on_epoch=lambda progress, seed=seed: on_epoch(f"{place.name}, seed {seed}", progress),  # type: ignore[misc]
+            )
+            write_result(out / "provenance.json", provenance(command))
+    return find(str(place))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,185 @@
+"""Candidates side by side: accuracy, robustness, calibration, cost and speed, and one file of results for each."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from steelflow.config import Settings
+from steelflow.errors import ConfigError
+from steelflow.evaluate import evaluate_folder
+from steelflow.models import CATALOGUE, architecture
+from steelflow.models.cost import flops, parameters
+from steelflow.selection.candidates import Candidate, ModelFile
+from steelflow.selection.interval import half_width
+from steelflow.selection.provenance import provenance, write_result
+from steelflow.selection.speed import REFERENCE, Speed, measure_speeds
+from steelflow.training.data import Dataset, load_images
+from steelflow.training.robustness import CONDITIONS
+
+_ENCODED = 600  # images that the speed is measured with, repeated
+
+
+def compare(
+    candidates: Sequence[Candidate],
+    data: Path,
+    settings: Settings,
+    results: Path,
+    *,
+    held_out: int | None = 0,
+    rounds: int = 5,
+    command: str = "",
+    say: Callable[[str], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """Measure each candidate and keep what was found in ``results/<name>.json``.
+
+    A model is judged on the fifth of ``data`` that its record says it has not seen. What a file there says of the same
+    model, images and conditions is not measured again; the speed is, since it holds for one machine and one hour.
+
+    Args:
+        held_out: the seed of the fifth to judge a model on that has no record about these images; all when None.
+        rounds: of the measurement of speed; with 0 it is left out, and a speed that is known is kept.
+
+    Returns:
+        The content of the files, in the order of ``candidates``.
+
+    Raises:
+        ConfigError: two candidates have one name.
+        DataError: the images cannot be used. ModelError: a model cannot be.
+    """
+    names = [candidate.name for candidate in candidates]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"two of {', '.join(names)} have the same name; rename one file or folder")
+    listed = load_images(data, 1, settings.limits, at_least=1)
+    records = []
+    for candidate in candidates:
+        path = results / f"{candidate.name}.json"
+        record = _judge(candidate, _known(path), data, listed.hash, settings, held_out, say)
+        records.append(record)
+        write_result(path, record | provenance(command))
+    if rounds:
+        files = {candidate.name: candidate.files[0].path for candidate in candidates}
+        speeds = measure_speeds(files, settings, _encoded(data, listed), rounds=rounds, say=say)
+        for record in records:
+            record["speed"] = _speed(speeds, record["model"], rounds)
+            write_result(results / f"{record['model']}.json", record | provenance(command))
+    return records
+
+
+def _judge(
+    candidate: Candidate,
+    known: dict[str, Any],
+    data: Path,
+    data_hash: str,
+    settings: Settings,
+    held_out: int | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    spec = candidate.spec
+    runs = []
+    for file in candidate.files:
+        seed = file.held_out(data_hash, held_out)
+        found = _run_of(known, file, data_hash, seed)
+        if found is None:
+            say(f"judging {candidate.name}{'' if seed is None else f' on what seed {seed} held out'}")
+            found = _run(file, data, settings, seed)
+        runs.append(found)
+    conditions = {
+        name: statistics.fmean(run["robustness"][name]["accuracy"] for run in runs) for name in runs[0]["robustness"]
+    }
+    worst = min(conditions, key=lambda name: conditions[name])
+    record: dict[str, Any] = {
+        "kind": "model",
+        "model": candidate.name,
+        "arch": spec.arch,
+        "input_size": spec.input_size,
+        "classes": list(spec.classes),
+        **_cost(spec.arch, len(spec.classes), spec.input_size),
+        "bytes": candidate.files[0].path.stat().st_size,
+        "data_hash": data_hash,
+        "training": _training(candidate.files[0]),
+        "runs": runs,
+        "accuracy": statistics.fmean(run["accuracy"] for run in runs),
+        "interval_95": half_width([run["accuracy"] for run in runs]),
+        "macro_f1": statistics.fmean(run["macro_f1"] for run in runs),
+        "ece": statistics.fmean(run["ece"] for run in runs),
+        "robustness": conditions,
+        "robustness_mean": statistics.fmean(conditions.values()),
+        "robustness_worst": {"condition": worst, "accuracy": conditions[worst]},
+    }
+    return record | ({"speed": known["speed"]} if "speed" in known else {})
+
+
+def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) -> dict[str, Any]:
+    model = settings.model.model_copy(update={"ref": str(file.path)})
+    found = evaluate_folder(
+        data, settings.model_copy(update={"model": model}), held_out=held_out, conditions=CONDITIONS
+    )
+    return {
+        "seed": file.record.get("seed"),
+        "held_out": held_out,
+        "digest": file.digest,
+        "engine": found.engine,
+        "images": found.figures.images,
+        "accuracy": found.figures.accuracy,
+        "macro_f1": found.figures.macro_f1,
+        "ece": found.figures.ece,
+        "robustness": {name: asdict(disturbed) for name, disturbed in found.disturbed.items()},
+        "trained_in_seconds": file.record.get("seconds"),
+        "trained_by": {key: file.origin[key] for key in ("command", "commit") if key in file.origin},
+    }
+
+
+def _run_of(known: dict[str, Any], file: ModelFile, data_hash: str, held_out: int | None) -> dict[str, Any] | None:
+    """What the file of results has of this very model on these very images."""
+    if known.get("data_hash") != data_hash:
+        return None
+    for run in known["runs"]:
+        same = run["digest"] == file.digest and run["held_out"] == held_out
+        if same and run["robustness"].keys() == CONDITIONS.keys():
+            return dict(run)
+    return None
+
+
+def _cost(arch: str, classes: int, input_size: int) -> dict[str, Any]:
+    """Of the architecture, as it is trained; None for one that the catalogue does not have."""
+    if arch not in CATALOGUE:
+        return {"parameters": None, "flops": None}
+    network = architecture(arch).build(classes, input_size)
+    return {"parameters": parameters(network), "flops": flops(network, input_size)}
+
+
+def _training(file: ModelFile) -> dict[str, Any]:
+    """How the first of the models was made, as far as its record says."""
+    return {
+        key: file.record[key] for key in ("recipe", "split", "images", "device", "pretrained") if key in file.record
+    }
+
+
+def _speed(speeds: dict[str, Speed], name: str, rounds: int) -> dict[str, Any]:
+    mine, other = speeds[name], speeds[REFERENCE]
+    return {
+        **asdict(mine),
+        "rounds": rounds,
+        "reference": {"model": REFERENCE, "infer": other.infer, "end_to_end": other.end_to_end},
+    }
+
+
+def _encoded(data: Path, listed: Dataset) -> list[bytes]:
+    """Files from all over the data."""
+    root = data if data.is_dir() else data.parent
+    step = max(1, len(listed.paths) // _ENCODED)
+    return [(root / path).read_bytes() for path in listed.paths[::step]]
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """What was found before; nothing where that cannot be read: it is measured again."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if found.get("kind") == "model" else {}

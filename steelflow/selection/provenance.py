@@ -1,0 +1,61 @@
+"""Where a result comes from: the command, the commit of the code, the versions and the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def provenance(command: str) -> dict[str, Any]:
+    """``commit`` is absent where the code is not in a git repository, or there is no git."""
+    found: dict[str, Any] = {"command": command}
+    if commit := code_commit():
+        found["commit"] = commit
+    packages = ("steelflow", "torch", "numpy", "onnxruntime")
+    return found | {
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+        "machine": f"{len(os.sched_getaffinity(0))} cores of {_cpu()}",
+    }
+
+
+def code_commit() -> str | None:
+    """The commit of steelflow's own code, with "+changes" if it has been changed since."""
+    if not _git("ls-files", "."):
+        return None  # a repository around an installed package says nothing about it
+    commit = _git("rev-parse", "HEAD")
+    return f"{commit}+changes" if commit and _git("status", "--porcelain", ".") else commit
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """JSON, put whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    partial.replace(path)
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(  # noqa: S603
+            ["git", "-C", str(_PACKAGE), *arguments],  # noqa: S607  wherever it is installed
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _cpu() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

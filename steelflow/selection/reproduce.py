@@ -1,0 +1,179 @@
+"""A paper's protocol, run over several seeds: our figure beside the paper's, in one file that holds every run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from steelflow.errors import ConfigError, DataError
+from steelflow.models import architecture
+from steelflow.selection.interval import half_width
+from steelflow.selection.protocols import Parts, Protocol, protocol
+from steelflow.selection.provenance import code_commit, provenance, write_result
+from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.data import load_images
+from steelflow.training.recipe import Recipe
+from steelflow.training.state import Progress
+from steelflow.training.train import suited_epochs
+from steelflow.training.trained import Trained, best_device, train_in_memory
+from steelflow.training.transfer import Phases
+
+SEEDS = (0, 1, 2, 3, 4)
+
+RecipeName = Literal["paper", "ours"]
+
+
+def reproduce(
+    name: str,
+    data_dir: Path,
+    out_dir: Path,
+    *,
+    arch: str | None = None,
+    seeds: Sequence[int] = SEEDS,
+    epochs: int | None = None,
+    recipe: RecipeName = "paper",
+    per_class: int | None = None,
+    pretrained: bool = False,
+    device: str | None = None,
+    command: str = "",
+    on_epoch: Callable[[int, Progress], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Run protocol ``name`` for each seed and keep the figures in ``out_dir/<name>-<arch>-<recipe>.json``.
+
+    The file is written after every seed, and a seed that it holds is not run again; a training that was interrupted
+    goes on where it was. The test images of a seed are judged once, with the model as its training left it.
+
+    Args:
+        arch: of the catalogue; the paper's own when not given.
+        epochs: instead of the recipe's.
+        recipe: ``paper`` follows its schedule and input size as far as it tells them; ``ours`` is what
+            `steelflow train` does, at the architecture's own input size.
+        per_class: training images of each class, instead of the paper's share.
+        pretrained: start from ImageNet weights, and fine-tune in phases where the paper does.
+        command: for the record.
+        on_epoch: called with the seed and its progress.
+
+    Returns:
+        What the file holds: the setting, the paper's figure, every run, their mean and its 95 % interval.
+
+    Raises:
+        ConfigError: no such protocol, or an argument out of range.
+        DataError: the images cannot be used, or the file holds results of something else.
+        ModelError, TrainingError: as ``training.train.train``.
+    """
+    wanted = protocol(name)
+    if not seeds or (epochs is not None and epochs < 1) or (per_class is not None and per_class < 1):
+        raise ConfigError("reproduce needs at least one seed, one epoch and one training image a class")
+    arch = arch or wanted.arch
+    entry = architecture(arch)
+    place = best_device(device)
+    data = load_images(data_dir, wanted.input_size if recipe == "paper" else entry.input_size)
+    parts = {seed: wanted.divide(data, seed, per_class) for seed in seeds}
+    if recipe == "ours":
+        plan = Recipe(epochs=epochs or suited_epochs(len(parts[seeds[0]].training)))
+        phases = Phases().within(plan.epochs) if pretrained else None
+    else:
+        plan = replace(wanted.recipe, epochs=epochs or wanted.recipe.epochs)
+        phases = wanted.phases.within(plan.epochs) if wanted.phases and pretrained else None
+    setting = _plain(
+        {
+            "protocol": name,
+            "arch": arch,
+            "recipe_name": recipe,
+            "input_size": data.images.shape[-1],
+            "counts": {label: str(count) for label, count in parts[seeds[0]].counts.items()},
+            "data_hash": data.hash,
+            "recipe": asdict(plan),
+            "phases": asdict(phases) if phases else None,
+            "pretrained": pretrained,
+        }
+    )
+    share = f"-{per_class}-a-class" if per_class else ""
+    path = out_dir / f"{name}-{arch}-{recipe}{share}{'-pretrained' if pretrained else ''}.json"
+    runs: list[dict[str, Any]] = _runs_of(path, setting)
+    record: dict[str, Any] = {"kind": "protocol", **setting, **_about(wanted, arch, parts[seeds[0]])}
+    for seed in seeds:
+        if any(run["seed"] == seed for run in runs):
+            continue
+        checkpoint = Checkpoint(out_dir / f"{path.stem}-{seed}.checkpoint.safetensors", {**setting, "seed": seed})
+        started = time.perf_counter()
+        trained = train_in_memory(
+            data,
+            arch,
+            plan,
+            seed,
+            parts=(parts[seed].training, parts[seed].test),
+            validation=parts[seed].validation if plan.patience else None,
+            phases=phases,
+            pretrained=pretrained,
+            device=place,
+            checkpoint=checkpoint,
+            on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
+        )
+        seconds = time.perf_counter() - started + trained.history.seconds_before
+        runs.append(_run(seed, trained, place.type, seconds))
+        write_result(path, record | provenance(command) | _summary(runs, wanted))
+        checkpoint.remove()
+    return {**json.loads(path.read_text()), "file": str(path)}
+
+
+def _about(wanted: Protocol, arch: str, parts: Parts) -> dict[str, Any]:
+    """The paper's side of the comparison, and what it takes to read it rightly."""
+    told = arch if arch in wanted.figures else wanted.arch
+    changed = sorted({str(count) for count in parts.counts.values()} - {str(wanted.counts)})
+    return {
+        "paper": {"title": wanted.paper, "arch": told, "measure": wanted.measure, "figure": wanted.figures[told]},
+        "split": f"training/validation/test a class: {wanted.counts} in the paper, {' and '.join(changed)} here"
+        if changed
+        else f"training/validation/test a class: {wanted.counts}, as in the paper",
+        "open_points": list(wanted.open_points),
+    }
+
+
+def _run(seed: int, trained: Trained, device: str, seconds: float) -> dict[str, Any]:
+    figures = trained.evaluation
+    return {
+        "seed": seed,
+        "trained_on": len(trained.training),
+        "images": figures.images,
+        "accuracy": figures.accuracy,
+        "macro_f1": figures.macro_f1,
+        "ece": figures.ece,
+        "epochs": len(trained.history.curves),
+        "seconds": round(seconds, 1),
+        "device": device,
+        **({"commit": commit} if (commit := code_commit()) else {}),
+    }
+
+
+def _summary(runs: list[dict[str, Any]], wanted: Protocol) -> dict[str, Any]:
+    values = [run[wanted.measure] for run in runs]
+    return {"runs": sorted(runs, key=lambda run: run["seed"]), "mean": statistics.fmean(values)} | {
+        "interval_95": half_width(values)
+    }
+
+
+def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the file has already, if it is of the same setting."""
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_text())
+        differs = [key for key, value in setting.items() if found[key] != value]
+        runs: list[dict[str, Any]] = found["runs"]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"{path}: cannot be read as results; delete it, or name another folder with --out") from exc
+    if differs:
+        raise DataError(f"{path}: holds results of other {', '.join(differs)}; name another folder with --out")
+    return runs
+
+
+def _plain(setting: dict[str, Any]) -> dict[str, Any]:
+    """As it comes back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(setting))
+    return plain

@@ -1,0 +1,157 @@
+"""docs/models.md, made from the result files alone: what was measured once need not be trained again to be shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from steelflow.errors import DataError
+from steelflow.selection.protocols import PROTOCOLS
+from steelflow.training.robustness import CASI_NET
+
+Result = dict[str, Any]
+
+_HEAD = """# Models
+
+Made by `steelflow models table` from the files in [results](results), which hold seeds, commands and commits.
+"""
+
+_MODELS = """
+## Side by side
+
+By `steelflow models compare`. *Accuracy* is on the fifth of the images that a model has not seen: the mean over its
+seeds, each with a split and initial weights of its own, ± half the 95 % interval (Student's t). *Robustness* is the
+mean accuracy over {conditions} disturbances of those images, and the worst of them. *FLOPs* count a multiply-accumulate
+as two. *Images/s* is from tar files to written reports, on the machine named in the file, and in brackets against
+SSDC-MiniNet at 200×200 in the same run. *Paper* is what papers report for the architecture, each on a split of its own:
+see the protocols below. Shares are in %; "–" was not measured.
+
+"""
+
+_PROTOCOLS = """
+## The papers' protocols
+
+By `steelflow reproduce`: the paper's split, here of {images} images, and either its schedule or ours. Ours are the
+weights as the training left them; no epoch was chosen on test images. What each paper leaves open, and what we took
+instead, is in the files.
+
+"""
+
+_DISTURBED = """
+## Under disturbance
+
+Accuracy in %, mean over the seeds. The first six are the columns of CASI-Net's table; the formulas, and what that paper
+leaves open, are in `steelflow/training/robustness.py`.
+
+"""
+
+
+def read_results(folder: Path) -> list[Result]:
+    """The files of ``models compare`` and ``reproduce`` in ``folder`` and below it; other JSON is left alone.
+
+    Raises:
+        DataError: no such folder, or a file that is no JSON.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name the one with the results of `steelflow models compare`")
+    found = []
+    for path in sorted(folder.rglob("*.json")):
+        try:
+            result = json.loads(path.read_text())
+        except (OSError, ValueError) as exc:
+            raise DataError(f"{path}: cannot be read as JSON; restore or delete it") from exc
+        if isinstance(result, dict) and result.get("kind") in ("model", "protocol"):
+            found.append(result)
+    return found
+
+
+def render(results: Sequence[Result]) -> str:
+    """Markdown. Models go from the most to the least accurate, protocols by their names."""
+    models = sorted((r for r in results if r["kind"] == "model"), key=lambda r: (-r["accuracy"], r["model"]))
+    protocols = sorted(
+        (r for r in results if r["kind"] == "protocol"),
+        key=lambda r: (list(PROTOCOLS).index(r["protocol"]), r["arch"], r["recipe_name"], str(r["counts"])),
+    )
+    text = _HEAD
+    if models:
+        head = ("model", "input", "parameters", "MFLOPs", "KiB", "accuracy (seeds)", "robustness (worst)", "ECE")
+        rows = [(*_model(r), _images_per_second(r), _paper(r["arch"])) for r in models]
+        text += _MODELS.format(conditions=len(models[0]["robustness"])) + _table((*head, "images/s", "paper"), rows)
+        if any("speed" in r for r in models):
+            text += "\n![Accuracy and robustness against speed](models.png)\n"
+        text += _DISTURBED + _table(*_disturbed(models))
+    if protocols:
+        images = f"{sum(protocols[0]['runs'][0][key] for key in ('trained_on', 'images')):,}"
+        head = ("protocol", "model", "recipe", "split a class", "measure", "ours (seeds)", "the paper's", "its model")
+        text += _PROTOCOLS.format(images=images) + _table(head, [_protocol(r) for r in protocols])
+    return text
+
+
+def _model(r: Result) -> tuple[str, ...]:
+    return (
+        f"`{r['model']}`",
+        f"{r['input_size']}²",
+        _number(r["parameters"]),
+        _number(None if r["flops"] is None else r["flops"] / 1e6),
+        _number(r["bytes"] / 1024),
+        _mean(r["accuracy"], r["interval_95"], len(r["runs"])),
+        f"{_percent(r['robustness_mean'])} ({_percent(r['robustness_worst']['accuracy'])})",
+        f"{r['ece']:.4f}",
+    )
+
+
+def _images_per_second(r: Result) -> str:
+    if "speed" not in r:
+        return "–"
+    return f"{_number(r['speed']['end_to_end'])} ({_number(r['speed']['end_to_end_ratio'])}×)"
+
+
+def _paper(arch: str) -> str:
+    """Every figure that a paper gives for this architecture."""
+    told = [
+        f"{_percent(protocol.figures[arch])} {'F1 ' if protocol.measure == 'macro_f1' else ''}({name})"
+        for name, protocol in PROTOCOLS.items()
+        if arch in protocol.figures
+    ]
+    return ", ".join(told) or "–"
+
+
+def _disturbed(models: Sequence[Result]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    names = list(models[0]["robustness"])
+    rows = [(f"`{r['model']}`", *(_percent(r["robustness"].get(name)) for name in names)) for r in models]
+    return ("model", *names), [*rows, ("CASI-Net's paper", *(_percent(CASI_NET.get(name)) for name in names))]
+
+
+def _protocol(r: Result) -> tuple[str, ...]:
+    return (
+        r["protocol"],
+        f"`{r['arch']}`" + (", ImageNet weights" if r["pretrained"] else ""),
+        r["recipe_name"],
+        " and ".join(sorted(set(r["counts"].values()))),
+        {"accuracy": "accuracy", "macro_f1": "macro F1"}[r["paper"]["measure"]],
+        _mean(r["mean"], r["interval_95"], len(r["runs"])),
+        _percent(r["paper"]["figure"]),
+        f"`{r['paper']['arch']}`",
+    )
+
+
+def _mean(mean: float, interval: float | None, seeds: int) -> str:
+    return f"{_percent(mean)}{f' ± {_percent(interval)}' if interval is not None else ''} ({seeds})"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def _number(value: float | None) -> str:
+    """Three digits are enough for what is measured; counts keep all of theirs."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

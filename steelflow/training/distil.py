@@ -1,0 +1,79 @@
+"""Teachers: trained models whose logits a smaller network learns from (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from steelflow.errors import ModelError
+from steelflow.models.deployable import Deployable, load_torch
+from steelflow.models.shipped import resolve
+from steelflow.models.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherModel:
+    model: Deployable
+    spec: ModelSpec
+    digest: str  # SHA-256 of the file of its weights
+
+
+class Ensemble(nn.Module):
+    """One or more models as a ``loss.Teacher``: the logarithm of the mean of their probabilities.
+
+    Each takes the pixels at its own input size, and gives its logits in the order of ``classes``.
+
+    Raises:
+        ModelError: a model does not know one of the classes.
+    """
+
+    def __init__(self, teachers: Sequence[TeacherModel], classes: Sequence[str]) -> None:
+        super().__init__()
+        self.models = nn.ModuleList(teacher.model for teacher in teachers).eval()
+        self.sizes = [teacher.spec.input_size for teacher in teachers]
+        self.places = []
+        for spec in (teacher.spec for teacher in teachers):
+            if missing := [name for name in classes if name not in spec.classes]:
+                raise ModelError(
+                    f"the teacher {spec.name} does not know {', '.join(missing)}; it knows {', '.join(spec.classes)}: "
+                    "name a teacher that was trained on these classes"
+                )
+            self.places.append([spec.classes.index(name) for name in classes])
+
+    @torch.no_grad()
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Pixels 0…255, float32 (N, 1, S, S), to logits (N, C)."""
+        answers = [
+            F.log_softmax(model(resized(pixels, size))[0][:, places], 1)
+            for model, size, places in zip(self.models, self.sizes, self.places, strict=True)
+        ]
+        return torch.stack(answers).logsumexp(0)  # softmax does not mind the missing − log of how many there are
+
+
+def load_teacher(ref: str) -> TeacherModel:
+    """The model that ``ref`` names: a shipped name, or an ONNX file with its torch weights beside it.
+
+    Raises:
+        ModelError: no such model, or no torch weights beside it.
+    """
+    onnx = resolve(ref)
+    weights = onnx.with_suffix(".safetensors")
+    if not weights.is_file():
+        raise ModelError(f"{onnx}: a teacher needs {weights.name} beside it, as `steelflow train` writes it")
+    model, spec = load_torch(weights)
+    return TeacherModel(model, spec, hashlib.sha256(weights.read_bytes()).hexdigest())
+
+
+def resized(pixels: Tensor, size: int) -> Tensor:
+    """(N, 1, S, S) to (N, 1, size, size): by area where it shrinks, bilinear where it grows, as ``decode.resize``."""
+    side = pixels.shape[-1]
+    if side == size:
+        return pixels
+    if side > size:
+        return F.interpolate(pixels, size=(size, size), mode="area")
+    return F.interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False)

@@ -1,0 +1,67 @@
+"""What training makes small: cross-entropy, weighted by class, of mixed labels, with a teacher beside the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from steelflow.training.mixing import Mixed
+from steelflow.training.recipe import Recipe
+
+Teacher = Callable[[Tensor], Tensor]
+"""Pixels 0…255, float32 (N, 1, S, S), to logits (N, C)."""
+
+
+def class_weights(labels: Tensor) -> Tensor | None:
+    """Weights (C,) that give every class the same say: w_c = N / (C · n_c).
+
+    N images in C classes that have any, n_c in class c. Their mean over the images is Σ_c n_c·w_c / N = 1, so the
+    learning rate keeps its meaning. None where all classes are of one size: the weights would all be 1.
+    """
+    counts = torch.bincount(labels)
+    present = counts[counts > 0]
+    if bool((present == present[0]).all()):
+        return None
+    return len(labels) / (len(present) * counts.clamp(min=1).float())
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """L = (1 − a) · CE + a · T² · KL(softmax(t/T) ‖ softmax(z/T)) for logits z and a teacher's t (Hinton et al. 2015).
+
+    CE is the mean over the images of w_y · CE(z, y), with label smoothing ε: the target is 1 − ε + ε/C for the label
+    and ε/C for the other classes. An image mixed of two, with share λ, has λ times the term of the one label plus 1 − λ
+    times that of the other. Without a teacher L = CE.
+    """
+
+    recipe: Recipe
+    weights: Tensor | None = None  # (C,)
+    teacher: Teacher | None = None
+
+    def __call__(self, logits: Tensor, labels: Tensor, pixels: Tensor, mixed: Mixed | None = None) -> Tensor:
+        """Of logits (N, C) for ``pixels`` (N, 1, S, S), 0…255, with labels (N,)."""
+        if mixed is None:
+            loss = self.cross_entropy(logits, labels)
+        else:
+            one, other = self._terms(logits, labels), self._terms(logits, labels[mixed.partner])
+            loss = (mixed.share * one + (1 - mixed.share) * other).mean()
+        if self.teacher is None:
+            return loss
+        a, temperature = self.recipe.distillation, self.recipe.distillation_temperature
+        with torch.no_grad():
+            soft = F.log_softmax(self.teacher(pixels) / temperature, 1)
+        divergence = F.kl_div(F.log_softmax(logits / temperature, 1), soft, log_target=True, reduction="batchmean")
+        return (1 - a) * loss + a * temperature**2 * divergence
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        if self.weights is None:
+            return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        return self._terms(logits, labels).mean()
+
+    def _terms(self, logits: Tensor, labels: Tensor) -> Tensor:
+        terms = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="none")
+        return terms if self.weights is None else self.weights[labels] * terms

@@ -1,0 +1,61 @@
+"""A manifest: a table that says which file has which label, for images that do not lie in a folder per class."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from steelflow.errors import DataError
+
+MANIFESTS = (".csv", ".parquet")
+_COLUMNS = ("path", "label")
+
+
+def list_manifest(file: Path) -> dict[str, list[str]]:
+    """Read ``file``: its columns ``path`` (relative to the folder of the manifest) and ``label``, no others.
+
+    Returns:
+        The paths of each class, both in alphabetical order, so that the order of the rows does not matter.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a row has no label, a path that leaves the folder,
+            or one that an earlier row has.
+    """
+    found: dict[str, str] = {}
+    for number, (path, label) in enumerate(_table(file).iter_rows(), 1):
+        path, label = path or "", (label or "").strip()
+        if not label:
+            raise DataError(f"{file}: row {number} has no label; fill it in or remove the row")
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+            raise DataError(
+                f"{file}: row {number} has the path {path!r}; a path must lie in the folder of the manifest and be "
+                "written relative to it"
+            )
+        path = str(PurePosixPath(path))
+        if path in found:
+            raise DataError(f"{file}: row {number} lists {path!r} again; list every file once")
+        found[path] = label
+    listed: dict[str, list[str]] = {label: [] for label in sorted(set(found.values()))}
+    for path in sorted(found, key=lambda path: PurePosixPath(path).parts):
+        listed[found[path]].append(path)
+    return listed
+
+
+def _table(file: Path) -> pl.DataFrame:
+    """The two columns as text."""
+    try:
+        read = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
+        missing = [name for name in _COLUMNS if name not in read.columns]
+        if not missing:
+            return read.select(pl.col(name).cast(pl.String) for name in _COLUMNS)
+    except FileNotFoundError as exc:
+        raise DataError(f"{file}: no such manifest") from exc
+    except (OSError, pl.exceptions.PolarsError) as exc:
+        reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+        raise DataError(f"{file}: cannot be read as a manifest: {reason}") from exc
+    raise DataError(
+        f"{file}: has no column {' and no column '.join(missing)} (it has {', '.join(read.columns)}); a manifest has "
+        "the columns path and label"
+    )

@@ -1,0 +1,157 @@
+"""A trained model in memory: split, trained, calibrated, and judged on what it has not seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from steelflow.errors import ConfigError
+from steelflow.models import architecture
+from steelflow.models.deployable import Deployable
+from steelflow.models.spec import ModelSpec
+from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.data import Dataset, split
+from steelflow.training.export import embedding_dims, fit_projection
+from steelflow.training.loop import History, fit, one_thread
+from steelflow.training.loss import Teacher
+from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
+from steelflow.training.recipe import Recipe
+from steelflow.training.state import Progress
+from steelflow.training.transfer import Phases, fit_in_phases
+
+HELD_OUT = 0.2
+VALIDATION = 0.1  # of the rest, where the recipe has patience
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A model in memory, with its figures on the held-out part."""
+
+    model: Deployable
+    spec: ModelSpec
+    evaluation: Evaluation
+    training: Indices  # into the data, as the others
+    held_out: Indices
+    validation: Indices
+    history: History
+
+
+def train_in_memory(
+    data: Dataset,
+    arch: str,
+    recipe: Recipe,
+    seed: int,
+    *,
+    name: str | None = None,
+    split_seed: int | None = None,
+    parts: tuple[Indices, Indices] | None = None,
+    validation: Indices | None = None,
+    pretrained: bool = False,
+    teacher: Teacher | None = None,
+    phases: Phases | None = None,
+    device: torch.device | None = None,
+    checkpoint: Checkpoint | None = None,
+    on_epoch: Callable[[Progress], None] | None = None,
+    rescue: Path | None = None,
+) -> Trained:
+    """Split, train, calibrate, project and evaluate; the held-out part is touched by nothing but the last.
+
+    Args:
+        parts: training and held-out indices, where a protocol says which; else a fifth is held out by ``split_seed``.
+        validation: indices to judge each epoch by, where a protocol says which; else, where the recipe has patience, a
+            tenth of the training part, by the rule of the held-out part.
+        pretrained: start from ImageNet weights.
+        teacher: see ``loss.Loss``; a module is moved to ``device``.
+        phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
+        device: where to train; ``best_device`` when not given. The model comes back on the CPU.
+
+    Raises:
+        ModelError: there are no ImageNet weights for this architecture, or they cannot be fetched.
+        TrainingError: as ``fit``.
+    """
+    split_seed = seed if split_seed is None else split_seed
+    training, held_out = parts or split(data, HELD_OUT, split_seed)
+    if recipe.patience and validation is None:
+        training, validation = split(data, VALIDATION, split_seed, among=training)
+    device = device or best_device()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = architecture(arch).build(len(data.classes), data.images.shape[-1])
+        if pretrained:
+            from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
+
+            load_imagenet(network, arch)
+        spec = ModelSpec(
+            name=name or arch,
+            arch=arch,
+            classes=data.classes,
+            input_size=data.images.shape[-1],
+            embedding_dims=embedding_dims(network),
+        )
+        model = Deployable(network, spec).to(device)
+    images, labels = _tensors(data, training)
+    history = (fit if phases is None else partial(fit_in_phases, phases=phases))(
+        network,
+        model.normalise,
+        images,
+        labels,
+        recipe,
+        seed,
+        validation=None if validation is None else _tensors(data, validation),
+        teacher=teacher.to(device) if isinstance(teacher, nn.Module) else teacher,
+        checkpoint=checkpoint,
+        on_epoch=on_epoch,
+        rescue=rescue,
+    )
+    model.eval()
+    with one_thread():
+        fit_projection(model, images.to(device))
+        disturbed = _disturbed(images, recipe, seed)
+        temperature = fit_temperature(logits_of(model, disturbed), data.labels[training])
+        spec = spec.model_copy(update={"temperature": temperature})
+        probabilities = softmax(logits_of(model, data.images[held_out]), temperature)
+    figures = evaluate(data.labels[held_out], probabilities, data.classes)
+    none = np.array([], dtype=np.int64)
+    return Trained(model.cpu(), spec, figures, training, held_out, none if validation is None else validation, history)
+
+
+@torch.no_grad()
+def logits_of(model: Deployable, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits (N, C) of uint8 images (N, S, S)."""
+    device = next(model.parameters()).device
+    batches = np.array_split(images[:, None], math.ceil(len(images) / 256))
+    return np.concatenate([model(torch.from_numpy(batch).to(device))[0].cpu().numpy() for batch in batches])
+
+
+def best_device(name: str | None = None) -> torch.device:
+    """The device of that name; the GPU where there is one and the CPU elsewhere, when it is not given.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"no device {name!r} that torch can use here; give 'cpu', or leave it out")
+    return torch.device(name)
+
+
+def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(data.images[part])[:, None], torch.from_numpy(data.labels[part])
+
+
+def _disturbed(images: torch.Tensor, recipe: Recipe, seed: int) -> npt.NDArray[np.uint8]:
+    """The training images as they look in training: the network is too sure of the clean ones to be calibrated on."""
+    rng = torch.Generator().manual_seed(seed + 1)
+    parts = [recipe.augmentation(batch.float() / 255, rng) for batch in torch.split(images, 256)]
+    return (255 * torch.cat(parts)).round().to(torch.uint8)[:, 0].numpy()
