@@ -23,9 +23,9 @@ import typer
 from steelflow.decode import resize
 from steelflow.training.data import Dataset, load_folder
 from steelflow.training.export import export_onnx
-from steelflow.training.loop import Recipe
+from steelflow.training.recipe import Recipe
 from steelflow.training.robustness import CONDITIONS
-from steelflow.training.train import Trained, logits_of, train_in_memory
+from steelflow.training.trained import Trained, logits_of, train_in_memory
 
 BATCH = 32
 
