@@ -83,7 +83,7 @@ class ReportSettings(_Section):
 
 class ModelSettings(_Section):
     ref: str = Field(default="ssdc_mininet", description="a shipped name, or the path of an ONNX file")
-    engine: Literal["auto", "onnxruntime", "torch"] = "auto"
+    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
     batch_size: int | None = Field(
         default=None, ge=1, le=4096, description="images; measured at start-up when not given"
     )

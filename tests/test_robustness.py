@@ -187,7 +187,7 @@ def test_a_picture_that_changes_meanwhile_is_an_error(images: Path, tmp_path: Pa
             last.write_bytes(becomes)
         return pictures
 
-    with pytest.raises(DataError, match="5.jpg.*run the command again"):
+    with pytest.raises(DataError, match=r"5\.jpg.*run the command again"):
         evaluate_folder(copy, settings(images, batch_size=4, workers=1), conditions={"gone": change})
 
 

@@ -30,7 +30,7 @@ from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.transfer import Phases, fit_in_phases
 
-UNTOUCHED = Augmentation(shift=0, gain=0, brightness=0, contrast=0, blur=0, share=0, flips="none")
+UNTOUCHED = Augmentation(shift=0, gain=0, brightness=0, contrast=0, unevenness=0, blur=0, share=0, flips="none")
 TEXTBOOK = Recipe(warmup=0, schedule="constant", averaging=0, label_smoothing=0, augmentation=UNTOUCHED)
 
 

@@ -15,7 +15,7 @@ from steelflow.infer import infer as run_infer
 from steelflow.night import inspect_night
 from steelflow.store.embedded import serving
 
-Engine = Literal["auto", "onnxruntime", "torch"]
+Engine = Literal["auto", "onnxruntime", "openvino", "torch"]
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
 EngineOption = Annotated[Engine | None, typer.Option("--engine", help="What runs the model.")]
 

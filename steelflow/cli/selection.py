@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -78,8 +79,8 @@ def reproduce(
     stdout.print(f"{found['paper']['title']}; {found['split']}")
     stdout.print(_by_seed(found))
     stdout.print(_verdict(found))
-    for point in found["open_points"] if recipe == "paper" else ():
-        stdout.print(f"- {point}")
+    for caveat in found["caveats"]:
+        stdout.print(f"- {caveat}")
     stdout.print(f"results: {found['file']}")
 
 
@@ -126,11 +127,12 @@ def compare(
     ] = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
-    results: Annotated[
+    trained: Annotated[
         Path | None,
-        typer.Option(
-            "--results", help="Folder for the figures, the picture and what is trained; below home if not given."
-        ),
+        typer.Option("--trained", help="Folder for what is trained; what is there is not trained again. Below home."),
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option("--results", help="Folder for the figures and the picture. Below home.")
     ] = None,
     held_out: Annotated[
         int, typer.Option("--held-out", min=0, help="The seed that models were trained with which do not say it.")
@@ -166,7 +168,7 @@ def compare(
                 what,
                 data,
                 numbers(seeds),
-                results / "models",
+                trained or current.home / "trained",
                 epochs=epochs,
                 device=device,
                 command=typed,
@@ -310,5 +312,5 @@ def numbers(text: str) -> list[int]:
 
 
 def command() -> str:
-    """What was typed."""
-    return shlex.join(["steelflow", *sys.argv[1:]])
+    """What was typed, for the record; of whole paths the name is enough."""
+    return shlex.join(["steelflow", *(re.sub(r"(^|=)/.*/([^/]+)/*$", r"\1…/\2", part) for part in sys.argv[1:])])

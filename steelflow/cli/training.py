@@ -39,8 +39,14 @@ def train(
             "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
         ),
     ],
-    arch: Annotated[str, typer.Option("--arch", help=f"Architecture: {', '.join(sorted(CATALOGUE))}.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            help=f"Architecture: {', '.join(sorted(CATALOGUE))}; selection.arch of the settings when not given.",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option("--epochs", min=1, help="Passes; by the number of images when not given."),
@@ -84,6 +90,7 @@ def train(
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
 
+    arch = arch or settings().selection.arch
     changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
     with _watching(f"training {arch}") as watch:
         result = run_train(

@@ -1,4 +1,4 @@
-"""Running a model over batches: onnxruntime everywhere, torch on CUDA."""
+"""Running a model over batches: onnxruntime everywhere, OpenVINO in bfloat16, torch on CUDA."""
 
 from __future__ import annotations
 
@@ -6,17 +6,33 @@ from pathlib import Path
 
 from steelflow.engine.base import Engine, Outputs
 from steelflow.engine.onnx import OnnxEngine, available_providers
+from steelflow.engine.openvino import OpenVinoEngine, prefers_openvino
+from steelflow.errors import EngineError
 
 __all__ = ["Engine", "Outputs", "open_engine"]
 
+KINDS = ("auto", "onnxruntime", "openvino", "torch")
+
 
 def open_engine(path: Path, kind: str = "auto") -> Engine:
-    """Load the model at ``path`` (ONNX). ``auto`` takes torch only where CUDA is there for torch and not for
-    onnxruntime; ``onnxruntime`` and ``torch`` are taken at their word."""
+    """Load the model at ``path`` (ONNX).
+
+    ``auto`` takes torch only where CUDA is there for torch and not for onnxruntime, and OpenVINO only for a model that
+    may be run in bfloat16 on a CPU that can; else onnxruntime. The other kinds are taken at their word.
+
+    Raises:
+        ModelError: the file is no model of ours.
+        EngineError: no such engine, or it cannot run here.
+    """
+    if kind not in KINDS:
+        raise EngineError(f"no engine {kind!r}; there are: {', '.join(KINDS)}")
     if kind == "torch" or (kind == "auto" and _only_torch_has_cuda(path)):
         from steelflow.engine.torch import TorchEngine
 
         return TorchEngine(path)
+    on_gpu = available_providers()[0].startswith(("Tensorrt", "CUDA"))
+    if kind == "openvino" or (kind == "auto" and not on_gpu and prefers_openvino(path)):
+        return OpenVinoEngine(path)
     return OnnxEngine(path)
 
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from steelflow.errors import ModelError
 from steelflow.models.spec import ModelSpec
+
+Floats = npt.NDArray[np.float32]
+Pictures = npt.NDArray[np.uint8]
+
+SLICE = 8
+"""Images that go through a network together on a CPU. The maps between its layers then stay in the cache of a core."""
 
 
 class Outputs(NamedTuple):
     """``probabilities`` float32 (N, C), rows sum to one; ``embedding`` float32 (N, E)."""
 
-    probabilities: npt.NDArray[np.float32]
-    embedding: npt.NDArray[np.float32]
+    probabilities: Floats
+    embedding: Floats
 
 
 class Engine(Protocol):
     @property
     def name(self) -> str:
-        """What runs it, for people: ``onnxruntime CPU``, ``torch cuda:0``."""
+        """What runs it, for people: ``onnxruntime CPU``, ``openvino CPU bf16``, ``torch cuda:0``."""
 
     @property
     def spec(self) -> ModelSpec: ...
@@ -33,14 +42,40 @@ class Engine(Protocol):
     def on_device(self) -> bool:
         """Whether it runs on an accelerator, which one batch at a time should have to itself."""
 
-    def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
+    def run(self, batch: Pictures) -> Outputs:
         """Judge a batch of grey pictures, uint8 (N, 1, S, S) with S of the spec. The result for a picture does not
         depend on the pictures beside it."""
 
 
-def softmax(logits: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
+def in_slices(compute: Callable[[Pictures], tuple[Floats, Floats]], batch: Pictures) -> tuple[Floats, Floats]:
+    """Logits (N, C) and embedding (N, E) of ``batch``, with ``compute`` asked for ``SLICE`` images at a time."""
+    starts = range(0, max(len(batch), 1), SLICE)
+    logits, embedding = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
+    return np.concatenate(logits), np.concatenate(embedding)
+
+
+def softmax(logits: Floats, temperature: float) -> Floats:
     """exp(z/T) / Σ exp(z/T) along the last axis, in float32."""
     scaled = logits / np.float32(temperature)
     exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    probabilities: npt.NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    probabilities: Floats = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
+
+
+def check_contract(engine: Engine, path: Path) -> None:
+    """Raise ``ModelError`` where the model at ``path`` does not do what its spec says."""
+    size, classes = engine.spec.input_size, len(engine.spec.classes)
+    try:
+        outputs = engine.run(np.zeros((2, 1, size, size), dtype=np.uint8))
+    except Exception as exc:
+        raise ModelError(
+            f"{path}: does not take images of uint8 (N, 1, {size}, {size}) to logits and embedding; "
+            "export it with `steelflow train`"
+        ) from exc
+    if outputs.probabilities.shape != (2, classes):
+        raise ModelError(
+            f"{path}: gives {outputs.probabilities.shape[-1]} classes, but its spec names {classes} "
+            f"({', '.join(engine.spec.classes)}); export it again with its own classes"
+        )
+    if outputs.embedding.shape != (2, engine.spec.embedding_dims):
+        raise ModelError(f"{path}: the embedding has {outputs.embedding.shape[-1]} dims, its spec says otherwise")

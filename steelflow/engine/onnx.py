@@ -7,11 +7,9 @@ import threading
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
-from steelflow.engine.base import Outputs, softmax
+from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, softmax
 from steelflow.errors import EngineError, ModelError
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
@@ -25,10 +23,7 @@ class OnnxEngine:
 
     def __init__(self, path: Path, providers: list[str] | None = None) -> None:
         """Load ``path``. Raises ``ModelError`` for a file that is no model of ours or contradicts its spec."""
-        try:
-            content = path.read_bytes()
-        except OSError as exc:
-            raise ModelError(f"{path}: cannot be read: {exc.strerror}; name a shipped model or an ONNX file") from exc
+        content = read(path)
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = _session(content, path, providers or available_providers())
         provider = self._session.get_providers()[0]
@@ -38,29 +33,30 @@ class OnnxEngine:
             self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), str(path)
         )
         self._turn = threading.Lock() if self.on_device else nullcontext()
-        self._check_contract(path)
+        check_contract(self, path)
 
-    def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
+    def run(self, batch: Pictures) -> Outputs:
         with self._turn:
-            logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})
+            logits, embedding = self._compute(batch) if self.on_device else in_slices(self._compute, batch)
         return Outputs(softmax(logits, self.spec.temperature), embedding)
 
-    def _check_contract(self, path: Path) -> None:
-        size, classes = self.spec.input_size, len(self.spec.classes)
-        try:
-            outputs = self.run(np.zeros((2, 1, size, size), dtype=np.uint8))
-        except Exception as exc:
-            raise ModelError(
-                f"{path}: does not take images of uint8 (N, 1, {size}, {size}) to logits and embedding; "
-                "export it with `steelflow train`"
-            ) from exc
-        if outputs.probabilities.shape != (2, classes):
-            raise ModelError(
-                f"{path}: gives {outputs.probabilities.shape[-1]} classes, but its spec names {classes} "
-                f"({', '.join(self.spec.classes)}); export it again with its own classes"
-            )
-        if outputs.embedding.shape != (2, self.spec.embedding_dims):
-            raise ModelError(f"{path}: the embedding has {outputs.embedding.shape[-1]} dims, its spec says otherwise")
+    def _compute(self, batch: Pictures) -> tuple[Floats, Floats]:
+        logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})
+        return logits, embedding
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a model. Raises ``ModelError``."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise ModelError(f"{path}: cannot be read: {exc.strerror}; name a shipped model or an ONNX file") from exc
+
+
+def metadata(content: bytes, path: Path) -> dict[str, str]:
+    """What is written in the ONNX file beside the network. Raises ``ModelError`` for what is no ONNX file."""
+    found: dict[str, str] = _session(content, path, [_CPU]).get_modelmeta().custom_metadata_map
+    return found
 
 
 def available_providers() -> list[str]:

@@ -1,7 +1,8 @@
 """The papers' protocols by name: split, schedule, input size and the figure that each paper reports under it.
 
 All of them are about the six classes of NEU with 300 images each. Over another number of images a class, the counts
-are scaled. None of our figures is chosen on test images, whatever the paper did.
+are scaled. None of our figures is chosen on test images, whatever the paper did. Our networks take one grey channel
+where the papers give the same one three times.
 """
 
 from __future__ import annotations
@@ -60,14 +61,15 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """``figures`` are the paper's, by architecture of the catalogue, its own model first; ``phases`` are for pretrained
-    weights; ``open_points`` are what the paper leaves open or does in a way that we do not follow, and what we do
-    instead."""
+    weights. ``caveats`` say in what our figure is another than the paper's, with any recipe; ``open_points`` what the
+    paper leaves open of its own recipe, and what we took."""
 
     paper: str
     counts: Counts
     input_size: int
     recipe: Recipe
     figures: dict[str, float]
+    caveats: tuple[str, ...]
     open_points: tuple[str, ...]
     measure: Literal["accuracy", "macro_f1"] = "accuracy"
     phases: Phases | None = None
@@ -111,7 +113,7 @@ class Protocol:
         return Parts(np.flatnonzero(training), np.flatnonzero(validation), np.flatnonzero(test), counts)
 
 
-_AS_THEY_ARE = Augmentation(shift=0, gain=0, brightness=0, contrast=0, blur=0, share=0, flips="none")
+_AS_THEY_ARE = Augmentation(shift=0, gain=0, brightness=0, contrast=0, unevenness=0, blur=0, share=0, flips="none")
 
 
 def _recipe(
@@ -165,7 +167,15 @@ PROTOCOLS: dict[str, Protocol] = {
             batch_size=32,
             learning_rate=1e-3,
             augmentation=Augmentation(
-                shift=0.1, gain=0, brightness=0, contrast=0, blur=0, share=0, flips="horizontal", rotation=10
+                shift=0.1,
+                gain=0,
+                brightness=0,
+                contrast=0,
+                unevenness=0,
+                blur=0,
+                share=0,
+                flips="horizontal",
+                rotation=10,
             ),
         ),
         figures={
@@ -176,9 +186,11 @@ PROTOCOLS: dict[str, Protocol] = {
             "mobilenet_v1_025": 0.9467,
             "mobilenet_v1_010": 0.96,
         },
-        open_points=(
+        caveats=(
             "the paper reports the epoch that was best on the test images: ours is the last epoch",
             "its validation images are used for nothing, here as there",
+        ),
+        open_points=(
             "it gives no learning rate: ours is Keras's default for Adam, 0.001",
             "it gives no extent of rotation and shift: ours are 10 degrees and a tenth of the side",
         ),
@@ -190,12 +202,11 @@ PROTOCOLS: dict[str, Protocol] = {
         recipe=_recipe(epochs=256, batch_size=32, learning_rate=1e-4),
         figures={"cost_effective_cnn": 0.978},
         measure="macro_f1",
+        caveats=("the paper reports macro F1, and so do we", _LAST_WEIGHTS),
         open_points=(
-            "the paper reports macro F1, and so do we",
             "its first phase of training is not described: ours is the second alone, 256 epochs at 0.0001",
             "it gives neither optimizer nor batch size: ours are Adam and 32",
             "it names no augmentation: there is none",
-            _LAST_WEIGHTS,
         ),
     ),
     "casi-70-30": Protocol(
@@ -212,7 +223,8 @@ PROTOCOLS: dict[str, Protocol] = {
             "resnet50": 0.9509,
             "effnet": 0.9481,
         },
-        open_points=(*_CASI_OPEN, _LAST_WEIGHTS),
+        caveats=(_LAST_WEIGHTS,),
+        open_points=_CASI_OPEN,
     ),
     "casi-80-20": Protocol(
         paper="CASI-Net (Mathematics 10, 2022, 963)",
@@ -220,7 +232,8 @@ PROTOCOLS: dict[str, Protocol] = {
         input_size=300,
         recipe=_CASI_RECIPE,
         figures={"casi_net": 0.9819},
-        open_points=(*_CASI_OPEN, _LAST_WEIGHTS),
+        caveats=(_LAST_WEIGHTS,),
+        open_points=_CASI_OPEN,
     ),
     "mobilesteelnet": Protocol(
         paper="MobileSteelNet (Sensors 26, 2026, 1022)",
@@ -228,13 +241,13 @@ PROTOCOLS: dict[str, Protocol] = {
         input_size=224,
         recipe=_recipe(epochs=100, batch_size=16, learning_rate=1e-3, weight_decay=1e-4, schedule="step"),
         figures={"mobilesteelnet": 0.9136, "resnet50": 0.8801},
-        open_points=(
+        caveats=(
             "5 % of 300 are 15 labelled images a class; of 240 they are 12, and the task is harder: "
             "--per-class 15 gives the paper's number",
             "the 5 % for validation are used for nothing",
-            "whether its script augments is not known: there is no augmentation",
-            "which epoch's weights it reports is not known: ours are the last ones",
+            "which epoch's weights the paper reports is not known: ours are the last ones",
         ),
+        open_points=("whether its script augments is not known: there is no augmentation",),
     ),
     "kamel": Protocol(
         paper="MobileNetV2 and ResNet50V2 (10.19139/soic-2310-5070-3181)",
@@ -250,17 +263,27 @@ PROTOCOLS: dict[str, Protocol] = {
             step_factor=0.9,
             patience=5,
             augmentation=Augmentation(
-                shift=0.3, gain=0.4, brightness=0, contrast=0, blur=0, share=0, rotation=30, zoom=0.4
+                shift=0.3,
+                gain=0.4,
+                brightness=0,
+                contrast=0,
+                unevenness=0,
+                blur=0,
+                share=0,
+                rotation=30,
+                zoom=0.4,
             ),
         ),
         phases=Phases(),
         figures={"mobilenet_v2_transfer": 0.95, "resnet50v2_transfer": 0.95},
+        caveats=(
+            "its split is that of one seed (42) of another library: ours are others",
+            "its weights are ImageNet's at first: so are ours with --pretrained, where they can be had",
+        ),
         open_points=(
-            "the paper fine-tunes ImageNet weights in two phases: --pretrained does so where they can be had; "
-            "without it, the network starts from scratch and there is one phase",
+            "it trains in two phases, first the head: so do we with --pretrained; from scratch there is one phase",
             "the paper contradicts itself: 10 or 30 epochs, 0.00001 or 0.0001 in the second phase; ours are "
             "10 epochs for the head, then 30 at 0.00001 for the last 50 layers, each stopped early after 5",
-            "its split is that of one seed (42) of another library: ours are others",
             "what comes into an augmented picture repeats the nearest pixel there and is mirrored here",
         ),
     ),

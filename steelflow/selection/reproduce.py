@@ -96,7 +96,7 @@ def reproduce(
     share = f"-{per_class}-a-class" if per_class else ""
     path = out_dir / f"{name}-{arch}-{recipe}{share}{'-pretrained' if pretrained else ''}.json"
     runs: list[dict[str, Any]] = _runs_of(path, setting)
-    record: dict[str, Any] = {"kind": "protocol", **setting, **_about(wanted, arch, parts[seeds[0]])}
+    record: dict[str, Any] = {"kind": "protocol", **setting, **_about(wanted, arch, recipe, parts[seeds[0]])}
     for seed in seeds:
         if any(run["seed"] == seed for run in runs):
             continue
@@ -122,7 +122,7 @@ def reproduce(
     return {**json.loads(path.read_text()), "file": str(path)}
 
 
-def _about(wanted: Protocol, arch: str, parts: Parts) -> dict[str, Any]:
+def _about(wanted: Protocol, arch: str, recipe: RecipeName, parts: Parts) -> dict[str, Any]:
     """The paper's side of the comparison, and what it takes to read it rightly."""
     told = arch if arch in wanted.figures else wanted.arch
     changed = sorted({str(count) for count in parts.counts.values()} - {str(wanted.counts)})
@@ -131,7 +131,7 @@ def _about(wanted: Protocol, arch: str, parts: Parts) -> dict[str, Any]:
         "split": f"training/validation/test a class: {wanted.counts} in the paper, {' and '.join(changed)} here"
         if changed
         else f"training/validation/test a class: {wanted.counts}, as in the paper",
-        "open_points": list(wanted.open_points),
+        "caveats": [*wanted.caveats, *(wanted.open_points if recipe == "paper" else ())],
     }
 
 

@@ -22,6 +22,7 @@ class Augmentation:
     gain: float = 0.4  # factor 1 ± this
     brightness: float = 0.15  # added, ± this
     contrast: float = 0.1  # factor 1 ± this about the mean of the picture
+    unevenness: float = 1.2  # of half of the images: factor 1 ± this from side to side, black where it is below 0
     blur: float = 0.7  # standard deviation of the kernel in pixels, along each of its axes
     snr_db: float = 20.0  # the worst signal-to-noise ratio
     share: float = 0.3  # of images that get blur, and of those that get noise
@@ -40,6 +41,8 @@ class Augmentation:
             x = rotate_and_zoom(x, angle, 1 + self.zoom * _symmetric(x, rng).flatten())
         x = blur(x, self.blur * _chosen(x, self.share, rng), rng)
         x = light(x, self.gain, self.brightness, self.contrast, rng)
+        if self.unevenness:
+            x = uneven(x, self.unevenness * _chosen(x, 0.5, rng), rng)
         x = noise(x, self.snr_db, _chosen(x, self.share, rng), rng)
         return x.clamp_(0, 1)
 
@@ -90,6 +93,17 @@ def light(x: Tensor, gain: float, brightness: float, contrast: float, rng: torch
     mean = x.mean((2, 3), keepdim=True)
     factor = 1 + contrast * _symmetric(x, rng)
     return ((x - mean) * factor + mean) * (1 + gain * _symmetric(x, rng)) + brightness * _symmetric(x, rng)
+
+
+def uneven(x: Tensor, amplitude: Tensor, rng: torch.Generator) -> Tensor:
+    """Light from one side: (1 + a·t)·x, with t evenly from −1 to 1 across the picture in any direction, and a up to
+    ``amplitude`` (N, 1, 1, 1)."""
+    side = x.shape[-1]
+    axis = torch.linspace(-1, 1, side, device=x.device)
+    angle = 2 * torch.pi * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
+    cos, sin = torch.cos(angle), torch.sin(angle)
+    t = (axis[None, :] * cos + axis[:, None] * sin) / (cos.abs() + sin.abs())
+    return x * (1 + amplitude * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device) * t)
 
 
 def blur(x: Tensor, sigma: Tensor, rng: torch.Generator, size: int = 7) -> Tensor:

@@ -1,0 +1,42 @@
+"""An exported model with something about it changed: its metadata, or the precision in which its weights are stored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from steelflow.errors import ModelError
+
+
+def with_metadata(source: Path, out: Path, changes: dict[str, str]) -> None:
+    """Write ``source`` to ``out`` with these entries of its metadata added or replaced."""
+    model = onnx.load(source)
+    helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props} | changes)
+    onnx.save(model, out)
+
+
+def with_half_weights(source: Path, out: Path) -> None:
+    """Write ``source`` to ``out`` with its weights in float16: half the size, as fast as before, since a runtime turns
+    them back into float32 when it loads them.
+
+    Raises:
+        ModelError: a weight is beyond ±65,504.
+    """
+    model = onnx.load(source)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT:
+            continue
+        with np.errstate(over="ignore"):
+            half = numpy_helper.to_array(tensor).astype(np.float16)
+        if not np.isfinite(half).all():
+            raise ModelError(f"{source}: {tensor.name} has weights too large for float16; use it as it is")
+        name = f"{tensor.name}.float16"
+        casts.append(helper.make_node("Cast", [name], [tensor.name], f"{name}.cast", to=TensorProto.FLOAT))
+        tensor.CopyFrom(numpy_helper.from_array(half, name))
+    for cast in reversed(casts):
+        model.graph.node.insert(0, cast)
+    onnx.save(model, out)
