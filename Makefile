@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo test test-slow lint bench clean
+.PHONY: help install demo test test-slow lint bench zoo clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ lint: .venv/installed
 
 bench: .venv/installed  ## images per second by stage and end to end, against the bound of this machine
 	$(BIN)/steelflow bench
+
+zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minutes on a GPU, days on two cores)
+	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)
 
 clean:
 	rm -rf .venv .steelflow .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

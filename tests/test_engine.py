@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,13 +12,19 @@ import numpy as np
 import pytest
 
 from steelflow.decode import resize
-from steelflow.engine import open_engine
-from steelflow.engine.base import softmax
+from steelflow.engine import KINDS, open_engine
+from steelflow.engine.base import SLICE, Pictures, in_slices, softmax
 from steelflow.engine.batch import choose_batch_size
 from steelflow.engine.onnx import available_providers
-from steelflow.errors import ModelError
+from steelflow.engine.openvino import BF16, PRECISION_KEY, has_bf16
+from steelflow.errors import EngineError, ModelError
 from steelflow.models.shipped import SHIPPED, resolve
 from steelflow.synth import CLASSES, surface
+from steelflow.training.rewrite import with_metadata
+
+needs_openvino = pytest.mark.skipif(
+    importlib.util.find_spec("openvino") is None, reason="needs OpenVINO: pip install 'steelflow[openvino]'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +50,104 @@ def test_onnxruntime_and_torch_agree(name: str, pictures: np.ndarray) -> None:
     np.testing.assert_allclose(ours.embedding, theirs.embedding, atol=1e-3)
 
 
-def test_a_result_does_not_depend_on_the_batch_or_the_thread(pictures: np.ndarray) -> None:
-    engine = open_engine(resolve("ssdc_mininet"), "onnxruntime")
-    images = batch(pictures, engine.spec.input_size)
+@needs_openvino
+@pytest.mark.parametrize("name", SHIPPED)
+def test_onnxruntime_and_openvino_agree(name: str, pictures: np.ndarray) -> None:
+    onnx, openvino = open_engine(resolve(name), "onnxruntime"), open_engine(resolve(name), "openvino")
+    assert openvino.name == "openvino CPU f32"
+    assert onnx.spec == openvino.spec
+    assert onnx.digest == openvino.digest
+    images = batch(pictures, onnx.spec.input_size)
+    ours, theirs = onnx.run(images), openvino.run(images)
+    np.testing.assert_allclose(ours.probabilities, theirs.probabilities, atol=1e-4)
+    np.testing.assert_allclose(ours.embedding, theirs.embedding, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def in_bf16(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that says of itself that it may be run in bfloat16."""
+    path = tmp_path_factory.mktemp("bf16") / "model.onnx"
+    with_metadata(resolve("ssdc_mininet"), path, {PRECISION_KEY: BF16})
+    return path
+
+
+@pytest.mark.parametrize(
+    "kind", ["onnxruntime", pytest.param("openvino", marks=needs_openvino), pytest.param("auto", marks=needs_openvino)]
+)
+def test_a_result_does_not_depend_on_the_batch_or_the_thread(kind: str, in_bf16: Path, pictures: np.ndarray) -> None:
+    engine = open_engine(in_bf16 if kind == "auto" else resolve("ssdc_mininet"), kind)
+    images = np.concatenate([batch(pictures, engine.spec.input_size)] * 3)
     whole = engine.run(images)
-    with ThreadPoolExecutor(4) as pool:
-        single = list(pool.map(lambda i: engine.run(images[i : i + 1]), range(len(images))))
-    np.testing.assert_array_equal(whole.probabilities, np.concatenate([one.probabilities for one in single]))
-    np.testing.assert_array_equal(whole.embedding, np.concatenate([one.embedding for one in single]))
+    for size in (1, 7, 64):
+        with ThreadPoolExecutor(3) as pool:
+            starts = range(0, len(images), size)
+            parts = list(pool.map(lambda start, size=size: engine.run(images[start : start + size]), starts))
+        np.testing.assert_array_equal(whole.probabilities, np.concatenate([part.probabilities for part in parts]))
+        np.testing.assert_array_equal(whole.embedding, np.concatenate([part.embedding for part in parts]))
+
+
+@needs_openvino
+def test_bfloat16_only_where_the_file_says_so_and_the_cpu_can(in_bf16: Path, pictures: np.ndarray) -> None:
+    plain = resolve("ssdc_mininet")
+    assert open_engine(plain).name == "onnxruntime CPU"
+    assert open_engine(in_bf16).name == ("openvino CPU bf16" if has_bf16() else "onnxruntime CPU")
+    assert open_engine(in_bf16, "openvino").name == f"openvino CPU {'bf16' if has_bf16() else 'f32'}"
+    images = batch(pictures, open_engine(plain).spec.input_size)
+    exact, rounded = open_engine(plain, "openvino").run(images), open_engine(in_bf16, "openvino").run(images)
+    assert np.array_equal(exact.embedding, rounded.embedding) != has_bf16()
+    np.testing.assert_allclose(exact.probabilities, rounded.probabilities, atol=0.1)
+
+
+@needs_openvino
+def test_openvino_reports_to_nobody() -> None:
+    code = (
+        "import sys; from steelflow.engine import open_engine; from steelflow.models.shipped import resolve;"
+        "open_engine(resolve('ssdc_mininet'), 'openvino');"
+        "print([name for name, module in sys.modules.items() if module and name.startswith('openvino_telemetry')])"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+def test_without_openvino_its_engine_says_what_to_install(monkeypatch: pytest.MonkeyPatch, in_bf16: Path) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(EngineError, match=r"pip install 'steelflow\[openvino\]'"):
+        open_engine(in_bf16, "openvino")
+    assert open_engine(in_bf16).name == "onnxruntime CPU"
+
+
+def test_an_engine_that_is_not_there_is_refused() -> None:
+    with pytest.raises(EngineError, match=f"'tensorflow'; there are: {', '.join(KINDS)}"):
+        open_engine(resolve("ssdc_mininet"), "tensorflow")
+
+
+@pytest.mark.parametrize("kind", ["onnxruntime", pytest.param("openvino", marks=needs_openvino)])
+def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(ModelError, match=r"absent\.onnx: cannot be read"):
+        open_engine(tmp_path / "absent.onnx", kind)
+    (tmp_path / "text.onnx").write_text("no model")
+    with pytest.raises(ModelError, match=r"text\.onnx: not an ONNX model"):
+        open_engine(tmp_path / "text.onnx", kind)
+    spec = open_engine(resolve("ssdc_mininet")).spec
+    wrong = spec.model_copy(update={"classes": ("one", "two")})
+    with_metadata(resolve("ssdc_mininet"), tmp_path / "wrong.onnx", {"steelflow.spec": wrong.model_dump_json()})
+    with pytest.raises(ModelError, match="gives 6 classes, but its spec names 2"):
+        open_engine(tmp_path / "wrong.onnx", kind)
+
+
+@pytest.mark.parametrize("count", [0, 1, SLICE, 3 * SLICE + 2])
+def test_slices_come_back_in_order(count: int) -> None:
+    asked = []
+
+    def compute(part: Pictures) -> tuple[np.ndarray, np.ndarray]:
+        asked.append(len(part))
+        return part.astype(np.float32), 2 * part.astype(np.float32)
+
+    images = np.arange(count, dtype=np.uint8)[:, None]
+    logits, embedding = in_slices(compute, images)
+    np.testing.assert_array_equal(logits, images)
+    np.testing.assert_array_equal(embedding, 2 * images)
+    assert max(asked) <= SLICE
 
 
 def test_probabilities_are_softmax_at_the_temperature() -> None:

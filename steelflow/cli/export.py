@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 def export(
     ref: Annotated[str, typer.Argument(help="Shipped name or ONNX file.")],
-    data: Annotated[Path, typer.Option("--data", help="The labelled images that the model was trained on.")],
+    data: Annotated[Path, typer.Option("--data", help="What it was trained on: a folder per class, or a manifest.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the variants that are as good.")],
     seed: Annotated[
         int | None,
         typer.Option("--seed", min=0, help="Of the training, for its held-out part; from its record if not given."),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of the measurement of speed.")] = 5,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of the measurement of speed.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Make faster and smaller variants of a model (int8, bfloat16, float16 weights), and keep those that are as good."""
+    """Make faster and smaller variants of a model (int8, bfloat16, float16 weights); keep those that are as good."""
     try:
         from steelflow.selection.faster import export_faster
     except ImportError as exc:
@@ -45,10 +45,8 @@ def export(
 
 
 def _table(result: Faster) -> str:
-    lines = [
-        f"{'variant':<16} {'runs on':<20} {'KiB':>6} {'accuracy':>9} {'change':>7} {'ECE':>7} {'images/s':>9} {'ratio':>6}"
-        "  kept"
-    ]
+    figures = f"{'KiB':>6} {'accuracy':>9} {'change':>7} {'ECE':>7} {'images/s':>9} {'ratio':>6}"
+    lines = [f"{'variant':<16} {'runs on':<20} {figures}  kept"]
     lines += [f"{row.variant:<16} {row.engine:<20} {_figures(row)}  {_verdict(row, result)}" for row in result.rows]
     return "\n".join(lines)
 

@@ -21,13 +21,15 @@ class Architecture:
 
     ``network`` is ``<module of this package>:<class>``; the class takes ``(classes, input_size, channels=1,
     **options)``, where ``input_size`` is the side of the picture in pixels (of interest to those that flatten a map)
-    and ``channels`` is 1, or 3 to count as the papers do.
+    and ``channels`` is 1, or 3 to count as the papers do. ``learning_rate`` is for networks that the recipe's own
+    is too high for.
     """
 
     network: str
     input_size: int
     source: str
     options: dict[str, Any] = field(default_factory=dict)
+    learning_rate: float | None = None
 
     def build(self, classes: int, input_size: int | None = None, channels: int = 1) -> Network:
         """A fresh network, initialised from torch's global generator."""
@@ -43,36 +45,59 @@ CATALOGUE: dict[str, Architecture] = {
     "steelnet_l": Architecture("steelnet:SteelNet", 100, "ours, wide", {"widths": (24, 48, 64, 96)}),
     "ssdc_mininet": Architecture("ssdc_mininet:SSDCMiniNet", 100, "Pradipta, Richter, Kim: SSDC-MiniNet"),
     "cost_effective_cnn": Architecture(
-        "cost_effective_cnn:CostEffectiveCNN", 200, "Lee et al. 2024: Cost-Effective Steel Surface Defect Detector"
+        "cost_effective_cnn:CostEffectiveCNN",
+        200,
+        "Lee et al. 2024: Cost-Effective Steel Surface Defect Detector",
+        learning_rate=1e-3,
     ),
-    "casi_net": Architecture("casi_net:CASINet", 300, "Li et al. 2022: CASI-Net"),
+    "casi_net": Architecture("casi_net:CASINet", 300, "Li et al. 2022: CASI-Net", learning_rate=1e-3),
     "casi_net_blfe": Architecture(
-        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net, BLFE alone", {"attention": False, "interaction": False}
+        "casi_net:CASINet",
+        300,
+        "Li et al. 2022: CASI-Net, BLFE alone",
+        {"attention": False, "interaction": False},
+        learning_rate=1e-3,
     ),
     "casi_net_blfe_si": Architecture(
-        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net without coordinate attention", {"attention": False}
+        "casi_net:CASINet",
+        300,
+        "Li et al. 2022: CASI-Net without coordinate attention",
+        {"attention": False},
+        learning_rate=1e-3,
     ),
     "casi_net_blfe_ca": Architecture(
-        "casi_net:CASINet", 300, "Li et al. 2022: CASI-Net without self-interaction", {"interaction": False}
+        "casi_net:CASINet",
+        300,
+        "Li et al. 2022: CASI-Net without self-interaction",
+        {"interaction": False},
+        learning_rate=1e-3,
     ),
-    "mobilesteelnet": Architecture("mobilesteelnet:MobileSteelNet", 224, "Zou et al. 2026: MobileSteelNet"),
+    "mobilesteelnet": Architecture(
+        "mobilesteelnet:MobileSteelNet", 224, "Zou et al. 2026: MobileSteelNet", learning_rate=1e-3
+    ),
     "mobilenet_v2_transfer": Architecture(
-        "mobilenet_v2_transfer:MobileNetV2Transfer", 224, "Kamel, Hassan, Saeid: MobileNetV2 in two phases"
+        "mobilenet_v2_transfer:MobileNetV2Transfer",
+        224,
+        "Kamel, Hassan, Saeid: MobileNetV2 in two phases",
+        learning_rate=1e-3,
     ),
     "resnet50v2_transfer": Architecture(
-        "resnet50v2_transfer:ResNet50V2Transfer", 224, "Kamel, Hassan, Saeid: ResNet50V2 in two phases"
+        "resnet50v2_transfer:ResNet50V2Transfer",
+        224,
+        "Kamel, Hassan, Saeid: ResNet50V2 in two phases",
+        learning_rate=1e-3,
     ),
     # What the papers compare themselves with.
-    "mobilenet_v1": Architecture("mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets"),
+    "mobilenet_v1": Architecture("mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets", learning_rate=1e-3),
     "mobilenet_v1_025": Architecture(
         "mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets, width 0.25", {"width": 0.25}
     ),
     "mobilenet_v1_010": Architecture(
         "mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets, width 0.1", {"width": 0.1}
     ),
-    "effnet": Architecture("effnet:EffNet", 300, "Freeman, Roese-Koerner, Kummert 2018: EffNet"),
-    "resnet50": Architecture("resnet50:ResNet50", 200, "He et al. 2016: Deep Residual Learning"),
-    "densenet121": Architecture("densenet121:DenseNet121", 200, "Huang et al. 2017: DenseNet"),
+    "effnet": Architecture("effnet:EffNet", 300, "Freeman, Roese-Koerner, Kummert 2018: EffNet", learning_rate=1e-3),
+    "resnet50": Architecture("resnet50:ResNet50", 200, "He et al. 2016: Deep Residual Learning", learning_rate=1e-3),
+    "densenet121": Architecture("densenet121:DenseNet121", 200, "Huang et al. 2017: DenseNet", learning_rate=1e-3),
 }
 
 

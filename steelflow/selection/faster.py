@@ -88,7 +88,7 @@ def export_faster(
     out: Path,
     *,
     seed: int | None = None,
-    rounds: int = 5,
+    rounds: int = 9,
     limits: LimitSettings | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Faster:
@@ -131,7 +131,7 @@ def measure(
     variants: Sequence[Variant],
     images: Pictures,
     labels: Ints,
-    rounds: int = 5,
+    rounds: int = 9,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
     """``source`` and its variants on each of their engines, judged against ``source`` on onnxruntime.

@@ -94,12 +94,13 @@ def train(
     """
     if epochs is not None and epochs < 1:
         raise ConfigError(f"epochs is {epochs}; at least one is needed")
-    changed = replace(recipe or Recipe(), **changes)
+    entry = architecture(arch)  # an unknown name is told before a million images are read
+    usual = Recipe() if entry.learning_rate is None else Recipe(learning_rate=entry.learning_rate)
+    changed = replace(recipe or usual, **changes)
     if pretrained or phases:
         if "learning_rate" in changes:
             raise ConfigError("fine-tuning has the learning rates of its two phases; leave the learning rate out")
         phases = (phases or Phases()).within(epochs) if epochs else phases or Phases()
-    entry = architecture(arch)  # an unknown name is told before a million images are read
     input_size = entry.input_size if input_size is None else input_size
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
