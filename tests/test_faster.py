@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from steelflow.decode import resize
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import DataError, ModelError
 from steelflow.models.deployable import load_torch
+from steelflow.models.shipped import resolve
 from steelflow.selection import faster
 from steelflow.selection.variants import Variant, make_variants
 from steelflow.synth import surface
@@ -39,8 +41,10 @@ HAS_OPENVINO = importlib.util.find_spec("openvino") is not None
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _quick() -> None:
-    faster._SECONDS = 0.01
+def _quick() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faster, "_SECONDS", 0.01)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -203,23 +207,34 @@ def test_the_gate(accuracy: float, ece: float, refused: str | None) -> None:
 def test_a_variant_that_loses_accuracy_is_measured_refused_and_not_kept(
     model: Path, data: Dataset, tmp_path: Path
 ) -> None:
-    """Calibrated on black pictures, it has never seen how large its maps become, and cuts them off."""
+    """Calibrated on empty grey pictures, it has not seen how large its maps become, and cuts them off."""
     draft, out = tmp_path / "draft", tmp_path / "out"
     draft.mkdir()
     out.mkdir()
-    path = draft / "model.black.onnx"
-    quantise(model, path, np.zeros((8, 1, SIZE, SIZE), np.uint8))
+    path = draft / "model.blind.onnx"
+    quantise(model, path, np.full((8, 1, SIZE, SIZE), 128, np.uint8))
     (out / path.name).write_text("from an earlier run")
-    black = Variant("black", path, ("onnxruntime",))
+    blind = Variant("blind", path, ("onnxruntime",))
     _, held_out = split(data)
-    rows = faster.measure(model, [black], data.images[held_out][:, None], data.labels[held_out], rounds=1)
+    rows = faster.measure(model, [blind], data.images[held_out][:, None], data.labels[held_out], rounds=1)
     row = rows[-1]
     assert row.change is not None
     assert row.change < -0.001
     assert row.problem is not None
     assert "points of accuracy lost" in row.problem
-    assert faster.keep([black], rows, out) == {}
+    assert faster.keep([blind], rows, out) == {}
     assert list(out.iterdir()) == []
+
+
+def test_the_shipped_model_calibrated_on_black_pictures_is_refused(neu_dir: Path, tmp_path: Path) -> None:
+    model = resolve("ssdc_mininet")
+    real = load_folder(neu_dir, open_engine(model).spec.input_size)
+    reference = figures(open_engine(model, "onnxruntime"), real)
+    training, _ = split(real)
+    for pictures, good in ((real.images[training[::10]], True), (np.zeros_like(real.images[:8]), False)):
+        quantise(model, tmp_path / "out.onnx", pictures[:, None])
+        refused = faster.refusal(reference, figures(open_engine(tmp_path / "out.onnx", "onnxruntime"), real))
+        assert (refused is None) == good
 
 
 def test_one_engine_that_refuses_is_enough(tmp_path: Path) -> None:
@@ -302,7 +317,8 @@ def test_images_of_other_classes_are_refused(model: Path, folder: Path, tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command(model: Path, folder: Path, tmp_path: Path) -> None:
+def test_the_command(model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # faster so
     app = typer.Typer()
     app.command()(export)
     arguments = [str(model), "--data", str(folder), "--out", str(tmp_path), "--rounds", "1"]

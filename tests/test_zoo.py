@@ -28,8 +28,9 @@ from steelflow.training import export
 from steelflow.training.loop import one_thread
 
 NAMES = ("a", "b", "c", "d", "e", "f")
-# Small, but with several pixels left in the last map. MobileSteelNet works a hundred times as much as the others.
-SIZES = dict.fromkeys(CATALOGUE, 64) | {"mobilesteelnet": 32}
+# Small, but with several pixels left in the last map. MobileSteelNet works a hundred times as much as the others;
+# ResNet-50, untrained, amplifies the errors of float32 the more the fewer pixels its batch norms see.
+SIZES = dict.fromkeys(CATALOGUE, 64) | {"mobilesteelnet": 32, "resnet50": 96}
 WITH_BACKBONE = (
     "densenet121",
     "mobilenet_v1",

@@ -6,7 +6,8 @@ the rest where it pays:
 - a strided 5×5 stem with few channels, and no dense convolution after it: the second stride is depthwise-separable,
   which takes half of the operations away;
 - one separable layer less: a map of 25×25 costs four times one of 13×13;
-- the last gate after pooling, where it is exact and costs nothing (the mean over a map of s·x is s times the mean of x).
+- the last gate after pooling, where it is exact and costs nothing (the mean over a map of s·x is s times the mean
+  of x).
 """
 
 from __future__ import annotations
