@@ -23,7 +23,7 @@ class Augmentation:
     brightness: float = 0.15  # added, ± this
     contrast: float = 0.1  # factor 1 ± this about the mean of the picture
     unevenness: float = 1.2  # of half of the images: factor 1 ± this from side to side, black where it is below 0
-    blur: float = 0.7  # standard deviation of the kernel in pixels, along each of its axes
+    blur: float = 1.0  # standard deviation of the kernel in pixels, along each of its axes
     snr_db: float = 20.0  # the worst signal-to-noise ratio
     share: float = 0.3  # of images that get blur, and of those that get noise
     flips: Literal["both", "horizontal", "none"] = "both"
