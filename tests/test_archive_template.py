@@ -88,6 +88,16 @@ def test_what_was_put_in_comes_out(line: str, date: dt.date, coil: str, name: st
     assert KeyTemplate(DEFAULT).match(key) == Fields(line, date, coil)
 
 
+parts = st.sampled_from(["a", "coil=1", "coil=2", "date=2026-11-18", "date=2026-02-30", "line=1", ""])
+
+
+@pytest.mark.parametrize("template", [DEFAULT, "{name}", "{coil}/{name}", "{coil}/{position}_{name}"])
+@given(st.lists(st.lists(parts, min_size=1, max_size=6).map("/".join), max_size=8))
+def test_an_answer_does_not_depend_on_the_keys_before(template: str, keys: list[str]) -> None:
+    used = KeyTemplate(template)
+    assert [used.match(key) for key in keys] == [KeyTemplate(template).match(key) for key in keys]
+
+
 @pytest.mark.parametrize("template", ["{line}-{coil}-{position}-{captured_at}-{date}/{name}", DEFAULT])
 @pytest.mark.parametrize("part", ["-", "1-", "line=", "/", "line=/date=", "20261118T000000-", "1.1-"])
 def test_a_hostile_key_does_not_make_a_match_slow(template: str, part: str) -> None:

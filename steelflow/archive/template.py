@@ -64,12 +64,27 @@ class KeyTemplate:
         self.levels = tuple(_level(folder) for folder in folders)
         # An atomic group per folder: what one folder matched is not tried again when a later one fails.
         self._pattern = re.compile("".join(f"(?>{_regex(folder)}/)" for folder in folders) + _regex(file), re.DOTALL)
+        self._name_is_free = file == "{name}"
+        self._last: tuple[str | None, Fields | None] = None, None
 
     def __repr__(self) -> str:
         return f"KeyTemplate({self.text!r})"
 
     def match(self, path: str) -> Fields | None:
         """The fields of a key, or None when it is built differently or names an impossible date."""
+        if not self._name_is_free:
+            return self._matched(path)
+        # The folders decide, and a million images of a night lie in few of them: the last answer is kept.
+        name = path.split("/", len(self.levels))[-1]
+        folder = path[: len(path) - len(name)]
+        last, fields = self._last
+        if folder != last or not name:
+            fields = self._matched(path)
+            if name:
+                self._last = folder, fields
+        return fields
+
+    def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)
         return None if found is None else fields_of(found.groupdict())
 
