@@ -82,7 +82,7 @@ class ReportSettings(_Section):
 
 
 class ModelSettings(_Section):
-    ref: str = Field(default="ssdc_mininet", description="a shipped name, or the path of an ONNX file")
+    ref: str = Field(default="steelnet", description="a shipped name, or the path of an ONNX file")
     engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
     batch_size: int | None = Field(
         default=None, ge=1, le=4096, description="images; measured at start-up when not given"
@@ -121,9 +121,9 @@ class NightSettings(_Section):
 class SelectionSettings(_Section):
     """Which architecture to train, and the rule by which `steelflow models compare` picks one."""
 
-    arch: str = Field(default="ssdc_mininet", description="what `steelflow train` trains when it is not told")
+    arch: str = Field(default="steelnet", description="what `steelflow train` trains when it is not told")
     rule: Literal["accuracy", "speed"] = Field(
-        default="accuracy", description="the most accurate of the fast enough, or the fastest of the accurate enough"
+        default="speed", description="the most accurate of the fast enough, or the fastest of the accurate enough"
     )
     min_accuracy: float = Field(default=0.995, ge=0, le=1, description="for the rule 'speed'")
     min_speedup: float = Field(

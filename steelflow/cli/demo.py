@@ -64,7 +64,7 @@ def demo(
             f"{made.bytes / 1e6:.0f} MB"
         )
         stdout.rule("2  a first champion", align="left")
-        _train(out)
+        _train(out, settings.selection.arch)
         stdout.rule("3  three nights", align="left")
         for date in _SPEC.dates:
             _inspect(reached, date)
@@ -113,13 +113,13 @@ def _make_plant(out: Path, settings: Settings) -> PlantSummary:
     return made
 
 
-def _train(out: Path) -> None:
+def _train(out: Path, arch: str) -> None:
     from steelflow.training.train import train
 
     with stepping(f"training on {6 * _PER_CLASS} labelled images") as step:
         result = train(
             out / "labelled",
-            "ssdc_mininet",
+            arch,
             out / "model",
             epochs=_EPOCHS,
             name=_MODEL,
@@ -127,7 +127,7 @@ def _train(out: Path) -> None:
         )
     figures = result.evaluation
     stdout.print(
-        f"ssdc_mininet, {_EPOCHS} epochs on {result.trained_on} labelled images in {result.seconds:.0f} s: "
+        f"{arch}, {_EPOCHS} epochs on {result.trained_on} labelled images in {result.seconds:.0f} s: "
         f"{figures.accuracy:.1%} of {figures.images} held-out images right"
     )
 

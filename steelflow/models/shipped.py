@@ -10,6 +10,7 @@ from steelflow.errors import ModelError
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 SHIPPED: dict[str, str] = {
+    "steelnet": "78cf4052033c52fe596d6199dfb3e4800bc83f035efd9d9ea87de7d8fee4b1d7",
     "ssdc_mininet": "ddbfe519dba8f95e959e5933ee48385354e4d56eff04ee3758c7c18e312fb9a7",
 }
 """Name to the SHA-256 of ``weights/<name>.onnx``."""

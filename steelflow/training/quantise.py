@@ -95,7 +95,9 @@ def scale_of_logits(before: Path, after: Path, images: Pictures) -> float:
 
 
 def _centred_logits(path: Path, images: Pictures) -> npt.NDArray[np.float64]:
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     logits = np.concatenate([session.run(["logits"], image)[0] for image in _one_by_one(images)]).astype(np.float64)
     centred: npt.NDArray[np.float64] = logits - logits.mean(axis=1, keepdims=True)
     return centred
