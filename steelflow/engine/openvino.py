@@ -6,13 +6,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
-import os
 import sys
-import threading
+from collections import deque
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, softmax
 from steelflow.engine.onnx import metadata, read
@@ -27,10 +24,11 @@ BF16 = "bf16"
 
 
 class OpenVinoEngine:
-    """One stream for each core, and for each caller a request of its own, so that callers do not wait for each other.
+    """A copy of the network, with one stream and one thread, for each call under way: then OpenVINO computes on the
+    thread of the caller, which neither hands over to another thread nor waits for one.
 
-    The network is compiled for ``SLICE`` images, and a smaller part is filled up with black ones: compiled for any
-    number of images it is slower, and is prepared again for each number that comes by.
+    The copies are compiled for ``SLICE`` images: compiled for any number of images they are slower, and are prepared
+    again for each number that comes by.
     """
 
     on_device = False
@@ -38,48 +36,58 @@ class OpenVinoEngine:
     def __init__(self, path: Path) -> None:
         """Load ``path``. Raises ``EngineError`` without OpenVINO or for a network that it cannot run, ``ModelError``
         for a file that is no model of ours or contradicts its spec."""
-        openvino = _openvino()
+        self._core = _openvino().Core()
         content = read(path)
         found = metadata(content, path)
         self.digest = hashlib.sha256(content).hexdigest()
         self.spec: ModelSpec = parse_spec(found.get(METADATA_KEY), str(path))
-        precision = BF16 if found.get(PRECISION_KEY) == BF16 and has_bf16() else "f32"
-        self.name = f"openvino CPU {precision}"
-        size, cores = self.spec.input_size, len(os.sched_getaffinity(0))
-        core = openvino.Core()
+        self._precision = BF16 if found.get(PRECISION_KEY) == BF16 and has_bf16() else "f32"
+        self.name = f"openvino CPU {self._precision}"
+        self._free: deque[_Copy] = deque()
         try:
-            model = core.read_model(content)
-            model.reshape({"image": [SLICE, 1, size, size]})
-            how = {"NUM_STREAMS": cores, "INFERENCE_NUM_THREADS": cores, "INFERENCE_PRECISION_HINT": precision}
-            # A thread that is pinned to a core waits for whatever else, such as decoding, the core is doing.
-            how |= {"ENABLE_CPU_PINNING": False, "CPU_DENORMALS_OPTIMIZATION": True}
-            self._network = core.compile_model(model, "CPU", how)
+            self._model = self._core.read_model(content)
+            self._model.reshape({"image": [SLICE, 1, self.spec.input_size, self.spec.input_size]})
+            self._free.append(self._compile())
         except RuntimeError as exc:
             raise EngineError(
                 f"{path}: OpenVINO cannot run it: {' '.join(str(exc).split())[:200]}; use --engine onnxruntime"
             ) from exc
-        self._of_thread = threading.local()
+        # This also makes the first use of arrays in the process while there is one thread: two at once can wait for
+        # each other for ever, one for Python's lock, one for the initialisation of OpenVINO's binding.
         check_contract(self, path)
 
     def run(self, batch: Pictures) -> Outputs:
-        logits, embedding = in_slices(self._compute, batch)
+        try:
+            copy = self._free.pop()
+        except IndexError:
+            copy = self._compile()
+        try:
+            logits, embedding = in_slices(copy.compute, batch)
+        finally:
+            self._free.append(copy)
         return Outputs(softmax(logits, self.spec.temperature), embedding)
 
-    def _compute(self, part: Pictures) -> tuple[Floats, Floats]:
-        count = len(part)
-        if count < SLICE:
-            part = np.concatenate([part, np.zeros((SLICE - count, *part.shape[1:]), np.uint8)])
-        request = self._request()
-        request.infer({"image": np.ascontiguousarray(part)}, share_inputs=True)
-        logits, embedding = (request.get_tensor(name).data[:count].copy() for name in ("logits", "embedding"))
-        return logits, embedding
+    def _compile(self) -> _Copy:
+        how: dict[str, Any] = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+        how |= {"INFERENCE_PRECISION_HINT": self._precision, "CPU_DENORMALS_OPTIMIZATION": True}
+        return _Copy(self._core.compile_model(self._model, "CPU", how))
 
-    def _request(self) -> Any:
-        try:
-            return self._of_thread.request
-        except AttributeError:
-            self._of_thread.request = self._network.create_infer_request()
-            return self._of_thread.request
+
+class _Copy:
+    """A compiled network, with views of the memory that it takes images from and leaves results in."""
+
+    def __init__(self, network: Any) -> None:
+        self._request = network.create_infer_request()
+        self._image: Pictures = self._request.get_tensor("image").data
+        self._logits: Floats = self._request.get_tensor("logits").data
+        self._embedding: Floats = self._request.get_tensor("embedding").data
+
+    def compute(self, part: Pictures) -> tuple[Floats, Floats]:
+        """Of at most ``SLICE`` images. Where they are fewer, what is left of those before is computed once more."""
+        count = len(part)
+        self._image[:count] = part
+        self._request.infer(share_outputs=True)
+        return self._logits[:count].copy(), self._embedding[:count].copy()
 
 
 def prefers_openvino(path: Path) -> bool:

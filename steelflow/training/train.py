@@ -27,7 +27,7 @@ from steelflow.training.transfer import Phases
 __all__ = ["Trained", "TrainingResult", "logits_of", "suited_epochs", "train", "train_in_memory"]
 
 _IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
-_FEW_IMAGES_SEEN = 80_000  # docs/results/mobilesteelnet-steelnet-ours.json
+_FEW_IMAGES_SEEN = 80_000  # docs/results/mobilesteelnet-steelnet-ours-15-a-class.json
 
 
 @dataclass(frozen=True, slots=True)
