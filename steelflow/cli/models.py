@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steelflow.cli import selection
+from steelflow.cli import export, selection
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -49,6 +49,7 @@ def show_model(
 
 app.command()(selection.compare)
 app.command()(selection.table)
+app.command()(export.export)
 
 
 def _described(ref: str, current: Settings) -> dict[str, Any]:
