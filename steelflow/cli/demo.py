@@ -27,7 +27,7 @@ _SPEC = PlantSpec(
     seed=7, lines=("L1", "L2", "L3"), start=dt.date(2026, 11, 16), nights=3, coils=6, images=60, sharded=0.5, broken=3
 )
 _PER_CLASS = 120
-_EPOCHS = 40
+_EPOCHS = 80
 _MODEL = "champion"
 
 _CONFIG = """\
