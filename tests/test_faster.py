@@ -112,7 +112,7 @@ def test_all_but_the_first_and_the_last_layers_are_int8(model: Path, variants: d
 
 
 def test_what_stays_in_float_is_found_by_the_graph_and_not_by_names() -> None:
-    """Two branches from the picture, one of them with an activation; a sum; a layer; the output."""
+    """Two branches from the picture, one with an activation; a sum; a layer and its own batch norm; the output."""
     layers = [
         ("Cast", "image", "x"),
         ("Conv", "x", "a"),
@@ -120,13 +120,13 @@ def test_what_stays_in_float_is_found_by_the_graph_and_not_by_names() -> None:
         ("Relu", "a", "c"),
         ("Add", "b c", "d"),
         ("Conv", "d", "e"),
-        ("Relu", "e", "f"),
+        ("BatchNormalization", "e", "f"),
         ("Gemm", "f", "logits"),
     ]
     nodes = [onnx.helper.make_node(kind, given.split(), [gives], f"{kind} {gives}") for kind, given, gives in layers]
     logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, None)
     graph = onnx.helper.make_graph(nodes, "g", [], [logits])
-    assert kept_in_float(graph) == ["Cast x", "Conv a", "Conv b", "Relu c", "Gemm logits"]
+    assert kept_in_float(graph) == ["Cast x", "Conv a", "Conv b", "Relu c", "BatchNormalization f", "Gemm logits"]
 
 
 def test_float16_weights_halve_the_file_and_hardly_change_the_answer(model: Path, variants: dict[str, Path]) -> None:

@@ -24,9 +24,10 @@ _MODELS = """
 By `steelflow models compare`. *Accuracy* is on the fifth of the images that a model has not seen: the mean over its
 seeds, each with a split and initial weights of its own, ± half the 95 % interval (Student's t). *Robustness* is the
 mean accuracy over {conditions} disturbances of those images, and the worst of them. *FLOPs* count a multiply-accumulate
-as two. *Images/s* is from tar files to written reports, on the machine named in the file, and in brackets against
-SSDC-MiniNet at 200×200 in the same run. *Paper* is what papers report for the architecture, each on a split of its own:
-see the protocols below. Shares are in %; "–" was not measured.
+as two. *Epochs* are those of its training: a few dozen are too few for a large network. *Images/s* is from tar files to
+written reports, on the machine named in the file, and in brackets against SSDC-MiniNet at 200×200 in the same run.
+*Paper* is what papers report for the architecture, each on a split of its own: see the protocols below. Shares are in
+%; "–" was not measured.
 
 """
 
@@ -76,15 +77,16 @@ def render(results: Sequence[Result]) -> str:
     )
     text = _HEAD
     if models:
-        head = ("model", "input", "parameters", "MFLOPs", "KiB", "accuracy (seeds)", "robustness (worst)", "ECE")
+        head = ["model", "input", "parameters", "MFLOPs", "KiB", "epochs", "accuracy (seeds)", "robustness (worst)"]
+        head += ["ECE", "images/s", "paper"]
         rows = [(*_model(r), _images_per_second(r), _paper(r["arch"])) for r in models]
-        text += _MODELS.format(conditions=len(models[0]["robustness"])) + _table((*head, "images/s", "paper"), rows)
+        text += _MODELS.format(conditions=len(models[0]["robustness"])) + _table(head, rows)
         if any("speed" in r for r in models):
             text += "\n![Accuracy and robustness against speed](models.png)\n"
         text += _DISTURBED + _table(*_disturbed(models))
     if protocols:
         images = f"{sum(protocols[0]['runs'][0][key] for key in ('trained_on', 'images')):,}"
-        head = ("protocol", "model", "recipe", "split a class", "measure", "ours (seeds)", "the paper's", "its model")
+        head = ["protocol", "model", "recipe", "split a class", "measure", "ours (seeds)", "the paper's", "its model"]
         text += _PROTOCOLS.format(images=images) + _table(head, [_protocol(r) for r in protocols])
     return text
 
@@ -96,6 +98,7 @@ def _model(r: Result) -> tuple[str, ...]:
         _number(r["parameters"]),
         _number(None if r["flops"] is None else r["flops"] / 1e6),
         _number(r["bytes"] / 1024),
+        _number(r["training"].get("recipe", {}).get("epochs")),
         _mean(r["accuracy"], r["interval_95"], len(r["runs"])),
         f"{_percent(r['robustness_mean'])} ({_percent(r['robustness_worst']['accuracy'])})",
         f"{r['ece']:.4f}",

@@ -32,6 +32,8 @@ Pictures = npt.NDArray[np.uint8]
 _METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile}
 _PERCENTILE = 99.99
 _ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
+# A batch norm that could not be folded has no int8 form, and OpenVINO 2026.4 dies of DenseNet with int8 concatenations.
+_NEVER = {"BatchNormalization", "Concat"}
 
 
 def quantise(source: Path, out: Path, images: Pictures, calibration: Calibration = "minmax") -> None:
@@ -65,8 +67,8 @@ def quantise(source: Path, out: Path, images: Pictures, calibration: Calibration
 
 
 def kept_in_float(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes before and at the first convolutions, of the activations right after these, and of those that
-    give the model's outputs."""
+    """Names of the nodes before and at the first convolutions, of the activations right after these, of those that
+    give the model's outputs, and of batch norms and concatenations."""
     outputs = {output.name for output in graph.output}
     first: set[str] = set()  # what the first convolutions give
     later: set[str] = set()  # all that depends on it
@@ -79,7 +81,7 @@ def kept_in_float(graph: onnx.GraphProto) -> list[str]:
         elif not before:
             later.update(node.output)
         activates = node.op_type in _ACTIVATIONS and bool(first.intersection(node.input))
-        if before or activates or outputs.intersection(node.output):
+        if before or activates or node.op_type in _NEVER or outputs.intersection(node.output):
             names.append(node.name)
     return names
 
