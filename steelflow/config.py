@@ -27,6 +27,7 @@ from steelflow.errors import ConfigError
 
 MIB = 1024 * 1024
 EMBEDDED = "embedded"
+CHAMPION = "champion"
 
 
 class _Section(BaseModel):
@@ -59,6 +60,15 @@ def _without_credentials(uri: str) -> str:
 Uri = Annotated[str, AfterValidator(_without_credentials)]
 
 
+def _five_fields(value: str) -> str:
+    if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
+        raise ValueError(f"{value!r} is no cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
+    return value
+
+
+Cron = Annotated[str, AfterValidator(_five_fields)]
+
+
 class ArchiveSettings(_Section):
     """Where the images are and how their keys are built."""
 
@@ -82,7 +92,11 @@ class ReportSettings(_Section):
 
 
 class ModelSettings(_Section):
-    ref: str = Field(default="steelnet", description="a shipped name, or the path of an ONNX file")
+    ref: str = Field(
+        default=CHAMPION,
+        description="'champion': the registry's, or the model that ships while nothing was promoted; a version of the "
+        "registry; a shipped name; or the path of an ONNX file",
+    )
     engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
     batch_size: int | None = Field(
         default=None, ge=1, le=4096, description="images; measured at start-up when not given"
@@ -95,18 +109,11 @@ class ModelSettings(_Section):
 
 class NightSettings(_Section):
     timezone: str = Field(default="UTC", description="the plant's time zone")
-    cron: str = Field(default="30 1 * * *", description="when the nightly deployment runs, in that time zone")
+    cron: Cron = Field(default="30 1 * * *", description="when the nightly deployment runs, in that time zone")
     lines: tuple[str, ...] = Field(default=(), description="lines to inspect; all when empty")
     group_images: int = Field(
         default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
     )
-
-    @field_validator("cron")
-    @classmethod
-    def _five_fields(cls, value: str) -> str:
-        if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
-            raise ValueError(f"{value!r} is no cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
-        return value
 
     @field_validator("timezone")
     @classmethod
@@ -133,6 +140,56 @@ class SelectionSettings(_Section):
     speed_tie: float = Field(default=0.05, ge=0, lt=1, description="speeds closer than this share are equal")
 
 
+class RegistrySettings(_Section):
+    uri: Uri | None = Field(default=None, description="where model versions are kept; `registry` below the reports")
+
+
+class LabelSettings(_Section):
+    uri: Uri | None = Field(default=None, description="where labels and their images are kept; `labels` below reports")
+
+
+class DriftSettings(_Section):
+    """When a night counts as drifted. Thresholds are effect sizes; see `steelflow/drift/signals.py`."""
+
+    min_images: int = Field(default=500, ge=50, description="fewer of a line are no basis for a verdict")
+    reference_nights: int = Field(
+        default=3, ge=1, le=60, description="nights that become the reference of a model that brings none"
+    )
+    window: int = Field(default=3, ge=1, le=30, description="nights looked at together …")
+    breaches: int = Field(default=2, ge=1, le=30, description="… of which so many have to breach for an alarm")
+    severe: float = Field(default=2.0, gt=1, description="times its threshold, a signal alarms at once")
+    thresholds: dict[str, float] = Field(default_factory=dict, description="of single signals, instead of the usual")
+
+
+class RetrainSettings(_Section):
+    """When a model is trained again, and what it has to hold to be promoted."""
+
+    cron: Cron | None = Field(default=None, description="retrain by the calendar, in the plant's time zone")
+    on_drift: bool = Field(default=True, description="retrain on a drift alarm")
+    new_labels: int = Field(default=500, ge=1, description="so many labels since the champion start a retraining")
+    min_labels: int = Field(default=60, ge=2, description="with fewer since the champion none is worth while")
+    cooldown_hours: float = Field(default=20.0, ge=0, description="between two retrainings that were not asked for")
+    epochs: int | None = Field(default=None, ge=1, description="from scratch; suited to the data when not given")
+    max_drop: float = Field(default=0.005, ge=0, le=1, description="accuracy that may be lost on the golden set")
+    class_floor: float = Field(default=0.05, ge=0, le=1, description="recall that a single class may lose")
+    min_speed: float = Field(default=0.5, ge=0, description="images per second, as a share of the champion's")
+
+
+class AlertSettings(_Section):
+    """Whom to tell."""
+
+    webhook: SecretStr | None = Field(default=None, description="URL that gets a JSON object by POST for each alert")
+    timeout: float = Field(default=10.0, gt=0, description="seconds")
+
+
+class RetentionSettings(_Section):
+    """What housekeeping deletes; None keeps for ever. The champion's version is never deleted."""
+
+    report_days: int | None = Field(default=None, ge=1, description="reports, summaries and run records")
+    drift_days: int | None = Field(default=None, ge=1, description="drift tables and explanations")
+    versions: int | None = Field(default=50, ge=2, description="newest model versions that are kept")
+
+
 class Settings(BaseSettings):
     """All of steelflow's configuration."""
 
@@ -150,6 +207,20 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
     selection: SelectionSettings = SelectionSettings()
+    registry: RegistrySettings = RegistrySettings()
+    labels: LabelSettings = LabelSettings()
+    drift: DriftSettings = DriftSettings()
+    retrain: RetrainSettings = RetrainSettings()
+    alerts: AlertSettings = AlertSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @property
+    def registry_uri(self) -> str:
+        return self.registry.uri or f"{self.report.uri.rstrip('/')}/registry"
+
+    @property
+    def labels_uri(self) -> str:
+        return self.labels.uri or f"{self.report.uri.rstrip('/')}/labels"
 
     @classmethod
     def settings_customise_sources(

@@ -12,6 +12,9 @@ SteelflowError
 ├── ModelError             unknown, damaged or unsuitable model
 ├── EngineError            the model cannot be run here
 ├── ReportError            a report is missing, damaged or would be wrong
+├── RegistryError          a model version or the promotion log is missing, damaged or was changed
+├── LabelError             labels cannot be taken, or the golden set was changed
+├── DriftError             a reference or a night cannot be compared
 ├── DataError              a data set cannot be used
 ├── TrainingError          training cannot go on
 ├── ServiceError           a process of `steelflow up` ended by itself
@@ -69,6 +72,18 @@ class EngineError(SteelflowError):
 
 
 class ReportError(SteelflowError):
+    pass
+
+
+class RegistryError(SteelflowError):
+    pass
+
+
+class LabelError(SteelflowError):
+    pass
+
+
+class DriftError(SteelflowError):
     pass
 
 

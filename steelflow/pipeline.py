@@ -25,12 +25,12 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint
-from steelflow.config import MIB, LimitSettings, Settings
+from steelflow.config import CHAMPION, MIB, LimitSettings, Settings
 from steelflow.decode import decode, resize
 from steelflow.engine import Engine, Outputs, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
-from steelflow.models.shipped import resolve
+from steelflow.models.shipped import SELECTED, resolve
 from steelflow.quality import QUALITY, measure
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.report.judged import Judged, Origin, Place
@@ -88,7 +88,8 @@ def new_run_id() -> str:
 
 def load_model(settings: Settings) -> Model:
     """Resolve, load and tune the configured model. Raises ``ModelError`` or ``EngineError``."""
-    engine = open_engine(resolve(settings.model.ref), settings.model.engine)
+    ref = SELECTED if settings.model.ref == CHAMPION else settings.model.ref
+    engine = open_engine(resolve(ref), settings.model.engine)
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
     return Model(engine, batch, workers)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from steelflow.errors import ModelError
 
+SELECTED = "steelnet"
+"""What inspects while no model was promoted."""
+
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 SHIPPED: dict[str, str] = {
