@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
-PIPELINE_VERSION = "1"  # part of every unit's fingerprint: raise it when the same image would give another row
+SCHEMA_VERSION = 2
+PIPELINE_VERSION = "2"  # part of every unit's fingerprint: raise it when the same image would give another row
 
 PROBABILITY = "p_"
 STAMP = pa.timestamp("us", tz="UTC")
@@ -41,6 +41,9 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
             *(pa.field(PROBABILITY + name, pa.float32()) for name in classes),
             pa.field("margin", pa.float32()),  # between the two most probable classes
             pa.field("entropy", pa.float32()),  # nats
+            pa.field("energy", pa.float32()),  # −log Σ exp of the logits: high where no class has much to say for it
+            pa.field("novelty", pa.float32()),  # distance in embedding space from the training images; 1 is the limit
+            pa.field("novel", pa.bool_()),  # beyond a limit of distance or energy; null for a model without limits
             pa.field("brightness", pa.float32()),  # mean grey level, 0 to 255
             pa.field("contrast", pa.float32()),  # standard deviation of the grey level
             pa.field("sharpness", pa.float32()),  # mean squared difference of neighbouring pixels

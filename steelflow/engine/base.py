@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.errors import ModelError
+from steelflow.models.novelty import Novelty, energy
 from steelflow.models.spec import ModelSpec
 
 Floats = npt.NDArray[np.float32]
@@ -20,10 +21,12 @@ SLICE = 8
 
 
 class Outputs(NamedTuple):
-    """``probabilities`` float32 (N, C), rows sum to one; ``embedding`` float32 (N, E)."""
+    """``probabilities`` float32 (N, C), rows sum to one; ``embedding`` float32 (N, E); ``energy`` float32 (N,), see
+    ``models.novelty``."""
 
     probabilities: Floats
     embedding: Floats
+    energy: Floats
 
 
 class Engine(Protocol):
@@ -33,6 +36,10 @@ class Engine(Protocol):
 
     @property
     def spec(self) -> ModelSpec: ...
+
+    @property
+    def novelty(self) -> Novelty | None:
+        """What the model takes for unlike its training images; None for one that was not told."""
 
     @property
     def digest(self) -> str:
@@ -52,6 +59,11 @@ def in_slices(compute: Callable[[Pictures], tuple[Floats, Floats]], batch: Pictu
     starts = range(0, max(len(batch), 1), SLICE)
     logits, embedding = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
     return np.concatenate(logits), np.concatenate(embedding)
+
+
+def judged(logits: Floats, embedding: Floats, spec: ModelSpec) -> Outputs:
+    """What an engine gives for what its network gave."""
+    return Outputs(softmax(logits, spec.temperature), embedding, energy(logits))
 
 
 def softmax(logits: Floats, temperature: float) -> Floats:

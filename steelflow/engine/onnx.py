@@ -9,8 +9,9 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, softmax
+from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, judged
 from steelflow.errors import EngineError, ModelError
+from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 _PREFERENCE = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider")
@@ -29,16 +30,16 @@ class OnnxEngine:
         provider = self._session.get_providers()[0]
         self.on_device = provider in _PREFERENCE[:2]
         self.name = f"onnxruntime {provider.removesuffix('ExecutionProvider')}"
-        self.spec: ModelSpec = parse_spec(
-            self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY), str(path)
-        )
+        found = self._session.get_modelmeta().custom_metadata_map
+        self.spec: ModelSpec = parse_spec(found.get(METADATA_KEY), str(path))
+        self.novelty = parse_novelty(found.get(NOVELTY_KEY), self.spec.embedding_dims, str(path))
         self._turn = threading.Lock() if self.on_device else nullcontext()
         check_contract(self, path)
 
     def run(self, batch: Pictures) -> Outputs:
         with self._turn:
             logits, embedding = self._compute(batch) if self.on_device else in_slices(self._compute, batch)
-        return Outputs(softmax(logits, self.spec.temperature), embedding)
+        return judged(logits, embedding, self.spec)
 
     def _compute(self, batch: Pictures) -> tuple[Floats, Floats]:
         logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})

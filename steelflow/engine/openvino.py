@@ -11,9 +11,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, softmax
+from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, judged
 from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError
+from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 PRECISION_KEY = "steelflow.precision"
@@ -41,6 +42,7 @@ class OpenVinoEngine:
         found = metadata(content, path)
         self.digest = hashlib.sha256(content).hexdigest()
         self.spec: ModelSpec = parse_spec(found.get(METADATA_KEY), str(path))
+        self.novelty = parse_novelty(found.get(NOVELTY_KEY), self.spec.embedding_dims, str(path))
         self._precision = BF16 if found.get(PRECISION_KEY) == BF16 and has_bf16() else "f32"
         self.name = f"openvino CPU {self._precision}"
         self._free: deque[_Copy] = deque()
@@ -65,7 +67,7 @@ class OpenVinoEngine:
             logits, embedding = in_slices(copy.compute, batch)
         finally:
             self._free.append(copy)
-        return Outputs(softmax(logits, self.spec.temperature), embedding)
+        return judged(logits, embedding, self.spec)
 
     def _compile(self) -> _Copy:
         how: dict[str, Any] = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}

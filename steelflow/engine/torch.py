@@ -9,8 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from steelflow.engine.base import Outputs, softmax
+from steelflow.engine.base import Outputs, judged
+from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError, ModelError
+from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
+from steelflow.models.spec import METADATA_KEY, parse_spec
 
 
 class TorchEngine:
@@ -26,12 +29,17 @@ class TorchEngine:
         weights = path.with_suffix(".safetensors")
         if not weights.is_file():
             raise ModelError(f"{path}: the torch engine needs {weights.name} beside it; or use --engine onnxruntime")
-        self.digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = read(path)
+        self.digest = hashlib.sha256(content).hexdigest()
         self._torch = torch
         self._device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self.on_device = self._device.type == "cuda"
         self.name = f"torch {self._device}"
         network, self.spec = load_torch(weights)
+        found = metadata(content, path)
+        if parse_spec(found.get(METADATA_KEY), str(path)) != self.spec:
+            raise ModelError(f"{weights}: is not the same model as {path.name}; put the files of one training together")
+        self.novelty = parse_novelty(found.get(NOVELTY_KEY), self.spec.embedding_dims, str(path))
         self._network = network.to(self._device).eval()
         self._turn = threading.Lock()
 
@@ -40,6 +48,4 @@ class TorchEngine:
         with self._turn, torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device, non_blocking=True)
             logits, embedding = self._network(image)
-            return Outputs(
-                softmax(logits.float().cpu().numpy(), self.spec.temperature), embedding.float().cpu().numpy()
-            )
+            return judged(logits.float().cpu().numpy(), embedding.float().cpu().numpy(), self.spec)

@@ -13,8 +13,8 @@ SELECTED = "steelnet"
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 SHIPPED: dict[str, str] = {
-    "steelnet": "78cf4052033c52fe596d6199dfb3e4800bc83f035efd9d9ea87de7d8fee4b1d7",
-    "ssdc_mininet": "ddbfe519dba8f95e959e5933ee48385354e4d56eff04ee3758c7c18e312fb9a7",
+    "steelnet": "c888303eb1773462a819e6094992872bc2eab9f1fda4f1ba8cbfe7f84a5fbac0",
+    "ssdc_mininet": "c59b352bf75cf63206e36a01ce6682aeb0ce4fb3167145d8cc9981800728e826",
 }
 """Name to the SHA-256 of ``weights/<name>.onnx``."""
 

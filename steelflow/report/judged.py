@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, Unit
 from steelflow.schema import PROBABILITY, STAMP, report_schema
@@ -31,13 +33,15 @@ class Place(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Judged:
     """N images in order. ``good`` holds the indices of those that were classified, G of them; the arrays
-    ``probabilities`` (G, C), ``embedding`` (G, E), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) follow it."""
+    ``probabilities`` (G, C), ``embedding`` (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height,
+    width) follow it."""
 
     places: list[Place]
     failures: dict[int, Failure]
     good: npt.NDArray[np.intp]
     probabilities: Floats
     embedding: Floats
+    energy: Floats
     quality: Floats
     sizes: npt.NDArray[np.int32]
     decode_seconds: float = 0.0
@@ -52,6 +56,7 @@ class Origin:
     spec: ModelSpec
     model_digest: str
     run_id: str
+    novelty: Novelty | None = None
     inferred_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
@@ -64,6 +69,7 @@ def joined(chunks: list[Judged]) -> Judged:
         np.concatenate([chunk.good + start for start, chunk in zip(starts, chunks, strict=True)]),
         np.concatenate([chunk.probabilities for chunk in chunks]),
         np.concatenate([chunk.embedding for chunk in chunks]),
+        np.concatenate([chunk.energy for chunk in chunks]),
         np.concatenate([chunk.quality for chunk in chunks]),
         np.concatenate([chunk.sizes for chunk in chunks]),
     )
@@ -108,6 +114,8 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         **{PROBABILITY + name: spread(probabilities[:, c], f32) for c, name in enumerate(classes)},
         "margin": spread(margin, f32),
         "entropy": spread(entropy, f32),
+        "energy": spread(judged.energy, f32),
+        **_novelty(judged, origin.novelty, spread),
         **{
             name: spread(judged.quality[:, q], f32)
             for q, name in enumerate(("brightness", "contrast", "sharpness", "saturation"))
@@ -130,6 +138,17 @@ def verdicts(probabilities: Floats) -> tuple[npt.NDArray[np.intp], Floats, Float
     logs = np.log(np.clip(probabilities, 1e-12, None))
     entropy = np.maximum(0, -(probabilities * logs).sum(axis=1))
     return label, top[:, 1], top[:, 1] - top[:, 0], entropy.astype(np.float32)
+
+
+def _novelty(
+    judged: Judged, known: Novelty | None, spread: Callable[[npt.NDArray[np.generic], pa.DataType], pa.Array]
+) -> dict[str, pa.Array]:
+    if known is None:
+        count = len(judged.places)
+        return {"novelty": pa.nulls(count, pa.float32()), "novel": pa.nulls(count, pa.bool_())}
+    distance = known.distance(judged.embedding)
+    novel = known.novel(distance, judged.energy)
+    return {"novelty": spread(distance, pa.float32()), "novel": spread(novel, pa.bool_())}
 
 
 def _embeddings(judged: Judged, dims: int) -> pa.Array:

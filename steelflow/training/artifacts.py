@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.models.deployable import Deployable, save_torch
+from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.training.card import card
 from steelflow.training.curves import draw_curves
@@ -40,6 +41,7 @@ def write_artifacts(
     history: History,
     record: dict[str, Any],
     images: npt.NDArray[np.uint8],
+    novelty: Novelty,
 ) -> Artifacts:
     """Write to a folder beside the final one, then move: what is in ``out_dir`` is never half a model.
 
@@ -61,7 +63,7 @@ def write_artifacts(
     out_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".training-", dir=out_dir) as temporary:
         draft = Path(temporary)
-        parity = export_onnx(model, spec, draft / files.onnx.name, images)
+        parity = export_onnx(model, spec, draft / files.onnx.name, images, novelty)
         record = record | {"parity": parity, "versions": _versions(), "curves": _columns(history.curves)}
         save_torch(model, spec, draft / files.weights.name)
         draw_curves(history.curves, draft / files.curves.name, history.kept if record["recipe"]["patience"] else None)

@@ -38,7 +38,8 @@ images that took no part in training.
 ![Learning curves]({spec["name"]}.curves.png)
 
 ## Limits
-It knows the classes above and nothing else: whatever it is shown becomes one of them. The figures hold for images like
+It knows the classes above and nothing else: whatever it is shown becomes one of them. `novel` in a report marks what is
+unlike the training images, most of the time, and some 3 % of what is like them. The figures hold for images like
 those it was trained on.
 """
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from steelflow.errors import ModelError
 from steelflow.models.deployable import Deployable
 from steelflow.models.network import Network
+from steelflow.models.novelty import NOVELTY_KEY, Novelty
 from steelflow.models.spec import MAX_EMBEDDING, METADATA_KEY, ModelSpec
 
 TOLERANCE = 1e-4
@@ -46,8 +47,10 @@ def fit_projection(model: Deployable, images: Tensor) -> None:
     model.projection.bias.copy_(-directions @ mean)
 
 
-def export_onnx(model: Deployable, spec: ModelSpec, path: Path, images: npt.NDArray[np.uint8]) -> float:
-    """Write ``model`` to ``path`` with ``spec`` inside.
+def export_onnx(
+    model: Deployable, spec: ModelSpec, path: Path, images: npt.NDArray[np.uint8], novelty: Novelty | None = None
+) -> float:
+    """Write ``model`` to ``path`` with ``spec`` and ``novelty`` inside.
 
     Batch norms are folded into the convolutions before them; the batch size stays free.
 
@@ -77,7 +80,8 @@ def export_onnx(model: Deployable, spec: ModelSpec, path: Path, images: npt.NDAr
             dynamic_axes={name: {0: "N"} for name in ("image", "logits", "embedding")},
         )
     proto = onnx.load(path)
-    onnx.helper.set_model_props(proto, {METADATA_KEY: spec.model_dump_json()})
+    inside = {METADATA_KEY: spec.model_dump_json()} | ({NOVELTY_KEY: novelty.to_text()} if novelty else {})
+    onnx.helper.set_model_props(proto, inside)
     onnx.save(proto, path)
     difference = parity(model, path, images)
     if not difference <= TOLERANCE:

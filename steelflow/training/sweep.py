@@ -75,7 +75,7 @@ def run(native: Dataset, arch: str, size: int, seed: int, epochs: int) -> dict[s
     seconds = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        export_onnx(trained.model, trained.spec, path, data.images[trained.held_out][:, None])
+        export_onnx(trained.model, trained.spec, path, data.images[trained.held_out][:, None], trained.novelty)
         speed = {str(threads): images_per_second(path.read_bytes(), size, threads) for threads in (1, 2)}
     return {
         "size": size,

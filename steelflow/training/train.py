@@ -160,8 +160,9 @@ def train(
         "seconds": round(seconds, 1),
     }
     try:
+        seen_by_both = data.images[trained.held_out][:, None]  # where torch and onnxruntime have to agree
         files = write_artifacts(
-            out_dir, trained.model, trained.spec, trained.history, record, data.images[trained.held_out][:, None]
+            out_dir, trained.model, trained.spec, trained.history, record, seen_by_both, trained.novelty
         )
     except OSError as exc:
         raise TrainingError(f"{out_dir}: cannot be written: {exc.strerror}; name another folder with --out") from exc

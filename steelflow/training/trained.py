@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from steelflow.errors import ConfigError
 from steelflow.models import architecture
 from steelflow.models.deployable import Deployable
+from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import Dataset, split
@@ -23,6 +24,7 @@ from steelflow.training.export import embedding_dims, fit_projection
 from steelflow.training.loop import History, fit, one_thread
 from steelflow.training.loss import Teacher
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
+from steelflow.training.novelty import fit_novelty
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.transfer import Phases, fit_in_phases
@@ -44,6 +46,7 @@ class Trained:
     held_out: Indices
     validation: Indices
     history: History
+    novelty: Novelty
 
 
 def train_in_memory(
@@ -120,17 +123,29 @@ def train_in_memory(
         temperature = fit_temperature(logits_of(model, disturbed), data.labels[training])
         spec = spec.model_copy(update={"temperature": temperature})
         probabilities = softmax(logits_of(model, data.images[held_out]), temperature)
+        logits, embedding = outputs_of(model, data.images[training])
+        novelty = fit_novelty(embedding, logits, data.labels[training], seed)
     figures = evaluate(data.labels[held_out], probabilities, data.classes)
     none = np.array([], dtype=np.int64)
-    return Trained(model.cpu(), spec, figures, training, held_out, none if validation is None else validation, history)
+    validation = none if validation is None else validation
+    return Trained(model.cpu(), spec, figures, training, held_out, validation, history, novelty)
+
+
+def logits_of(model: Deployable, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits (N, C) of uint8 images (N, S, S)."""
+    return outputs_of(model, images)[0]
 
 
 @torch.no_grad()
-def logits_of(model: Deployable, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Logits (N, C) of uint8 images (N, S, S)."""
+def outputs_of(
+    model: Deployable, images: npt.NDArray[np.uint8]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Logits (N, C) and embedding (N, E) of uint8 images (N, S, S)."""
     device = next(model.parameters()).device
     batches = np.array_split(images[:, None], math.ceil(len(images) / 256))
-    return np.concatenate([model(torch.from_numpy(batch).to(device))[0].cpu().numpy() for batch in batches])
+    found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))] for batch in batches]
+    logits, embedding = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return logits, embedding
 
 
 def best_device(name: str | None = None) -> torch.device:

@@ -1,0 +1,53 @@
+"""What a model shall take for unlike its training images: fitted on them, see ``models.novelty``."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from steelflow.models.novelty import Novelty, energy
+
+_CENTRES = 8  # of a class, where it has images enough
+_IMAGES_PER_CENTRE = 10
+_ROUNDS = 25
+_SHRINKAGE = 0.1  # towards a sphere: directions in which training images hardly differ would count for too much
+_QUANTILE = 0.995  # of the training images; of those held out some 2 in 100 are beyond one of the two limits
+
+Floats = npt.NDArray[np.float32]
+
+
+def fit_novelty(embedding: Floats, logits: Floats, labels: npt.NDArray[np.int64], seed: int = 0) -> Novelty:
+    """From embedding (N, E) and logits (N, C) of the training images as they are, and their labels (N,).
+
+    Centres are those of k-means within each class; Σ is the covariance about them, shrunk by a tenth of its mean
+    variance.
+    """
+    rng = np.random.default_rng(seed)
+    embedding = embedding.astype(np.float64)
+    centres, residuals = [], []
+    for label in np.unique(labels):
+        members = embedding[labels == label]
+        found, nearest = _k_means(members, min(_CENTRES, max(1, len(members) // _IMAGES_PER_CENTRE)), rng)
+        centres.append(found)
+        residuals.append(members - found[nearest])
+    spread = np.concatenate(residuals)
+    covariance = spread.T @ spread / len(spread)
+    dims = len(covariance)
+    ridge = max(_SHRINKAGE * np.trace(covariance) / dims, 1e-12)
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance + ridge * np.eye(dims)))
+    raw = Novelty(np.concatenate(centres).astype(np.float32), whitening.astype(np.float32), 1.0, np.inf)
+    distance = float(np.quantile(raw.distance(embedding.astype(np.float32)), _QUANTILE))
+    return Novelty(raw.centres, raw.whitening, max(distance, 1e-6), float(np.quantile(energy(logits), _QUANTILE)))
+
+
+def _k_means(
+    points: npt.NDArray[np.float64], k: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Lloyd's algorithm: centres (k, E), and for each point the index of the nearest."""
+    centres = points[rng.choice(len(points), k, replace=False)]
+    for _ in range(_ROUNDS):
+        nearest = ((points[:, None] - centres) ** 2).sum(2).argmin(1)
+        for j in range(k):
+            if (nearest == j).any():
+                centres[j] = points[nearest == j].mean(0)
+    return centres, ((points[:, None] - centres) ** 2).sum(2).argmin(1)
