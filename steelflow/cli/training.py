@@ -61,6 +61,10 @@ def train(
     pretrained: Annotated[
         bool, typer.Option("--pretrained", help="Start from ImageNet weights and fine-tune them in two phases.")
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="Fine-tune this model: shipped name or ONNX file with its safetensors beside."),
+    ] = None,
     teacher: Annotated[
         list[str] | None,
         typer.Option("--teacher", help="Learn from this model too: shipped name or ONNX file. May be repeated."),
@@ -101,6 +105,7 @@ def train(
             seed=seed,
             input_size=input_size,
             pretrained=pretrained,
+            start=start,
             teachers=teacher or (),
             device=device,
             on_epoch=watch,

@@ -68,6 +68,8 @@ def _recipe(record: dict[str, Any]) -> str:
     ]
     if record["pretrained"]:
         parts.append("starting from ImageNet weights")
+    if record["start"]:
+        parts.append(f"starting from {record['start']['ref']} (`{record['start']['weights'][:12]}`)")
     if record["class_weights"]:
         parts.append("classes weighted to have the same say")
     if record["teachers"]:

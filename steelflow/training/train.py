@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from steelflow.errors import ConfigError, TrainingError
+from steelflow.errors import ConfigError, DataError, TrainingError
 from steelflow.models import architecture
 from steelflow.models.spec import ModelSpec
 from steelflow.training.artifacts import write_artifacts
@@ -27,7 +28,23 @@ from steelflow.training.transfer import Phases
 __all__ = ["Trained", "TrainingResult", "logits_of", "suited_epochs", "train", "train_in_memory"]
 
 _IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
+_TUNING_RATE = 1 / 6
 _FEW_IMAGES_SEEN = 80_000  # docs/results/mobilesteelnet-steelnet-ours-15-a-class.json
+
+
+@dataclass(frozen=True, slots=True)
+class HoldOut:
+    """A rule of its own for what is held out: ``is_held_out`` of an image's SHA-256, and the rule in words."""
+
+    rule: str
+    is_held_out: Callable[[bytes], bool]
+
+    def split(self, data: Dataset) -> tuple[Indices, Indices]:
+        """Training and held-out indices. Raises ``DataError`` where one of the two would be empty."""
+        held_out = np.array([self.is_held_out(digest) for digest in data.digests])
+        if held_out.all() or not held_out.any():
+            raise DataError(f"of {len(held_out)} images {held_out.sum()} would be held out ({self.rule}); label more")
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,8 @@ def train(
     recipe: Recipe | None = None,
     teachers: Sequence[str] = (),
     pretrained: bool = False,
+    start: str | None = None,
+    hold_out: HoldOut | None = None,
     phases: Phases | None = None,
     device: str | None = None,
     about: str = "",
@@ -76,9 +95,11 @@ def train(
         epochs: passes over the training part; ``suited_epochs`` of it when neither this nor a recipe is given.
         seed: decides the split, the initial weights, the order and the augmentation.
         name: of the model and its files; ``arch`` when not given.
-        input_size: S, to which images are area-resized; that of the architecture when not given.
+        input_size: S, to which images are area-resized; that of ``start``, else of the architecture, when not given.
         teachers: models (shipped names or ONNX files) whose mean probability it learns from, too.
         pretrained: start from ImageNet weights, and fine-tune in two phases.
+        start: the model (a shipped name or ONNX file) from whose weights it starts, with a sixth of the usual rate.
+        hold_out: which images are held out, where it is not a fifth by seed.
         phases: of the fine-tuning, with their own epochs and rates; ``epochs`` are divided among them.
         device: ``cpu`` or ``cuda``; a GPU where there is one, when not given.
         about: what the data are and how to cite them, for the card.
@@ -96,12 +117,18 @@ def train(
         raise ConfigError(f"epochs is {epochs}; at least one is needed")
     entry = architecture(arch)  # an unknown name is told before a million images are read
     usual = Recipe() if entry.learning_rate is None else Recipe(learning_rate=entry.learning_rate)
+    master = None if start is None else load_teacher(start)
+    if master is not None:
+        if pretrained:
+            raise ConfigError("one network cannot start from ImageNet weights and from those of a model; leave one out")
+        usual = replace(usual, learning_rate=usual.learning_rate * _TUNING_RATE)
     changed = replace(recipe or usual, **changes)
     if pretrained or phases:
         if "learning_rate" in changes:
             raise ConfigError("fine-tuning has the learning rates of its two phases; leave the learning rate out")
         phases = (phases or Phases()).within(epochs) if epochs else phases or Phases()
-    input_size = entry.input_size if input_size is None else input_size
+    if input_size is None:
+        input_size = entry.input_size if master is None else master.spec.input_size
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
     place = best_device(device)
@@ -120,6 +147,8 @@ def train(
         "recipe": asdict(changed),
         "teachers": [master.digest for master in masters],
         "pretrained": pretrained,
+        "start": None if master is None else master.digest,
+        "hold_out": None if hold_out is None else hold_out.rule,
         "phases": None if phases is None else asdict(phases),
         "device": place.type,
         "torch": str(torch.__version__),
@@ -133,6 +162,8 @@ def train(
         name=name,
         teacher=Ensemble(masters, data.classes) if masters else None,
         pretrained=pretrained,
+        start=master,
+        parts=None if hold_out is None else hold_out.split(data),
         phases=phases,
         device=place,
         checkpoint=checkpoint,
@@ -148,13 +179,14 @@ def train(
         "skipped": [{"path": item.path, "reason": str(item.failure)} for item in data.skipped],
         "about": about,
         "data_hash": data.hash,
-        "split": SPLIT_RULE.format(share=HELD_OUT, seed=seed),
+        "split": SPLIT_RULE.format(share=HELD_OUT, seed=seed) if hold_out is None else hold_out.rule,
         "seed": seed,
         "recipe": asdict(changed),
         "kept_epoch": trained.history.kept,
         "class_weights": _class_weights(data, trained.training, changed),
         "teachers": [{"ref": ref, "weights": master.digest} for ref, master in zip(teachers, masters, strict=True)],
         "pretrained": pretrained,
+        "start": None if master is None else {"ref": start, "weights": master.digest},
         "phases": fingerprint["phases"],
         "device": place.type,
         "seconds": round(seconds, 1),

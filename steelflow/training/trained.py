@@ -20,12 +20,14 @@ from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import Dataset, split
+from steelflow.training.distil import TeacherModel
 from steelflow.training.export import embedding_dims, fit_projection
 from steelflow.training.loop import History, fit, one_thread
 from steelflow.training.loss import Teacher
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
 from steelflow.training.novelty import fit_novelty
 from steelflow.training.recipe import Recipe
+from steelflow.training.start import start_from
 from steelflow.training.state import Progress
 from steelflow.training.transfer import Phases, fit_in_phases
 
@@ -60,6 +62,7 @@ def train_in_memory(
     parts: tuple[Indices, Indices] | None = None,
     validation: Indices | None = None,
     pretrained: bool = False,
+    start: TeacherModel | None = None,
     teacher: Teacher | None = None,
     phases: Phases | None = None,
     device: torch.device | None = None,
@@ -74,12 +77,13 @@ def train_in_memory(
         validation: indices to judge each epoch by, where a protocol says which; else, where the recipe has patience, a
             tenth of the training part, by the rule of the held-out part.
         pretrained: start from ImageNet weights.
+        start: start from the weights of this model; see ``start.start_from``.
         teacher: see ``loss.Loss``; a module is moved to ``device``.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
         device: where to train; ``best_device`` when not given. The model comes back on the CPU.
 
     Raises:
-        ModelError: there are no ImageNet weights for this architecture, or they cannot be fetched.
+        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``start`` does not fit.
         TrainingError: as ``fit``.
     """
     split_seed = seed if split_seed is None else split_seed
@@ -101,7 +105,10 @@ def train_in_memory(
             input_size=data.images.shape[-1],
             embedding_dims=embedding_dims(network),
         )
-        model = Deployable(network, spec).to(device)
+        model = Deployable(network, spec)
+        if start is not None:
+            start_from(model, arch, data.classes, start)
+        model = model.to(device)
     images, labels = _tensors(data, training)
     history = (fit if phases is None else partial(fit_in_phases, phases=phases))(
         network,
