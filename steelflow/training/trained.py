@@ -83,7 +83,8 @@ def train_in_memory(
         device: where to train; ``best_device`` when not given. The model comes back on the CPU.
 
     Raises:
-        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``start`` does not fit.
+        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``start`` does not
+            fit.
         TrainingError: as ``fit``.
     """
     split_seed = seed if split_seed is None else split_seed
