@@ -8,7 +8,8 @@ SteelflowError
 │   ├── BucketNotFound
 │   ├── ObjectNotFound
 │   ├── ObjectUnreadable   the store has it, and its key cannot be asked for
-│   └── ObjectChanged      the object was replaced while it was being read
+│   ├── ObjectChanged      the object was replaced while it was being read
+│   └── ObjectExists       what was to be new is there already
 ├── ModelError             unknown, damaged or unsuitable model
 ├── EngineError            the model cannot be run here
 ├── ReportError            a report is missing, damaged or would be wrong
@@ -60,6 +61,10 @@ class ObjectUnreadable(StoreError):
 
 
 class ObjectChanged(StoreError):
+    pass
+
+
+class ObjectExists(StoreError):
     pass
 
 

@@ -219,7 +219,7 @@ class Night:
                 "lines": [plan.partition.line for plan in plans],
                 "model": {
                     "digest": self.model.engine.digest,
-                    **self.model.engine.spec.model_dump(mode="json"),
+                    **self.model.spec.model_dump(mode="json"),
                 },
                 "engine": {
                     "name": self.model.engine.name,

@@ -25,14 +25,15 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint
-from steelflow.config import CHAMPION, MIB, LimitSettings, Settings
+from steelflow.config import MIB, LimitSettings, Settings
 from steelflow.decode import decode, resize
 from steelflow.engine import Engine, Outputs, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
-from steelflow.models.shipped import SELECTED, resolve
+from steelflow.models.spec import ModelSpec
 from steelflow.quality import QUALITY, measure
 from steelflow.records import Failure, RawImage, Unit
+from steelflow.registry import resolved
 from steelflow.report.judged import Judged, Origin, Place
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION
@@ -74,11 +75,19 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An engine with the batch size and the number of threads that suit it here."""
+    """An engine with the batch size and the number of threads that suit it here. ``version`` is the model's name in the
+    registry, None for one that is not from there."""
 
     engine: Engine
     batch_size: int
     workers: int
+    version: str | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The engine's, with the version that people look for: the registry's, where there is one."""
+        spec = self.engine.spec
+        return spec if self.version is None else spec.model_copy(update={"version": self.version})
 
 
 def new_run_id() -> str:
@@ -87,12 +96,12 @@ def new_run_id() -> str:
 
 
 def load_model(settings: Settings) -> Model:
-    """Resolve, load and tune the configured model. Raises ``ModelError`` or ``EngineError``."""
-    ref = SELECTED if settings.model.ref == CHAMPION else settings.model.ref
-    engine = open_engine(resolve(ref), settings.model.engine)
+    """Resolve, load and tune the configured model. Raises as ``registry.resolved``, or ``EngineError``."""
+    path, version = resolved(settings)
+    engine = open_engine(path, settings.model.engine)
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
-    return Model(engine, batch, workers)
+    return Model(engine, batch, workers, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +172,7 @@ def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judg
         np.array(good, np.intp),
         outputs.probabilities,
         outputs.embedding,
+        outputs.energy,
         np.array(quality, np.float32).reshape(-1, len(QUALITY)),
         np.array(sizes, np.int32).reshape(-1, 2),
         decoded - started,
@@ -172,7 +182,7 @@ def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judg
 
 def _nothing(engine: Engine) -> Outputs:
     spec = engine.spec
-    return Outputs(np.empty((0, len(spec.classes)), np.float32), np.empty((0, spec.embedding_dims), np.float32))
+    return Outputs(*(np.empty(shape, np.float32) for shape in ((0, len(spec.classes)), (0, spec.embedding_dims), 0)))
 
 
 class _Feed:
@@ -253,7 +263,8 @@ class _Draft:
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
         self._key = job.key_of(unit)
-        origin = Origin(unit, job.model.engine.spec, job.model.engine.digest, job.run_id)
+        engine = job.model.engine
+        origin = Origin(unit, job.model.spec, engine.digest, job.run_id, engine.novelty)
         self._writer = UnitWriter(job.report, self._key, origin, job.fingerprint(unit), job.hive)
 
     def chunks(self) -> Iterator[list[RawImage]]:

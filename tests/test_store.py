@@ -6,14 +6,25 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import SecretStr
 
 from steelflow.config import StoreSettings
-from steelflow.errors import AccessDenied, BucketNotFound, ConfigError, ObjectChanged, ObjectNotFound, StoreError
+from steelflow.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ConfigError,
+    ObjectChanged,
+    ObjectExists,
+    ObjectNotFound,
+    StoreError,
+)
 from steelflow.store import Store, open_store
 from steelflow.store.local import LocalStore
 from steelflow.store.s3 import S3Store, endpoint_url
@@ -226,6 +237,138 @@ def test_a_listing_of_many_pages(fresh_bucket: Callable[[], S3Store]) -> None:
     assert keys(store) == sorted(wanted)
     assert len(keys(store, "line=1/")) == 833
     assert sorted(store.folders()) == ["line=0", "line=1", "line=2"]
+
+
+# ---- what is to be new
+
+
+def test_what_is_there_is_never_replaced(store: Store) -> None:
+    made = store.put_new("a/x", b"first")
+    stat = store.stat("a/x")
+    assert (made.key, made.size, made.etag) == ("a/x", 5, stat.etag) == (stat.key, stat.size, stat.etag)
+    for data in (b"second", b"first"):
+        with pytest.raises(ObjectExists, match=r"a/x: is there already; nothing was changed"):
+            store.put_new("a/x", data)
+    assert store.get("a/x") == b"first"
+    assert keys(store) == ["a/x"]
+    store.delete("a/x")
+    store.put_new("a/x", b"again")
+    assert store.get("a/x") == b"again"
+
+
+def race(stores: list[Store], key: str) -> list[bytes]:
+    """All at once put a different object; those of the ones that were told that it is there now."""
+    start = threading.Barrier(len(stores))
+    won: list[bytes] = []
+
+    def put(store: Store, data: bytes) -> None:
+        start.wait()
+        try:
+            store.put_new(key, data)
+            won.append(data)
+        except ObjectExists:
+            pass
+
+    threads = [threading.Thread(target=put, args=(store, bytes([i]) * 5000)) for i, store in enumerate(stores)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return won
+
+
+def test_of_many_one_puts_a_new_file(tmp_path: Path) -> None:
+    stores: list[Store] = [LocalStore(tmp_path, create=True) for _ in range(8)]
+    for turn in range(20):
+        assert race(stores, f"log/{turn}") == [stores[0].get(f"log/{turn}")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log"]
+
+
+class Conditional(BaseHTTPRequestHandler):
+    """As much of an S3 server as a put needs: one that keeps to ``If-None-Match``, or answers it with ``refusal``."""
+
+    protocol_version = "HTTP/1.1"
+    objects: ClassVar[dict[str, bytes]] = {}
+    lock = threading.Lock()
+    refusal: ClassVar[int | None] = None
+    forgetful = False  # does the work and answers 503, the first time
+
+    @property
+    def key(self) -> str:
+        return urlsplit(self.path).path  # the Rust client asks for whole addresses
+
+    def do_HEAD(self) -> None:
+        self._answer(200 if self.key in self.objects else 404, length=len(self.objects.get(self.key, b"")))
+
+    def do_GET(self) -> None:
+        self._answer(200, self.objects[self.key])
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        new = self.headers.get("If-None-Match") == "*"
+        with self.lock:
+            if new and self.refusal:
+                return self._answer(self.refusal)
+            if new and self.key in self.objects:
+                return self._answer(412)
+            self.objects[self.key] = data
+            if self.forgetful:
+                type(self).forgetful = False
+                return self._answer(503)
+        return self._answer(200)
+
+    def _answer(self, status: int, body: bytes = b"", length: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"1"')
+        self.send_header("Last-Modified", "Wed, 18 Nov 2026 01:30:00 GMT")
+        self.send_header("Content-Length", str(len(body) if length is None else length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def conditional(request: pytest.FixtureRequest) -> Iterator[tuple[type[Conditional], list[Store]]]:
+    """A server's state, and several clients of it."""
+    handler = type("Handler", (Conditional,), {"objects": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        settings = StoreSettings(
+            endpoint=f"http://127.0.0.1:{server.server_address[1]}",
+            access_key="a",
+            secret_key=SecretStr("s"),
+            retries=1,
+        )
+        yield handler, [S3Store("bucket", "p", settings) for _ in range(8)]
+        server.shutdown()
+        thread.join()
+
+
+def test_of_many_one_puts_a_new_object_where_the_store_has_conditions(
+    conditional: tuple[type[Conditional], list[Store]],
+) -> None:
+    _, stores = conditional
+    for turn in range(5):
+        assert race(stores, f"log/{turn}") == [stores[0].get(f"log/{turn}")]
+
+
+def test_an_answer_that_was_lost_is_no_other_writer(conditional: tuple[type[Conditional], list[Store]]) -> None:
+    handler, stores = conditional
+    handler.forgetful = True
+    assert stores[0].put_new("x", b"ours").size == 4
+    assert handler.objects == {"/bucket/p/x": b"ours"}
+
+
+def test_a_store_that_says_it_has_no_conditions(conditional: tuple[type[Conditional], list[Store]]) -> None:
+    handler, stores = conditional
+    handler.refusal = 501
+    stores[0].put_new("x", b"1")
+    with pytest.raises(ObjectExists):
+        stores[0].put_new("x", b"2")
+    assert handler.objects == {"/bucket/p/x": b"1"}
 
 
 # ---- the folder

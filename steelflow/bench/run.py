@@ -14,7 +14,7 @@ from steelflow.bench import sources, stages
 from steelflow.bench.memory import peak_mib
 from steelflow.bench.orchestration import prefect_share
 from steelflow.config import Settings
-from steelflow.models.shipped import resolve
+from steelflow.registry import model_file
 from steelflow.pipeline import load_model
 from steelflow.store import open_store
 from steelflow.store.embedded import embedded_s3
@@ -52,7 +52,7 @@ def run_bench(
             from steelflow.bench.dataloader import dataloader_rate
 
             say("PyTorch DataLoader on the same files, four settings")
-            rate, how = dataloader_rate(loose, resolve(settings.model.ref), spec.input_size, len(spec.classes))
+            rate, how = dataloader_rate(loose, model_file(settings), spec.input_size, len(spec.classes))
             result["dataloader"] = {"images_per_second": rate, "setting": how}
         say(f"peak memory at {count:,} and {4 * count:,} images")
         four = root / "four"

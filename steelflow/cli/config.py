@@ -15,7 +15,7 @@ from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.engine.onnx import available_providers
 from steelflow.errors import SteelflowError
-from steelflow.models.shipped import resolve
+from steelflow.registry import model_file
 from steelflow.service import check_prefect
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
@@ -92,7 +92,7 @@ def _storage(current: Settings, uri: str) -> str:
 
 
 def _model(current: Settings) -> str:
-    engine = open_engine(resolve(current.model.ref), current.model.engine)
+    engine = open_engine(model_file(current), current.model.engine)
     spec = engine.spec
     return (
         f"{spec.name} {spec.version}, {len(spec.classes)} classes, {spec.input_size}×{spec.input_size}, "

@@ -1,18 +1,21 @@
-"""``steelflow models``: what ships, what can be trained."""
+"""``steelflow models``: what ships, what can be trained, what is registered."""
 
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from steelflow.cli import export, selection
+from steelflow.cli import export, registry, selection
+from steelflow.cli.inspection import with_model
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.models import CATALOGUE
-from steelflow.models.shipped import SHIPPED, resolve
+from steelflow.models.shipped import SHIPPED
+from steelflow.registry import model_file
 
 app = typer.Typer(help="The models that are here.", no_args_is_help=True)
 
@@ -36,12 +39,12 @@ def list_models(as_json: Json = False) -> None:
 
 @app.command("show")
 def show_model(
-    ref: Annotated[str, typer.Argument(help="Shipped name or ONNX file.")],
+    ref: Annotated[str, typer.Argument(help="Shipped name, ONNX file, version of the registry, or `champion`.")],
     as_json: Json = False,
 ) -> None:
     """A model's spec, digest and card."""
     model = _described(ref, settings())
-    card = resolve(ref).with_suffix(".md")
+    card = Path(model["file"]).with_suffix(".md")
     text = card.read_text() if card.is_file() else None
     spec = "\n".join(f"{key}: {value}" for key, value in model["spec"].items())
     emit({**model, "card": text}, as_json, f"{spec}\ndigest: {model['digest']}\nfile: {model['file']}\n\n{text or ''}")
@@ -50,10 +53,15 @@ def show_model(
 app.command()(selection.compare)
 app.command()(selection.table)
 app.command()(export.export)
+app.command()(registry.register)
+app.command()(registry.promote)
+app.command()(registry.rollback)
+app.command()(registry.log)
+app.command()(registry.versions)
 
 
 def _described(ref: str, current: Settings) -> dict[str, Any]:
-    path = resolve(ref)
+    path = model_file(with_model(current, ref, None))
     spec = open_engine(path, "onnxruntime").spec
     content = path.read_bytes()
     return {

@@ -44,5 +44,12 @@ class Store(Protocol):
         it restarts, so what steelflow itself must know stands in the objects.
         """
 
+    def put_new(self, key: str, data: bytes) -> ObjectInfo:
+        """Create an object. Raises ``ObjectExists``, and changes nothing, when there is one.
+
+        Of several at once one succeeds, on folders and on S3 stores with conditional writes. Stores without them, such
+        as the embedded one, only see what was there before the call: take a lock as well.
+        """
+
     def delete(self, key: str) -> None:
         """Remove an object; one that is not there is no error."""

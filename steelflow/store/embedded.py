@@ -34,16 +34,16 @@ from steelflow.config import EMBEDDED, Settings, StoreSettings
 from steelflow.errors import StoreError
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened ahead and never used; all puts are done
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @contextlib.contextmanager
 def serving(settings: Settings, *uris: str) -> Iterator[Settings]:
     """Settings whose store can be reached: the same ones, or, where the endpoint is ``embedded`` and one of ``uris``
-    (of archive and report when none is given) is in S3, ones that point to the embedded server, which runs for as
+    (of all that are configured when none is given) is in S3, ones that point to the embedded server, which runs for as
     long as the context is open. It has the buckets of the configured uris."""
-    configured = (settings.archive.uri, settings.report.uri)
+    configured = (settings.archive.uri, settings.report.uri, settings.registry_uri, settings.labels_uri)
     if settings.store.endpoint != EMBEDDED or not any(uri.startswith("s3://") for uri in uris or configured):
         yield settings
         return

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectNotFound, StoreError
+from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectExists, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
 from steelflow.store.leftovers import clear, own_name
 
@@ -69,6 +69,14 @@ class LocalStore:
             yield key, self._whole(key)
 
     def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        return self._put(key, data, metadata or {}, _move)
+
+    def put_new(self, key: str, data: bytes) -> ObjectInfo:
+        return self._put(key, data, {}, _link)
+
+    def _put(
+        self, key: str, data: bytes | Path, metadata: Mapping[str, str], place: Callable[[Path, Path], None]
+    ) -> ObjectInfo:
         self._check_root()
         with _translated(self._own_path(key)) as path:
             if not self._cleared:
@@ -83,14 +91,14 @@ class LocalStore:
                     else:
                         file.write(data)
                     file.flush()
-                    _set_metadata(file, path, metadata or {})
+                    _set_metadata(file, path, metadata)
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
-                _move(part, path)
+                place(part, path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
-        return replace(info, metadata=dict(metadata or {}))
+        return replace(info, metadata=dict(metadata))
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
@@ -193,6 +201,19 @@ def _move(part: Path, path: Path) -> None:
             part.replace(path)
             return
     part.replace(path)
+
+
+def _link(part: Path, path: Path) -> None:
+    """Give the complete file its name, unless that is taken: a rename would replace what is there."""
+    for _ in range(100):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                path.hardlink_to(part)
+            except FileExistsError as exc:
+                raise ObjectExists(f"{path}: is there already; nothing was changed") from exc
+            return
+    path.hardlink_to(part)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

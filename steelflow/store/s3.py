@@ -36,6 +36,7 @@ from steelflow.errors import (
     BucketNotFound,
     ConfigError,
     ObjectChanged,
+    ObjectExists,
     ObjectNotFound,
     ObjectUnreadable,
     StoreError,
@@ -75,6 +76,7 @@ class S3Store:
         self._endpoint = endpoint_url(settings.endpoint)
         self._client, self._client_process = self._connect(), os.getpid()
         self._rust = self._connect_rust()
+        self._conditional = True  # until the store says that it is not
 
     @property
     def uri(self) -> str:
@@ -138,6 +140,25 @@ class S3Store:
             return ObjectInfo(key, size, result.etag.strip('"'), metadata=dict(metadata or {}))
 
         return self._retried(key, put_once)
+
+    def put_new(self, key: str, data: bytes) -> ObjectInfo:
+        exists = ObjectExists(f"{self._where(key)}: is there already; nothing was changed")
+        with contextlib.suppress(ObjectNotFound):  # asked first for stores that ignore the condition in silence
+            self.stat(key)
+            raise exists
+        if not self._conditional or os.getpid() != _PROCESS or self._name(key).strip("/") != self._name(key):
+            return self.put(key, data)  # of processes and slashes see _fetch_whole
+        try:
+            with self._translated(key):
+                made = obstore.put(self._rust, self._name(key), data, mode="create", use_multipart=False)
+        except _Unconditional:
+            self._conditional = False
+            return self.put(key, data)
+        except ObjectExists:
+            if self.get(key) != data:  # else it is ours: an answer was lost, and the client had asked again
+                raise exists from None
+            return self.stat(key)
+        return ObjectInfo(key, len(data), (made["e_tag"] or "").strip('"'))
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), self._translated(key):
@@ -292,6 +313,10 @@ class S3Store:
             isinstance(exc, urllib3.exceptions.HTTPError) and not isinstance(exc, urllib3.exceptions.MaxRetryError)
         ):
             return _BrokenOff(f"{where}: the answer of {self._endpoint} broke off; check the network, then run again")
+        if isinstance(exc, rust.AlreadyExistsError):
+            return ObjectExists(f"{where}: is there already; nothing was changed")
+        if status == 501 or isinstance(exc, rust.NotSupportedError):
+            return _Unconditional(f"{where}: the store lacks this operation ({code or status}); see its log")
         if code in _MISSING or status == 404 or isinstance(exc, FileNotFoundError):
             return ObjectNotFound(f"{where}: no such object")
         if code in _REGION:
@@ -324,6 +349,10 @@ class S3Store:
 
 class _BrokenOff(StoreUnreachable):
     """The request was answered, but not to its end: worth trying again here, since no client does."""
+
+
+class _Unconditional(StoreError):
+    """The store knows no conditional writes."""
 
 
 class _Patient(urllib3.connection.HTTPConnection):

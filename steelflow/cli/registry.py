@@ -1,0 +1,126 @@
+"""``steelflow models register``, ``promote``, ``rollback``, ``log`` and ``versions``: which model inspects, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from steelflow.cli.output import Json, emit, settings
+from steelflow.registry import Entry, Registry, Version, open_registry
+from steelflow.store.embedded import serving
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the log.")]
+Who = Annotated[str | None, typer.Option("--who", help="Who decides; your login name when not given.")]
+
+
+def register(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="What `steelflow train` wrote, the path of an ONNX file, or a shipped name."
+        ),
+    ],
+    reason: Reason,
+    data_hash: Annotated[
+        str | None, typer.Option("--data-hash", help="Of the training data; from metrics.json when not given.")
+    ] = None,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a model as a new version. It inspects nothing until it is promoted."""
+    with _registry() as registry:
+        started = dt.datetime.now(dt.UTC)
+        version = registry.register(source, who=_login(who), reason=reason, data_hash=data_hash)
+    done = "registered" if version.created_at >= started else "was registered before, with the same data"
+    emit(version.to_dict(), as_json, f"{version.version}: {version.name} {done}; it inspects once it is promoted")
+
+
+def promote(
+    version: Annotated[str, typer.Argument(help="As `steelflow models versions` names it: v3.")],
+    reason: Reason,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version the champion: it inspects from the next night on. Nothing happens if it is that already."""
+    with _registry() as registry:
+        started = dt.datetime.now(dt.UTC)
+        entry = registry.promote(version, who=_login(who), reason=reason)
+    emit(entry.to_dict(), as_json, _changed(entry) if entry.at >= started else f"{version} is champion already")
+
+
+def rollback(
+    reason: Reason,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="VERSION", help="The champion before the present one by default.")
+    ] = None,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Make an earlier champion champion again. Rolling back again goes further back; `promote` comes forward."""
+    with _registry() as registry:
+        entry = registry.rollback(who=_login(who), reason=reason, to=to)
+    emit(entry.to_dict(), as_json, _changed(entry))
+
+
+def log(as_json: Json = False) -> None:
+    """Every change of the registry, oldest first; the chain of entries is checked."""
+    with _registry() as registry:
+        entries = registry.log()
+    lines = [
+        f"{e.number:>4}  {e.at:%Y-%m-%d %H:%M}  {e.action:<9} {e.version:<5} "
+        f"{f'was {e.previous}' if e.previous else '':<9} {e.who}: {e.reason}"
+        for e in entries
+    ]
+    emit({"entries": [entry.to_dict() for entry in entries]}, as_json, "\n".join(lines) or "nothing happened yet")
+
+
+def versions(as_json: Json = False) -> None:
+    """The versions in the registry."""
+    with _registry() as registry:
+        found = registry.versions()
+        champion, challenger = registry.champion(), registry.challenger()
+    aliases = {one.version: alias for one, alias in ((challenger, "challenger"), (champion, "champion")) if one}
+    lines = [f"{'version':<8} {'name':<16} {'classes':>7}  {'created':<17} {'golden':>7}  alias"]
+    lines += [
+        f"{one.version:<8} {one.name:<16} {len(one.classes):>7}  {one.created_at:%Y-%m-%d %H:%M}  "
+        f"{_golden(one):>7}  {aliases.get(one.version, '')}"
+        for one in found
+    ]
+    none = "no versions yet; `steelflow models register FOLDER --reason …` makes one"
+    emit(
+        {
+            "versions": [one.to_dict() | {"alias": aliases.get(one.version)} for one in found],
+            "champion": champion and champion.version,
+            "challenger": challenger and challenger.version,
+        },
+        as_json,
+        "\n".join(lines) if found else none,
+    )
+
+
+@contextmanager
+def _registry() -> Iterator[Registry]:
+    current = settings()
+    with serving(current, current.registry_uri) as reached:
+        yield open_registry(reached)
+
+
+def _golden(version: Version) -> str:
+    accuracy = version.metrics.get("golden_accuracy")
+    return f"{accuracy:.2%}" if isinstance(accuracy, int | float) else "–"
+
+
+def _changed(entry: Entry) -> str:
+    return f"{entry.version} is champion{f', {entry.previous} was' if entry.previous else ''} (entry {entry.number})"
+
+
+def _login(who: str | None) -> str:
+    try:
+        return who or getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return "unknown"

@@ -1,0 +1,352 @@
+"""The registry: register, challenge, promote, roll back, fetch.
+
+versions/v3/…          the files of a version, its manifest last
+log/00000007.json      what happened; a version exists from the entry that registered it, written after the manifest
+locks/log/             held while the log grows
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+from steelflow import __version__
+from steelflow.config import Settings
+from steelflow.errors import LockHeld, ObjectNotFound, RegistryError
+from steelflow.registry import log as chain
+from steelflow.registry.cache import kept
+from steelflow.registry.intake import take_in
+from steelflow.registry.log import Action, Alias, Entry, State, state_of
+from steelflow.registry.version import (
+    MANIFEST,
+    METRICS,
+    MODEL,
+    REFERENCE,
+    VERSIONS,
+    File,
+    Version,
+    key,
+    number,
+    parse_version,
+    sha256,
+)
+from steelflow.store import Store, open_store
+from steelflow.store.lock import locked
+
+_LOCK = "locks/log"
+
+
+def open_registry(settings: Settings) -> Registry:
+    """The registry of these settings. Nothing is contacted yet."""
+    return Registry(open_store(settings.registry_uri, settings.store, create=True))
+
+
+class Registry:
+    """Model versions in ``store``. All that is read is checked against its digest.
+
+    Every method raises ``RegistryError`` where an object was edited or is missing, naming it, and ``StoreError``. Those
+    that write raise ``LockHeld`` when another process holds the registry for ``wait`` seconds on end.
+    """
+
+    def __init__(self, store: Store, wait: float = 120.0) -> None:
+        self.store = store
+        self._wait = wait
+
+    def register(
+        self,
+        source: Path | str,
+        *,
+        who: str,
+        reason: str,
+        data_hash: str | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        reference: bytes | None = None,
+    ) -> Version:
+        """Keep a model for ever as a new version; nothing is promoted.
+
+        The same ONNX file with the same ``data_hash`` is registered once: a second time, the version that is there is
+        returned as it is.
+
+        Args:
+            source: a folder that ``steelflow train`` wrote, the path of an ONNX file, or the name of a shipped model.
+            data_hash: of the training data; from metrics.json when not given.
+            metrics: figures for the manifest; those on the held-out images in metrics.json when not given.
+            reference: the drift reference profile, as it is to be read again.
+
+        Raises:
+            RegistryError: there is no model in ``source``, or its parts do not belong together.
+            ModelError: the model is damaged, or does not do what its spec says.
+        """
+        _said(who, reason)
+        found = take_in(source)
+        data_hash = data_hash or found.data_hash
+        figures = _plain(found.figures if metrics is None else metrics)
+        files = dict(found.files)
+        files.setdefault(METRICS, (json.dumps(figures, indent=1) + "\n").encode())
+        if reference is not None:
+            files[REFERENCE] = reference
+        with self._writing() as log:
+            state = state_of(log)
+            for entry in state.registered.values():
+                if entry.data_hash == data_hash and (known := self._manifest(entry)).digest == sha256(files[MODEL]):
+                    return known
+            name = self._next(log)
+            self._clear_leftovers(state)
+            version = Version(
+                version=name,
+                name=found.spec.name,
+                arch=found.spec.arch,
+                classes=found.spec.classes,
+                files={name: File(sha256(data), len(data)) for name, data in sorted(files.items())},
+                data_hash=data_hash,
+                metrics=figures,
+                code=__version__,
+                created_at=_now(),
+                created_by=who,
+                reason=reason,
+            )
+            for file, data in files.items():
+                self.store.put_new(key(name, file), data)
+            manifest = version.to_bytes()
+            self.store.put_new(key(name, MANIFEST), manifest)
+            chain.append(self.store, log, _entry("register", name, who, reason, sha256(manifest), data_hash))
+        return version
+
+    def versions(self) -> list[Version]:
+        """All versions, oldest first."""
+        return [self._manifest(entry) for entry in state_of(self.log()).registered.values()]
+
+    def version(self, name: str) -> Version:
+        return self._manifest(_registered(state_of(self.log()), name))
+
+    def champion(self) -> Version | None:
+        """The version that inspects; None while none was promoted. Reads the log from its end, as far as needed."""
+        made = next((entry for entry in chain.newest_first(self.store) if entry.alias == "champion"), None)
+        return None if made is None else self._manifest(made)
+
+    def challenger(self) -> Version | None:
+        """The version that was put up last against the champion, until it is champion itself."""
+        name = state_of(self.log()).challenger
+        return None if name is None else self.version(name)
+
+    def challenge(
+        self, version: str | Version, who: str, reason: str, figures: Mapping[str, Any] | None = None
+    ) -> Entry:
+        """Make ``version`` the challenger. If it is that already, nothing changes.
+
+        Raises:
+            RegistryError: no such version, or it is the champion.
+        """
+        _said(who, reason)
+        name = _name(version)
+        with self._writing() as log:
+            state = state_of(log)
+            _registered(state, name)
+            if state.challenger == name:
+                return state.standing["challenger"]
+            if state.champion == name:
+                raise RegistryError(f"{self.store.uri}: {name} is the champion; name another version as challenger")
+            return self._append(log, state, "challenge", name, who, reason, figures)
+
+    def promote(
+        self,
+        version: str | Version,
+        *,
+        who: str,
+        reason: str,
+        figures: Mapping[str, Any] | None = None,
+        expect: str | EllipsisType | None = ...,
+    ) -> Entry:
+        """Make ``version`` the champion. If it is that already, nothing changes: the entry that made it so is returned.
+
+        Args:
+            figures: what the decision rests on, for the log.
+            expect: the champion that ``version`` was compared with; None when there was none.
+
+        Raises:
+            RegistryError: no such version, one of its files is damaged, or the champion is not the expected one.
+        """
+        _said(who, reason)
+        name = _name(version)
+        with self._writing() as log:
+            state = state_of(log)
+            _registered(state, name)
+            if state.champion == name:
+                return state.standing["champion"]
+            if expect is not ... and expect != state.champion:
+                raise RegistryError(
+                    f"{self.store.uri}: {name} was compared with {expect or 'no champion'}, but the champion is "
+                    f"{state.champion or 'none'} by now; compare again"
+                )
+            return self._append(log, state, "promote", name, who, reason, figures)
+
+    def rollback(self, *, who: str, reason: str, to: str | Version | None = None) -> Entry:
+        """Make an earlier champion champion again: the one before, or ``to``. Doing it again goes further back; a
+        later one comes back by ``promote``.
+
+        Raises:
+            RegistryError: there is none before, ``to`` was none of them, or one of its files is damaged.
+        """
+        _said(who, reason)
+        with self._writing() as log:
+            state = state_of(log)
+            earlier = state.earlier()
+            name = _name(to) if to is not None else earlier[0] if earlier else None
+            if name not in earlier:
+                raise RegistryError(
+                    f"{self.store.uri}: the champion, {state.champion or 'none'}, cannot be rolled back"
+                    f"{f' to {name}' if name else ''}: the champions before it are: {', '.join(earlier) or 'none'}; "
+                    "promote a version instead"
+                )
+            return self._append(log, state, "rollback", name, who, reason, None)
+
+    def log(self) -> list[Entry]:
+        """Every change, oldest first; the whole chain is checked."""
+        return chain.read_log(self.store)
+
+    def fetch(self, version: str | Version, cache: Path) -> Path:
+        """The ONNX file in ``cache``, below its digest, as ``model.onnx``; weights and card beside it, as
+        ``model.safetensors`` and ``model.md``. A file that is damaged there is fetched again."""
+        found = self._found(version)
+        return kept(found, cache, lambda file: self.read(found, file))
+
+    def read(self, version: str | Version, file: str) -> bytes:
+        """One file of a version, as it was registered: ``model.onnx``, ``metrics.json``, ``reference.parquet``, …"""
+        found = self._found(version)
+        name = key(found.version, file)
+        if file not in found.files:
+            raise RegistryError(
+                f"{self.store.uri}/{name}: {found.version} has no such file, only {', '.join(found.files)}"
+            )
+        return self._checked(name, found.files[file].sha256)
+
+    def delete(self, version: str | Version, *, who: str = "housekeeping", reason: str = "retention") -> None:
+        """Remove a version that nothing needs; its number is not used again, and the log keeps its entries.
+
+        Raises:
+            RegistryError: no such version, or it is champion, challenger, or what a rollback would go to.
+        """
+        name = _name(version)
+        with self._writing() as log:
+            state = state_of(log)
+            entry = _registered(state, name)
+            needed = {state.champion: "the champion", state.challenger: "the challenger"}
+            needed |= dict.fromkeys(state.earlier()[:1], "what a rollback goes to")
+            if name in needed:
+                raise RegistryError(f"{self.store.uri}: {name} is {needed[name]}, and is not deleted")
+            chain.append(self.store, log, _entry("delete", name, who, reason, entry.manifest, entry.data_hash))
+            self._remove(name)
+
+    def _found(self, version: str | Version) -> Version:
+        return version if isinstance(version, Version) else self.version(version)
+
+    def _manifest(self, entry: Entry) -> Version:
+        name = key(entry.version, MANIFEST)
+        return parse_version(self._checked(name, entry.manifest), f"{self.store.uri}/{name}")
+
+    def _checked(self, name: str, digest: str) -> bytes:
+        where = f"{self.store.uri}/{name}"
+        try:
+            data = self.store.get(name)
+        except ObjectNotFound as exc:
+            raise RegistryError(f"{where}: is missing; restore it from a backup, or roll back") from exc
+        if sha256(data) != digest:
+            raise RegistryError(
+                f"{where}: is not what was registered (SHA-256 {sha256(data)}, should be {digest}); "
+                "restore it from a backup, or roll back"
+            )
+        return data
+
+    def _append(
+        self,
+        log: Sequence[Entry],
+        state: State,
+        action: Action,
+        name: str,
+        who: str,
+        reason: str,
+        figures: Mapping[str, Any] | None,
+    ) -> Entry:
+        registered = state.registered[name]
+        version = self._manifest(registered)
+        for file in version.files:  # what is damaged must not inspect
+            self.read(version, file)
+        alias: Alias = "challenger" if action == "challenge" else "champion"
+        previous = state.challenger if action == "challenge" else state.champion
+        entry = _entry(action, name, who, reason, registered.manifest, registered.data_hash, alias, previous, figures)
+        return chain.append(self.store, log, entry)
+
+    @contextmanager
+    def _writing(self) -> Iterator[list[Entry]]:
+        """The log, with the lock held."""
+        try:
+            with locked(self.store, _LOCK, f"a change of the registry {self.store.uri}", self._wait):
+                yield self.log()
+        except LockHeld as exc:
+            raise LockHeld(f"{str(exc).partition(';')[0]}; try again when it has ended") from exc
+
+    def _next(self, log: Sequence[Entry]) -> str:
+        """A name that no version ever had, nor one that was never finished: its writer may only be slow."""
+        taken = {number(entry.version) for entry in log} | {number(name) for name in self.store.folders(VERSIONS)}
+        return f"v{max(taken, default=0) + 1}"
+
+    def _clear_leftovers(self, state: State) -> None:
+        """Remove what crashes left: versions that were never finished, or not wholly deleted."""
+        for name in list(self.store.folders(VERSIONS)):
+            if number(name) and name not in state.registered:
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        self.store.delete(key(name, MANIFEST))
+        for info in list(self.store.list(key(name, ""))):
+            self.store.delete(info.key)
+
+
+def _registered(state: State, name: str) -> Entry:
+    if name not in state.registered:
+        there = ", ".join(state.registered) or "none"
+        raise RegistryError(f"{name!r}: no such version in the registry; there are: {there}")
+    return state.registered[name]
+
+
+def _entry(
+    action: Action,
+    version: str,
+    who: str,
+    reason: str,
+    manifest: str,
+    data_hash: str | None,
+    alias: Alias | None = None,
+    previous: str | None = None,
+    figures: Mapping[str, Any] | None = None,
+) -> Entry:
+    """An entry that has no place in the log yet."""
+    plain = None if figures is None else _plain(figures)
+    return Entry(0, _now(), who, action, alias, version, previous, reason, plain, data_hash, manifest, "")
+
+
+def _name(version: str | Version) -> str:
+    return version.version if isinstance(version, Version) else version
+
+
+def _said(who: str, reason: str) -> None:
+    if not who.strip() or not reason.strip():
+        raise RegistryError("a change of the registry needs a name and a reason; give --who and --reason")
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures as JSON will give them back: the digest of an entry has to be the same then."""
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(figures)))
+    except (TypeError, ValueError) as exc:
+        raise RegistryError(f"the figures cannot be written as JSON: {exc}; give numbers, texts and lists") from exc
+    return plain
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,97 @@
+"""A model version: its manifest, which names every file with its digest."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from steelflow.errors import RegistryError
+
+VERSIONS = "versions/"
+MANIFEST = "manifest.json"
+MODEL = "model.onnx"
+WEIGHTS = "model.safetensors"
+CARD = "card.md"
+METRICS = "metrics.json"
+CURVES = "curves.png"
+REFERENCE = "reference.parquet"
+
+_NAME = re.compile(r"v([1-9]\d{0,8})")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """``sha256`` in hex, ``size`` in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What the manifest of a version says. ``classes`` are those of the spec, in order; ``metrics`` are figures that
+    the version was registered with; ``data_hash`` identifies its training data, None where that is not known; ``code``
+    is steelflow's version then."""
+
+    version: str
+    name: str
+    arch: str
+    classes: tuple[str, ...]
+    files: Mapping[str, File]
+    data_hash: str | None
+    metrics: Mapping[str, Any]
+    code: str
+    created_at: dt.datetime
+    created_by: str
+    reason: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the ONNX file: what the rows of a report call ``model_digest``."""
+        return self.files[MODEL].sha256
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "created_at": self.created_at.isoformat()}
+
+    def to_bytes(self) -> bytes:
+        return (json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n").encode()
+
+
+def parse_version(data: bytes, where: str) -> Version:
+    """Read what ``Version.to_bytes`` wrote. Raises ``RegistryError`` with ``where`` for anything else."""
+    try:
+        fields = json.loads(data)
+        return Version(
+            **{
+                **fields,
+                "classes": tuple(fields["classes"]),
+                "files": {name: File(**file) for name, file in fields["files"].items()},
+                "created_at": dt.datetime.fromisoformat(fields["created_at"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise RegistryError(f"{where}: no manifest of this version of steelflow; was it edited?") from exc
+
+
+def is_version(text: str) -> bool:
+    """Whether ``text`` is shaped like a version's name: ``v1``, ``v2``, …"""
+    return _NAME.fullmatch(text) is not None
+
+
+def number(version: str) -> int:
+    """The number in a version's name; 0 for anything else."""
+    found = _NAME.fullmatch(version)
+    return int(found.group(1)) if found else 0
+
+
+def key(version: str, file: str) -> str:
+    return f"{VERSIONS}{version}/{file}"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
