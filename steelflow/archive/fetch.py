@@ -1,0 +1,153 @@
+"""Single images out of an archive, by the reference that a report has for them.
+
+Loose objects are fetched side by side. A shard is read from its start as far as the last image that is wanted, once,
+however many are: a tar has no directory, and a person looks at few images of many shards.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+from steelflow.archive.names import kind_of
+from steelflow.archive.readers import read_unit
+from steelflow.archive.shard import too_large
+from steelflow.archive.template import KeyTemplate
+from steelflow.config import MIB, LimitSettings
+from steelflow.errors import ObjectChanged, ObjectNotFound, ObjectUnreadable
+from steelflow.records import Failure, Partition, Unit
+from steelflow.store.base import Store
+
+_THREADS = 16
+_USUAL = MIB  # asked for at first: only what is larger costs a second question, and no object is read without a limit
+_ANY = KeyTemplate("{name}")
+_TWICE = Failure("ambiguous", "the shard has several members of that name; give the ordinal")
+
+
+class Reference(NamedTuple):
+    """One image of an archive: ``object_key``, ``member`` and ``ordinal`` of its row.
+
+    Without ``ordinal`` the member is looked up by its name, in the whole shard: it must be there once.
+    """
+
+    key: str
+    member: str | None = None
+    ordinal: int | None = None
+
+
+def fetch_image(
+    store: Store, key: str, member: str | None, ordinal: int | None, limits: LimitSettings
+) -> bytes | Failure:
+    """The encoded bytes of one image, or why they cannot be had: ``missing``, ``replaced``, ``ambiguous``,
+    ``unreadable``, or whatever ends a shard or refuses a member, see ``archive.readers``.
+
+    Raises:
+        StoreError: the store failed; the same call may succeed later.
+    """
+    *_, (_, data) = fetch_images(store, [Reference(key, member, ordinal)], limits)
+    return data
+
+
+def fetch_images(
+    store: Store, references: Iterable[Reference], limits: LimitSettings
+) -> Iterator[tuple[Reference, bytes | Failure]]:
+    """Every distinct reference once, with what ``fetch_image`` would give: loose objects first, then shard by shard.
+
+    A reference that came without its ordinal leaves with it. Where its shard has the name a second time it leaves a
+    second time, as the failure ``ambiguous``. Holds a few images at a time.
+
+    Raises:
+        StoreError: as ``fetch_image``.
+    """
+    loose: list[Reference] = []
+    shards: dict[str, list[Reference]] = {}
+    for reference in dict.fromkeys(references):
+        if kind_of(reference.key) == "shard":
+            shards.setdefault(reference.key, []).append(reference)
+        else:
+            loose.append(reference)
+    yield from _fetch_loose(store, loose, limits)
+    for key, wanted in shards.items():
+        yield from _fetch_shard(store, key, wanted, limits)
+
+
+def _fetch_loose(
+    store: Store, references: list[Reference], limits: LimitSettings
+) -> Iterator[tuple[Reference, bytes | Failure]]:
+    """As ``Store.get_many``, but no more of an object is read than one image may have."""
+
+    def fetch(reference: Reference) -> bytes | Failure:
+        if reference.member is not None:
+            return Failure("missing", f"is no shard by its name, and has no member {reference.member!r}")
+        try:
+            data = store.get(reference.key, 0, _USUAL)
+            size = len(data) if len(data) < _USUAL else store.stat(reference.key).size
+            if size > limits.image_bytes:
+                return too_large(size, limits.image_bytes)
+            return data if size == len(data) else store.get(reference.key)
+        except ObjectNotFound:
+            return Failure("missing", "no such object; it may have expired")
+        except ObjectUnreadable as exc:
+            return Failure("unreadable", str(exc))
+
+    def filled(reference: Reference) -> Reference:
+        return reference._replace(ordinal=0) if reference.ordinal is None else reference
+
+    if len(references) == 1:
+        yield filled(references[0]), fetch(references[0])
+        return
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="fetch") as pool:
+        pending: deque[tuple[Reference, Future[bytes | Failure]]] = deque()
+        for reference in references:
+            pending.append((filled(reference), pool.submit(fetch, reference)))
+            if len(pending) > _THREADS:
+                done, future = pending.popleft()
+                yield done, future.result()
+        while pending:
+            done, future = pending.popleft()
+            yield done, future.result()
+
+
+def _fetch_shard(
+    store: Store, key: str, references: list[Reference], limits: LimitSettings
+) -> Iterator[tuple[Reference, bytes | Failure]]:
+    by_ordinal: dict[int, list[Reference]] = {}
+    by_name: dict[str, Reference] = {}
+    for reference in references:
+        if reference.ordinal is not None:
+            by_ordinal.setdefault(reference.ordinal, []).append(reference)
+        elif reference.member is not None:
+            by_name[reference.member] = reference
+        else:
+            yield reference, Failure("ambiguous", "is a shard of images; name the member")
+    end = Failure("missing", "the shard has no such image; it was packed anew")
+    met: set[str] = set()
+    try:
+        unit = Unit("", Partition(None, None), "shard", (store.stat(key),))
+        for image in read_unit(store, unit, _ANY, limits):
+            if image.member is None and isinstance(image.data, Failure):
+                end = image.data
+                break
+            for reference in by_ordinal.pop(image.ordinal, []):
+                same = reference.member in (None, image.member)
+                yield reference, image.data if same else _other(image.ordinal, image.member)
+            if image.member in by_name:
+                reference = by_name[image.member]._replace(ordinal=image.ordinal)
+                yield reference, _TWICE if image.member in met else image.data
+                met.add(image.member)
+            if not by_ordinal and not by_name:
+                return
+    except ObjectNotFound:
+        end = Failure("missing", "no such shard; it may have expired")
+    except ObjectUnreadable as exc:
+        end = Failure("unreadable", str(exc))
+    except ObjectChanged as exc:
+        end = Failure("replaced", str(exc))
+    yield from ((reference, end) for left in by_ordinal.values() for reference in left)
+    yield from ((reference, end) for name, reference in by_name.items() if name not in met)
+
+
+def _other(ordinal: int, member: str | None) -> Failure:
+    return Failure("replaced", f"image {ordinal} of the shard is {member!r} now; it was packed anew")

@@ -1,0 +1,40 @@
+"""``steelflow retrain``: the loop, by hand."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from steelflow.cli.output import Json, emit, settings, stderr
+from steelflow.retrain import Trigger
+from steelflow.retrain import retrain as run_retrain
+from steelflow.store.embedded import serving
+
+
+def retrain(
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")],
+    who: Annotated[str | None, typer.Option("--who", help="Who asks; the login name when not given.")] = None,
+    trigger: Annotated[Trigger, typer.Option("--trigger", help="What asks; only `manual` knows no cooldown.")] = "manual",
+    force: Annotated[
+        bool, typer.Option("--force", help="Also without enough new labels, and within the cooldown.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train on the labels as they stand, and promote the model if it proves better than the champion.
+
+    Interrupted, it goes on where it was when it is run again.
+    """
+    current = settings()
+    uris = (current.registry_uri, current.labels_uri, current.report.uri, current.archive.uri)
+    with serving(current, *uris) as reached, stderr.status("retraining") as status:
+        result = run_retrain(
+            reached,
+            trigger=trigger,
+            reason=reason,
+            who=who or getpass.getuser(),
+            force=force,
+            tell=lambda text: status.update(text),
+        )
+    emit(result.to_dict(), as_json, f"{result.state} after {result.seconds:.0f} s: {result.text}")

@@ -1,0 +1,103 @@
+"""The candidates of a retraining: the selected architecture from scratch, and the champion fine-tuned.
+
+Each is trained in a folder of its own, named after all that decides its weights: a retraining that was killed goes on
+where it was, and a candidate that is done is not trained again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelflow.errors import ConfigError, ModelError, TrainingError
+
+NAME = "model"
+_TUNING_SHARE = 0.25  # of the epochs from scratch
+_FEWEST_EPOCHS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A trained model: its ONNX file, with weights, card, curves and metrics.json beside it; its figures are those on
+    the held-out part of the labels."""
+
+    kind: str  # from scratch | fine-tuned
+    onnx: Path
+    metrics: dict[str, Any]
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.metrics["held_out"]["accuracy"])
+
+    @property
+    def merit(self) -> tuple[float, float]:
+        """What the better of two has more of: accuracy, then the F1 of its classes."""
+        return self.accuracy, float(self.metrics["held_out"]["macro_f1"])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be trained, on what.
+
+    ``data`` is a folder per class, whose files begin with the SHA-256 of the image; ``is_held_out`` says of an image's
+    digest whether it is kept for evaluation, by ``rule``.
+    """
+
+    data: Path
+    work: Path
+    arch: str
+    champion: Path | None  # ONNX file with its safetensors beside it
+    epochs: int | None
+    rule: str
+    is_held_out: Callable[[bytes], bool]
+    about: str
+    seed: int = 0
+
+
+Tell = Callable[[str], None]
+
+
+def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
+    """Train them, the better one first. The fine-tuned one is left out where the champion does not allow it.
+
+    Raises:
+        ConfigError: torch is not installed.
+        DataError, TrainingError: as ``training.train.train``.
+    """
+    try:
+        from steelflow.training.train import HoldOut, suited_epochs, train
+    except ImportError as exc:
+        raise ConfigError(f"retraining needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+
+    images = sum(1 for _ in plan.data.glob("*/*"))
+    epochs = plan.epochs or suited_epochs(round(0.8 * images))
+    hold_out = HoldOut(plan.rule, plan.is_held_out)
+
+    def one(kind: str, start: Path | None, passes: int) -> Candidate:
+        folder = plan.work / kind.replace(" ", "-")
+        done = folder / f"{NAME}.onnx"
+        if not done.is_file():  # it is moved there last
+            train(
+                plan.data,
+                plan.arch,
+                folder,
+                epochs=passes,
+                seed=plan.seed,
+                name=NAME,
+                start=None if start is None else str(start),
+                hold_out=hold_out,
+                about=plan.about,
+                on_epoch=lambda p: tell(f"{kind}: epoch {p.epoch} of {p.epochs}, loss {p.loss:.3f}"),
+            )
+        return Candidate(kind, done, json.loads((folder / "metrics.json").read_text()))
+
+    found = [one("from scratch", None, epochs)]
+    if plan.champion is not None:
+        try:
+            found.append(one("fine-tuned", plan.champion, max(_FEWEST_EPOCHS, round(_TUNING_SHARE * epochs))))
+        except (ModelError, TrainingError) as exc:  # another architecture, no torch weights, a loss that breaks
+            tell(f"the champion is not fine-tuned: {exc}")
+    return sorted(found, key=lambda candidate: candidate.merit, reverse=True)

@@ -1,0 +1,68 @@
+"""Two models on the same images, through the engine of the nights: what each answers, and how fast."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from steelflow.config import LimitSettings
+from steelflow.engine import Engine
+from steelflow.pipeline import judge
+from steelflow.records import RawImage
+from steelflow.retrain.gate import Answers
+
+_BATCH = 64
+_ROUNDS = 7
+_FLOOR = 1e-12
+
+
+def answers(
+    engine: Engine, images: Iterable[tuple[str, bytes]], truth: Sequence[str], limits: LimitSettings
+) -> Answers:
+    """What ``engine`` says of ``images`` (reference, encoded bytes), of which ``truth`` has the labels in order.
+
+    An image that cannot be decoded is answered by nothing and wrong for every model alike.
+    """
+    classes = engine.spec.classes
+    labels: list[str] = []
+    probability: list[float] = []
+    for batch in _batches(images):
+        raw = [RawImage(reference, None, 0, data) for reference, data in batch]
+        judged = judge(raw, engine, limits)
+        rows = dict(zip(judged.good.tolist(), judged.probabilities, strict=True))
+        for place in range(len(batch)):
+            row, right = rows.get(place), truth[len(labels)]
+            labels.append("" if row is None else classes[int(row.argmax())])
+            probability.append(_FLOOR if row is None or right not in classes else float(row[classes.index(right)]))
+    right_ones = np.array([label == wanted for label, wanted in zip(labels, truth, strict=True)], bool)
+    return Answers(tuple(labels), right_ones, np.array(probability, np.float64))
+
+
+def relative_speed(challenger: Engine, champion: Engine) -> float:
+    """Images per second of ``challenger`` as a share of the champion's, on one thread: the median over rounds in which
+    the two take turns, so that a busy machine slows both."""
+    batches = [
+        np.random.default_rng(0).integers(
+            256, size=(_BATCH, 1, one.spec.input_size, one.spec.input_size), dtype=np.uint8
+        )
+        for one in (challenger, champion)
+    ]
+    ratios = []
+    for _ in range(_ROUNDS):
+        seconds = []
+        for engine, batch in zip((challenger, champion), batches, strict=True):
+            started = time.perf_counter()
+            engine.run(batch)
+            seconds.append(time.perf_counter() - started)
+        ratios.append(seconds[1] / seconds[0])
+    return statistics.median(ratios)
+
+
+def _batches(images: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
+    iterator = iter(images)
+    while batch := list(islice(iterator, _BATCH)):
+        yield batch

@@ -1,0 +1,80 @@
+"""The drift reference that a new model brings: a sample of the latest nights, judged by it."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import polars as pl
+import pyarrow as pa
+
+from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.config import Settings
+from steelflow.drift.profile import build_profile
+from steelflow.engine import Engine
+from steelflow.pipeline import judge
+from steelflow.records import Partition, RawImage, Unit
+from steelflow.report.judged import Origin, rows
+from steelflow.report.reader import ReportReader
+from steelflow.store import open_store
+
+_IMAGES = 2000  # of a line
+_OF_A_COIL = 250
+_BATCH = 64
+_LOOKED_AT = 500_000
+_PLACE = ("line", "date")
+_REFERENCE = ("object_key", "member", "ordinal")
+
+
+def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
+    """A profile of the images of the latest nights (``drift.reference_nights`` of each line) as ``engine`` sees them.
+
+    Whole coils are drawn, since the images of one are alike: up to 250 of a coil until 2,000 of a line. None where no
+    line has ``drift.min_images`` of them, in reports and in the archive.
+    """
+    reader = ReportReader(open_store(settings.report.uri, settings.store, create=True))
+    chosen = _sample(reader, settings.drift.reference_nights)
+    if chosen.is_empty():
+        return None
+    frames = [
+        _judged(settings, Partition(line, date), part, engine)
+        for (line, date), part in chosen.group_by("line", "date", maintain_order=True)
+    ]
+    frame = pl.concat(frames).filter(pl.col("status") == "ok")
+    enough = frame.group_by("line").len().filter(pl.col("len") >= settings.drift.min_images)
+    frame = frame.join(enough, on="line", how="semi", nulls_equal=True)
+    return None if frame.is_empty() else build_profile(frame, engine.digest)
+
+
+def _sample(reader: ReportReader, nights: int) -> pl.DataFrame:
+    """References with line and date, by partition and key."""
+    dates = reader.nights()[-nights:]
+    if not dates:
+        return pl.DataFrame()
+    good = reader.images(dates).filter(pl.col("status") == "ok").select(*_PLACE, "coil", *_REFERENCE)
+    good = good.with_columns(group=pl.coalesce("coil", "object_key"))
+    thin = max(1, good.select(pl.len()).collect().item() // _LOOKED_AT)
+    good = good.filter(pl.col("group").hash(1) % thin == 0)  # of a night of millions a part of the coils will do
+    sizes = good.group_by(*_PLACE, "group").agg(images=pl.len().clip(upper_bound=_OF_A_COIL)).collect()
+    order = sizes.with_columns(turn=pl.struct(*_PLACE, "group").hash(2)).sort("turn")
+    before = pl.col("images").cum_sum().over("line") - pl.col("images")
+    coils = order.filter(before < _IMAGES).lazy()
+    found = good.join(coils, on=[*_PLACE, "group"], how="semi", nulls_equal=True).collect()
+    turn = pl.struct(*_REFERENCE).hash(3).rank("ordinal").over(*_PLACE, "group")
+    return found.filter(turn <= _OF_A_COIL).sort(*_PLACE, *_REFERENCE)
+
+
+def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, engine: Engine) -> pl.DataFrame:
+    """Rows of a report for these images; an image that has left the archive is a failed one."""
+    archive = open_store(settings.archive.uri, settings.store)
+    coils = dict(zip(references.select(_REFERENCE).rows(), references["coil"], strict=True))
+    origin = Origin(Unit("", partition, "loose", ()), engine.spec, engine.digest, "", engine.novelty)
+    fetched = fetch_images(archive, [Reference(*row) for row in coils], settings.limits)
+    tables = []
+    while batch := [
+        RawImage(place.key, place.member, place.ordinal or 0, data, coils[tuple(place)])
+        for place, data in islice(fetched, _BATCH)
+    ]:
+        tables.append(rows(judge(batch, engine, settings.limits), origin))
+    frame = pl.from_arrow(pa.concat_tables(tables))
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,314 @@
+"""A retraining, from the labels to a promotion or the reason against one.
+
+    lock → snapshot of the labels → candidates → the better one against the champion → registered → promoted, or not
+
+Whatever stops it, running it again goes on: the snapshot is a hash, candidates resume from their checkpoints, and a
+version is visible only when it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from steelflow import __version__
+from steelflow.alerts import alert
+from steelflow.config import Settings
+from steelflow.engine import open_engine
+from steelflow.labels import Golden, LabelStore, Snapshot, open_labels
+from steelflow.models.shipped import SELECTED
+from steelflow.pipeline import new_run_id
+from steelflow.registry import Registry, Version, open_registry
+from steelflow.retrain.candidates import Candidate, Plan, train_candidates
+from steelflow.retrain.gate import Gate
+from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, put_record, records
+from steelflow.retrain.reference import recent_reference
+from steelflow.retrain.trial import Trial
+from steelflow.store import Store, open_store
+from steelflow.store.lock import locked
+
+_LOCK = "locks/retrain"
+_FEWEST = 5  # labelled training images of a class; a new class with fewer waits for more
+_SHARE = 5  # one image in so many is for evaluation
+_RULE = "one image in five, by its SHA-256, for good"
+_WHO = "steelflow"
+_SHIPPED = "shipped"
+
+Tell = Callable[[str], None]
+"""Is told, in words, what is being done."""
+
+
+def retrain(
+    settings: Settings,
+    *,
+    trigger: Trigger,
+    reason: str,
+    who: str,
+    key: str | None = None,
+    force: bool = False,
+    tell: Tell = lambda _: None,
+) -> RetrainResult:
+    """Train on the labels as they stand, and promote what comes of it if it proves better than the champion.
+
+    Args:
+        trigger: what asks for it. ``manual`` knows no cooldown.
+        reason, who: for the log.
+        key: names the request: one that was decided already is answered with that decision.
+        force: also without new labels, and within the cooldown. The gate stays.
+
+    Raises:
+        LockHeld: another retraining runs.
+        LabelError, RegistryError: labels, golden set or registry are not what was written; nothing is changed.
+        StoreError, DataError, TrainingError: nothing is changed; run it again.
+    """
+    store = open_store(settings.registry_uri, settings.store, create=True)
+    with locked(store, _LOCK, "a retraining"):
+        known = records(store)
+        for record in known:
+            if key is not None and record.get("key") == key and record["state"] != "skipped":
+                return RetrainResult(**{name: value for name, value in record.items() if name != "key"})
+        run = _Run(settings, store, trigger, reason, who, tell)
+        result = run.decide(known, force)
+        put_record(store, result, key)
+    alert(settings, f"retrain.{result.state}", result.text, result.to_dict())
+    return result
+
+
+def due(settings: Settings) -> str | None:
+    """Why a retraining is due by the number of new labels, or None."""
+    labels = open_labels(settings)
+    fresh = new_labels(labels, labels.snapshot(), open_registry(settings).champion()).height
+    return f"{fresh:,} labels since the champion" if fresh >= settings.retrain.new_labels else None
+
+
+def new_labels(labels: LabelStore, snapshot: Snapshot, champion: Version | None) -> pl.DataFrame:
+    """The rows of ``snapshot`` that the champion's own did not have, or had with another label."""
+    before = None if champion is None else labels.read_snapshot(champion.data_hash)
+    if before is None:
+        return snapshot.frame
+    return snapshot.frame.join(before.frame.select("image", "label"), on=["image", "label"], how="anti")
+
+
+class _Run:
+    """One retraining: what it found, step by step."""
+
+    def __init__(self, settings: Settings, store: Store, trigger: Trigger, reason: str, who: str, tell: Tell) -> None:
+        self.settings, self.store, self.tell = settings, store, tell
+        self.trigger, self.reason, self.who = trigger, reason, who
+        self.id = new_run_id()
+        self.started = dt.datetime.now(dt.UTC)
+        self.clock = time.perf_counter()
+        self.registry = Registry(store)
+        self.labels = open_labels(settings)
+        self.champion = self.registry.champion()
+        self.challenger: Version | None = None
+        self.details: dict[str, Any] = {}
+
+    def decide(self, known: list[dict[str, Any]], force: bool) -> RetrainResult:
+        snapshot = self.labels.snapshot()
+        fresh = new_labels(self.labels, snapshot, self.champion)
+        self.details |= {"labels": snapshot.frame.height, "new_labels": fresh.height, "data_hash": snapshot.hash}
+        if not force and (why := self._not_now(known, fresh.height)):
+            return self._result("skipped", why)
+        golden = self.labels.golden() or self._first_golden(snapshot)
+        snapshot = self.labels.snapshot()  # without the images that have become golden
+        if why := self._too_few(snapshot, golden):
+            return self._result("skipped", why)
+        self.labels.write_snapshot(snapshot)
+        self.champion = self.champion or self._shipped()
+        champion = self.registry.fetch(self.champion, self.settings.home / "models")
+        with self._workplace(snapshot, golden) as work:
+            best, *others = self._train(work, snapshot, golden, champion)
+            gate = self._judge(best, champion, golden, snapshot, fresh)
+            self.details |= {
+                "golden": golden.hash,
+                "chosen": best.kind,
+                "candidates": {one.kind: one.metrics["held_out"] | {"epochs": _epochs(one)} for one in (best, *others)},
+                "gate": gate.to_dict(),
+            }
+            if not gate.comparisons:
+                return self._result("refused", f"the challenger is refused: {'; '.join(gate.problems)}")
+            figures = {one.name: {"champion": one.champion, "challenger": one.challenger} for one in gate.comparisons}
+            self.challenger = self.registry.register(
+                best.onnx,
+                data_hash=snapshot.hash,
+                metrics=_figures(best, gate, golden),
+                who=self.who,
+                reason=f"{self.trigger}: {self.reason}",
+                reference=self._reference(best) if gate.passed else None,
+            )
+            name = self.challenger.version
+            measured = "; ".join(str(one) for one in gate.comparisons if one.images)
+            if not gate.passed:
+                self.registry.challenge(name, who=self.who, reason="; ".join(gate.problems))
+                return self._result("refused", f"{name} is not promoted: {'; '.join(gate.problems)} ({measured})")
+            self.registry.promote(
+                name,
+                who=self.who,
+                reason=f"{self.trigger}: {self.reason}",
+                figures=figures,
+                expect=self.champion.version,
+            )
+            return self._result(
+                "promoted", f"{name} is the champion now, in place of {self.champion.version} ({measured})"
+            )
+
+    def _not_now(self, known: list[dict[str, Any]], fresh: int) -> str | None:
+        rules = self.settings.retrain
+        if fresh < rules.min_labels:
+            return (
+                f"{fresh} new labels since the champion, {rules.min_labels} are needed (retrain.min_labels): label what"
+                " `steelflow labels queue` shows"
+            )
+        last = last_run(known)
+        if self.trigger == "manual" or last is None:
+            return None
+        rest = last + dt.timedelta(hours=rules.cooldown_hours) - self.started
+        if rest <= dt.timedelta(0):
+            return None
+        return (
+            f"the last retraining was at {last:%Y-%m-%d %H:%M} UTC; {rules.cooldown_hours:g} hours are to lie between"
+            f" two (retrain.cooldown_hours): {rest.total_seconds() / 3600:.1f} are left"
+        )
+
+    def _first_golden(self, snapshot: Snapshot) -> Golden:
+        """Where nobody has chosen a golden set: the evaluation part of the labels, from now on frozen."""
+        part = snapshot.frame.filter(pl.col("part") == "evaluation")
+        return self.labels.freeze(
+            part.select("image", "label"), who=_WHO, reason="the evaluation part of the labels at the first retraining"
+        )
+
+    def _too_few(self, snapshot: Snapshot, golden: Golden) -> str | None:
+        """A class of the champion that could not be learnt again."""
+        training = snapshot.frame.filter(pl.col("part") == "training")
+        counts = dict(training.group_by("label").len().iter_rows())
+        wanted = set(golden.frame["label"])
+        if (
+            self.champion is not None and self.champion.data_hash != _SHIPPED
+        ):  # whose classes another plant may not have
+            wanted |= set(self.champion.classes)
+        rare = sorted(f"{name} ({counts.get(name, 0)})" for name in wanted if counts.get(name, 0) < _FEWEST)
+        if not rare:
+            return None
+        return (
+            f"too few labelled images to train on, {_FEWEST} of each class are needed: {', '.join(rare)}; import more "
+            "with `steelflow labels import`"
+        )
+
+    def _shipped(self) -> Version:
+        """The model that comes with steelflow, as the first version, so that there is something to go back to."""
+        why = "the model that comes with steelflow"
+        first = self.registry.register(SELECTED, data_hash=_SHIPPED, metrics={}, who=_WHO, reason=why)
+        self.registry.promote(first, who=_WHO, reason=why)
+        return first
+
+    @contextlib.contextmanager
+    def _workplace(self, snapshot: Snapshot, golden: Golden) -> Iterator[Path]:
+        """A folder of this machine for what decides the weights; it stays when the work is interrupted."""
+        what: list[Any] = [
+            snapshot.hash,
+            golden.hash,
+            self.champion and self.champion.digest,
+            self._arch(),
+            __version__,
+        ]
+        what.append(self.settings.retrain.epochs)
+        name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
+        folder = self.settings.home / "retrain" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():  # one retraining at a time: what else lies here was given up
+            if other != folder:
+                shutil.rmtree(other, ignore_errors=True)
+        yield folder
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _train(self, work: Path, snapshot: Snapshot, golden: Golden, champion: Path) -> list[Candidate]:
+        self.tell(f"{snapshot.frame.height:,} labelled images and {golden.frame.height:,} golden ones")
+        data = work / "data"
+        if not data.is_dir():
+            draft = work / "data.part"
+            shutil.rmtree(draft, ignore_errors=True)
+            self.labels.export(self._usable(snapshot), draft)
+            self.labels.export(golden, draft)
+            draft.rename(data)
+        sacred = {bytes.fromhex(image) for image in golden.frame["image"]}
+        return train_candidates(
+            Plan(
+                data,
+                work,
+                self._arch(),
+                champion if champion.with_suffix(".safetensors").is_file() else None,
+                self.settings.retrain.epochs,
+                f"the golden set ({golden.hash[:12]}), and of the others {_RULE}",
+                lambda digest: digest in sacred or int.from_bytes(digest) % _SHARE == 0,
+                f"Labels of {self.labels.uri}, snapshot {snapshot.hash[:12]}.",
+            ),
+            self.tell,
+        )
+
+    def _usable(self, snapshot: Snapshot) -> Snapshot:
+        """Without the classes that have too few images for training yet."""
+        training = snapshot.frame.filter(pl.col("part") == "training").group_by("label").len()
+        enough = training.filter(pl.col("len") >= _FEWEST)["label"]
+        rare = sorted(set(snapshot.frame["label"]) - set(enough))
+        if rare:
+            self.tell(f"too few images yet, left out: {', '.join(rare)}")
+            self.details["left_out"] = rare
+        return dataclasses.replace(snapshot, frame=snapshot.frame.filter(pl.col("label").is_in(enough.to_list())))
+
+    def _judge(self, best: Candidate, champion: Path, golden: Golden, snapshot: Snapshot, fresh: pl.DataFrame) -> Gate:
+        self.tell(f"the model {best.kind} against the champion")
+        recent = snapshot.frame.filter(pl.col("part") == "evaluation").join(fresh, on="image", how="semi")
+        sets = {"golden set": golden.frame, "recent labels": recent}
+        return Trial(self.settings, self.labels, sets).judge(champion, best.onnx)
+
+    def _reference(self, best: Candidate) -> bytes | None:
+        """What the nights look like to the new model: the profile that drift is measured against from now on."""
+        self.tell("a new drift reference from the latest nights")
+        return recent_reference(self.settings, open_engine(best.onnx, self.settings.model.engine))
+
+    def _arch(self) -> str:
+        return self.settings.selection.arch
+
+    def _result(self, state: State, text: str) -> RetrainResult:
+        return RetrainResult(
+            self.id,
+            state,
+            text,
+            self.trigger,
+            self.reason,
+            self.who,
+            self.started.isoformat(),
+            round(time.perf_counter() - self.clock, 1),
+            None if self.champion is None else self.champion.version,
+            None if self.challenger is None else self.challenger.version,
+            json.loads(json.dumps(self.details)),  # as the record will have it
+        )
+
+
+def _figures(best: Candidate, gate: Gate, golden: Golden) -> dict[str, Any]:
+    """For the manifest; all the rest is in metrics.json and in the record."""
+    held_out = {name: best.metrics["held_out"][name] for name in ("images", "accuracy", "macro_f1", "ece")}
+    accuracy = {one.name: one.challenger for one in gate.comparisons}
+    return {
+        **held_out,
+        "golden": golden.hash,
+        "golden_accuracy": accuracy["golden set"],
+        "recent_accuracy": accuracy["recent labels"],
+        "speed": gate.speed,
+        "kind": best.kind,
+    }
+
+
+def _epochs(candidate: Candidate) -> int:
+    return len(candidate.metrics["curves"]["epoch"])

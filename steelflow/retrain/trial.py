@@ -1,0 +1,79 @@
+"""A challenger on trial: does it run, is it what was trained, is it better than the champion, is it fast enough?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from steelflow.config import Settings
+from steelflow.decode import decode, resize
+from steelflow.engine import Engine, open_engine
+from steelflow.errors import EngineError, ModelError
+from steelflow.labels import LabelStore
+from steelflow.records import Failure
+from steelflow.retrain.gate import Answers, Gate, compare, decide, together
+from steelflow.retrain.judging import answers, relative_speed
+
+_PARITY_IMAGES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The images to judge by: ``sets`` has frames with the columns image (SHA-256) and label, by their names."""
+
+    settings: Settings
+    labels: LabelStore
+    sets: Mapping[str, pl.DataFrame]
+
+    def judge(self, champion: Path, challenger: Path) -> Gate:
+        """The decision on two ONNX files. A challenger that cannot be run, or is not the network beside it, is refused
+        for that reason alone.
+
+        Raises:
+            ModelError, EngineError: the champion cannot be run.
+            LabelError: an image of the label store is not what was stored.
+        """
+        kind = self.settings.model.engine
+        before = open_engine(champion, kind)
+        try:
+            after = open_engine(challenger, kind)
+            self._check_parity(challenger)
+        except (ModelError, EngineError) as exc:
+            return Gate((), 0.0, (f"it cannot be trusted: {exc}",))
+        pairs: list[tuple[Answers, Answers]] = []
+        comparisons = []
+        for name, frame in self.sets.items():
+            truth = frame["label"].to_list()
+            pair = self._answers(before, frame, truth), self._answers(after, frame, truth)
+            pairs.append(pair)
+            comparisons.append(compare(name, truth, *pair, self.settings.retrain))
+        old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
+        return decide(comparisons, old, new, relative_speed(after, before), self.settings.retrain)
+
+    def _answers(self, engine: Engine, frame: pl.DataFrame, truth: list[str]) -> Answers:
+        return answers(engine, self.labels.images.get_many(frame["image"].to_list()), truth, self.settings.limits)
+
+    def _check_parity(self, challenger: Path) -> None:
+        """ONNX and torch have to say the same of real images, where there are torch weights. Raises ``ModelError``."""
+        weights = challenger.with_suffix(".safetensors")
+        if not weights.is_file():
+            return
+        from steelflow.models.deployable import load_torch
+        from steelflow.training.export import TOLERANCE, parity
+
+        model, spec = load_torch(weights)
+        pictures = []
+        for frame in self.sets.values():
+            for _, data in self.labels.images.get_many(frame["image"].head(_PARITY_IMAGES).to_list()):
+                grey = decode(data, self.settings.limits)
+                if not isinstance(grey, Failure):
+                    pictures.append(resize(grey, spec.input_size))
+        if pictures and not (difference := parity(model, challenger, np.stack(pictures)[:, None])) <= TOLERANCE:
+            raise ModelError(
+                f"{challenger}: differs from {weights.name} by {difference:.1e} in a logit, {TOLERANCE:.0e} is"
+                " allowed; export it again"
+            )
