@@ -1,0 +1,286 @@
+"""``steelflow labels``: what people say of images, in and out; what to look at next; the golden set."""
+
+from __future__ import annotations
+
+import datetime as dt
+import getpass
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import polars as pl
+import typer
+
+from steelflow.archive.template import KeyTemplate
+from steelflow.cli.output import Json, emit, settings
+from steelflow.config import Settings
+from steelflow.engine import open_engine
+from steelflow.errors import ConfigError, LabelError
+from steelflow.labels import Golden, Label, LabelStore, Snapshot, open_labels, queue
+from steelflow.labels.intake import Intake, import_labels
+from steelflow.labels.snapshot import content_hash
+from steelflow.labels.stats import stats as stats_of
+from steelflow.registry import open_registry, resolved
+from steelflow.report.reader import ReportReader
+from steelflow.store import open_store
+from steelflow.store.embedded import serving
+
+app = typer.Typer(help="Labelled images: import, review, golden set.", no_args_is_help=True)
+
+NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a class that is not known; repeatable.")]
+Who = Annotated[str | None, typer.Option("--who", help="Who says so; the user of this machine by default.")]
+Given = Annotated[
+    Path,
+    typer.Argument(metavar="DIR|CSV", help="A folder per class, or a CSV with the columns path (or key) and label."),
+]
+
+
+@app.command("import")
+def import_command(
+    source: Given,
+    new_class: NewClass = None,
+    who: Who = None,
+    kind: Annotated[str, typer.Option("--source", help="What kind of labels these are.")] = "import",
+    note: Annotated[str | None, typer.Option("--note", help="Is kept with each label.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Import labels and their images: all of a file, or nothing when anything in it is wrong."""
+    with _serving() as current:
+        labels = open_labels(current)
+        intake = _intake(source, labels, current, new_class or [])
+        result = import_labels(labels, intake, who or _user(), kind, note)
+    added = result.added
+    said = [f"{added.added:,} labels added"]
+    said += [f"{added.unchanged:,} there already"] * bool(added.unchanged)
+    said += [f"{added.overruled:,} overruled by others since, left as they are"] * bool(added.overruled)
+    said += [f"{result.repeated:,} rows name an image again"] * bool(result.repeated)
+    said += [f"{result.ignored:,} other files ignored"] * bool(result.ignored)
+    said += [f"new classes: {', '.join(added.new_classes)}"] * bool(added.new_classes)
+    emit(asdict(result), as_json, f"{result.rows:,} rows: {'; '.join(said)}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="A new folder, or with csv or parquet a new file.")],
+    kind: Annotated[Literal["folders", "csv", "parquet"], typer.Option("--format")] = "folders",
+    part: Annotated[
+        Literal["training", "evaluation", "golden"] | None,
+        typer.Option("--part", help="Only these; all but the golden set when not given."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the labels that stand: images in a folder per class, or a table with the reference of each image."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is there already; name a new one")
+    with _serving() as current:
+        labels = open_labels(current)
+        chosen: Snapshot | Golden = _golden(labels) if part == "golden" else labels.snapshot()
+        if isinstance(chosen, Snapshot) and part is not None:
+            frame = chosen.frame.filter(pl.col("part") == part)
+            chosen = Snapshot(content_hash(frame), frame)
+        draft = out.with_name(f".{out.name}.part")
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(draft, ignore_errors=True)
+            if kind == "folders":
+                draft.mkdir()
+                labels.export(chosen, draft)
+            elif kind == "csv":
+                _table(chosen).write_csv(draft)
+            else:
+                _table(chosen).write_parquet(draft)
+            draft.replace(out)
+        except OSError as exc:
+            raise ConfigError(f"{out}: cannot be written: {exc.strerror}; name another place") from exc
+        finally:
+            if draft.is_dir():
+                shutil.rmtree(draft, ignore_errors=True)
+            draft.unlink(missing_ok=True)
+    counts = dict(chosen.frame.group_by("label").len().sort("label").iter_rows())
+    result = {"out": str(out), "images": chosen.frame.height, "classes": counts, "hash": chosen.hash}
+    emit(result, as_json, f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}")
+
+
+@app.command()
+def stats(
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", help="Also count what is new since this snapshot (its hash); the champion's by default."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """What the label store holds, by class, person and source."""
+    with _serving() as current:
+        labels = open_labels(current)
+        champion = open_registry(current).champion()
+        before = labels.read_snapshot(since or (None if champion is None else champion.data_hash))
+        if since and before is None:
+            raise LabelError(f"--since {since}: no such snapshot in {labels.uri}; give the whole hash")
+        result = stats_of(labels, before)
+    emit(result, as_json, _stats_text(result))
+
+
+@app.command("queue")
+def queue_command(
+    n: Annotated[int, typer.Option("--n", min=1, max=2000, help="How many images.")] = 50,
+    night: Annotated[
+        list[dt.datetime] | None,
+        typer.Option("--night", formats=["%Y-%m-%d"], help="Only this night; repeatable. The latest seven by default."),
+    ] = None,
+    line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The images that a person should look at first: novel, uncertain, diverse; none that has a label."""
+    with _serving() as current:
+        reader = ReportReader(open_store(current.report.uri, current.store, create=True))
+        known = open_labels(current).references()
+        rows = queue(reader, known, n, [one.date() for one in night] if night else None, line)
+    emit({"images": rows.to_dicts()}, as_json, _queue_text(rows))
+
+
+@app.command()
+def golden(
+    source: Annotated[
+        Path | None, typer.Argument(metavar="DIR|CSV", help="Labelled images, as for import; none with --show.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why these; is kept for ever.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="The one that counts, every image verified.")] = False,
+    new_class: NewClass = None,
+    who: Who = None,
+    as_json: Json = False,
+) -> None:
+    """Choose the golden set, by which models are judged and on which none is trained; or show the one that counts."""
+    if (source is None) != show:
+        raise ConfigError("steelflow labels golden: give DIR|CSV and --reason to choose a golden set, or --show")
+    if source is not None and not reason.strip():
+        raise ConfigError("steelflow labels golden: models are judged by it, so choosing one needs a --reason")
+    with _serving() as current:
+        labels = open_labels(current)
+        if source is None:
+            chosen = _golden(labels)
+            for _ in chosen.load():
+                pass
+        else:
+            intake = _intake(source, labels, current, new_class or [])
+            intake.keep(labels)
+            table = pl.DataFrame(
+                [(row.image, row.label) for row in intake.rows], {"image": pl.String, "label": pl.String}, orient="row"
+            )
+            chosen = labels.freeze(table, who or _user(), reason)
+    pin = chosen.pin
+    of_class = ", ".join(f"{name} {count:,}" for name, count in pin.classes.items())
+    text = (
+        f"golden set {pin.hash[:12]} (choice {pin.number}): {pin.images:,} images\n{of_class}\n"
+        f"chosen by {pin.who} at {pin.at}: {pin.reason}"
+    )
+    emit(asdict(pin), as_json, f"{text}\nevery image is what it was" if show else text)
+
+
+@app.command()
+def conflicts(as_json: Json = False) -> None:
+    """Images that were given different labels, with all that was said; the last one stands."""
+    with _serving() as current:
+        rows = open_labels(current).conflicts().drop("batch", "row").sort("image", "at", maintain_order=True)
+    lines = [
+        f"{row['image'][:16]}  {'*' if row['stands'] else ' '} {row['label'] or '(withdrawn)':<20} "
+        f"{row['at']:%Y-%m-%d %H:%M}  {row['who']} ({row['source']})"
+        for row in rows.iter_rows(named=True)
+    ]
+    emit({"said": rows.to_dicts()}, as_json, "\n".join(lines) or "no image was given different labels")
+
+
+@app.command()
+def withdraw(
+    images: Annotated[
+        list[str], typer.Argument(help="SHA-256 of an image, or its beginning, as `conflicts` shows it.")
+    ],
+    who: Who = None,
+    note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Take the label of an image back: it is not trained on, and not asked for again."""
+    with _serving() as current:
+        labels = open_labels(current)
+        found = [labels.find(prefix) for prefix in images]
+        places = {row["image"]: row for row in labels.current(withdrawn=True).iter_rows(named=True)}
+        names = ("object_key", "member", "ordinal", "line", "date", "coil")
+        result = labels.add(
+            Label(image, None, who or _user(), "review", note=note, **{name: places[image][name] for name in names})
+            for image in found
+        )
+    emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")
+
+
+@contextmanager
+def _serving() -> Iterator[Settings]:
+    with serving(settings()) as current:
+        yield current
+
+
+def _intake(source: Path, labels: LabelStore, current: Settings, new_classes: list[str]) -> Intake:
+    model = open_engine(resolved(current)[0], "onnxruntime").spec.classes
+    return Intake(
+        source,
+        open_store(current.archive.uri, current.store),
+        KeyTemplate(current.archive.template),
+        current.limits,
+        {*model, *labels.classes()},
+        new_classes,
+    )
+
+
+def _golden(labels: LabelStore) -> Golden:
+    chosen = labels.golden()
+    if chosen is None:
+        raise LabelError(f"{labels.uri}: no golden set was chosen yet; see `steelflow labels golden --help`")
+    return chosen
+
+
+def _table(chosen: Snapshot | Golden) -> pl.DataFrame:
+    """``image`` would be a reference, were the table imported again."""
+    return chosen.frame.drop("batch", "row", strict=False).rename({"image": "sha256"})
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f"uid {os.getuid()}"
+
+
+def _stats_text(result: dict[str, Any]) -> str:
+    lines = [f"{result['images']:,} labelled images, {result['said']:,} labels said, {result['withdrawn']:,} withdrawn"]
+    lines += ["", f"{'class':<24} {'training':>9} {'evaluation':>11} {'golden':>7}"]
+    lines += [
+        f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
+        for name, parts in result["classes"].items()
+    ]
+    for title in ("who", "source"):
+        lines += ["", f"by {title}: " + ", ".join(f"{name} {count:,}" for name, count in result[title].items())]
+    lines += ["", "said by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
+    lines += ["", f"conflicts: {result['conflicts']:,} images, {result['disputed']:,} disputed between people"]
+    chosen = result["golden"]
+    lines.append(
+        f"golden set: {chosen['hash'][:12]}, {chosen['images']:,} images" if chosen else "golden set: none yet"
+    )
+    if "since" in result:
+        since = result["since"]
+        lines.append(f"new since the snapshot {since['snapshot'][:12]}: {since['images']:,} images")
+    return "\n".join(lines)
+
+
+def _queue_text(rows: pl.DataFrame) -> str:
+    if rows.is_empty():
+        return "nothing to look at: every image of these nights has a label"
+    lines = [f"{'reason':<10} {'cluster':<9} {'model says':<22} {'conf.':>5}  image"]
+    for row in rows.iter_rows(named=True):
+        cluster = f"{row['cluster']} of {row['cluster_size']}" if row["cluster"] else ""
+        place = row["object_key"] + (f" : {row['member']}" if row["member"] else "")
+        lines.append(f"{row['reason']:<10} {cluster:<9} {row['label']:<22} {row['confidence']:>5.2f}  {place}")
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""Batches of labels: Parquet files that are written once and never changed, and read as one table.
+
+A batch is whole or not there, since it is one object. ``compacted.parquet`` is a copy of many batches, which saves
+reading each; it counts only for batches that are still what they were (by etag), so the batches stay the truth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import io
+import secrets
+from dataclasses import dataclass
+
+import polars as pl
+
+from steelflow.errors import LabelError, ObjectNotFound, StoreError
+from steelflow.store.base import Store
+
+SCHEMA = pl.Schema(
+    {
+        "image": pl.String(),  # SHA-256 of the bytes, in hex
+        "object_key": pl.String(),  # these three name it in the archive; null where it came from a folder
+        "member": pl.String(),
+        "ordinal": pl.Int32(),
+        "line": pl.String(),
+        "date": pl.Date(),
+        "coil": pl.String(),
+        "label": pl.String(),  # null: the label is taken back, or the image is of no use
+        "who": pl.String(),
+        "at": pl.Datetime("us", "UTC"),
+        "source": pl.String(),  # import | review | …
+        "note": pl.String(),
+    }
+)
+_PLACE = {"batch": pl.String(), "row": pl.UInt32()}  # where a row stands: names sort by time
+_FULL = pl.Schema({**SCHEMA, **_PLACE})
+
+_FOLDER = "batches/"
+_COMPACTED = "compacted.parquet"
+_LOOSE = 256  # batches that are read one by one before they are compacted
+_SHARE = 8  # … or this part of those that were, if that is more: so all compacting together costs a linear time
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What one person said of one image. ``at`` is now when not given; a label of None takes back what was said."""
+
+    image: str
+    label: str | None
+    who: str
+    source: str
+    at: dt.datetime | None = None
+    note: str | None = None
+    object_key: str | None = None
+    member: str | None = None
+    ordinal: int | None = None
+    line: str | None = None
+    date: dt.date | None = None
+    coil: str | None = None
+
+
+class Batches:
+    """The batches of one store. What was read is kept, so that asking again reads only what is new."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._etags: dict[str, str] = {}
+        self._rows = pl.DataFrame(schema=_FULL)
+        self._loose = 0
+
+    def read(self) -> pl.DataFrame:
+        """Everything that was ever said, in the order in which it counts: by ``at``, batch, and row.
+
+        Raises:
+            LabelError: a batch is damaged.
+        """
+        there = {info.key: info.etag for info in self._store.list(_FOLDER) if info.key.endswith(".parquet")}
+        etags, rows, loose = self._etags, self._rows, self._loose
+        if not etags.items() <= there.items():  # one was deleted or replaced by hand
+            etags, rows, loose = {}, pl.DataFrame(schema=_FULL), 0
+        if not etags and len(there) > _LOOSE:
+            etags, rows = self._compacted(there)
+        new = sorted(there.keys() - etags.keys())
+        if new or rows is not self._rows:
+            read = [self._parse(key, data) for key, data in self._store.get_many(new)]
+            rows = pl.concat([rows, *read]).sort("at", "batch", "row")
+            etags = etags | {key: there[key] for key in new}
+            self._etags, self._rows, self._loose = etags, rows, loose + len(new)
+        return self._rows
+
+    def write(self, rows: pl.DataFrame) -> str:
+        """Add a batch of rows of ``SCHEMA``; returns its key."""
+        now = dt.datetime.now(dt.UTC)
+        key = f"{_FOLDER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.parquet"
+        self._store.put(key, _parquet(rows.select(SCHEMA.names()).cast(SCHEMA)))
+        if self._loose > max(_LOOSE, (len(self._etags) - self._loose) // _SHARE):
+            with contextlib.suppress(StoreError):  # the batch is there; the next one compacts
+                etags = pl.col("batch").replace_strict(self._etags, return_dtype=pl.String())
+                self._store.put(_COMPACTED, _parquet(self._rows.with_columns(etag=etags)))
+                self._loose = 0
+        return key
+
+    def _compacted(self, there: dict[str, str]) -> tuple[dict[str, str], pl.DataFrame]:
+        """The rows of those batches that the compacted file has as they are."""
+        with contextlib.suppress(ObjectNotFound, pl.exceptions.PolarsError):
+            found = pl.read_parquet(io.BytesIO(self._store.get(_COMPACTED)))
+            present = pl.DataFrame(
+                {"batch": there.keys(), "etag": there.values()}, {"batch": pl.String, "etag": pl.String}
+            )
+            rows = found.join(present, on=["batch", "etag"], how="semi").select(_FULL.names()).cast(_FULL)
+            return {key: there[key] for key in rows["batch"].unique()}, rows
+        return {}, pl.DataFrame(schema=_FULL)
+
+    def _parse(self, key: str, data: bytes | StoreError) -> pl.DataFrame:
+        try:
+            if isinstance(data, StoreError):
+                raise data
+            rows = pl.read_parquet(io.BytesIO(data)).select(SCHEMA.names()).cast(SCHEMA)
+        except (pl.exceptions.PolarsError, ObjectNotFound) as exc:
+            raise LabelError(
+                f"{self._store.uri}/{key}: is no batch of labels ({_first_line(exc)}); restore it from a backup"
+            ) from exc
+        return rows.with_columns(pl.lit(key).alias("batch"), pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
+
+
+def frame_of(labels: list[Label], now: dt.datetime) -> pl.DataFrame:
+    """Labels as rows of ``SCHEMA``, in their order."""
+    columns = {name: [getattr(label, name) for label in labels] for name in SCHEMA}
+    columns["at"] = [now if at is None else at.astimezone(dt.UTC) for at in columns["at"]]
+    return pl.DataFrame(columns, SCHEMA)
+
+
+def _parquet(rows: pl.DataFrame) -> bytes:
+    file = io.BytesIO()
+    rows.write_parquet(file)
+    return file.getvalue()
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).splitlines() or [type(exc).__name__])[0]

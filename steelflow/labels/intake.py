@@ -1,0 +1,329 @@
+"""Labels from outside: a folder of images for each class, or a CSV of references and labels.
+
+What is given is read through once to find everything that is wrong with it, and only then a second time to keep it.
+So a refused import has changed nothing, and an import of any size needs no room on this machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import hashlib
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.names import kind_of
+from steelflow.archive.template import Fields, KeyTemplate
+from steelflow.config import LimitSettings
+from steelflow.decode import decode
+from steelflow.errors import LabelError
+from steelflow.labels.batches import Label
+from steelflow.labels.store import Added, LabelStore, bad_name, problem_of, unknown_class
+from steelflow.records import Failure
+from steelflow.store.base import Store
+from steelflow.store.local import LocalStore
+
+_IMAGE = ("path", "image", "key", "object_key")
+_COLUMNS = ("member", "ordinal", "label", "who", "at")
+_SHOWN = 5
+_LONGEST_KEY = 1024  # of S3
+_ANY_IMAGE = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of an import. ``where`` names it for a person; ``local``: the reference is a file of this machine."""
+
+    where: str
+    column: str
+    local: bool
+    reference: Reference
+    label: str
+    who: str | None = None
+    at: dt.datetime | None = None
+    image: str = ""  # SHA-256, once the bytes were seen
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where images come from: files below a folder, or objects of the archive."""
+
+    files: Store
+    archive: Store
+    template: KeyTemplate
+    limits: LimitSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """``rows`` were read, of which ``repeated`` name an image again with the same label; see ``Added`` for the rest."""
+
+    rows: int
+    repeated: int
+    ignored: int
+    added: Added
+
+
+@dataclass(slots=True)
+class _Problems:
+    """What is wrong, in words; the first few are told."""
+
+    given: Path
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, where: str, column: str, what: str) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(f"{where}, {column}: {what}")
+
+    def check(self) -> None:
+        if self.count:
+            rest = f"; and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
+            noun = "problem" if self.count == 1 else "problems"
+            raise LabelError(
+                f"{self.given}: {self.count:,} {noun}, nothing was imported: {'; '.join(self.first)}{rest}"
+            )
+
+
+class Intake:
+    """The labelled images of ``given``, a folder or a CSV, read and checked; nothing is written.
+
+    A CSV has a header and the columns ``path`` (or ``image``, ``key``, ``object_key``) and ``label``; it may have
+    ``member``, ``ordinal``, ``who`` and ``at`` (ISO 8601, UTC where it names no zone), and others, which are passed
+    over. A path that is a file relative to the CSV is that file, and otherwise the key of an object of the archive.
+
+    Args:
+        classes: those that are known; ``new_classes`` are allowed beside them.
+
+    Raises:
+        LabelError: everything that is wrong, the first few by row and column.
+        StoreError: the archive cannot be read.
+    """
+
+    def __init__(
+        self,
+        given: Path,
+        archive: Store,
+        template: KeyTemplate,
+        limits: LimitSettings,
+        classes: Collection[str],
+        new_classes: Collection[str] = (),
+    ) -> None:
+        base = given if given.is_dir() else given.parent
+        self.given = given
+        self.ignored = 0
+        self._source = Source(LocalStore(base), archive, template, limits)
+        self.classes = frozenset(classes)
+        self._new_classes = new_classes
+        problems = _Problems(given)
+        for name in new_classes:
+            if (why := bad_name(name)) is not None:
+                problems.add("--new-class", repr(name), why)
+        rows = list(self._folders() if given.is_dir() else _table(given, problems))
+        for row in rows:
+            self._check_label(row, problems)
+        if not rows and not problems.count:
+            raise LabelError(f"{given}: no labelled images in it; expected a folder per class, or a CSV with rows")
+        problems.check()
+        self.total = len(rows)
+        self.rows = self._seen(rows, problems)
+        problems.check()
+
+    def labels(self, who: str, source: str, note: str | None = None) -> list[Label]:
+        """What is said: one label for each image."""
+        return [self._label(row, who, source, note) for row in self.rows]
+
+    def keep(self, labels: LabelStore, skip: Collection[str] = ()) -> None:
+        """Put the images, but for those in ``skip``, into the label store.
+
+        Raises:
+            LabelError: one is not what it was when it was checked.
+        """
+        wanted = {(row.local, row.reference): row for row in self.rows if row.image not in skip}
+
+        def again() -> Iterator[bytes]:
+            for place, data in _fetched(self._source, list(wanted)):
+                row = wanted[place]
+                if isinstance(data, Failure) or hashlib.sha256(data).hexdigest() != row.image:
+                    raise LabelError(
+                        f"{self.given}: {row.where}: the image was replaced while it was imported; import again"
+                    )
+                yield data
+
+        for _ in labels.images.put_many(again()):
+            pass
+
+    def _folders(self) -> Iterator[Row]:
+        for folder in sorted(entry for entry in self.given.iterdir() if entry.is_dir()):
+            if folder.name.startswith("."):
+                continue
+            for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+                if kind_of(file.name) != "image":
+                    self.ignored += 1
+                    continue
+                key = f"{folder.name}/{file.name}"
+                yield Row(key, "image", True, Reference(key, None, 0), folder.name)
+
+    def _check_label(self, row: Row, problems: _Problems) -> None:
+        if not row.label:
+            problems.add(row.where, "column label", "is empty; fill it in or remove the row")
+        elif (why := problem_of(Label(_ANY_IMAGE, row.label, row.who or "-", "-", row.at))) is not None:
+            problems.add(row.where, "column label", why)
+        elif row.label not in self.classes and row.label not in self._new_classes:
+            problems.add(row.where, "column label", unknown_class(row.label, self.classes))
+
+    def _seen(self, rows: list[Row], problems: _Problems) -> list[Row]:
+        """The rows with their images' digests, one for each image, in the order of the file."""
+        by_place: dict[tuple[bool, Reference], list[int]] = {}
+        for number, row in enumerate(rows):
+            by_place.setdefault((row.local, row.reference), []).append(number)
+        seen: dict[int, Row] = {}
+        for (local, reference), data in _fetched(self._source, list(by_place)):
+            picture = data if isinstance(data, Failure) else decode(data, self._source.limits)
+            digest = "" if isinstance(data, Failure) else hashlib.sha256(data).hexdigest()
+            named = by_place.get((local, reference), [])
+            by_name = by_place.get((local, reference._replace(ordinal=None)), [])
+            for number in {*named, *by_name}:
+                row = rows[number]
+                if isinstance(picture, Failure):
+                    kind = "unknown image" if isinstance(data, Failure) else "unreadable image"
+                    problems.add(row.where, row.column, f"{kind} {reference.member or reference.key} ({picture})")
+                else:
+                    seen[number] = replace(row, reference=reference, image=digest)
+        chosen: dict[str, Row] = {}
+        for number in sorted(seen):
+            row = seen[number]
+            first = chosen.setdefault(row.image, row)
+            if first.label != row.label:
+                what = f"{row.label!r}, but {first.where} calls the same image {first.label!r}"
+                problems.add(row.where, "column label", what)
+        return list(chosen.values())
+
+    def _label(self, row: Row, who: str, source: str, note: str | None) -> Label:
+        said = Label(row.image, row.label, row.who or who, source, row.at, note)
+        if row.local:
+            return said
+        key, member, ordinal = row.reference
+        fields = _fields(self._source.template, key, member)
+        return replace(
+            said,
+            object_key=key,
+            member=member,
+            ordinal=ordinal,
+            line=fields.line,
+            date=fields.date,
+            coil=fields.coil,
+        )
+
+
+def import_labels(
+    labels: LabelStore, intake: Intake, who: str, source: str = "import", note: str | None = None
+) -> Imported:
+    """Keep what was read: the images, then one batch. Interrupted before the batch, no label has changed.
+
+    Repeating an import changes nothing, and undoes no correction that was made since.
+
+    Raises:
+        LabelError: see ``LabelStore.add``.
+    """
+    said = intake.labels(who, source, note)
+    intake.keep(labels, set(labels.history()["image"]))
+    added = labels.add(said, intake.classes, {row.label for row in intake.rows}, insist=False)
+    return Imported(intake.total, intake.total - len(said), intake.ignored, added)
+
+
+def _fetched(
+    source: Source, places: list[tuple[bool, Reference]]
+) -> Iterator[tuple[tuple[bool, Reference], bytes | Failure]]:
+    for local, store in ((True, source.files), (False, source.archive)):
+        wanted = [reference for is_local, reference in places if is_local == local]
+        if wanted:
+            for reference, data in fetch_images(store, wanted, source.limits):
+                yield (local, reference), data
+
+
+def _fields(template: KeyTemplate, key: str, member: str | None) -> Fields:
+    """What the key says, and what a member says beyond that: it is placed beside its shard, or has a whole key."""
+    whole = template.match(key) or Fields()
+    if member is None:
+        return whole
+    name = member.removeprefix("./")
+    own = template.match(key[: key.rfind("/") + 1] + name) or template.match(name) or whole
+    return Fields(whole.line or own.line, whole.date or own.date, own.coil or whole.coil)
+
+
+def _table(file: Path, problems: _Problems) -> Iterator[Row]:
+    """The rows of a CSV that are whole; what is wrong with the others goes to ``problems``."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text, strict=True)
+            header = [name.strip().lower() for name in next(reader, [])]
+            image = _header(file, header)
+            for number, cells in enumerate(reader, 2):
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    fewer = len(cells) < len(header)
+                    column = f"column {header[len(cells)]}" if fewer else f"column {len(header) + 1}"
+                    what = f"the row has {len(cells)} fields, the header {len(header)}; is a comma or a quote missing?"
+                    problems.add(f"row {number}", column, what)
+                    continue
+                found = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                if (row := _row(file.parent, number, image, found, problems)) is not None:
+                    yield row
+    except csv.Error as exc:
+        problems.add(f"line {reader.line_num}", "every column", f"is no CSV: {exc}; save it again")
+    except UnicodeDecodeError as exc:
+        raise LabelError(f"{file}: is not UTF-8 (byte {exc.start:,}: {exc.reason}); save it as UTF-8") from exc
+    except OSError as exc:
+        raise LabelError(f"{file}: cannot be read: {exc.strerror}; name a folder or a CSV file") from exc
+
+
+def _header(file: Path, header: list[str]) -> str:
+    """The column that names the image."""
+    named = [name for name in header if name in _IMAGE]
+    wrong = None
+    if len(named) != 1:
+        wrong = f"{'two columns name' if named else 'no column names'} the image; have one of {', '.join(_IMAGE)}"
+    elif "label" not in header:
+        wrong = "no column label"
+    elif doubled := next((name for name in (*_IMAGE, *_COLUMNS) if header.count(name) > 1), None):
+        wrong = f"column {doubled} is there twice"
+    if wrong:
+        raise LabelError(f"{file}: row 1: {wrong}; it has {', '.join(header)[:200] or 'nothing'}")
+    return named[0]
+
+
+def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _Problems) -> Row | None:
+    where = f"row {number}"
+    path, member = found[image], found.get("member") or None
+    ordinal = at = None
+    before = problems.count
+    if not path:
+        problems.add(where, f"column {image}", "is empty; name the image")
+    elif ".." in path.split("/") or path.startswith("/") or "\0" in path:
+        problems.add(where, f"column {image}", f"{path!r}: write it relative to the CSV, or as a key of the archive")
+    elif len(path.encode()) > _LONGEST_KEY:
+        problems.add(where, f"column {image}", f"is longer than a key may be ({_LONGEST_KEY:,} bytes)")
+    if text := found.get("ordinal"):
+        if text.isdecimal() and text.isascii() and len(text) < 9:
+            ordinal = int(text)
+        else:
+            problems.add(where, "column ordinal", f"{text!r} is no place in a shard: 0, 1, 2, …")
+    if text := found.get("at"):
+        try:
+            moment = dt.datetime.fromisoformat(text)
+            at = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+        except ValueError:
+            problems.add(where, "column at", f"{text!r} is no time such as 2026-11-18T06:30:00Z")
+    if problems.count > before:
+        return None
+    local = os.path.isfile(base / path)  # noqa: PTH113  Path.is_file raises for a name that is too long
+    if kind_of(path) != "shard" and ordinal is None:
+        ordinal = 0
+    reference = Reference(path, member, ordinal)
+    return Row(where, f"column {image}", local, reference, found["label"], found.get("who") or None, at)

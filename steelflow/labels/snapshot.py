@@ -1,0 +1,87 @@
+"""The labels of one moment, named by a hash: what a model was trained on can be had again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from steelflow.errors import LabelError, ObjectNotFound
+from steelflow.store.base import Store
+
+Part = Literal["training", "evaluation"]
+
+_EVALUATION = 5  # one image in five is never trained on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """``frame`` has a row for each image: those of a batch, and ``part``; ``hash`` is over images and labels."""
+
+    hash: str
+    frame: pl.DataFrame
+
+
+def content_hash(frame: pl.DataFrame) -> str:
+    """SHA-256 in hex over the lines ``<image> <label>``, sorted: the same labels have the same hash."""
+    whole = hashlib.sha256()
+    for image, label in sorted(frame.select("image", "label").iter_rows()):
+        whole.update(f"{image} {label}\n".encode())
+    return whole.hexdigest()
+
+
+def part_of(image: str) -> Part:
+    """By the image's bytes alone, so for good: it does not change sides when others come."""
+    return "evaluation" if int(image, 16) % _EVALUATION == 0 else "training"
+
+
+def take(current: pl.DataFrame, without: Iterable[str] = ()) -> Snapshot:
+    """The snapshot of the labels that stand, but for the images in ``without``."""
+    frame = current.filter(~pl.col("image").is_in(list(without)), pl.col("label").is_not_null()).sort("image")
+    parts = pl.Series("part", [part_of(image) for image in frame["image"]], pl.String)
+    return Snapshot(content_hash(frame), frame.with_columns(parts))
+
+
+def write_snapshot(store: Store, snapshot: Snapshot) -> str:
+    """Keep it below ``snapshots/``; returns the key. Writing it again changes nothing."""
+    key = _key(snapshot.hash)
+    try:
+        store.stat(key)
+    except ObjectNotFound:
+        put_frame(store, key, snapshot.frame)
+    return key
+
+
+def read_snapshot(store: Store, digest: str) -> Snapshot | None:
+    """The snapshot with this hash, or None when there is no such one. Raises ``LabelError`` for one that changed."""
+    frame = read_frame(store, _key(digest), digest)
+    return None if frame is None else Snapshot(digest, frame)
+
+
+def put_frame(store: Store, key: str, frame: pl.DataFrame) -> None:
+    file = io.BytesIO()
+    frame.write_parquet(file)
+    store.put(key, file.getvalue())
+
+
+def read_frame(store: Store, key: str, digest: str) -> pl.DataFrame | None:
+    """Images and labels whose ``content_hash`` has to be ``digest``; None when there is no such object."""
+    where = f"{store.uri}/{key}"
+    try:
+        frame = pl.read_parquet(io.BytesIO(store.get(key)))
+        found = content_hash(frame)
+    except ObjectNotFound:
+        return None
+    except pl.exceptions.PolarsError as exc:
+        raise LabelError(f"{where}: is damaged; restore it from a backup") from exc
+    if found != digest:
+        raise LabelError(f"{where}: was changed: its labels have the hash {found[:12]}; restore it from a backup")
+    return frame
+
+
+def _key(digest: str) -> str:
+    return f"snapshots/{digest}.parquet"
