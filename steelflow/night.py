@@ -24,9 +24,12 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
 from steelflow.config import Settings
-from steelflow.errors import ConfigError, ObjectNotFound
+from steelflow.drift import check_night, write_explanation
+from steelflow.errors import ConfigError, DriftError, ObjectNotFound, RegistryError
 from steelflow.pipeline import Done, Inspection, Model, Seconds, inspect, load_model, new_run_id
 from steelflow.records import Partition, Unit
+from steelflow.registry import open_registry
+from steelflow.registry.version import REFERENCE
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, RUNS, folder, night_lock_key, report_key, run_key
 from steelflow.report.summary import write_summary
@@ -76,6 +79,8 @@ class NightResult:
     seconds: float
     run_record: str | None
     state: str
+    model: str  # its version in the registry; its digest for one that is not from there
+    drift: dict[str, Any] | None  # the verdict, as in the run record; None for a night that is not complete
 
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "date": self.date.isoformat()}
@@ -186,12 +191,13 @@ class Night:
         state = "failed units" if failed_units else "limited" if pending else "complete"
         digest = hashlib.sha256(json.dumps([plan.prints for plan in plans]).encode()).hexdigest()
         nothing_done = not done and not any(plan.stale for plan in plans)
-        record_key = self._record_of(digest) if nothing_done and state == "complete" else None
+        record_key, drift = self._record_of(digest) if nothing_done and state == "complete" else (None, None)
         seconds = time.perf_counter() - self._clock
         judged = sum(one.counts.found for one in good)
         if record_key is None and plans:
             for plan in plans:
                 write_summary(self.report, plan.partition)
+            drift = self._drift() if state == "complete" else None
             record_key = run_key(self.date, self.run_id)
             record = {
                 "run_id": self.run_id,
@@ -226,6 +232,7 @@ class Night:
                     "batch_size": self.model.batch_size,
                     "workers": self.model.workers,
                 },
+                "drift": drift,
                 "archive": self.archive.uri,
                 "template": self.template.text,
                 "steelflow": __version__,
@@ -244,10 +251,31 @@ class Night:
             seconds,
             f"{self.report.uri}/{record_key}" if record_key else None,
             state,
+            self.model.version or self.model.engine.digest[:12],
+            drift,
         )
 
-    def _record_of(self, digest: str) -> str | None:
-        """The latest complete run record that stands for exactly these units and this model."""
+    def _drift(self) -> dict[str, Any]:
+        """The night compared with the model's reference; where that is damaged, the night still gets its record."""
+        settings = self.settings
+        try:
+            reference = self._reference()
+            found = check_night(self.report, self.date, settings.drift, self.model.engine.digest, reference)
+            write_explanation(self.report, self.archive, found, settings.drift, settings.limits, reference)
+        except (DriftError, RegistryError) as exc:
+            return {"verdict": "insufficient", "reasons": [str(exc)], "lines": [], "signals": []}
+        return found.to_dict()
+
+    def _reference(self) -> bytes | None:
+        """What the model's version brings, if it is from the registry and brings one."""
+        if self.model.version is None:
+            return None
+        registry = open_registry(self.settings)
+        version = registry.version(self.model.version)
+        return registry.read(version, REFERENCE) if REFERENCE in version.files else None
+
+    def _record_of(self, digest: str) -> tuple[str | None, dict[str, Any] | None]:
+        """The latest complete run record that stands for exactly these units and this model, and its drift."""
         keys = sorted((info.key for info in self.report.list(f"{RUNS}date={self.date.isoformat()}/")), reverse=True)
         for key in keys:
             try:
@@ -255,8 +283,8 @@ class Night:
             except (ObjectNotFound, ValueError):
                 continue
             if isinstance(record, dict) and record.get("night") == digest and record.get("state") == "complete":
-                return key
-        return None
+                return key, record.get("drift")
+        return None, None
 
 
 def weight(unit: Unit) -> int:

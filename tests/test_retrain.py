@@ -96,12 +96,12 @@ def test_the_first_labels_of_a_plant_make_its_first_champion(settings: Settings)
 def test_new_labels_are_counted_and_few_of_them_are_no_reason(settings: Settings) -> None:
     label(settings, 60, "across", "along")
     assert due(settings) is None
-    assert due(plant(settings.home.parent, new_labels=100)) == "120 labels since the champion"
+    assert due(plant(settings.home.parent, new_labels=100)) == "120 labels since the last retraining"
     run(settings)
     label(settings, 5, "across", "along", seed=1)
     result = run(settings)
     assert (result.state, result.challenger) == ("skipped", None)
-    assert "10 new labels since the champion, 20 are needed" in result.text
+    assert "10 labels since the last retraining, 20 are needed" in result.text
     assert open_registry(settings).champion().version == "v2"  # type: ignore[union-attr]
 
 

@@ -1,4 +1,4 @@
-"""``steelflow demo``: a plant, a model and three nights, in a few minutes and with nothing but the install."""
+"""``steelflow demo``: a plant, a model, four nights and the loop, in a few minutes and with nothing but the install."""
 
 from __future__ import annotations
 
@@ -14,21 +14,38 @@ import polars as pl
 import typer
 from rich.table import Table
 
-from steelflow.cli.output import counting, stdout, stepping
+from steelflow.cli.output import counting, stderr, stdout
 from steelflow.config import Settings, load_settings
 from steelflow.errors import ConfigError
-from steelflow.night import inspect_night
+from steelflow.labels.review import queue
+from steelflow.night import NightResult, inspect_night
+from steelflow.registry import open_registry
 from steelflow.report.reader import ReportReader
+from steelflow.retrain import RetrainResult, retrain
+from steelflow.simulation import Person
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import PlantSpec, PlantSummary, write_plant
+from steelflow.synth import CLASSES, Camera, PlantSpec, PlantSummary, write_plant
 
+_DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(4))
+_AGED = Camera(gain=0.3)  # lamps
+_RICH = dict.fromkeys(CLASSES, 1.0) | {"scratches": 4.0}
 _SPEC = PlantSpec(
-    seed=7, lines=("L1", "L2", "L3"), start=dt.date(2026, 11, 16), nights=3, coils=6, images=60, sharded=0.5, broken=3
+    seed=7,
+    lines=("L1", "L2", "L3"),
+    start=_DATES[0],
+    nights=len(_DATES),
+    coils=10,
+    images=52,
+    sharded=0.5,
+    broken=3,
+    cameras={("L2", date): _AGED for date in _DATES[2:]},
+    mixes={("L3", date): _RICH for date in _DATES[2:]},
 )
 _PER_CLASS = 120
-_EPOCHS = 80
-_MODEL = "champion"
+_GOLDEN = 40  # of a class
+_REVIEWED = 240
+_WHO = "demo"
 
 _CONFIG = """\
 # Written by `steelflow demo`. Go on from here: steelflow --config {file} nightly --date {date}
@@ -40,47 +57,56 @@ uri = "s3://plant-images"
 [report]
 uri = "s3://plant-reports"
 
-[model]
-ref = "{model}"
+[drift]
+reference_nights = 2
+
+[retrain]
+epochs = 50
+cooldown_hours = 0
 """
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = Path(".demo"),
 ) -> None:
-    """Make a synthetic plant in an embedded S3, train a model on its labels, and inspect three nights."""
+    """Make a synthetic plant in an embedded S3, train a model on its labels, inspect its nights, and close the loop:
+    drift, labels, retraining, promotion, rollback."""
     config = _fresh(out)
-    model = out / "model" / f"{_MODEL}.onnx"
-    config.write_text(_CONFIG.format(file=config, home=out, model=model, date=_SPEC.dates[0]))
-    settings = load_settings(config)
+    config.write_text(_CONFIG.format(file=config, home=out, date=_DATES[0]))
     started = time.perf_counter()
-    stdout.rule("1  a plant", align="left")
-    with serving(settings) as reached:
-        made = _make_plant(out, reached)
-        per_night = f"{len(_SPEC.lines)} lines, {_SPEC.nights} nights, {_SPEC.coils} coils a line and night"
-        stdout.print(
-            f"{made.images:,} images and {made.broken} broken files: {per_night}\n"
-            f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
-            f"{made.bytes / 1e6:.0f} MB"
-        )
-        stdout.rule("2  a first champion", align="left")
-        _train(out, settings.selection.arch)
-        stdout.rule("3  three nights", align="left")
-        for date in _SPEC.dates:
-            _inspect(reached, date)
-        stdout.rule("4  the same night again", align="left")
-        _inspect(reached, _SPEC.dates[0])
-        stdout.rule("5  the morning report", align="left")
-        _report(reached, out)
+    with serving(load_settings(config)) as settings:
+        _chapter(1, "a plant")
+        _tell_plant(_make_plant(out, settings), settings)
+        person = Person(settings, _SPEC)
+        _chapter(2, "a first champion, from labelled images")
+        _first_champion(settings, person)
+        _chapter(3, "two nights, from which it learns what is usual")
+        for date in _DATES[:2]:
+            _inspect(settings, person, date)
+        _inspect(settings, person, _DATES[0], "the same night again")
+        _report(settings)
+        _chapter(4, "night three: the lamps of L2 have aged, L3 rolls another grade")
+        drifted = _inspect(settings, person, _DATES[2])
+        _drift(drifted)
+        _chapter(5, "a person labels what the queue shows, and the loop retrains")
+        _close_the_loop(settings, person, drifted)
+        _chapter(6, "the next night, by the new champion")
+        _drift(_inspect(settings, person, _DATES[3]))
+        _chapter(7, "rollback, and forward again")
+        _back_and_forth(settings, person)
     stdout.rule("where everything lies", align="left")
     stdout.print(
         f"archive    {out}/objects/plant-images\n"
         f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder)\n"
-        f"model      {model}   (its card: {model.with_suffix('.md')})\n"
-        f"labels     {out}/labelled, truth {out}/truth.csv\n"
-        f"settings   {config}   (steelflow --config {config} nightly --date {_SPEC.dates[0]})\n\n"
+        f"drift      {out}/objects/plant-reports/drift   (its table, and a page that explains each alarm)\n"
+        f"labels     {out}/objects/plant-reports/labels, models beside them in registry; truth {out}/truth.csv\n"
+        f"settings   {config}   (steelflow --config {config} models log)\n\n"
         f"All of it took {time.perf_counter() - started:.0f} s.",
     )
+
+
+def _chapter(number: int, title: str) -> None:
+    stdout.rule(f"{number}  {title}", align="left")
 
 
 def _fresh(out: Path) -> Path:
@@ -107,42 +133,83 @@ def _make_plant(out: Path, settings: Settings) -> PlantSummary:
                 path.write_bytes(data)
             tick(1)
 
-        made = write_plant(_SPEC, put, _PER_CLASS)
+        made = write_plant(_SPEC, put, per_class=0)
         for future in puts:
             future.result()
     return made
 
 
-def _train(out: Path, arch: str) -> None:
-    from steelflow.training.train import train
-
-    with stepping(f"training on {6 * _PER_CLASS} labelled images") as step:
-        result = train(
-            out / "labelled",
-            arch,
-            out / "model",
-            epochs=_EPOCHS,
-            name=_MODEL,
-            on_epoch=lambda progress: step(progress.epoch, progress.epochs),
-        )
-    figures = result.evaluation
+def _tell_plant(made: PlantSummary, settings: Settings) -> None:
     stdout.print(
-        f"{arch}, {_EPOCHS} epochs on {result.trained_on} labelled images in {result.seconds:.0f} s: "
-        f"{figures.accuracy:.1%} of {figures.images} held-out images right"
+        f"{made.images:,} images and {made.broken} broken files: {len(_SPEC.lines)} lines, {_SPEC.nights} nights, "
+        f"{_SPEC.coils} coils a line and night\n"
+        f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
+        f"{made.bytes / 1e6:.0f} MB"
     )
 
 
-def _inspect(settings: Settings, date: dt.date) -> None:
+def _first_champion(settings: Settings, person: Person) -> None:
+    count = person.begin(_SPEC, _PER_CLASS, CLASSES)
+    golden = person.choose_golden(_SPEC, _GOLDEN)
+    stdout.print(f"{count} labelled images, and {golden} more as the golden set, on which no model is ever trained")
+    _tell_retraining(_retrain(settings, "manual", "the first model of this plant"))
+
+
+def _retrain(settings: Settings, trigger: str, reason: str) -> RetrainResult:
+    with stderr.status("training") as status:
+        return retrain(settings, trigger=trigger, reason=reason, who=_WHO, tell=status.update)  # type: ignore[arg-type]
+
+
+def _tell_retraining(result: RetrainResult) -> None:
+    stdout.print(f"{result.state} after {result.seconds:.0f} s: {result.text}")
+
+
+def _inspect(settings: Settings, person: Person, date: dt.date, note: str = "") -> NightResult:
     with counting(f"night of {date}") as tick:
         result = inspect_night(settings, date, progress=lambda done: tick(done.counts.found))
     work = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     stdout.print(
         f"{date}  {result.found:,} found = {result.ok:,} ok + {result.failed} failed; "
-        f"{result.done_units} units done, {result.skipped_units} up to date; {work}"
+        f"{result.done_units} units done, {result.skipped_units} up to date; {work}{f' ({note})' if note else ''}"
     )
+    if result.done_units:
+        reader = ReportReader(open_store(settings.report.uri, settings.store))
+        right = "  ".join(f"{line} {person.accuracy(reader, date, line):.1%}" for line in _SPEC.lines)
+        stdout.print(
+            f"            against the truth, which only a synthetic plant knows, {result.model} has right: {right}"
+        )
+    return result
 
 
-def _report(settings: Settings, out: Path) -> None:
+def _drift(result: NightResult) -> None:
+    drift = result.drift or {}
+    stdout.print(f"drift: {drift.get('verdict')}")
+    for reason in drift.get("reasons", [])[:6]:
+        stdout.print(f"  {reason}")
+
+
+def _close_the_loop(settings: Settings, person: Person, drifted: NightResult) -> None:
+    reader = ReportReader(open_store(settings.report.uri, settings.store))
+    wanted = queue(reader, person.looked_at(), _REVIEWED, dates=[drifted.date])
+    reasons = ", ".join(f"{count} {name}" for name, count in wanted.group_by("reason").len().sort("reason").iter_rows())
+    stdout.print(f"{person.review(wanted)} images labelled, chosen by the queue as {reasons}")
+    why = (drifted.drift or {}).get("reasons", ["drift"])[0]
+    _tell_retraining(_retrain(settings, "drift", why))
+
+
+def _back_and_forth(settings: Settings, person: Person) -> None:
+    registry = open_registry(settings)
+    latest = registry.champion()
+    entry = registry.rollback(who=_WHO, reason="to show that it can be done")
+    stdout.print(f"rolled back from {entry.previous} to {entry.version}; night four again:")
+    _inspect(settings, person, _DATES[3])
+    if latest is not None:
+        entry = registry.promote(latest, who=_WHO, reason="it was the better one")
+    stdout.print(f"promoted {entry.version} again:")
+    _inspect(settings, person, _DATES[3])
+
+
+def _report(settings: Settings) -> None:
     reader = ReportReader(open_store(settings.report.uri, settings.store))
     counts = reader.defect_counts()
     classes = sorted(counts["label"].unique())
@@ -155,12 +222,11 @@ def _report(settings: Settings, out: Path) -> None:
         cells = [f"{shares.get(name, 0):.1%}" for name in classes]
         table.add_row(f"{night:%d %b}", str(line), f"{group['images'].sum():,}", *cells)
     stdout.print(table)
-    for line in _coils(reader):
-        stdout.print(line)
+    for text in _coils(reader):
+        stdout.print(text)
     reasons = reader.failures().with_columns(pl.col("error").str.split(":").list.first()).group_by("error").len()
     listed = ", ".join(f"{row['len']} {row['error']}" for row in reasons.sort("error").to_dicts())
     stdout.print(f"images that could not be judged, each with its reason: {listed}")
-    stdout.print(f"against the truth, which only a synthetic plant knows: {_accuracy(reader, out):.1%} right")
 
 
 def _coils(reader: ReportReader) -> Iterator[str]:
@@ -173,12 +239,3 @@ def _coils(reader: ReportReader) -> Iterator[str]:
             f"line {row['line']}: coil {row['coil']} of {row['date']} stands out, "
             f"{row['share']:.0%} of its images show {row['label']}"
         )
-
-
-def _accuracy(reader: ReportReader, out: Path) -> float:
-    truth = pl.read_csv(out / "truth.csv").rename({"label": "truth"})
-    judged = reader.images().filter(pl.col("status") == "ok").select("object_key", "member", "label").collect()
-    both = judged.join(
-        truth, left_on=["object_key", "member"], right_on=["key", "member"], nulls_equal=True, validate="1:1"
-    )
-    return both.filter(pl.col("label") == pl.col("truth")).height / max(1, both.height)

@@ -16,7 +16,7 @@ from steelflow.store.embedded import serving
 def retrain(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")],
     who: Annotated[str | None, typer.Option("--who", help="Who asks; the login name when not given.")] = None,
-    trigger: Annotated[Trigger, typer.Option("--trigger", help="What asks; only `manual` knows no cooldown.")] = "manual",
+    trigger: Annotated[Trigger, typer.Option("--trigger", help="What asks; `manual` knows no cooldown.")] = "manual",
     force: Annotated[
         bool, typer.Option("--force", help="Also without enough new labels, and within the cooldown.")
     ] = False,

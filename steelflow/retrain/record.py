@@ -61,6 +61,11 @@ def records(store: Store) -> list[dict[str, Any]]:
     return found
 
 
+def last_snapshot(found: list[dict[str, Any]]) -> str | None:
+    """The hash of the labels that the latest one which did train had; promoted or refused, they had their say."""
+    return next((one["details"]["snapshot"] for one in found if one["state"] != "skipped"), None)
+
+
 def last_run(found: list[dict[str, Any]]) -> dt.datetime | None:
     """When the latest one that did train was started."""
     times = [dt.datetime.fromisoformat(one["started_at"]) for one in found if one["state"] != "skipped"]

@@ -31,7 +31,7 @@ from steelflow.pipeline import new_run_id
 from steelflow.registry import Registry, Version, open_registry
 from steelflow.retrain.candidates import Candidate, Plan, train_candidates
 from steelflow.retrain.gate import Gate
-from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, put_record, records
+from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, last_snapshot, put_record, records
 from steelflow.retrain.reference import recent_reference
 from steelflow.retrain.trial import Trial
 from steelflow.store import Store, open_store
@@ -86,14 +86,14 @@ def retrain(
 
 def due(settings: Settings) -> str | None:
     """Why a retraining is due by the number of new labels, or None."""
-    labels = open_labels(settings)
-    fresh = new_labels(labels, labels.snapshot(), open_registry(settings).champion()).height
-    return f"{fresh:,} labels since the champion" if fresh >= settings.retrain.new_labels else None
+    labels, registry = open_labels(settings), open_registry(settings)
+    fresh = new_labels(labels, labels.snapshot(), last_snapshot(records(registry.store))).height
+    return f"{fresh:,} labels since the last retraining" if fresh >= settings.retrain.new_labels else None
 
 
-def new_labels(labels: LabelStore, snapshot: Snapshot, champion: Version | None) -> pl.DataFrame:
-    """The rows of ``snapshot`` that the champion's own did not have, or had with another label."""
-    before = None if champion is None else labels.read_snapshot(champion.data_hash)
+def new_labels(labels: LabelStore, snapshot: Snapshot, since: str | None) -> pl.DataFrame:
+    """The rows of ``snapshot`` that the one with the hash ``since`` did not have, or had with another label."""
+    before = labels.read_snapshot(since)
     if before is None:
         return snapshot.frame
     return snapshot.frame.join(before.frame.select("image", "label"), on=["image", "label"], how="anti")
@@ -116,8 +116,8 @@ class _Run:
 
     def decide(self, known: list[dict[str, Any]], force: bool) -> RetrainResult:
         snapshot = self.labels.snapshot()
-        fresh = new_labels(self.labels, snapshot, self.champion)
-        self.details |= {"labels": snapshot.frame.height, "new_labels": fresh.height, "data_hash": snapshot.hash}
+        fresh = new_labels(self.labels, snapshot, last_snapshot(known))
+        self.details |= {"labels": snapshot.frame.height, "new_labels": fresh.height}
         if not force and (why := self._not_now(known, fresh.height)):
             return self._result("skipped", why)
         golden = self.labels.golden() or self._first_golden(snapshot)
@@ -125,11 +125,12 @@ class _Run:
         if why := self._too_few(snapshot, golden):
             return self._result("skipped", why)
         self.labels.write_snapshot(snapshot)
+        self.details["snapshot"] = snapshot.hash
         self.champion = self.champion or self._shipped()
         champion = self.registry.fetch(self.champion, self.settings.home / "models")
         with self._workplace(snapshot, golden) as work:
-            best, *others = self._train(work, snapshot, golden, champion)
-            gate = self._judge(best, champion, golden, snapshot, fresh)
+            best, *others = self._train(work, snapshot, golden, champion, fresh)
+            gate = self._judge(best, champion, golden, snapshot)
             self.details |= {
                 "golden": golden.hash,
                 "chosen": best.kind,
@@ -167,8 +168,8 @@ class _Run:
         rules = self.settings.retrain
         if fresh < rules.min_labels:
             return (
-                f"{fresh} new labels since the champion, {rules.min_labels} are needed (retrain.min_labels): label what"
-                " `steelflow labels queue` shows"
+                f"{fresh} labels since the last retraining, {rules.min_labels} are needed (retrain.min_labels): label"
+                " what `steelflow labels queue` shows"
             )
         last = last_run(known)
         if self.trigger == "manual" or last is None:
@@ -232,7 +233,9 @@ class _Run:
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
 
-    def _train(self, work: Path, snapshot: Snapshot, golden: Golden, champion: Path) -> list[Candidate]:
+    def _train(
+        self, work: Path, snapshot: Snapshot, golden: Golden, champion: Path, fresh: pl.DataFrame
+    ) -> list[Candidate]:
         self.tell(f"{snapshot.frame.height:,} labelled images and {golden.frame.height:,} golden ones")
         data = work / "data"
         if not data.is_dir():
@@ -241,6 +244,7 @@ class _Run:
             self.labels.export(self._usable(snapshot), draft)
             self.labels.export(golden, draft)
             draft.rename(data)
+        new = {bytes.fromhex(image) for image in fresh["image"]}
         sacred = {bytes.fromhex(image) for image in golden.frame["image"]}
         return train_candidates(
             Plan(
@@ -251,6 +255,7 @@ class _Run:
                 self.settings.retrain.epochs,
                 f"the golden set ({golden.hash[:12]}), and of the others {_RULE}",
                 lambda digest: digest in sacred or int.from_bytes(digest) % _SHARE == 0,
+                new.__contains__,
                 f"Labels of {self.labels.uri}, snapshot {snapshot.hash[:12]}.",
             ),
             self.tell,
@@ -266,9 +271,10 @@ class _Run:
             self.details["left_out"] = rare
         return dataclasses.replace(snapshot, frame=snapshot.frame.filter(pl.col("label").is_in(enough.to_list())))
 
-    def _judge(self, best: Candidate, champion: Path, golden: Golden, snapshot: Snapshot, fresh: pl.DataFrame) -> Gate:
+    def _judge(self, best: Candidate, champion: Path, golden: Golden, snapshot: Snapshot) -> Gate:
         self.tell(f"the model {best.kind} against the champion")
-        recent = snapshot.frame.filter(pl.col("part") == "evaluation").join(fresh, on="image", how="semi")
+        seen = None if self.champion is None else self.champion.data_hash
+        recent = new_labels(self.labels, snapshot, seen).filter(pl.col("part") == "evaluation")
         sets = {"golden set": golden.frame, "recent labels": recent}
         return Trial(self.settings, self.labels, sets).judge(champion, best.onnx)
 

@@ -34,17 +34,23 @@ _FEW_IMAGES_SEEN = 80_000  # docs/results/mobilesteelnet-steelnet-ours-15-a-clas
 
 @dataclass(frozen=True, slots=True)
 class HoldOut:
-    """A rule of its own for what is held out: ``is_held_out`` of an image's SHA-256, and the rule in words."""
+    """A rule of its own for what is held out: ``is_held_out`` of an image's SHA-256, and the rule in words.
+
+    ``times`` says, of the same, how often an image is shown in an epoch if it is trained on.
+    """
 
     rule: str
     is_held_out: Callable[[bytes], bool]
+    times: Callable[[bytes], int] = lambda _: 1
 
     def split(self, data: Dataset) -> tuple[Indices, Indices]:
-        """Training and held-out indices. Raises ``DataError`` where one of the two would be empty."""
+        """Training indices, some of them several times, and held-out ones. Raises ``DataError`` where one of the two
+        would be empty."""
         held_out = np.array([self.is_held_out(digest) for digest in data.digests])
         if held_out.all() or not held_out.any():
             raise DataError(f"of {len(held_out)} images {held_out.sum()} would be held out ({self.rule}); label more")
-        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+        training = np.flatnonzero(~held_out)
+        return np.repeat(training, [self.times(data.digests[i]) for i in training]), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True, slots=True)
