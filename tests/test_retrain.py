@@ -46,7 +46,7 @@ def plant(folder: Path, **rules: Any) -> Settings:
         archive=ArchiveSettings(uri=str(folder / "images")),
         report=ReportSettings(uri=str(folder / "reports")),
         selection=SelectionSettings(arch="steelnet_s"),
-        retrain=RetrainSettings(epochs=EPOCHS, min_labels=20, cooldown_hours=0, **rules),
+        retrain=RetrainSettings(epochs=EPOCHS, min_labels=20, cooldown_hours=0, min_speed=0, **rules),
     )
 
 
@@ -115,7 +115,7 @@ def test_what_was_asked_for_is_decided_once(settings: Settings) -> None:
 def test_the_cooldown_is_for_those_that_nobody_asked_for(tmp_path: Path) -> None:
     label(plant(tmp_path), 60, "across", "along")
     hot = plant(tmp_path).model_copy(
-        update={"retrain": RetrainSettings(epochs=EPOCHS, min_labels=20, cooldown_hours=5)}
+        update={"retrain": RetrainSettings(epochs=EPOCHS, min_labels=20, cooldown_hours=5, min_speed=0)}
     )
     assert run(hot).state == "promoted"
     label(hot, 30, "across", "along", seed=1)
@@ -202,7 +202,7 @@ class Court:
         return train(data, "steelnet_s", self.folder / name, input_size=40, recipe=recipe, seed=seed).onnx
 
     def judged(self, challenger: Path, **rules: Any) -> tuple[str, ...]:
-        settings = self.settings.model_copy(update={"retrain": RetrainSettings(**rules)})
+        settings = self.settings.model_copy(update={"retrain": RetrainSettings(**{"min_speed": 0, **rules})})
         golden = self.labels.current().select("image", "label")
         return Trial(settings, self.labels, {"golden set": golden}).judge(self.champion, challenger).problems
 
