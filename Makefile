@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo test test-slow lint bench zoo clean
+.PHONY: help install demo simulate test test-slow lint bench zoo clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,8 +17,11 @@ install: .venv/installed  ## everything, into .venv (the other targets do it whe
 	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
 	@touch $@
 
-demo: .venv/installed  ## a synthetic plant in an embedded S3, inspected for three nights; less than five minutes
+demo: .venv/installed  ## a synthetic plant in an embedded S3: nights, drift, labels, retraining; less than five minutes
 	$(BIN)/steelflow demo
+
+simulate: .venv/installed  ## a month in fast-forward, beside the same month with no retraining; some fifteen minutes
+	$(BIN)/steelflow simulate
 
 test: .venv/installed  ## lint, types and the fast tests
 	$(MAKE) --no-print-directory lint
@@ -39,4 +42,4 @@ zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minute
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)
 
 clean:
-	rm -rf .venv .steelflow .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis

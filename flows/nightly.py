@@ -19,22 +19,20 @@ from zoneinfo import ZoneInfo
 import prefect.runtime
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
-from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import State
 from prefect.states import Failed
-from prefect.tasks import Task, exponential_backoff
 from pydantic import BaseModel, Field
 
+from flows.consequences import follow_up
+from flows.outcome import hooks, settled
+from flows.patience import patient
 from steelflow.calendar import night_of
 from steelflow.config import Settings, load_settings
-from steelflow.errors import AccessDenied, BucketNotFound, SteelflowError, StoreError
+from steelflow.errors import SteelflowError
 from steelflow.night import Night, NightResult, PartitionPlan, groups, weight
 from steelflow.pipeline import Done
 from steelflow.records import Partition, Unit
-from steelflow.store.embedded import serving
 
-_ATTEMPTS = 6
-_FIRST_DELAY = 15.0  # seconds, doubled each time: an outage of the store of some eight minutes is waited out
 _LOCK_WAIT = 12 * 3600.0
 _STEP = 5.0  # percent
 _SHOWN_FAILURES = 20
@@ -120,31 +118,14 @@ def _timed(call: Callable[_P, _R]) -> Callable[_P, _R]:
     return timed
 
 
-def _storage_may_recover(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    # The attempts are counted here: when Prefect's own count runs out, it logs a traceback over our one line.
-    error = state.data
-    lasting = isinstance(error, (AccessDenied, BucketNotFound))
-    return isinstance(error, StoreError) and not lasting and run.run_count < _ATTEMPTS
-
-
-_patient: dict[str, Any] = {
-    "retries": _ATTEMPTS,
-    "retry_delay_seconds": exponential_backoff(_FIRST_DELAY),
-    "retry_jitter_factor": 0.5,
-    "retry_condition_fn": _storage_may_recover,
-    "cache_policy": NO_CACHE,
-    "persist_result": False,
-}
-
-
-@task(**_patient)
+@task(**patient)
 @_timed
 def open_night(settings: Settings, date: dt.date, lines: tuple[str, ...]) -> Night:
     """Find the lines of the night and load the model."""
     return Night(settings, date, lines)
 
 
-@task(task_run_name="plan {partition.line}", **_patient)
+@task(task_run_name="plan {partition.line}", **patient)
 @_timed
 def plan_line(night: Night, partition: Partition) -> PartitionPlan:
     """List what a line has of images and reports, and tell what is to be done."""
@@ -153,7 +134,7 @@ def plan_line(night: Night, partition: Partition) -> PartitionPlan:
     return plan
 
 
-@task(task_run_name="inspect {group.name}", **_patient)
+@task(task_run_name="inspect {group.name}", **patient)
 @_timed
 def inspect_units(night: Night, group: Group, progress: Progress) -> None:
     """Inspect the units of a group that are left."""
@@ -162,7 +143,7 @@ def inspect_units(night: Night, group: Group, progress: Progress) -> None:
         progress.unit_done(done.unit)
 
 
-@task(**_patient)
+@task(**patient)
 @_timed
 def record_night(night: Night, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
     """Write the summaries and the run record."""
@@ -181,20 +162,16 @@ def _night(parameters: NightParameters, settings: Settings) -> dt.date:
     return parameters.night(prefect.runtime.flow_run.scheduled_start_time, ZoneInfo(settings.night.timezone))
 
 
-@flow(name="nightly", flow_run_name=_run_name, persist_result=False)
+@flow(name="nightly", flow_run_name=_run_name, persist_result=False, **hooks)
 def nightly(night: NightParameters = _LAST_NIGHT) -> dict[str, Any] | State[Any]:
-    """Inspect a night: what is new or changed in the archive, and nothing twice.
+    """Inspect a night: what is new or changed in the archive, and nothing twice. Drift, or enough new labels, ask for a
+    retraining.
 
     Returns:
         The ``NightResult`` as a dict, with ``flow_seconds`` and, of these, ``library_seconds`` spent in tasks' bodies;
         or a failed state that says in one line what is to be done about it.
     """
-    try:
-        settings = load_settings()
-        with serving(settings) as reached:
-            return _inspect(reached, _night(night, settings), night)
-    except SteelflowError as exc:
-        return Failed(message=str(exc))
+    return settled(lambda settings: _inspect(settings, _night(night, settings), night))
 
 
 def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> dict[str, Any] | State[Any]:
@@ -223,16 +200,18 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
             progress.line_done()
         result = record_night(night, plans, done)
     create_markdown_artifact(summary(result, plans, done), "nightly-summary", f"Night of {date}")
+    recorded = {
+        **result.to_dict(),
+        "flow_seconds": round(time.perf_counter() - started, 3),
+        "library_seconds": round(sum(seconds), 3),
+    }
+    follow_up(settings, date, recorded.get("drift"))
     if result.failed_units:
         return Failed(
             message=f"night of {date}: {len(result.failed_units)} work units failed, everything else is done; "
             f"run the night again; first: {result.failed_units[0]}"
         )
-    return {
-        **result.to_dict(),
-        "flow_seconds": round(time.perf_counter() - started, 3),
-        "library_seconds": round(sum(seconds), 3),
-    }
+    return recorded
 
 
 def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[Done]) -> str:

@@ -6,9 +6,9 @@ Exactly one such process serves a Prefect server, so a run that is under way whe
 from __future__ import annotations
 
 import datetime as dt
-from typing import cast
+from typing import Any, cast
 
-from prefect import serve
+from prefect import Flow, serve
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -28,10 +28,17 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 from prefect.types import DateTime
 from prefect.types.entrypoint import EntrypointType
 
+from flows.backfill import backfill
+from flows.drift_check import drift_check
+from flows.housekeeping import housekeeping
 from flows.nightly import nightly
+from flows.retrain import RetrainRequest, retrain
+from steelflow.alerts import alert
 from steelflow.config import Settings, load_settings
 
-_AT_ONCE = 2
+BY_CALENDAR = RetrainRequest(trigger="calendar", reason="the calendar", who="schedule")
+TIDY_UP = "0 5 * * *"  # in the plant's time zone, when the night is done
+
 _ATTEMPTS = 3
 _RECENT = dt.timedelta(days=7)
 
@@ -39,23 +46,39 @@ _one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyL
 
 
 def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
-    """What is served. The schedule lives in our configuration: a restart sets it to what is written there."""
-    night = nightly.to_deployment(
-        name="nightly",
-        description="Inspect a night: what is new or changed in the archive, and nothing twice.",
-        schedule=Cron(settings.night.cron, timezone=settings.night.timezone),
-        concurrency_limit=_one_at_a_time,
-        entrypoint_type=EntrypointType.MODULE_PATH,
+    """What is served. The schedules live in our configuration: a restart sets them to what is written there."""
+
+    def of(flow: Flow[..., Any], description: str, cron: str | None = None, **scheduled: Any) -> RunnerDeployment:
+        made = flow.to_deployment(
+            name=flow.name,
+            description=description,
+            schedule=Cron(cron, timezone=settings.night.timezone, parameters=scheduled) if cron else None,
+            concurrency_limit=_one_at_a_time,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        return cast(RunnerDeployment, made)  # Prefect's type leaves room for a coroutine
+
+    return (
+        of(nightly, "Inspect a night: what is new or changed in the archive, and nothing twice.", settings.night.cron),
+        of(drift_check, "Look at the drift of a night again, and act on it as the nightly flow does."),
+        of(
+            retrain,
+            "Train on the labels as they stand, and promote the model if it proves better than the champion.",
+            settings.retrain.cron,
+            request=BY_CALENDAR.model_dump(),
+        ),
+        of(backfill, "Inspect a range of nights again with the current champion."),
+        of(housekeeping, "Delete what the retention of the settings does not keep.", TIDY_UP),
     )
-    return (cast(RunnerDeployment, night),)  # Prefect's type leaves room for a coroutine
 
 
-def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...]) -> None:
+def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...], settings: Settings) -> None:
     """Close the runs whose process is gone, which gives their slot back, and schedule the crashed ones again.
 
     A run keeps its scheduled time, and with that its night. One that was tried three times, or is older than a week,
     stays crashed.
     """
+    again = []
     log = get_logger("steelflow")
     gone = "the process of this run ended with the service"
     for run in _runs(client, served, StateType.CANCELLING):
@@ -66,6 +89,10 @@ def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...]) -> 
         if run.run_count < _ATTEMPTS:
             client.set_flow_run_state(run.id, AwaitingRetry(message="taken up again when the service started"))
             log.warning("Flow run '%s' had crashed and is taken up again", run.name)
+            again.append(run.name)
+    if again:
+        text = f"The service has started again and takes up what had crashed: {', '.join(again)}"
+        alert(settings, "service.resumed", text, {"runs": again})
 
 
 def _runs(
@@ -85,10 +112,12 @@ def _runs(
 
 
 def main() -> None:
-    served = deployments(load_settings())
+    settings = load_settings()
+    served = deployments(settings)
     with get_client(sync_client=True) as client:
-        take_up(client, served)
-    serve(*served, limit=_AT_ONCE, pause_on_shutdown=False)
+        take_up(client, served, settings)
+    # Each has a slot of its own: a backfill of weeks keeps no night waiting.
+    serve(*served, limit=len(served), pause_on_shutdown=False)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,14 @@ from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
 from steelflow.config import Settings
 from steelflow.drift import check_night, write_explanation
-from steelflow.errors import ConfigError, DriftError, ObjectNotFound, RegistryError
+from steelflow.errors import ConfigError, DriftError, ObjectNotFound, RegistryError, ReportError
 from steelflow.pipeline import Done, Inspection, Model, Seconds, inspect, load_model, new_run_id
 from steelflow.records import Partition, Unit
-from steelflow.registry import open_registry
+from steelflow.registry import open_registry, resolved
 from steelflow.registry.version import REFERENCE
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, RUNS, folder, night_lock_key, report_key, run_key
+from steelflow.report.reader import ReportReader
 from steelflow.report.summary import write_summary
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
@@ -194,10 +195,12 @@ class Night:
         record_key, drift = self._record_of(digest) if nothing_done and state == "complete" else (None, None)
         seconds = time.perf_counter() - self._clock
         judged = sum(one.counts.found for one in good)
+        version = self.model.version
         if record_key is None and plans:
             for plan in plans:
                 write_summary(self.report, plan.partition)
-            drift = self._drift() if state == "complete" else None
+            if state == "complete":
+                drift = _drift(self.settings, self.report, self.archive, self.date, self.model.engine.digest, version)
             record_key = run_key(self.date, self.run_id)
             record = {
                 "run_id": self.run_id,
@@ -251,28 +254,9 @@ class Night:
             seconds,
             f"{self.report.uri}/{record_key}" if record_key else None,
             state,
-            self.model.version or self.model.engine.digest[:12],
+            version or self.model.engine.digest[:12],
             drift,
         )
-
-    def _drift(self) -> dict[str, Any]:
-        """The night compared with the model's reference; where that is damaged, the night still gets its record."""
-        settings = self.settings
-        try:
-            reference = self._reference()
-            found = check_night(self.report, self.date, settings.drift, self.model.engine.digest, reference)
-            write_explanation(self.report, self.archive, found, settings.drift, settings.limits, reference)
-        except (DriftError, RegistryError) as exc:
-            return {"verdict": "insufficient", "reasons": [str(exc)], "lines": [], "signals": []}
-        return found.to_dict()
-
-    def _reference(self) -> bytes | None:
-        """What the model's version brings, if it is from the registry and brings one."""
-        if self.model.version is None:
-            return None
-        registry = open_registry(self.settings)
-        version = registry.version(self.model.version)
-        return registry.read(version, REFERENCE) if REFERENCE in version.files else None
 
     def _record_of(self, digest: str) -> tuple[str | None, dict[str, Any] | None]:
         """The latest complete run record that stands for exactly these units and this model, and its drift."""
@@ -285,6 +269,44 @@ class Night:
             if isinstance(record, dict) and record.get("night") == digest and record.get("state") == "complete":
                 return key, record.get("drift")
         return None, None
+
+
+def check_drift(settings: Settings, date: dt.date) -> dict[str, Any]:
+    """Compare a night that was inspected with the reference of the model that inspects now, once more: the drift table
+    is written again, and the verdict is as in ``NightResult.drift``.
+
+    Raises:
+        ReportError: the night has no reports.
+        ConfigError, ModelError, RegistryError, StoreError: as ``Night``.
+    """
+    report = open_store(settings.report.uri, settings.store, create=True)
+    archive = open_store(settings.archive.uri, settings.store)
+    path, version = resolved(settings)
+    if date not in ReportReader(report).nights():
+        raise ReportError(f"{report.uri}: no reports of {date}; run `steelflow nightly --date {date}` first")
+    return _drift(settings, report, archive, date, hashlib.sha256(path.read_bytes()).hexdigest(), version)
+
+
+def _drift(
+    settings: Settings, report: Store, archive: Store, date: dt.date, digest: str, version: str | None
+) -> dict[str, Any]:
+    """The verdict on a night; where the reference is damaged, the night still gets its record."""
+    try:
+        reference = _reference(settings, version)
+        found = check_night(report, date, settings.drift, digest, reference)
+        write_explanation(report, archive, found, settings.drift, settings.limits, reference)
+    except (DriftError, RegistryError) as exc:
+        return {"verdict": "insufficient", "reasons": [str(exc)], "lines": [], "signals": [], "model": digest}
+    return found.to_dict()
+
+
+def _reference(settings: Settings, version: str | None) -> bytes | None:
+    """What the model's version brings, if it is from the registry and brings one."""
+    if version is None:
+        return None
+    registry = open_registry(settings)
+    known = registry.version(version)
+    return registry.read(known, REFERENCE) if REFERENCE in known.files else None
 
 
 def weight(unit: Unit) -> int:

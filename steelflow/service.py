@@ -1,7 +1,7 @@
-"""The service of one machine: embedded storage, Prefect's server and the process that serves our flows.
+"""The service of one machine: embedded storage, Prefect's server, the process that serves our flows, the dashboard.
 
     home/prefect/          Prefect's own home: its database and leases, kept across restarts
-        server.log serve.log
+        server.log serve.log dashboard.log
         service.json       address and processes, while it runs
         service.lock       held by the one process that runs it
 
@@ -38,6 +38,7 @@ INSTALL = "pip install 'steelflow[flows]'"
 # Prefect 3.8 starts and looks healthy with later ones, but answers no listing call (fastapi) or never creates a
 # scheduled run (SQLAlchemy).
 _BELOW = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
+_OURS = (b"prefect", b"flows.serve", b"streamlit")
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 40.0
 _LOOK_SECONDS = 1.0
@@ -45,9 +46,11 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the parts of a running service are. ``storage`` and ``keys`` are None where no storage was started."""
+    """Where the parts of a running service are. ``storage`` and ``keys`` are None where no storage was started, and
+    ``dashboard`` where none is installed."""
 
     prefect: str
+    dashboard: str | None
     storage: str | None
     keys: Path | None
     logs: Path
@@ -75,8 +78,10 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     with _alone(state), _signals() as stop:
         _end_leftovers(state)
         with serving(settings) as reached, _Children(state) as children:
-            number = _free(port)
+            number = _free(port, "--port NUMBER")
             url = f"http://127.0.0.1:{number}"
+            app = _dashboard()
+            shown = _free(settings.dashboard.port, "dashboard.port in the settings") if app else None
             environment = _environment(settings, state, config, url)
             server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(number))
             children.start("server", server, environment)
@@ -84,11 +89,15 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
             if not children.wait(stop, lambda: _healthy(url)):
                 return
             children.start("serve", ("-m", "flows.serve"), environment)
+            if app:
+                at = ("--server.address", "127.0.0.1", "--server.port", str(shown), "--server.headless", "true")
+                quiet = ("--browser.gatherUsageStats", "false")
+                children.start("dashboard", ("-m", "streamlit", "run", app, *at, *quiet), environment)
             children.record(url)
             embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
             storage = reached.store.endpoint if embedded else None
             keys = settings.home.absolute() / "s3" / "credentials.json" if embedded else None
-            ready(Addresses(url, storage, keys, state))
+            ready(Addresses(url, f"http://127.0.0.1:{shown}" if app else None, storage, keys, state))
             while not stop.wait(_LOOK_SECONDS):
                 children.check()
                 if storage and not _listens(storage):
@@ -136,6 +145,14 @@ def _installed() -> tuple[bool, str]:
     return True, f"Prefect {importlib.metadata.version('prefect')}"
 
 
+def _dashboard() -> str | None:
+    """The file that streamlit runs, where there is a dashboard."""
+    if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("dashboard") is None:
+        return None
+    spec = importlib.util.find_spec("dashboard.app")
+    return spec.origin if spec else None
+
+
 def _environment(settings: Settings, state: Path, config: Path | None, url: str) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_PROFILE"}
     environment |= {
@@ -144,6 +161,9 @@ def _environment(settings: Settings, state: Path, config: Path | None, url: str)
         "PREFECT_API_URL": f"{url}/api",
         # With the default, in memory, a server that is restarted ends the run under way some minutes later.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # Runs of more than three months ago go; without this the server's database grows for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
@@ -228,7 +248,7 @@ def _is_ours(group: int) -> bool:
         with contextlib.suppress(OSError, IndexError):
             of_group = int((process / "stat").read_text().rpartition(")")[2].split()[2])
             command = (process / "cmdline").read_bytes()
-            if of_group == group and (b"prefect" in command or b"flows.serve" in command):
+            if of_group == group and any(name in command for name in _OURS):
                 return True
     return False
 
@@ -292,14 +312,14 @@ def _signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _free(port: int) -> int:
+def _free(port: int, option: str) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port} of 127.0.0.1: {exc.strerror}; name another with --port, or 0 for a free one"
+                f"port {port} of 127.0.0.1: {exc.strerror}; name another with {option}, or 0 for a free one"
             ) from exc
         return int(probe.getsockname()[1])
 

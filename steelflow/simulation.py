@@ -157,7 +157,7 @@ class Person:
             self._truth.get((key, member)) == label
             for key, member, label in rows.select("object_key", "member", "label").collect().iter_rows()
         ]
-        return sum(right) / max(1, len(right))
+        return float(sum(right) / max(1, len(right)))
 
 
 def make_archive(spec: PlantSpec, folder: Path, tell: Callable[[int], None]) -> int:

@@ -3,53 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hooks import TOKEN, Webhook
 from pydantic import SecretStr
 
 from steelflow import alerts
 from steelflow.alerts import alert
 from steelflow.config import AlertSettings, Settings
-
-TOKEN = "/hooks/T0P-S3CRET?key=open-sesame"
-
-
-class Webhook:
-    """A server that keeps what it is told and answers with the statuses in turn, the last one for ever."""
-
-    def __init__(self) -> None:
-        self.statuses = [200]
-        self.told: list[dict[str, Any]] = []
-        self.paths: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                outer.paths.append(self.path)
-                outer.told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(outer.statuses.pop(0) if len(outer.statuses) > 1 else outer.statuses[0])
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}{TOKEN}"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
 
 
 @pytest.fixture

@@ -35,16 +35,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "training": {"models", "decode", "store", "archive"},
     "synth": set(),
     "pipeline": {"store", "archive", "decode", "quality", "engine", "models", "report", "registry"},
-    "night": {"pipeline", "store", "archive", "report", "drift"},
+    "night": {"pipeline", "store", "archive", "report", "drift", "registry"},
     "infer": {"pipeline", "store", "archive", "report"},
     "evaluate": {"pipeline", "training", "decode"},
     "selection": {"models", "engine", "pipeline", "training", "evaluate", "bench"},
     "retrain": {"pipeline", "training", "registry", "labels", "drift", "alerts", "engine", "models", "report", "decode"}
     | {"archive", "store"},
+    "backfill": {"night", "pipeline", "registry", "report", "archive", "store"},
     "housekeeping": {"registry", "report", "store"},
-    "simulation": {"night", "retrain", "labels", "registry", "drift", "report", "store", "synth"},
+    "simulation": {"night", "retrain", "labels", "report", "archive", "store", "synth"},
     "service": {"store"},
-    "bench": {"pipeline", "infer", "store", "archive", "decode", "quality", "engine", "models", "report", "synth"},
+    "bench": {"pipeline", "infer", "store", "archive", "decode", "quality", "engine", "models", "report", "synth"}
+    | {"registry", "drift", "training"},
 }
 EVERYTHING = set(MAY_IMPORT) | {"cli"}
 MAY_IMPORT["cli"] = EVERYTHING

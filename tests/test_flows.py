@@ -1,4 +1,4 @@
-"""The nightly flow does what ``inspect_night`` does, and waits for storage that is away."""
+"""The flows do what the library does, wait for storage that is away, and a drift alarm asks for one retraining."""
 
 from __future__ import annotations
 
@@ -8,35 +8,54 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
+from hooks import Webhook
 from plants import FAILED, FOUND, NIGHT, UNITS, copied, local_settings, make_plant, rows_of, snapshot
 
 pytest.importorskip("prefect")
 
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterKey,
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.deployments.runner import RunnerDeployment
+from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.flow_engine import run_flow
+from prefect.flows import load_flow_from_entrypoint
 from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.states import Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
+from flows import consequences
 from flows import nightly as module
+from flows.backfill import BackfillParameters, backfill
+from flows.housekeeping import HousekeepingParameters, housekeeping
 from flows.nightly import NightParameters, nightly
+from flows.retrain import RetrainRequest, retrain
+from flows.serve import deployments
 from steelflow.config import Settings
 from steelflow.errors import ModelError, StoreError, StoreUnreachable
-from steelflow.night import Night, groups, inspect_night, weight
+from steelflow.night import Night, NightResult, groups, inspect_night, weight
 from steelflow.pipeline import Done
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.store.local import LocalStore
 
 Monkey = pytest.MonkeyPatch
 THIS_NIGHT = NightParameters(date=NIGHT)
+PREFECT_YAML = Path(__file__).parents[1] / "infra" / "prefect.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +81,13 @@ def settings(prefect_server: None, plant: Path, tmp_path: Path, monkeypatch: Mon
     for task in (module.open_night, module.plan_line, module.inspect_units, module.record_night):
         monkeypatch.setattr(module, task.fn.__name__, task.with_options(retry_delay_seconds=0.05))
     return settings
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    server = Webhook()
+    yield server
+    server.close()
 
 
 def configure(folder: Path, monkeypatch: Monkey, archive: str, report: str, more: str = "") -> None:
@@ -290,3 +316,202 @@ def test_groups_hold_about_as_many_images_as_asked() -> None:
     assert list(groups([loose, shard, tiny, tiny], 42)) == [(loose,), (shard, tiny, tiny)]
     assert list(groups([loose, shard], 1)) == [(loose,), (shard,)]
     assert list(groups([], 10)) == []
+
+
+DRIFT = {
+    "verdict": "alarm",
+    "reasons": ["L2: brightness moved by 1.31 σ (threshold 0.30), 4.4 times over"],
+    "model": "d" * 64,
+    "lines": ["L2"],
+    "signals": [
+        {"line": "L2", "signal": "brightness", "breach": True},
+        {"line": "L1", "signal": "mix", "breach": False},
+    ],
+}
+
+
+def drifted(monkeypatch: Monkey, drift: dict[str, Any] | None) -> None:
+    """Every night that is recorded has this verdict."""
+    to_dict = NightResult.to_dict
+    monkeypatch.setattr(NightResult, "to_dict", lambda result: {**to_dict(result), "drift": drift})
+
+
+@pytest.fixture
+def served(settings: Settings, monkeypatch: Monkey) -> Iterator[Callable[[], list[FlowRun]]]:
+    """The deployments are known to the server, and nothing runs them: the runs of ``retrain`` that are asked for."""
+    ids = [cast(RunnerDeployment, one).apply() for one in deployments(settings)]
+
+    def asked() -> list[FlowRun]:
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])))
+        return [run for run in runs if run.deployment_id in ids]
+
+    yield asked
+    with get_client(sync_client=True) as client:
+        for one in ids:
+            client.delete_deployment(cast(UUID, one))
+
+
+def events(name: str) -> list[Any]:
+    """Events come to the server a little later than what caused them."""
+    deadline = time.monotonic() + 60
+    found: list[Any] = []
+    while not found and time.monotonic() < deadline:
+        with get_client(sync_client=True) as client:
+            found = client.read_events(EventFilter(event=EventNameFilter(name=[name])), limit=50).events
+        time.sleep(0.2)
+    return found
+
+
+def told(folder: Path, webhook: Webhook, monkeypatch: Monkey, settings: Settings, more: str = "") -> None:
+    configure(
+        folder, monkeypatch, settings.archive.uri, settings.report.uri, f'alerts.webhook = "{webhook.url}"\n{more}'
+    )
+
+
+def test_an_alarm_asks_for_one_retraining_however_often_the_night_is_run(
+    settings: Settings, served: Any, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey
+) -> None:
+    told(tmp_path, webhook, monkeypatch, settings)
+    drifted(monkeypatch, DRIFT)
+    for _ in range(2):
+        result_of(run())
+    (asked,) = served()
+    key = f"drift:{'d' * 64}:{NIGHT}"
+    assert asked.idempotency_key == key
+    request = RetrainRequest.model_validate(asked.parameters["request"])
+    assert (request.trigger, request.key) == ("drift", key)
+    assert request.reason == f"drift in the night of {NIGHT}: {DRIFT['reasons'][0]}"
+    assert [alert["event"] for alert in webhook.told] == ["drift.alarm"] * 2
+    assert webhook.told[0]["details"]["reasons"] == DRIFT["reasons"]
+    (event,) = events("steelflow.drift.detected")
+    assert event.resource.id == f"steelflow.night.{NIGHT}"
+    assert {name: event.payload[name] for name in ("night", "model", "reasons", "lines")} == {
+        "night": NIGHT.isoformat(),
+        **{name: DRIFT[name] for name in ("model", "reasons", "lines")},
+    }
+    assert event.payload["signals"] == DRIFT["signals"][:1]
+
+
+@pytest.mark.parametrize("drift", [None, {**DRIFT, "verdict": "warn"}, {**DRIFT, "verdict": "insufficient"}])
+def test_less_than_an_alarm_asks_for_none(
+    settings: Settings, served: Any, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey, drift: Any
+) -> None:
+    told(tmp_path, webhook, monkeypatch, settings)
+    drifted(monkeypatch, drift)
+    result_of(run())
+    assert (served(), webhook.told) == ([], [])
+
+
+def test_a_plant_may_look_at_drift_itself(
+    settings: Settings, served: Any, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey
+) -> None:
+    told(tmp_path, webhook, monkeypatch, settings, "retrain.on_drift = false\n")
+    drifted(monkeypatch, DRIFT)
+    result_of(run())
+    assert served() == []
+    assert [alert["event"] for alert in webhook.told] == ["drift.alarm"]
+
+
+def test_new_labels_ask_once_a_night(settings: Settings, served: Any, monkeypatch: Monkey) -> None:
+    due = ("600 labels since the champion", "labels:abc")
+    monkeypatch.setattr(consequences.labels_due, "fn", lambda settings: due)
+    for date in (NIGHT, NIGHT, NIGHT + dt.timedelta(1)):
+        result_of(run(NightParameters(date=date)))
+    runs = sorted(served(), key=lambda one: str(one.idempotency_key))
+    assert [one.idempotency_key for one in runs] == [f"labels:abc:{NIGHT}", f"labels:abc:{NIGHT + dt.timedelta(1)}"]
+    assert {one.parameters["request"]["key"] for one in runs} == {"labels:abc"}
+
+
+def test_without_the_deployment_it_is_said(
+    settings: Settings, monkeypatch: Monkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    drifted(monkeypatch, DRIFT)
+    result_of(run())
+    assert "no deployment retrain/retrain is served here; run `steelflow retrain`" in caplog.text
+
+
+def test_who_fails_is_told(settings: Settings, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey) -> None:
+    told(tmp_path, webhook, monkeypatch, settings, 'model.ref = "nonesuch"\n')
+    state = run()
+    assert state.is_failed()
+    (alert,) = webhook.told
+    assert alert["event"] == "nightly.failed"
+    assert str(state.message) in alert["text"]
+    assert alert["details"]["parameters"]["night"]["date"] == NIGHT.isoformat()
+
+
+def test_a_retraining_without_labels_is_skipped(settings: Settings) -> None:
+    state = retrain(RetrainRequest(reason="a test", who="test"), return_state=True)
+    result = result_of(state)
+    assert (result["state"], result["trigger"], result["who"]) == ("skipped", "manual", "test")
+    assert state.message == f"skipped: {result['text']}"
+
+
+def test_a_backfill_does_what_the_nights_do(settings: Settings) -> None:
+    parameters = BackfillParameters(first=NIGHT, last=NIGHT + dt.timedelta(9))
+    state = backfill(parameters, return_state=True)
+    assert result_of(state)["judged"] == 2 * FOUND
+    again = backfill(parameters, return_state=True)
+    assert result_of(again)["judged"] == 0
+    assert str(again.message).startswith("2 nights, 0 images judged by ")
+    wrong = backfill(BackfillParameters(first=NIGHT, last=NIGHT - dt.timedelta(1)), return_state=True)
+    assert wrong.is_failed()
+    assert "ends before it begins" in str(wrong.message)
+
+
+def test_housekeeping_keeps_what_the_settings_say(settings: Settings, tmp_path: Path, monkeypatch: Monkey) -> None:
+    result_of(run())
+    keep = f"retention.report_days = {max((dt.datetime.now(dt.UTC).date() - NIGHT).days, 2) - 1}\n"
+    configure(tmp_path, monkeypatch, settings.archive.uri, settings.report.uri, keep)
+    old = Path(settings.report.uri) / "reports" / "date=2020-01-01" / "line=L1" / "loose.parquet"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"rows")
+    state = housekeeping(HousekeepingParameters(dry_run=True), return_state=True)
+    assert "2020-01-01" in result_of(state)["nights"]
+    assert old.exists()
+    result_of(housekeeping(return_state=True))
+    assert not old.exists()
+
+
+def test_the_deployments_are_those_of_the_work_pools(tmp_path: Path) -> None:
+    """infra/prefect.yaml says the same as what `steelflow up` serves, but for the switch of the calendar."""
+    settings = local_settings(tmp_path, tmp_path)
+    monthly = settings.retrain.model_copy(update={"cron": "0 6 1 * *"})
+    served = {str(one.name): one for one in deployments(settings.model_copy(update={"retrain": monthly}))}
+    written = {one["name"]: one for one in yaml.safe_load(PREFECT_YAML.read_text())["deployments"]}
+    assert list(written) == list(served)
+    for name, one in written.items():
+        code = served[name]
+        flow = load_flow_from_entrypoint(one["entrypoint"], use_placeholder_flow=False)
+        assert (flow.name, code.name, code.entrypoint) == (name, name, one["entrypoint"])
+        assert one["description"] == code.description
+        assert one["concurrency_limit"]["limit"] == code.concurrency_limit == 1
+        assert one["concurrency_limit"]["collision_strategy"] == code.concurrency_options.collision_strategy.value
+        assert [(plan["cron"], plan["timezone"], plan.get("parameters", {})) for plan in one["schedules"]] == [
+            (plan.schedule.cron, plan.schedule.timezone, plan.parameters) for plan in code.schedules or []
+        ]
+        for plan in one["schedules"]:
+            flow.validate_parameters(plan.get("parameters", {}))
+
+
+@pytest.mark.slow
+def test_the_work_pools_take_the_deployments(prefect_server: None) -> None:
+    with get_client(sync_client=True) as client:
+        environment = {
+            **os.environ,
+            "PREFECT_API_URL": str(client.api_url),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        }
+    for command in (
+        ["work-pool", "create", "steelflow", "--type", "process"],
+        ["--no-prompt", "deploy", "--all", "--prefect-file", str(PREFECT_YAML)],
+    ):
+        called = [sys.executable, "-m", "prefect", *command]
+        done = subprocess.run(called, env=environment, cwd=PREFECT_YAML.parents[1], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    with get_client(sync_client=True) as client:
+        known = {one.name: one for one in client.read_deployments() if one.work_pool_name == "steelflow"}
+    assert set(known) == {"nightly", "drift-check", "retrain", "backfill", "housekeeping"}
+    assert [plan.active for plan in known["nightly"].schedules] == [True]
+    assert [plan.active for plan in known["retrain"].schedules] == [False]

@@ -8,22 +8,26 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
+from hooks import Webhook
 
 pytest.importorskip("prefect")
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
@@ -75,11 +79,30 @@ class Up:
 
     def runs(self) -> list[FlowRun]:
         """All runs that are due or were."""
+        with self.client() as client:
+            return [run for run in client.read_flow_runs() if run.state_name != "Scheduled"]
+
+    def running(self, flow: str) -> list[FlowRun]:
+        """The runs of a flow that are under way."""
+        own = self.deployments().get(flow)
+        return [run for run in self.runs() if own and run.deployment_id == own and run.state_name == "Running"]
+
+    def ask(self, flow: str, key: str) -> FlowRun:
+        with self.client() as client:
+            return client.create_flow_run_from_deployment(self.deployments()[flow], idempotency_key=key)
+
+    def deployments(self) -> dict[str, UUID]:
+        with self.client() as client:
+            return {one.name: one.id for one in client.read_deployments()}
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[SyncPrefectClient]:
+        api = f"{service.running(self.settings)}/api"
         with (
-            temporary_settings({PREFECT_API_URL: f"{service.running(self.settings)}/api", PREFECT_HOME: self.home}),
+            temporary_settings({PREFECT_API_URL: api, PREFECT_HOME: self.home}),
             get_client(sync_client=True) as client,
         ):
-            return [run for run in client.read_flow_runs() if run.state_name != "Scheduled"]
+            yield client
 
     def wait(self, what: str, ready: Callable[[], Any]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -106,7 +129,7 @@ class Up:
 def up(tmp_path: Path) -> Iterator[Up]:
     """A plant of which every night that a scheduled run may ask for has images, on embedded storage."""
     up = Up(tmp_path)
-    up.config.write_text(f'home = "{up.home}"\nmodel.batch_size = 16\nnight.cron = "* * * * *"\n')
+    up.config.write_text(f'home = "{up.home}"\nmodel.batch_size = 16\nnight.cron = "* * * * *"\ndashboard.port = 0\n')
     start = dt.datetime.now(dt.UTC).date() - dt.timedelta(2)
     archive = LocalStore(up.home / "objects" / "steelflow-images", create=True)
     for key, data in objects(PlantSpec(lines=("L1",), start=start, nights=4, coils=2, images=4, broken=1, size=64)):
@@ -114,6 +137,13 @@ def up(tmp_path: Path) -> Iterator[Up]:
     yield up
     if up.process is not None and up.process.poll() is None:
         up.end(signal.SIGTERM)
+
+
+@pytest.fixture
+def webhook() -> Iterator[Webhook]:
+    server = Webhook()
+    yield server
+    server.close()
 
 
 def reports(up: Up) -> list[Path]:
@@ -138,6 +168,10 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
     assert second.returncode == 1
     assert "already runs here" in second.stderr
     assert second.stderr.count("\n") == 1
+    if importlib.util.find_spec("dashboard"):
+        at = re.search(r"dashboard (http://\S+)", up.output())
+        assert at is not None
+        up.wait("the dashboard", lambda: answers(f"{at[1]}/_stcore/health"))
 
     assert len(up.alive()) >= 2
     assert up.end(signal.SIGTERM) == 0
@@ -147,18 +181,33 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("killed", ["serve", "up"])
-def test_a_run_that_was_killed_is_taken_up_again(up: Up, killed: str) -> None:
+@pytest.mark.parametrize("flow", ["nightly", "retrain"])
+@pytest.mark.parametrize("ended", ["serve", "up", "term"])
+def test_what_was_under_way_is_taken_up_again(up: Up, webhook: Webhook, flow: str, ended: str) -> None:
+    """SIGKILL of the process that serves, SIGKILL and SIGTERM of the whole service: the run ends well, after the next
+    start, and none is left behind."""
+    with up.config.open("a") as config:
+        config.write(f'alerts.webhook = "{webhook.url}"\n')
     store = LocalStore(up.home / "objects" / "steelflow-reports", create=True)
     night = night_of(dt.datetime.now(dt.UTC), UTC)
     with contextlib.ExitStack() as held:  # so that the run is surely under way when it is killed
-        for date in (night, night + dt.timedelta(1)):
-            held.enter_context(locked(store, night_lock_key(date), "the test"))
+        if flow == "nightly":
+            for date in (night, night + dt.timedelta(1)):
+                held.enter_context(locked(store, night_lock_key(date), "the test"))
+        else:
+            held.enter_context(locked(store, "registry/locks/retrain", "the test"))
         up.start()
-        up.wait("a run under way", lambda: any(run.state_name == "Running" for run in up.runs()))
-        first = next(run for run in up.runs() if run.state_name == "Running")
-        if killed == "up":
+        up.wait("the deployments", lambda: up.deployments().get("housekeeping"))
+        if flow == "retrain":
+            asked = [up.ask("retrain", "the same request") for _ in range(2)]
+            assert asked[0].id == asked[1].id
+        up.wait("a run under way", lambda: up.running(flow))
+        first = up.running(flow)[0]
+        if ended == "up":
             up.end(signal.SIGKILL)
+        elif ended == "term":
+            assert up.end(signal.SIGTERM) == 0
+            assert up.alive() == []
         else:
             os.kill(up.groups()["serve"], signal.SIGKILL)
             assert up.process is not None
@@ -171,9 +220,19 @@ def test_a_run_that_was_killed_is_taken_up_again(up: Up, killed: str) -> None:
     again = next(run for run in up.runs() if run.id == first.id)
     assert again.run_count == 2
     assert again.expected_start_time == first.expected_start_time
-    assert reports(up)
+    assert all(run.start_time and again.start_time and run.start_time >= again.start_time for run in up.running(flow))
+    assert [told["details"]["runs"] for told in webhook.told if told["event"] == "service.resumed"] == [[first.name]]
+    assert reports(up) or flow == "retrain"
     assert up.end(signal.SIGINT) == 0
     assert up.alive() == []
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def state_of(up: Up, run: FlowRun) -> str | None:

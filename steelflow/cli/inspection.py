@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
 
+from steelflow.alerts import alert
 from steelflow.calendar import night_of
 from steelflow.cli.output import Json, counting, emit, settings
 from steelflow.config import Settings
 from steelflow.infer import infer as run_infer
 from steelflow.night import inspect_night
 from steelflow.store.embedded import serving
+
+_REASONS = 5
 
 Engine = Literal["auto", "onnxruntime", "openvino", "torch"]
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
@@ -65,6 +68,9 @@ def nightly(
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
     with serving(base) as current, counting(f"night of {night}") as tick:
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
+    if result.done_units and result.drift is not None and result.drift["verdict"] == "alarm":
+        told = f"Drift in the night of {night}: {'; '.join(result.drift['reasons'])}"
+        alert(base, "drift.alarm", told, {"night": night, **result.drift})
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"
@@ -72,9 +78,21 @@ def nightly(
         f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
+        f"{_drift(result.drift)}"
     )
     emit(result.to_dict(), as_json, text)
     _complain(result.failed_units)
+
+
+def _drift(drift: dict[str, Any] | None) -> str:
+    if drift is None:
+        return ""
+    told = [f"\n  {reason}" for reason in drift["reasons"][:_REASONS]]
+    more = len(drift["reasons"]) - len(told)
+    told += [f"\n  and {more} more; `steelflow drift` shows all"] if more > 0 else []
+    if drift["verdict"] == "alarm":
+        told.append("\n  label what `steelflow labels queue` shows, then `steelflow retrain --reason drift`")
+    return f"\ndrift: {drift['verdict']}{''.join(told)}"
 
 
 def _complain(failed_units: tuple[str, ...]) -> None:

@@ -13,7 +13,22 @@ from typing import Annotated
 import typer
 
 from steelflow import __version__
-from steelflow.cli import bench, config, data, demo, inspection, models, selection, service, training
+from steelflow.cli import (
+    bench,
+    config,
+    data,
+    demo,
+    drift,
+    inspection,
+    labels,
+    models,
+    operations,
+    retrain,
+    selection,
+    service,
+    simulate,
+    training,
+)
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
 
@@ -51,6 +66,13 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(selection.reproduce)
 app.add_typer(models.app, name="models")
+app.add_typer(labels.app, name="labels")
+app.command()(retrain.retrain)
+app.command()(drift.drift)
+app.command()(drift.drift_bench)
+app.command()(operations.backfill)
+app.command()(operations.housekeeping)
+app.command("simulate")(simulate.simulate_month)
 app.command()(data.synth)
 app.command()(bench.bench)
 app.add_typer(config.app, name="config")

@@ -16,16 +16,20 @@ def up(
         typer.Option("--port", min=0, max=65535, help="Of Prefect on 127.0.0.1; 0 takes a free one."),
     ] = 4200,
 ) -> None:
-    """Run the service: storage (where embedded), Prefect's server and UI, and the nightly schedule."""
+    """Run the service: storage (where embedded), Prefect's server and UI, the schedules, and the dashboard."""
     current = settings()
 
     def ready(at: service.Addresses) -> None:
-        lines = [f"Prefect   {at.prefect}"]
+        lines = [f"dashboard {at.dashboard}"] if at.dashboard else []
+        lines.append(f"Prefect   {at.prefect}")
         if at.storage:
             lines.append(f"storage   {at.storage} (S3; its keys are in {at.keys})")
+        asked = "on drift, " if current.retrain.on_drift else ""
+        calendar = f", {current.retrain.cron}" if current.retrain.cron else ""
         lines += [
             f"nightly   {current.night.cron} ({current.night.timezone})",
-            f"logs      {at.logs}/server.log, serve.log",
+            f"retrain   {asked}on {current.retrain.new_labels:,} new labels{calendar}",
+            f"logs      {at.logs}/*.log",
             "Ctrl-C stops it; runs under way are taken up again at the next start.",
         ]
         typer.echo("\n".join(lines))

@@ -80,7 +80,8 @@ def retrain(
         run = _Run(settings, store, trigger, reason, who, tell)
         result = run.decide(known, force)
         put_record(store, result, key)
-    alert(settings, f"retrain.{result.state}", result.text, result.to_dict())
+    if result.state != "skipped":
+        alert(settings, f"retrain.{result.state}", result.text, result.to_dict())
     return result
 
 

@@ -1,0 +1,73 @@
+"""The backfill flow: past nights again with the champion, one task a night. It starts no retraining."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, cast
+from uuid import UUID
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import BaseModel, Field
+
+from flows.outcome import hooks, settled
+from flows.patience import patient
+from steelflow.backfill import Again, Backfilled, inspect_again, nights, pinned
+from steelflow.config import Settings
+
+_LOCK_WAIT = 12 * 3600.0
+
+
+class BackfillParameters(BaseModel):
+    """Which nights to inspect again."""
+
+    first: dt.date = Field(description="The first night.")
+    last: dt.date = Field(description="The last night.")
+    lines: tuple[str, ...] = Field(default=(), description="Only these lines; when empty, the configuration's, or all.")
+
+
+@task(**patient)
+def fix_model(settings: Settings) -> Settings:
+    """Name the champion of this moment."""
+    return pinned(settings)
+
+
+@task(**patient)
+def find_nights(settings: Settings, parameters: BackfillParameters) -> list[dt.date]:
+    """The nights of the range that have images or reports."""
+    return nights(settings, parameters.first, parameters.last, parameters.lines)
+
+
+@task(task_run_name="night of {date}", **patient)
+def inspect_night_again(settings: Settings, date: dt.date, lines: tuple[str, ...]) -> Again:
+    """Inspect a night with the champion; a line whose images have left the archive keeps its report."""
+    return inspect_again(settings, date, lines, _LOCK_WAIT)
+
+
+@flow(name="backfill", persist_result=False, **hooks)
+def backfill(parameters: BackfillParameters) -> State[Any]:
+    """Inspect a range of nights again with the current champion.
+
+    What is up to date stays, so a run that was stopped goes on where it was when it is run again.
+
+    Returns:
+        A completed state that says in one line what was done, with ``Backfilled`` as a dict; or a failed one.
+    """
+    return settled(lambda settings: _backfill(fix_model(settings), parameters))
+
+
+def _backfill(settings: Settings, parameters: BackfillParameters) -> State[Any]:
+    log = get_run_logger()
+    dates = find_nights(settings, parameters)
+    artifact = cast(UUID, create_progress_artifact(0.0, "backfill-progress", "Share of the nights that are done"))
+    found = []
+    for number, date in enumerate(dates, 1):
+        found.append(inspect_night_again(settings, date, parameters.lines))
+        log.info(found[-1].text)
+        update_progress_artifact(artifact, 100 * number / len(dates))
+    result = Backfilled(settings.model.ref, tuple(found))
+    if failed := result.failed_units:
+        return Failed(message=f"{result.text}; {len(failed)} work units failed, run it again; first: {failed[0]}")
+    return Completed(message=result.text, data=result.to_dict())

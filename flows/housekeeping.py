@@ -1,0 +1,48 @@
+"""The housekeeping flow: what is old goes, as the retention of the settings says."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from prefect import flow, task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from pydantic import BaseModel, Field
+
+from flows.outcome import hooks, settled
+from flows.patience import patient
+from steelflow.config import Settings
+from steelflow.housekeeping import Tidied, tidy
+
+
+class HousekeepingParameters(BaseModel):
+    """Prefect's UI makes a form of this."""
+
+    dry_run: bool = Field(default=False, description="Only tell what would be deleted.")
+
+
+_FOR_GOOD = HousekeepingParameters()
+
+
+@task(**patient)
+def delete_what_is_old(settings: Settings, today: dt.date, dry_run: bool) -> Tidied:
+    """Delete old nights, drift tables and model versions."""
+    return tidy(settings, today, dry_run)
+
+
+@flow(name="housekeeping", persist_result=False, **hooks)
+def housekeeping(parameters: HousekeepingParameters = _FOR_GOOD) -> State[Any]:
+    """Delete what the retention of the settings does not keep; never the champion, nor what a rollback goes to.
+
+    Returns:
+        A completed state that says in one line what went, with ``Tidied`` as a dict; or a failed one.
+    """
+
+    def work(settings: Settings) -> State[Any]:
+        today = dt.datetime.now(ZoneInfo(settings.night.timezone)).date()
+        tidied = delete_what_is_old(settings, today, parameters.dry_run)
+        return Completed(message=tidied.text, data=tidied.to_dict())
+
+    return settled(work)

@@ -1,0 +1,45 @@
+"""How our flows end: an error of ours is a failed run that says it in one line, and whom it concerns is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from prefect import Flow
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.logging import get_logger
+from prefect.states import Failed
+
+from steelflow.alerts import alert
+from steelflow.config import Settings, load_settings
+from steelflow.errors import SteelflowError
+from steelflow.store.embedded import serving
+
+_R = TypeVar("_R")
+
+
+def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
+    """What ``work`` returns, done with our settings and with storage that can be reached; or a failed state."""
+    try:
+        settings = load_settings()
+        with serving(settings) as reached:
+            return work(reached)
+    except SteelflowError as exc:
+        return Failed(message=str(exc))
+
+
+def tell(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+    """The hook of a run that failed, crashed or was cancelled: also where its own process cannot say it any more."""
+    try:
+        settings = load_settings()
+    except SteelflowError as exc:
+        get_logger("steelflow").warning("Nobody is told that %s ended as %s: %s", run.name, state.name, exc)
+        return
+    ended = str(state.name).lower()
+    text = f"{flow.name} ({run.name}) {ended}: {state.message or 'no reason is known'}"
+    details = {"flow": flow.name, "run": run.name, "run_id": run.id, "parameters": run.parameters}
+    alert(settings, f"{flow.name}.{ended}", text, details)
+
+
+hooks: dict[str, Any] = {"on_failure": [tell], "on_crashed": [tell], "on_cancellation": [tell]}
+"""Options of a flow."""

@@ -1,0 +1,54 @@
+"""``steelflow backfill`` and ``steelflow housekeeping``: what the service does too, by hand and without it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from steelflow.backfill import Again
+from steelflow.backfill import backfill as run_backfill
+from steelflow.cli.output import Json, counting, emit, settings, stderr
+from steelflow.housekeeping import tidy
+from steelflow.store.embedded import serving
+
+
+def backfill(
+    first: Annotated[dt.datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first night.")],
+    last: Annotated[dt.datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last night.")],
+    line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
+    wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another run of a night.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Inspect past nights again with the current champion.
+
+    What is up to date stays, so one that was stopped goes on. Lines whose images have left the archive keep their
+    report.
+    """
+
+    def tell(night: Again) -> None:
+        stderr.print(night.text)
+
+    with serving(settings()) as current, counting("backfill") as tick:
+        result = run_backfill(
+            current, first.date(), last.date(), line or (), wait, tell, lambda done: tick(done.counts.found)
+        )
+    emit(result.to_dict(), as_json, result.text)
+    if result.failed_units:
+        count, some = len(result.failed_units), result.failed_units[0]
+        typer.echo(f"steelflow: {count} units failed, run again; first: {some}", err=True)
+        raise typer.Exit(1)
+
+
+def housekeeping(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete what the retention of the settings does not keep; never the champion, nor what a rollback goes to."""
+    current = settings()
+    uris = (current.report.uri, current.registry_uri)
+    with serving(current, *uris) as reached:
+        tidied = tidy(reached, dt.datetime.now(ZoneInfo(current.night.timezone)).date(), dry_run)
+    emit(tidied.to_dict(), as_json, tidied.text)

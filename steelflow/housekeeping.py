@@ -1,0 +1,135 @@
+"""What is kept for how long: old nights, drift tables, model versions, and what they left on this machine.
+
+A night goes in the reverse order of its making (run records, summary, reports), so that whatever stops it, what is left
+looks like a night under way, and the next housekeeping finds it. The images are the archive's own affair.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from steelflow.config import Settings
+from steelflow.errors import LockHeld
+from steelflow.records import ObjectInfo
+from steelflow.registry import Registry, open_registry
+from steelflow.registry.log import state_of
+from steelflow.report.layout import REPORTS, RUNS, SUMMARIES, night_lock_key
+from steelflow.store import Store, open_store
+from steelflow.store.lock import locked
+
+_DRIFT = ("drift/explanations/", "drift/nights/")
+_DATE = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(slots=True)
+class Tidied:
+    """What was deleted, or would be in a dry run."""
+
+    dry_run: bool
+    nights: list[dt.date] = field(default_factory=list)  # with their reports, summaries and run records
+    drift: list[dt.date] = field(default_factory=list)  # nights whose drift table or explanation went
+    objects: int = 0  # of these nights and drift tables
+    bytes: int = 0
+    busy: list[dt.date] = field(default_factory=list)  # nights that are being inspected: the next time
+    versions: list[str] = field(default_factory=list)
+    cached: list[str] = field(default_factory=list)  # digests of model files of this machine
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        busy = f"; {len(self.busy)} nights are being inspected, and wait" if self.busy else ""
+        size = f"{self.objects:,} objects, {self.bytes / 1e6:,.1f} MB"
+        return (
+            f"{'would be deleted' if self.dry_run else 'deleted'}: {len(self.nights)} nights and {len(self.drift)} "
+            f"drift tables ({size}), {len(self.versions)} model versions, {len(self.cached)} cached models{busy}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        dates = {name: [date.isoformat() for date in getattr(self, name)] for name in ("nights", "drift", "busy")}
+        return {**asdict(self), **dates}
+
+
+def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
+    """Delete what ``settings.retention`` does not keep: nights that are more days before ``today`` than it says, and
+    all versions but the newest ones.
+
+    The champion, the challenger, what a rollback goes to and the version that ``model.ref`` names always stay.
+
+    Raises:
+        RegistryError: the registry is not what was written; none of its versions was deleted.
+        StoreError: run it again to go on.
+    """
+    keep = settings.retention
+    tidied = Tidied(dry_run)
+    report = open_store(settings.report.uri, settings.store, create=True)
+    names = (name for top in (RUNS, SUMMARIES, REPORTS) for name in report.folders(top))
+    for night in _old(names, today, keep.report_days):
+        _night(report, night, tidied)
+    keys = (info.key for top in _DRIFT for info in report.list(top))
+    for night in _old(keys, today, keep.drift_days):
+        tidied.drift.append(night)
+        _delete(report, [info for top in _DRIFT for info in report.list(f"{top}{_named(night)}")], tidied)
+    _models(open_registry(settings), settings, tidied)
+    return tidied
+
+
+def _old(names: Iterable[str], today: dt.date, days: int | None) -> list[dt.date]:
+    """The nights that stand in these names and are older than so many days, oldest first."""
+    if days is None:
+        return []
+    found = set()
+    for name in names:
+        with contextlib.suppress(ValueError):  # a date that no calendar has is not of our making
+            found |= {dt.date.fromisoformat(date) for date in _DATE.findall(name)}
+    return sorted(night for night in found if (today - night).days > days)
+
+
+def _night(report: Store, night: dt.date, tidied: Tidied) -> None:
+    there = [info for top in (RUNS, SUMMARIES, REPORTS) for info in report.list(f"{top}{_named(night)}/")]
+    if not there:
+        return
+    alone = locked(report, night_lock_key(night), f"the night of {night}")
+    try:
+        with contextlib.nullcontext() if tidied.dry_run else alone:
+            _delete(report, there, tidied)
+            tidied.nights.append(night)
+    except LockHeld:
+        tidied.busy.append(night)
+
+
+def _delete(store: Store, there: Iterable[ObjectInfo], tidied: Tidied) -> None:
+    for info in there:
+        if not tidied.dry_run:
+            store.delete(info.key)
+        tidied.objects += 1
+        tidied.bytes += info.size
+
+
+def _models(registry: Registry, settings: Settings, tidied: Tidied) -> None:
+    cache = settings.home / "models"
+    cached = sorted(path.name for path in cache.glob("*") if _DIGEST.fullmatch(path.name))  # before a new version comes
+    state = state_of(registry.log())
+    needed = {state.champion, state.challenger, *state.earlier()[:1], settings.model.ref}
+    keep = settings.retention.versions
+    for name in [] if keep is None else list(state.registered)[:-keep]:
+        if name not in needed:
+            if not tidied.dry_run:
+                registry.delete(name, reason=f"retention: the newest {keep} versions are kept")
+            tidied.versions.append(name)
+    left = {version.digest for version in registry.versions() if version.version not in tidied.versions}
+    for digest in cached:
+        if digest not in left:
+            if not tidied.dry_run:
+                shutil.rmtree(cache / digest, ignore_errors=True)
+            tidied.cached.append(digest)
+
+
+def _named(night: dt.date) -> str:
+    return f"date={night.isoformat()}"
