@@ -299,3 +299,18 @@ def test_killed_in_training_it_goes_on_and_leaves_no_half_version(tmp_path: Path
     assert result.state == "promoted"
     assert [version.version for version in open_registry(settings).versions()] == ["v1", "v2"]
     json.dumps(result.to_dict())
+
+
+def test_training_by_hand_takes_what_the_label_store_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from steelflow.cli.main import app
+
+    label(plant(tmp_path), 12, "across", "along")
+    config = tmp_path / "steelflow.toml"
+    config.write_text(f'[report]\nuri = "{tmp_path / "reports"}"\n[archive]\nuri = "{tmp_path / "images"}"\n')
+    monkeypatch.chdir(tmp_path)
+    command = ["--config", str(config), "train", "--data", "labels", "--out", "out", "--arch", "steelnet_s"]
+    result = CliRunner().invoke(app, [*command, "--epochs", "1", "--input-size", "40", "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["classes"] == ["across", "along"] or (tmp_path / "out" / "metrics.json").is_file()

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,13 +17,17 @@ from rich.table import Table
 
 from steelflow.cli.inspection import EngineOption, with_model
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
-from steelflow.errors import ConfigError
+from steelflow.errors import ConfigError, DataError
+from steelflow.labels import open_labels
 from steelflow.models import CATALOGUE
+from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
 
 if TYPE_CHECKING:
     from steelflow.evaluate import Disturbed
     from steelflow.training.state import Progress
+
+_LABELS = Path("labels")
 
 Data = Annotated[
     Path,
@@ -36,7 +41,9 @@ def train(
     data: Annotated[
         Path,
         typer.Option(
-            "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
+            "--data",
+            help="Folder with a folder per class; a manifest, CSV or Parquet with columns path and label; or `labels`: "
+            "what the label store holds.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
@@ -96,9 +103,9 @@ def train(
 
     arch = arch or settings().selection.arch
     changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
-    with _watching(f"training {arch}") as watch:
+    with _labelled(data) as folder, _watching(f"training {arch}") as watch:
         result = run_train(
-            data,
+            folder,
             arch,
             out,
             epochs=epochs,
@@ -184,6 +191,20 @@ def evaluate(
         name, accuracy = result.worst
         stdout.print(f"disturbed: {result.mean:.2%} right on average, {accuracy:.2%} at worst ({name})")
         stdout.print(_by_condition(result.disturbed))
+
+
+@contextmanager
+def _labelled(data: Path) -> Iterator[Path]:
+    """The folder or manifest that was named; for ``labels``, a folder with what stands in the label store."""
+    if data != _LABELS or data.exists():
+        yield data
+        return
+    current = settings()
+    with serving(current, current.labels_uri) as reached, TemporaryDirectory(prefix="steelflow-labels-") as folder:
+        labels = open_labels(reached)
+        if not labels.export(labels.snapshot(), Path(folder)):
+            raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
+        yield Path(folder)
 
 
 @contextmanager

@@ -88,7 +88,9 @@ def retrain(
 def due(settings: Settings) -> str | None:
     """Why a retraining is due by the number of new labels, or None."""
     labels, registry = open_labels(settings), open_registry(settings)
-    fresh = new_labels(labels, labels.snapshot(), last_snapshot(records(registry.store))).height
+    champion = registry.champion()
+    since = last_snapshot(records(registry.store)) or (None if champion is None else champion.data_hash)
+    fresh = new_labels(labels, labels.snapshot(), since).height
     return f"{fresh:,} labels since the last retraining" if fresh >= settings.retrain.new_labels else None
 
 
@@ -117,7 +119,8 @@ class _Run:
 
     def decide(self, known: list[dict[str, Any]], force: bool) -> RetrainResult:
         snapshot = self.labels.snapshot()
-        fresh = new_labels(self.labels, snapshot, last_snapshot(known))
+        since = last_snapshot(known) or (None if self.champion is None else self.champion.data_hash)
+        fresh = new_labels(self.labels, snapshot, since)
         self.details |= {"labels": snapshot.frame.height, "new_labels": fresh.height}
         if not force and (why := self._not_now(known, fresh.height)):
             return self._result("skipped", why)
