@@ -38,7 +38,7 @@ INSTALL = "pip install 'steelflow[flows]'"
 # Prefect 3.8 starts and looks healthy with later ones, but answers no listing call (fastapi) or never creates a
 # scheduled run (SQLAlchemy).
 _BELOW = {"fastapi": (0, 151), "sqlalchemy": (2, 1)}
-_OURS = (b"prefect", b"flows.serve", b"streamlit")
+_OURS = (b"prefect", b"flows.serve", b"dashboard")
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 40.0
 _LOOK_SECONDS = 1.0
@@ -92,7 +92,7 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
             if app:
                 at = ("--server.address", "127.0.0.1", "--server.port", str(shown), "--server.headless", "true")
                 quiet = ("--browser.gatherUsageStats", "false")
-                children.start("dashboard", ("-m", "streamlit", "run", app, *at, *quiet), environment)
+                children.start("dashboard", ("-m", "dashboard", *at, *quiet), environment)
             children.record(url)
             embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
             storage = reached.store.endpoint if embedded else None
@@ -167,6 +167,7 @@ def _environment(settings: Settings, state: Path, config: Path | None, url: str)
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # see steelflow.cli
     }
     if config is not None:
         environment["STEELFLOW_CONFIG"] = str(config.absolute())

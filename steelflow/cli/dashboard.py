@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from steelflow.cli.output import settings, state
+from steelflow.bench.year import YearSpec, write_year
+from steelflow.cli.output import Json, counting, emit, settings, state
 from steelflow.errors import ConfigError, ServiceError
+from steelflow.report.daily import write_daily
+from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
 _INSTALL = "pip install 'steelflow[dashboard]'"
@@ -27,14 +33,13 @@ def dashboard(
 ) -> None:
     """Show the reports in a browser: http://127.0.0.1:8501. Ctrl-C stops it."""
     current = settings()
-    app = importlib.util.find_spec("dashboard.app") if importlib.util.find_spec("dashboard") else None
-    if importlib.util.find_spec("streamlit") is None or app is None or app.origin is None:
-        raise ConfigError(f"the dashboard is not installed; {_INSTALL}")
+    _installed()
     number = current.dashboard.port if port is None else port
     environment = dict(os.environ)
     if state.config_file is not None:
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
-    command = [sys.executable, "-m", "streamlit", "run", app.origin, "--server.port", str(number)]
+    command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped so, as by a service manager, is as Ctrl-C
     with serving(current):  # for as long as the dashboard runs: it joins the storage that we keep up
         process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
         try:
@@ -48,3 +53,44 @@ def dashboard(
             return
     if code:
         raise ServiceError(f"the dashboard ended by itself ({code}); the lines above say why")
+
+
+def dashboard_bench(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the year of reports; used again when it is there.")],
+    images: Annotated[int, typer.Option("--images", min=1, help="Of each of 5 lines and 365 nights.")] = 27_400,
+    nights: Annotated[int, typer.Option("--nights", min=1, max=3650)] = 365,
+    as_json: Json = False,
+) -> None:
+    """How long the dashboard's pages take, server-side, over a year of synthetic reports."""
+    _installed()
+    spec = YearSpec(images=images, nights=nights)
+    report = out / "report"
+    store = open_store(str(report), settings().store, create=True)
+    started = time.perf_counter()
+    if not report.exists():
+        with counting("reports") as tell:
+            write_year(store, spec, tell=tell)
+        write_daily(store)
+    made = time.perf_counter() - started
+    config = out / "steelflow.toml"
+    home, archive = json.dumps(str(out / "home")), json.dumps(str(out / "images"))
+    config.write_text(f"home = {home}\n[archive]\nuri = {archive}\n[report]\nuri = {json.dumps(str(report))}\n")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("STEELFLOW_")}
+    asked = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "dashboard.bench"],
+        env=environment | {"STEELFLOW_CONFIG": str(config)},
+        capture_output=True,
+        text=True,
+    )
+    if asked.returncode:
+        raise ServiceError(f"the pages could not be shown: {asked.stderr.strip().splitlines()[-1]}")
+    told = json.loads(asked.stdout)
+    lines = [f"up to {spec.rows:,} rows: {nights} nights of {len(spec.lines)} lines; {made:.0f} s to make", ""]
+    lines += [f"{what:<28} {seconds:>7.3f} s" for what, seconds in told["seconds"].items()]
+    lines.append(f"{'peak memory':<28} {told['peak_mib']:>5} MiB")
+    emit({"rows": spec.rows, "made_seconds": round(made, 1), **told}, as_json, "\n".join(lines))
+
+
+def _installed() -> None:
+    if importlib.util.find_spec("streamlit") is None or importlib.util.find_spec("dashboard") is None:
+        raise ConfigError(f"the dashboard is not installed; {_INSTALL}")

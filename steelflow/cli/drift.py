@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -17,21 +19,22 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.calendar import night_of
 from steelflow.cli.inspection import Model, with_model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
-from steelflow.config import CHAMPION, Settings
+from steelflow.config import Settings
+from steelflow.drift.accept import accept
 from steelflow.drift.check import judge_night, night_samples
 from steelflow.drift.explain import Fetch, page
 from steelflow.drift.profile import Profile, is_profile, parse_profile, profile_of
-from steelflow.drift.references import REFERENCES, Given
+from steelflow.drift.references import ACCEPTED, REFERENCES, Given
 from steelflow.drift.sources import Samples, nights_in, profile_from
 from steelflow.drift.verdict import NightVerdict
 from steelflow.errors import ConfigError, DriftError
 from steelflow.infer import infer
-from steelflow.pipeline import load_model
-from steelflow.registry import open_registry
+from steelflow.registry import open_registry, resolved
+from steelflow.registry.version import REFERENCE
+from steelflow.report.reader import ReportReader
 from steelflow.store import Store, open_store
 from steelflow.store.embedded import serving
 
-_REFERENCE_FILE = "reference.parquet"
 _WORST = ("alarm", "warn", "none", "insufficient")
 
 Nights = list[tuple[dt.date | None, Samples]]
@@ -102,29 +105,37 @@ def _reference(place: str | None, current: Settings) -> tuple[Profile, Fetch]:
 
 
 def _champions(current: Settings) -> Profile:
-    """The reference of the model that inspects: what it brought, else what its first nights left."""
-    digest = load_model(current).engine.digest
-    if current.model.ref == CHAMPION:
-        registry = open_registry(current)
-        champion = registry.champion()
-        if champion is not None and _REFERENCE_FILE in champion.files:
-            return parse_profile(registry.read(champion, _REFERENCE_FILE), f"{champion.version}/{_REFERENCE_FILE}")
+    """Of the model that inspects: what was accepted since, else what it brought, else its first nights, by line."""
+    path, version = resolved(current)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     report = open_store(current.report.uri, current.store, create=True)
-    keys = [info.key for info in report.list(f"{REFERENCES}{digest[:16]}/")]
-    if not keys:
+    lines: dict[str | None, pl.DataFrame] = {}
+    for root in (REFERENCES, None, ACCEPTED):
+        if root is None:
+            if version is not None:
+                registry = open_registry(current)
+                if REFERENCE in registry.version(version).files:
+                    brought = parse_profile(registry.read(version, REFERENCE), f"{version}/{REFERENCE}")
+                    lines |= {line: part for line in brought.images if (part := brought.line(line)) is not None}
+            continue
+        for info in report.list(f"{root}{digest[:16]}/"):
+            if info.key.endswith(".parquet"):
+                found = parse_profile(report.get(info.key), f"{report.uri}/{info.key}").rows
+                lines |= {line: part for (line,), part in found.partition_by("line", as_dict=True).items()}
+    if not lines:
         raise DriftError(
             f"{current.report.uri}: no reference of model {digest[:12]} yet; name one with --reference, or let its "
             "first nights become it (`steelflow nightly`)"
         )
-    rows = pl.concat([parse_profile(report.get(key), f"{report.uri}/{key}").rows for key in keys])
-    return profile_of(rows, digest)
+    return profile_of(pl.concat(lines.values()), digest)
 
 
 def _current(place: str | None, current: Settings, digest: str) -> tuple[Nights, Fetch]:
     if place is not None:
         return _nights(place, current)
-    night = night_of(dt.datetime.now(dt.UTC), ZoneInfo(current.night.timezone))
     report = open_store(current.report.uri, current.store, create=True)
+    nights = ReportReader(report).nights()
+    night = nights[-1] if nights else night_of(dt.datetime.now(dt.UTC), ZoneInfo(current.night.timezone))
     samples = night_samples(report, night, digest)
     if not samples:
         raise DriftError(f"{report.uri}: no report of the night of {night}; run `steelflow nightly`, or give --current")
@@ -175,6 +186,39 @@ def _table(chosen: NightVerdict, verdicts: list[NightVerdict]) -> str:
     return "\n".join(lines)
 
 
+def accept_drift(
+    reason: Annotated[str, typer.Option("--reason", help="Why it is normal; it stays beside the reference.")],
+    line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
+    date: Annotated[
+        list[dt.datetime] | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="A night that was normal; the last one when not given."),
+    ] = None,
+    who: Annotated[str | None, typer.Option("--who", help="Who says so; the login name when not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say that what moved is normal from now on: the last night becomes the reference of the model that inspects."""
+    base = settings()
+    with serving(base, base.report.uri) as reached:
+        report = open_store(reached.report.uri, reached.store, create=True)
+        nights = sorted(one.date() for one in date) if date else ReportReader(report).nights()[-1:]
+        digest = hashlib.sha256(resolved(reached).path.read_bytes()).hexdigest()
+        known = accept(
+            report,
+            digest,
+            nights,
+            reached.drift.min_images,
+            who=who or getpass.getuser(),
+            reason=reason,
+            lines=line,
+        )
+    names = [one or "all images" for one in known]
+    emit(
+        {"lines": known, "nights": [str(night) for night in nights], "model": digest},
+        as_json,
+        f"{', '.join(names)}: compared with {', '.join(map(str, nights))} from now on",
+    )
+
+
 def drift_bench(
     data: Annotated[
         Path | None, typer.Option(help="Folder with a folder of images for each class; $STEELFLOW_NEU_DIR by default.")
@@ -183,7 +227,7 @@ def drift_bench(
         Path, typer.Option(help="Where models that have not seen a class are kept, or put when they are not there.")
     ] = Path(".steelflow/drift-bench"),
     nights: Annotated[int, typer.Option(min=10, help="Nights without drift for each number of images.")] = 204,
-    trials: Annotated[int, typer.Option(min=5, help="Pairs of nights for each kind of drift.")] = 60,
+    trials: Annotated[int, typer.Option(min=5, help="Pairs of nights for each kind of drift.")] = 50,
     as_json: Json = False,
 ) -> None:
     """Measure false alarms and power on real images: nights resampled with and without drift in them."""

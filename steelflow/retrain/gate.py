@@ -18,7 +18,7 @@ from steelflow.config import RetrainSettings
 
 _ROUNDS = 2000
 _LOST = 2  # images of a class, net: one alone is chance, whatever share of a small class it is
-_FEWEST = 10  # images below which a set decides nothing
+FEWEST = 10  # images below which a set decides nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def compare(
         classes,
         (),
     )
-    return Comparison(**{**_fields(found), "problems": tuple(_worse(found, rules)) if count >= _FEWEST else ()})
+    return Comparison(**{**_fields(found), "problems": tuple(_worse(found, rules)) if count >= FEWEST else ()})
 
 
 def decide(
@@ -115,7 +115,7 @@ def decide(
             f"it is too slow: {speed:.2f} times the champion's images per second, {rules.min_speed:g} is asked for "
             "(retrain.min_speed)"
         )
-    if len(champion.right) < _FEWEST:
+    if len(champion.right) < FEWEST:
         problems.append(f"{len(champion.right)} images to judge it by are too few to prove anything; label more")
     elif not problems and not _proves_better(champion, challenger):
         problems.append("it is as good as the champion and not better; the champion stays")

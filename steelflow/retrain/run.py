@@ -24,13 +24,16 @@ import polars as pl
 from steelflow import __version__
 from steelflow.alerts import alert
 from steelflow.config import Settings
+from steelflow.drift import accept, drift_table
 from steelflow.engine import open_engine
+from steelflow.errors import DriftError
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels
 from steelflow.models.shipped import SELECTED
 from steelflow.pipeline import new_run_id
 from steelflow.registry import Registry, Version, open_registry
+from steelflow.report.reader import ReportReader
 from steelflow.retrain.candidates import Candidate, Plan, train_candidates
-from steelflow.retrain.gate import Gate
+from steelflow.retrain.gate import FEWEST, Gate
 from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, last_snapshot, put_record, records
 from steelflow.retrain.reference import recent_reference
 from steelflow.retrain.trial import Trial
@@ -42,6 +45,9 @@ _FEWEST = 5  # labelled training images of a class; a new class with fewer waits
 _SHARE = 5  # one image in so many is for evaluation
 _RULE = "one image in five, by its SHA-256, for good"
 _WHO = "steelflow"
+_HARMLESS = (
+    0.03  # accuracy on the recent labels, of which the queue has put the hardest first, below that on the golden set
+)
 _SHIPPED = "shipped"
 
 Tell = Callable[[str], None]
@@ -156,7 +162,8 @@ class _Run:
             measured = "; ".join(str(one) for one in gate.comparisons if one.images)
             if not gate.passed:
                 self.registry.challenge(name, who=self.who, reason="; ".join(gate.problems))
-                return self._result("refused", f"{name} is not promoted: {'; '.join(gate.problems)} ({measured})")
+                why = f"{name} is not promoted: {'; '.join(gate.problems)} ({measured}){self._accepted(gate)}"
+                return self._result("refused", why)
             self.registry.promote(
                 name,
                 who=self.who,
@@ -281,6 +288,32 @@ class _Run:
         recent = new_labels(self.labels, snapshot, seen).filter(pl.col("part") == "evaluation")
         sets = {"golden set": golden.frame, "recent labels": recent}
         return Trial(self.settings, self.labels, sets).judge(champion, best.onnx)
+
+    def _accepted(self, gate: Gate) -> str:
+        """Drift that does the champion no harm is normal from now on; it would alarm for ever."""
+        golden, recent = gate.comparisons
+        harm = golden.champion - recent.champion
+        if self.trigger != "drift" or self.champion is None or recent.images < FEWEST or harm > _HARMLESS:
+            return ""
+        report = open_store(self.settings.report.uri, self.settings.store, create=True)
+        nights = ReportReader(report).nights()[-1:]
+        moved = drift_table(report, nights).filter(pl.col("verdict").is_in(["warn", "alarm"]))["line"].unique()
+        reason = f"{self.reason}; harmless: {recent.champion:.1%} of the recent labels are right"
+        rules = self.settings.drift
+        try:
+            lines = accept(
+                report,
+                self.champion.digest,
+                nights,
+                rules.min_images,
+                who=self.who,
+                reason=reason,
+                lines=moved.to_list(),
+            )
+        except DriftError:
+            return ""
+        self.details["accepted"] = lines
+        return "; the champion is as right as ever on the recent labels: what moved is taken as normal from now on"
 
     def _reference(self, best: Candidate) -> bytes | None:
         """What the nights look like to the new model: the profile that drift is measured against from now on."""

@@ -1,0 +1,313 @@
+"""False alarms and power of the drift check on real images: hundreds of nights, with drift in them and without.
+
+Every image, and every disturbed copy of it, is judged once by the engine; nights are then drawn from these rows with
+replacement, and go through the check of the real nights. No image is in a reference and in a night:
+
+- *held-out half*: of the images that the model has not seen, one half is the reference and the other gives the nights,
+  halved class by class and anew for every line and season. The hardest case: 144 pictures for a reference.
+- *training images*: what people will take for a reference, although the model knows these images better than any.
+- *five classes*: models that were trained without one class, their training images for a reference, nights from the
+  images of the five that they have not seen; and the sixth class mixed in for the power.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from steelflow.config import DriftSettings, LimitSettings
+from steelflow.decode import decode
+from steelflow.drift.check import judge_night
+from steelflow.drift.compare import LineReference
+from steelflow.drift.sample import Sample, readable
+from steelflow.drift.verdict import NightVerdict
+from steelflow.engine import Engine, open_engine
+from steelflow.errors import DataError
+from steelflow.models.shipped import SELECTED, resolve
+from steelflow.pipeline import judge
+from steelflow.records import Failure, Partition, RawImage, Unit
+from steelflow.report.judged import Origin, rows
+from steelflow.training.data import Dataset, load_images, split
+from steelflow.training.robustness import CONDITIONS
+
+SIZES = (500, 2_000, 10_000)
+LINES = ("L1", "L2", "L3")
+DISTURBANCES = ("luminance -40 %", "luminance +40 %", "uneven light 0.4", "noise 20 dB", "motion blur 5")
+UNSEEN = 0.1
+_SEASON = 12  # nights after one another, with one reference
+_SEASONS = 5  # references over which the trials of a drift are spread
+_BATCH = 64
+_EPOCHS = 70
+
+Say = Callable[[str], None]
+Night = Callable[[int], pl.DataFrame]
+Indices = npt.NDArray[np.int64]
+Encoded = list[tuple[str, bytes]]
+Season = tuple[LineReference, Night]
+Sides = tuple[LineReference, Indices]  # and the images that nights are drawn from
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Rows of a report, one for each image, and the images' true classes (N,)."""
+
+    rows: pl.DataFrame
+    labels: Indices
+
+    def take(self, part: Indices) -> Judged:
+        return Judged(self.rows[part.tolist()], self.labels[part])
+
+
+def run_drift_bench(
+    data: Path, models: Path | None, settings: DriftSettings, nights: int, trials: int, say: Say = lambda _: None
+) -> dict[str, Any]:
+    """Measure; ``table`` says what comes out.
+
+    Args:
+        data: a folder with a folder for each class: the images that the shipped model was trained on.
+        models: folder for the models that have not seen a class; those that are there are used. None leaves the
+            unseen classes out.
+        nights: without drift, for each reference and number of images.
+        trials: pairs of nights for each drift, reference and number of images.
+
+    Raises:
+        DataError: ``data`` is no such folder.
+    """
+    bench = _Bench(settings, nights, trials, np.random.default_rng(0), say)
+    clock = time.perf_counter()
+    engine = open_engine(resolve(SELECTED), "onnxruntime")
+    images = load_images(data, engine.spec.input_size)
+    say("judging the images")
+    training, held_out = split(images)
+    pictures = _read(data, images, held_out)
+    unseen = Judged(_rows(engine, pictures), images.labels[held_out])
+    known = Judged(_rows(engine, _read(data, images, training)), images.labels[training])
+    drifts: dict[str, Callable[[Indices, np.random.Generator], Night]] = {}
+    for name in DISTURBANCES:
+        disturbed = Judged(_rows(engine, _disturbed(pictures, name)), unseen.labels)
+        drifts[name] = lambda part, rng, d=disturbed: _drawn(d.take(part), rng)  # type: ignore[misc]
+    for label, name in enumerate(images.classes):
+        drifts[f"{name} tripled"] = lambda part, rng, c=label: _drawn(unseen.take(part), rng, c)  # type: ignore[misc]
+
+    reference = LineReference(known.rows)
+
+    def halved() -> Sides:
+        before, after = _halves(unseen.labels, bench.rng)
+        return LineReference(unseen.take(before).rows), after
+
+    def trained() -> Sides:
+        return reference, np.arange(len(unseen.labels))
+
+    false: dict[str, Any] = {}
+    power: dict[str, Any] = {}
+    for name, sides in {"held-out half": halved, "training images": trained}.items():
+        false[name] = bench.false_alarms(name, lambda s=sides: _season(s(), unseen, bench.rng))  # type: ignore[misc]
+        for drift, night in drifts.items():
+            power.setdefault(drift, {})[name] = bench.power(drift, sides, night)
+    seasons: list[Season] = []
+    for label, name in enumerate(images.classes if models is not None else ()):
+        before, after, new = _without(data, images, label, models or data, say)
+        own = LineReference(before.rows), np.arange(len(after.labels))
+        seasons.append(_season(own, after, bench.rng))
+        power[f"{name} unseen, {UNSEEN:.0%}"] = {
+            "five classes": bench.power(
+                f"{name} unseen",
+                lambda o=own: o,  # type: ignore[misc]
+                lambda _, rng, a=after, n=new: _mixed(a, n, rng),  # type: ignore[misc]
+            )
+        }
+    if seasons:
+        turns = cycle(seasons)
+        false["five classes"] = bench.false_alarms("five classes", lambda: next(turns))
+    return {
+        "false_alarms": false,
+        "power": power,
+        "lines": len(LINES),
+        "seconds": round(time.perf_counter() - clock, 1),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    settings: DriftSettings
+    nights: int
+    trials: int
+    rng: np.random.Generator
+    say: Say
+
+    def false_alarms(self, name: str, season: Callable[[], Season]) -> dict[str, Any]:
+        """Seasons of three lines in which nothing drifts, by images a line: the nights by verdict, and how near each
+        signal came to its threshold."""
+        found: dict[str, Any] = {}
+        for size in SIZES:
+            self.say(f"{name}: nights of {size:,} images without drift")
+            counts: Counter[str] = Counter()
+            nearest: dict[str, float] = {}
+            while counts.total() < self.nights:
+                lines: dict[str | None, Season] = {line: season() for line in LINES}
+                for verdict in self._season(lines, size, _SEASON):
+                    counts[verdict.verdict] += 1
+                    for one in verdict.signals:
+                        nearest[one.signal] = max(nearest.get(one.signal, 0.0), round(one.share, 2))
+            verdicts = {"nights": counts.total(), "warn": counts["warn"], "alarm": counts["alarm"]}
+            found[str(size)] = {**verdicts, "nearest": nearest}
+        return found
+
+    def power(
+        self, name: str, sides: Callable[[], Sides], night: Callable[[Indices, np.random.Generator], Night]
+    ) -> dict[str, Any]:
+        """Pairs of nights on which one line drifts, by images: the share that alarm within the two, and at once."""
+        found = {}
+        for size in SIZES[:2]:
+            self.say(f"{name}: nights of {size:,} images")
+            at_once = within_two = done = 0
+            while done < self.trials:
+                reference, part = sides()
+                for _ in range(max(1, self.trials // _SEASONS)):
+                    drifting = self._season({"L2": (reference, night(part, self.rng))}, size, 2)
+                    alarms = [one.verdict == "alarm" for one in drifting]
+                    at_once, within_two, done = at_once + alarms[0], within_two + any(alarms), done + 1
+            found[str(size)] = {"trials": done, "within_two": within_two / done, "at_once": at_once / done}
+        return found
+
+    def _season(self, lines: Mapping[str | None, Season], size: int, nights: int) -> Iterator[NightVerdict]:
+        earlier: dict[str | None, list[bool]] = {line: [] for line in lines}
+        for number in range(nights):
+            samples = {line: Sample(night(size), size) for line, (_, night) in lines.items()}
+            verdict = judge_night(
+                dt.date(2026, 1, 1) + dt.timedelta(number),
+                samples,
+                lambda line, _: lines[line][0],
+                "",
+                earlier,
+                self.settings,
+            )
+            for one in verdict.lines:
+                earlier[one.line].append(bool(one.breaches))
+            yield verdict
+
+
+def _season(sides: Sides, pool: Judged, rng: np.random.Generator) -> Season:
+    reference, part = sides
+    return reference, _drawn(pool.take(part), rng)
+
+
+def _drawn(pool: Judged, rng: np.random.Generator, tripled: int | None = None) -> Night:
+    """Nights with replacement; ``tripled`` is a class of which three times as many come."""
+    weights = np.where(pool.labels == tripled, 3.0, 1.0)
+    return lambda size: pool.rows[rng.choice(len(pool.labels), size, p=weights / weights.sum()).tolist()]
+
+
+def _mixed(pool: Judged, new: Judged, rng: np.random.Generator) -> Night:
+    def night(size: int) -> pl.DataFrame:
+        strange = rng.binomial(size, UNSEEN)
+        return pl.concat([_drawn(pool, rng)(size - strange), _drawn(new, rng)(strange)])
+
+    return night
+
+
+def _halves(labels: Indices, rng: np.random.Generator) -> tuple[Indices, Indices]:
+    order = rng.permutation(len(labels))
+    place = np.empty(len(labels), int)
+    for label in np.unique(labels):
+        members = order[labels[order] == label]
+        place[members] = np.arange(len(members))
+    return np.flatnonzero(place % 2 == 0), np.flatnonzero(place % 2 == 1)
+
+
+def _without(data: Path, images: Dataset, label: int, models: Path, say: Say) -> tuple[Judged, Judged, Judged]:
+    """A model that has not seen a class, as it judges its training images, the others of its classes, and the class."""
+    kept = images.labels != label
+    fewer = dataclasses.replace(
+        images,
+        classes=tuple(name for name in images.classes if name != images.classes[label]),
+        images=images.images[kept],
+        labels=np.where(images.labels > label, images.labels - 1, images.labels)[kept],
+        paths=tuple(path for path, keep in zip(images.paths, kept, strict=True) if keep),
+        digests=tuple(digest for digest, keep in zip(images.digests, kept, strict=True) if keep),
+    )
+    training, held_out = split(fewer)
+    path = models / f"without-{images.classes[label]}.onnx"
+    if not path.is_file():
+        say(f"training a model without {images.classes[label]}")
+        _train(fewer, training, held_out, path)
+    engine = open_engine(path, "onnxruntime")
+    before, after = (Judged(_rows(engine, _read(data, fewer, p)), fewer.labels[p]) for p in (training, held_out))
+    strange = np.flatnonzero(~kept)
+    return before, after, Judged(_rows(engine, _read(data, images, strange)), images.labels[strange])
+
+
+def _train(data: Dataset, training: Indices, held_out: Indices, path: Path) -> None:
+    from steelflow.training.export import export_onnx  # here: torch takes seconds to load, and models may be there
+    from steelflow.training.recipe import Recipe
+    from steelflow.training.trained import train_in_memory
+
+    trained = train_in_memory(data, SELECTED, Recipe(epochs=_EPOCHS), 0, parts=(training, held_out))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(trained.model, trained.spec, path, data.images[held_out][:_BATCH, None], trained.novelty)
+
+
+def _read(data: Path, images: Dataset, part: Indices) -> Encoded:
+    return [(images.paths[i], (data / images.paths[i]).read_bytes()) for i in part]
+
+
+def _disturbed(pictures: Encoded, condition: str) -> Encoded:
+    rng = np.random.default_rng(0)
+    found = []
+    for name, content in pictures:
+        picture = decode(content, LimitSettings())
+        if isinstance(picture, Failure):
+            raise DataError(f"{name}: {picture}; the benchmark wants readable images")
+        changed = CONDITIONS[condition](picture[None], rng)[0]
+        found.append((name, cv2.imencode(".png", changed)[1].tobytes()))
+    return found
+
+
+def _rows(engine: Engine, pictures: Encoded) -> pl.DataFrame:
+    """Rows as a report has them, columns ``sample.COLUMNS``."""
+    unit = Unit("", Partition(None, None), "loose", ())
+    origin = Origin(unit, engine.spec, engine.digest, "", engine.novelty)
+    frames: list[pl.DataFrame] = []
+    for start in range(0, len(pictures), _BATCH):
+        batch = [RawImage(name, None, 0, content) for name, content in pictures[start : start + _BATCH]]
+        frames.append(readable(pl.DataFrame(rows(judge(batch, engine, LimitSettings()), origin))))
+    return pl.concat(frames)
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result for people."""
+    lines = [
+        "| no drift, reference | images a line | nights | with a warning | with an alarm | nearest to its threshold |"
+    ]
+    lines.append("|---|---:|---:|---:|---:|---|")
+    for name, sizes in result["false_alarms"].items():
+        for size, found in sizes.items():
+            signal, share = max(found["nearest"].items(), key=lambda item: item[1])
+            lines.append(
+                f"| {name} | {int(size):,} | {found['nights']} | {found['warn']} | {found['alarm']} "
+                f"| {signal} {share:.2f} |"
+            )
+    lines += [
+        "",
+        "| drift on one line | reference | images | alarm on the first night | within two |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for drift, references in result["power"].items():
+        for name, sizes in references.items():
+            for size, found in sizes.items():
+                lines.append(
+                    f"| {drift} | {name} | {int(size):,} | {found['at_once']:.1%} | {found['within_two']:.1%} |"
+                )
+    return "\n".join(lines)

@@ -1,0 +1,181 @@
+"""A night against its reference: the verdict, and the drift table that keeps it.
+
+drift/nights/date=2026-11-18.parquet   every signal of every line that night, replaced whole when it is checked again
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import polars as pl
+
+from steelflow.config import DriftSettings
+from steelflow.drift.compare import LineReference
+from steelflow.drift.references import Kept
+from steelflow.drift.sample import Sample, read_report, sample
+from steelflow.drift.signals import fixed_thresholds
+from steelflow.drift.verdict import LineVerdict, NightVerdict, decide
+from steelflow.report.layout import REPORTS, folder, parse_folder
+from steelflow.store.base import Store
+
+NIGHTS = "drift/nights/"
+MOST_ROWS = 10_000  # of a line and night
+
+TABLE = {
+    "date": pl.Date(),
+    "line": pl.String(),
+    "signal": pl.String(),
+    "family": pl.String(),
+    "value": pl.Float64(),
+    "threshold": pl.Float64(),
+    "fixed": pl.Float64(),
+    "bootstrapped": pl.Float64(),
+    "share": pl.Float64(),
+    "breach": pl.Boolean(),
+    "severe": pl.Boolean(),
+    "p_value": pl.Float64(),
+    "text": pl.String(),
+    "verdict": pl.String(),
+    "reason": pl.String(),
+    "images": pl.Int64(),
+    "reference_images": pl.Int64(),
+    "model_digest": pl.String(),
+    "estimated_accuracy": pl.Float64(),
+    "reference_estimate": pl.Float64(),
+}
+"""Columns of the drift table. ``verdict`` to the end are the line's; one without a verdict has a row with no signal."""
+
+Samples = Mapping[str | None, Sample]
+Find = Callable[[str | None, Sample], LineReference | str]
+
+
+def check_night(
+    report: Store, date: dt.date, settings: DriftSettings, model_digest: str, reference: bytes | None = None
+) -> NightVerdict:
+    """Compare a night's reports with the reference, and keep the verdict in the drift table.
+
+    Args:
+        report: the root of the reports.
+        model_digest: rows that another model made do not count.
+        reference: the profile that the model brought; without one the first nights become it.
+
+    Raises:
+        DriftError: the reference is damaged or made with another model; nothing is changed.
+        ConfigError: ``settings.thresholds`` names a signal that there is not.
+    """
+    kept = Kept(report, model_digest, date, settings, reference)
+    samples = night_samples(report, date, model_digest)
+    before = drift_table(report, _nights_before(report, date, settings.window - 1))
+    earlier = {line: breached(before, line, model_digest) for line in samples}
+    verdict = judge_night(date, samples, kept.find, model_digest, earlier, settings)
+    buffer = io.BytesIO()
+    table_of(verdict).drop("date").write_parquet(buffer, compression="zstd")
+    report.put(f"{NIGHTS}date={date.isoformat()}.parquet", buffer.getvalue())
+    return verdict
+
+
+def judge_night(
+    date: dt.date | None,
+    samples: Samples,
+    find: Find,
+    model_digest: str,
+    earlier: Mapping[str | None, Sequence[bool]],
+    settings: DriftSettings,
+) -> NightVerdict:
+    """The verdict on samples by line. ``find`` gives a line's reference or why there is none; ``earlier`` the breaches
+    of the nights before, see ``verdict.decide``."""
+    fixed = fixed_thresholds(settings.thresholds)
+    lines = []
+    for line, drawn in sorted(samples.items(), key=lambda item: str(item[0])):
+        reference = find(line, drawn)
+        if drawn.images < settings.min_images:
+            few = f"{drawn.images} readable images; a verdict takes {settings.min_images}"
+            also = f" ({reference})" if isinstance(reference, str) else ""
+            lines.append(LineVerdict(line, "insufficient", few + also, drawn.images))
+        elif isinstance(reference, str):
+            lines.append(LineVerdict(line, "insufficient", reference, drawn.images))
+        else:
+            readings = reference.compare(line, drawn.rows, fixed, settings.severe)
+            verdict, reason = decide(readings, earlier.get(line, ()), settings)
+            estimate = drawn.rows["confidence"].cast(pl.Float64).mean()
+            lines.append(
+                LineVerdict(
+                    line,
+                    verdict,
+                    reason,
+                    drawn.images,
+                    readings,
+                    reference.images,
+                    None if estimate is None else float(estimate),  # type: ignore[arg-type]
+                    reference.estimated_accuracy,
+                )
+            )
+    return NightVerdict(date, model_digest, tuple(lines))
+
+
+def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str | None, Sample]:
+    """A sample of the night's rows of each line that has a report, made by this model.
+
+    One file is held at a time, and the samples.
+    """
+    folders = report.folders(f"{REPORTS}date={date.isoformat()}/")
+    partitions = (parse_folder(f"date={date.isoformat()}/{name}/") for name in folders)
+    samples = {}
+    for partition in sorted((one for one in partitions if one), key=str):
+        keys = sorted(info.key for info in report.list(REPORTS + folder(partition)) if info.key.endswith(".parquet"))
+        frames = (rows for key in keys if (rows := read_report(report, key)) is not None)
+        said = {"line": pl.lit(partition.line, pl.String()), "date": pl.lit(date, pl.Date())}
+        own = (rows.filter(pl.col("model_digest") == model_digest).with_columns(**said) for rows in frames)
+        samples[partition.line] = sample(own, MOST_ROWS)
+    return samples
+
+
+def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.DataFrame:
+    """The drift table of these nights, all of them by default, columns ``TABLE``; empty where none was checked."""
+    frames = [pl.DataFrame(schema=TABLE)]
+    for info in report.list(NIGHTS):
+        night = _date(info.key)
+        if night is not None and (dates is None or night in dates):
+            frame = pl.read_parquet(io.BytesIO(report.get(info.key)), hive_partitioning=False)
+            frames.append(frame.with_columns(date=pl.lit(night, pl.Date())).select(*TABLE).cast(TABLE))  # type: ignore[arg-type]
+    return pl.concat(frames).sort("date", "line", "share", descending=[False, False, True], nulls_last=True)
+
+
+def breached(table: pl.DataFrame, line: str | None, model_digest: str) -> list[bool]:
+    """Whether each night of the table breached, in order of the dates; nights of another model did not."""
+    ours = (pl.col("line").eq_missing(line)) & (pl.col("model_digest") == model_digest)
+    found = table.group_by("date").agg((pl.col("breach").fill_null(False) & ours).any()).sort("date")
+    return list(found["breach"])
+
+
+def table_of(verdict: NightVerdict) -> pl.DataFrame:
+    """The rows of a night in the drift table."""
+    rows = [
+        {
+            **(one.to_dict() if one is not None else {}),
+            "date": verdict.date,
+            "line": line.line,
+            "verdict": line.verdict,
+            "reason": line.reason,
+            "images": line.images,
+            "reference_images": line.reference_images,
+            "model_digest": verdict.model_digest,
+            "estimated_accuracy": line.estimated_accuracy,
+            "reference_estimate": line.reference_estimate,
+        }
+        for line in verdict.lines
+        for one in (line.readings or (None,))
+    ]
+    return pl.DataFrame([{name: row.get(name) for name in TABLE} for row in rows], schema=TABLE)
+
+
+def _nights_before(report: Store, date: dt.date, count: int) -> list[dt.date]:
+    nights = sorted(night for info in report.list(NIGHTS) if (night := _date(info.key)) and night < date)
+    return nights[-count:] if count else []
+
+
+def _date(key: str) -> dt.date | None:
+    partition = parse_folder(key.removesuffix(".parquet") + "/line=")
+    return None if partition is None else partition.date

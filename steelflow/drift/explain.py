@@ -1,0 +1,186 @@
+"""Why a night alarmed, on one page: what moved, on which line, by how much, and pictures from before and after.
+
+One HTML file with nothing outside it: drawings are SVG, pictures are made anew from decoded pixels, and every name that
+came from an archive is escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import html
+from collections.abc import Callable, Iterable, Mapping
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from steelflow.archive.fetch import fetch_image
+from steelflow.config import DriftSettings, LimitSettings
+from steelflow.decode import decode
+from steelflow.drift.check import night_samples
+from steelflow.drift.compare import LineReference
+from steelflow.drift.references import Kept
+from steelflow.drift.sample import IMAGE
+from steelflow.drift.signals import BY_NAME, Reading
+from steelflow.drift.statistics import jensen_shannon_distance
+from steelflow.drift.verdict import LineVerdict, NightVerdict
+from steelflow.records import Failure
+from steelflow.store.base import Store
+
+EXPLANATIONS = "drift/explanations/"
+
+Fetch = Callable[[str, str | None, int | None], bytes | Failure]
+Rows = Mapping[str | None, pl.DataFrame]
+
+_PICTURES = 6
+_SIDE = 160  # pixels
+_WIDTH, _HEIGHT = 300, 90
+_BINS = 40
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1c2733}
+h1,h2,h3{line-height:1.2} table{border-collapse:collapse} td,th{padding:.2rem .8rem .2rem 0;text-align:left}
+td.n{text-align:right;font-variant-numeric:tabular-nums} .over{color:#b3261e;font-weight:600}
+.row{display:flex;flex-wrap:wrap;gap:.6rem} figure{margin:0;width:160px;font-size:11px;overflow-wrap:anywhere}
+figure img,.gone{width:160px;height:160px;object-fit:contain;background:#eef1f4}
+.gone{padding:.5rem;box-sizing:border-box}
+.before{fill:#9aa7b4;fill-opacity:.55} .after{fill:#b3261e;fill-opacity:.45} small{color:#5b6875}
+"""
+
+
+def write_explanation(
+    report: Store,
+    archive: Store,
+    verdict: NightVerdict,
+    settings: DriftSettings,
+    limits: LimitSettings,
+    reference: bytes | None = None,
+) -> str | None:
+    """Put the page of a night that alarms or warns, and return its key; None, and no page, for any other night.
+
+    ``reference`` is the profile that ``check_night`` was given.
+    """
+    if verdict.date is None or verdict.verdict not in ("alarm", "warn"):
+        return None
+    kept = Kept(report, verdict.model_digest, verdict.date, settings, reference)
+    samples = night_samples(report, verdict.date, verdict.model_digest)
+    moved = [one.line for one in verdict.lines if one.breaches]
+    before = {line: rows for line in moved if (rows := kept.rows(line)) is not None}
+    after = {line: samples[line].rows for line in moved if line in samples}
+
+    def fetch(key: str, member: str | None, ordinal: int | None) -> bytes | Failure:
+        return fetch_image(archive, key, member, ordinal, limits)
+
+    key = f"{EXPLANATIONS}date={verdict.date.isoformat()}.html"
+    report.put(key, page(verdict, before, after, fetch, fetch, limits).encode("utf-8", "backslashreplace"))
+    return key
+
+
+def page(
+    verdict: NightVerdict, before: Rows, after: Rows, fetch_before: Fetch, fetch_after: Fetch, limits: LimitSettings
+) -> str:
+    """The page as HTML. ``before`` and ``after`` are rows (columns ``sample.COLUMNS``) of the lines that moved."""
+    night = "" if verdict.date is None else f" on the night of {verdict.date.isoformat()}"
+    parts = [f"<h1>Drift{night}: {verdict.verdict}</h1>", _list(verdict.reasons)]
+    for line in verdict.lines:
+        if line.breaches and line.line in before and line.line in after:
+            old, new = before[line.line], after[line.line]
+            parts += [_line(line), *(_drawing(one, old, new) for one in line.breaches)]
+            reference = LineReference(old)
+            worst = line.breaches[0].signal
+            parts.append(f"<h3>Pictures before</h3>{_pictures(old, fetch_before, limits)}")
+            parts.append(f"<h3>Pictures of the night</h3>{_pictures(new, fetch_after, limits)}")
+            odd = new.filter(reference.odd(worst, new)) if worst in ("unfamiliar", "novel", "class_share") else None
+            if odd is not None and odd.height:
+                parts.append(f"<h3>Those that stand out ({worst})</h3>{_pictures(odd, fetch_after, limits)}")
+    made = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>Drift{night}</title>"
+        f"<style>{_STYLE}</style>{''.join(parts)}<p><small>model {_safe(verdict.model_digest[:12])}; {made}; "
+        "accuracies on this page are estimates, made without labels</small></p></html>"
+    )
+
+
+def _line(line: LineVerdict) -> str:
+    rows = "".join(
+        f"<tr{' class=over' if one.breach else ''}><td>{_safe(one.signal)}<td>{_safe(one.family)}"
+        f"<td class=n>{one.value:.3f}<td class=n>{one.threshold:.3f}<td class=n>{one.share:.2f}"
+        f"<td>{_safe(BY_NAME[one.signal].unit)}"
+        for one in sorted(line.readings, key=lambda one: -one.share)
+    )
+    estimate = ""
+    if line.estimated_accuracy is not None and line.reference_estimate is not None:
+        estimate = (
+            f" Estimated accuracy {line.estimated_accuracy:.1%}, before {line.reference_estimate:.1%} "
+            "(mean calibrated confidence, an estimate without labels)."
+        )
+    return (
+        f"<h2>{_safe(line.line or 'All images')}: {line.verdict}</h2><p>{_safe(line.reason)}. {line.images:,} readable "
+        f"images, {line.reference_images:,} in the reference.{estimate}</p><table><tr><th>signal<th>family<th>value"
+        f"<th>threshold<th>of threshold<th>unit</tr>{rows}</table>"
+    )
+
+
+def _drawing(one: Reading, before: pl.DataFrame, after: pl.DataFrame) -> str:
+    """How the figure behind a reading was and is distributed; grey before, red after."""
+    caption = f"<h3>{_safe(one.text)}</h3>"
+    if one.signal in ("class_share", "class_mix"):
+        classes = sorted({*before["label"].drop_nulls(), *after["label"].drop_nulls()})
+        old, new = (np.array([(rows["label"] == name).sum() for name in classes], float) for rows in (before, after))
+        distance = jensen_shannon_distance(old, new)
+        named = ", ".join(
+            f"{name} {a:.0%} → {b:.0%}" for name, a, b in zip(classes, old / old.sum(), new / new.sum(), strict=True)
+        )
+        return f"{caption}{_bars(old, new)}<p><small>{_safe(named)}; Jensen-Shannon distance {distance:.2f}</small></p>"
+    column = {"unfamiliar": "sharpness", "novel": "energy", "embedding": "energy"}.get(one.signal, one.signal)
+    old, new = (rows[column].cast(pl.Float64).drop_nulls().drop_nans().to_numpy() for rows in (before, after))
+    if len(old) == 0 or len(new) == 0:
+        return caption
+    low, high = (float(np.quantile(np.concatenate([old, new]), q)) for q in (0.005, 0.995))
+    edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
+    counts = [np.histogram(values.clip(low, high), edges)[0].astype(float) for values in (old, new)]
+    return f"{caption}{_bars(*counts)}<p><small>{column} from {low:.4g} to {high:.4g}</small></p>"
+
+
+def _bars(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> str:
+    shares = [before / before.sum(), after / after.sum()]
+    top = max(float(share.max()) for share in shares)
+    width = _WIDTH / len(before)
+    drawn = "".join(
+        f'<rect class="{kind}" x="{i * width:.1f}" y="{_HEIGHT * (1 - value / top):.1f}" width="{width * 0.92:.1f}" '
+        f'height="{_HEIGHT * value / top:.1f}"/>'
+        for kind, share in zip(("before", "after"), shares, strict=True)
+        for i, value in enumerate(share)
+    )
+    return f'<svg width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{drawn}</svg>'
+
+
+def _pictures(rows: pl.DataFrame, fetch: Fetch, limits: LimitSettings) -> str:
+    """A few, drawn by a hash: an honest sample, and the same one every time."""
+    chosen = rows.sort(pl.struct(IMAGE).hash(7), *IMAGE).head(_PICTURES)
+    return f'<div class="row">{"".join(_figure(row, fetch, limits) for row in chosen.iter_rows(named=True))}</div>'
+
+
+def _figure(row: Mapping[str, object], fetch: Fetch, limits: LimitSettings) -> str:
+    key, member, ordinal = (row[name] for name in IMAGE)
+    data = fetch(key, member, ordinal)  # type: ignore[arg-type]  # columns of a report
+    picture = data if isinstance(data, Failure) else decode(data, limits)
+    name = f"{key} · {member}" if member else str(key)
+    caption = f"<figcaption>{_safe(str(row['label']))}<br>{_safe(name)}</figcaption>"
+    if isinstance(picture, Failure):
+        return f'<figure><div class="gone">not to be had: {_safe(str(picture))}</div>{caption}</figure>'
+    scale = min(1.0, _SIDE / max(picture.shape))
+    height, width = (max(1, round(side * scale)) for side in picture.shape)
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    text = base64.b64encode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()).decode()
+    return f'<figure><img alt="" src="data:image/jpeg;base64,{text}">{caption}</figure>'
+
+
+def _list(sentences: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{_safe(one)}' for one in sentences)}</ul>"
+
+
+def _safe(text: str) -> str:
+    return html.escape("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))

@@ -1,0 +1,91 @@
+"""A sample of a night's rows, of a size that does not grow with the night."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from steelflow.errors import DriftError
+from steelflow.store.base import Store
+
+COLUMNS = {
+    "object_key": pl.String(),
+    "member": pl.String(),
+    "ordinal": pl.Int32(),
+    "line": pl.String(),
+    "date": pl.Date(),
+    "coil": pl.String(),
+    "label": pl.String(),
+    "confidence": pl.Float32(),
+    "energy": pl.Float32(),
+    "novel": pl.Boolean(),
+    "brightness": pl.Float32(),
+    "contrast": pl.Float32(),
+    "sharpness": pl.Float32(),
+    "saturation": pl.Float32(),
+    "embedding": pl.List(pl.Float16()),
+    "model_digest": pl.String(),
+}
+"""Of a report's columns, those that drift is measured by; older reports lack some, which are null here."""
+
+_ALWAYS = ("confidence", "brightness", "contrast", "sharpness", "saturation")
+IMAGE = ("object_key", "member", "ordinal")
+_REPORT = {"object_key", "status", "model_digest"}  # columns by which a report is known
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """``rows`` with the columns ``COLUMNS``, drawn from ``images`` readable images."""
+
+    rows: pl.DataFrame
+    images: int
+
+
+def readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a report that were classified, with the columns ``COLUMNS``."""
+    good = frame.filter(pl.col("status") == "ok") if "status" in frame.columns else frame
+    chosen = [
+        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)
+        for name, kind in COLUMNS.items()
+    ]
+    whole = pl.all_horizontal(pl.col("label").is_not_null(), *(pl.col(name).is_finite() for name in _ALWAYS))
+    return good.select(chosen).filter(whole)
+
+
+def read_report(store: Store, key: str) -> pl.DataFrame | None:
+    """``readable`` rows of one report file; None for a Parquet file that is no report.
+
+    Raises:
+        DriftError: the file is damaged.
+    """
+    content = io.BytesIO(store.get(key))
+    try:
+        there = pl.read_parquet_schema(content)
+        if not set(there) >= _REPORT:
+            return None
+        wanted = [name for name in there if name in COLUMNS or name == "status"]
+        content.seek(0)
+        return readable(pl.read_parquet(content, columns=wanted, hive_partitioning=False))
+    except (pl.exceptions.PolarsError, OSError) as exc:
+        raise DriftError(f"{store.uri}/{key}: cannot be read as Parquet; run the night again") from exc
+
+
+def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
+    """At most ``most`` rows: those of the smallest hash over the image's place, so that the same rows are drawn
+    whenever and in whatever order they come. Holds one frame and the sample."""
+    kept = pl.DataFrame(schema=COLUMNS)
+    images = 0
+    for frame in frames:
+        images += frame.height
+        kept = thinned(pl.concat([kept, frame]), most)
+    return Sample(kept.sort(IMAGE), images)
+
+
+def thinned(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """At most ``most`` rows, by the rule of ``sample``."""
+    if rows.height <= most:
+        return rows
+    return rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)
