@@ -190,6 +190,22 @@ class RetentionSettings(_Section):
     versions: int | None = Field(default=50, ge=2, description="newest model versions that are kept")
 
 
+Role = Literal["viewer", "labeller", "operator"]
+
+
+class DashboardSettings(_Section):
+    """What the dashboard shows, and who may do what in it."""
+
+    title: str = Field(default="steelflow", min_length=1, description="of the browser's window: the plant's name")
+    port: int = Field(default=8501, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
+    good_classes: tuple[str, ...] = Field(default=(), description="classes that are no defects; all are when empty")
+    local_user: str | None = Field(default=None, description="who works at this machine; the login name when not given")
+    roles: dict[str, Role] = Field(default_factory=dict, description="by e-mail, for who logs in with OIDC")
+    default_role: Role | Literal["none"] = Field(
+        default="viewer", description="of all others who log in; 'none' lets nobody else in"
+    )
+
+
 class Settings(BaseSettings):
     """All of steelflow's configuration."""
 
@@ -213,6 +229,7 @@ class Settings(BaseSettings):
     retrain: RetrainSettings = RetrainSettings()
     alerts: AlertSettings = AlertSettings()
     retention: RetentionSettings = RetentionSettings()
+    dashboard: DashboardSettings = DashboardSettings()
 
     @property
     def registry_uri(self) -> str:

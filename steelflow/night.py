@@ -30,6 +30,7 @@ from steelflow.pipeline import Done, Inspection, Model, Seconds, inspect, load_m
 from steelflow.records import Partition, Unit
 from steelflow.registry import open_registry, resolved
 from steelflow.registry.version import REFERENCE
+from steelflow.report.daily import write_daily
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, RUNS, folder, night_lock_key, report_key, run_key
 from steelflow.report.reader import ReportReader
@@ -199,6 +200,7 @@ class Night:
         if record_key is None and plans:
             for plan in plans:
                 write_summary(self.report, plan.partition)
+            write_daily(self.report, [self.date])
             if state == "complete":
                 drift = _drift(self.settings, self.report, self.archive, self.date, self.model.engine.digest, version)
             record_key = run_key(self.date, self.run_id)

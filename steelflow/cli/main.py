@@ -16,6 +16,7 @@ from steelflow import __version__
 from steelflow.cli import (
     bench,
     config,
+    dashboard,
     data,
     demo,
     drift,
@@ -79,6 +80,8 @@ app.command()(bench.bench)
 app.add_typer(config.app, name="config")
 app.command()(config.doctor)
 app.command()(service.up)
+app.command("dashboard")(dashboard.dashboard)
+app.command("dashboard-bench")(dashboard.dashboard_bench)
 app.command()(demo.demo)
 
 

@@ -2,6 +2,7 @@
 
 reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
 summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
+daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
 locks/night-2026-11-18/                             held while a night runs
 """
@@ -16,6 +17,7 @@ from steelflow.records import Partition, Unit
 REPORTS = "reports/"
 RUNS = "runs/"
 SUMMARIES = "summaries/"
+DAILY = "daily/"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -31,6 +33,11 @@ def report_key(unit: Unit) -> str:
 
 def summary_key(partition: Partition) -> str:
     return f"{SUMMARIES}{folder(partition).rstrip('/')}.parquet"
+
+
+def daily_key(month: str) -> str:
+    """``month`` is 2026-11."""
+    return f"{DAILY}month={month}.parquet"
 
 
 def run_key(date: dt.date, run_id: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,9 +12,11 @@ from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.scan import scan
+from steelflow.report.summary import read_summary
 from steelflow.store.base import Store
 
 _THREADS = 16
+_FEW = 8
 _EMPTY_SUMMARY = pl.Schema(
     {"date": pl.Date(), "line": pl.String(), "coil": pl.String(), "status": pl.String(), "label": pl.String()}
     | {"images": pl.UInt32()}
@@ -46,15 +47,18 @@ class ReportReader:
 
     def summary(self, dates: Collection[dt.date] | None = None, lines: Collection[str] | None = None) -> pl.DataFrame:
         """Counts and means by date, line, coil, status and label; empty where nothing was inspected."""
+        # A date or two have folders of their own; of many, one listing is faster.
+        few = dates is not None and len(dates) <= _FEW
+        prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in dates or ()] if few else [SUMMARIES]
         asked = []
-        for info in self._store.list(SUMMARIES):
+        for info in (info for prefix in prefixes for info in self._store.list(prefix)):
             partition = parse_folder(info.key.removesuffix(".parquet"))
             if partition is not None and _asked(partition, dates, lines):
                 asked.append((partition, info.key))
 
         def read(place: tuple[Partition, str]) -> pl.DataFrame:
             partition, key = place
-            frame = pl.read_parquet(io.BytesIO(self._store.get(key))).with_columns(*_columns(partition))
+            frame = read_summary(self._store.get(key)).with_columns(*_columns(partition))
             return frame.select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
 
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:

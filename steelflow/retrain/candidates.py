@@ -15,7 +15,6 @@ from typing import Any
 
 from steelflow.errors import ConfigError, ModelError, TrainingError
 
-NAME = "model"
 _TUNING_SHARE = 0.25  # of the epochs from scratch
 _FEWEST_EPOCHS = 5
 _MOST_OFTEN = 8
@@ -92,7 +91,7 @@ def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
 
     def one(kind: str, start: Path | None, passes: int) -> Candidate:
         folder = plan.work / kind.replace(" ", "-")
-        done = folder / f"{NAME}.onnx"
+        done = folder / f"{plan.arch}.onnx"
         if not done.is_file():  # it is moved there last
             train(
                 plan.data,
@@ -100,7 +99,6 @@ def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
                 folder,
                 epochs=passes,
                 seed=plan.seed,
-                name=NAME,
                 start=None if start is None else str(start),
                 hold_out=hold_out,
                 about=plan.about,

@@ -1,0 +1,96 @@
+"""Who may do what: a viewer looks, a labeller labels as well, an operator also starts, promotes and rolls back.
+
+Without a login, who sits at this machine is an operator: the dashboard is bound to 127.0.0.1. Whoever comes from
+elsewhere, or through a proxy, may look only. With Streamlit's own login (OIDC, ``[auth]`` in its secrets.toml), roles
+are given by e-mail in the settings.
+"""
+
+from __future__ import annotations
+
+import getpass
+import ipaddress
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.runtime.secrets import AttrDict
+
+from dashboard import sources
+from steelflow.config import DashboardSettings, Role
+from steelflow.errors import SteelflowError
+
+_RANK: dict[Role, int] = {"viewer": 0, "labeller": 1, "operator": 2}
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+
+
+class NotAllowed(SteelflowError):
+    """Somebody asked for what their role does not allow; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is here. ``name`` is recorded with everything that they change."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        return _RANK[self.role] >= _RANK[role]
+
+    def must_be(self, role: Role) -> None:
+        """Raises ``NotAllowed`` unless the actor has this role or a higher one."""
+        if not self.may(role):
+            raise NotAllowed(
+                f"{self.name} is a {self.role}, and this takes a role of {role}; nothing was changed; "
+                "an administrator gives roles in [dashboard.roles] of the settings"
+            )
+
+
+def login_configured() -> bool:
+    """Whether Streamlit's own login is set up."""
+    try:
+        return isinstance(st.secrets.get("auth"), (AttrDict, dict))
+    except FileNotFoundError:
+        return False
+
+
+def actor() -> Actor | None:
+    """Who is looking at the page; None where a login is asked for first.
+
+    Raises:
+        NotAllowed: who has logged in has no role here.
+    """
+    settings = sources.settings().dashboard
+    if login_configured():
+        return by_claims(settings, dict(st.user)) if st.user.get("is_logged_in") else None
+    forwarded = any(st.context.headers.get(name) for name in _FORWARDED)
+    return local(settings, _is_loopback(st.get_option("server.address")) and not forwarded)
+
+
+def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
+    """The actor behind the claims of an identity provider.
+
+    Raises:
+        NotAllowed: there is no e-mail, it was not verified, or it has no role here.
+    """
+    email = str(claims.get("email") or "").strip().lower()
+    if not email or claims.get("email_verified") is False:
+        raise NotAllowed("the login names no verified e-mail address; ask for the scope `email` in [auth]")
+    roles = {name.strip().lower(): role for name, role in settings.roles.items()}
+    role = roles.get(email, settings.default_role)
+    if role == "none":
+        raise NotAllowed(f"{email} has no role here; an administrator gives one in [dashboard.roles] of the settings")
+    return Actor(email, role)
+
+
+def local(settings: DashboardSettings, here: bool) -> Actor:
+    """The actor where nobody logs in; ``here`` says that only who sits at this machine can be asking."""
+    if here:
+        return Actor(settings.local_user or getpass.getuser(), "operator")
+    return Actor("guest", "viewer")
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return address == "localhost" or ipaddress.ip_address(address or "0.0.0.0").is_loopback  # noqa: S104
+    except ValueError:
+        return False

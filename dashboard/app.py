@@ -1,0 +1,59 @@
+"""The frame around every page: ``streamlit run dashboard/app.py``, or rather ``steelflow dashboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from dashboard import access, frame, sources
+from dashboard.formats import plain
+
+# section → file, title, icon, what it is for; a page appears once its file is there.
+PAGES = {
+    "Quality": (
+        ("tonight", "Tonight", ":material/nightlight:", "The last night at one glance."),
+        ("defects", "Defects", ":material/bar_chart:", "What was found: by class, line and date."),
+        ("coil", "Coil", ":material/straighten:", "One coil along its length."),
+        ("images", "Images", ":material/photo_library:", "Single images, and why they were judged as they were."),
+    ),
+    "Model": (
+        ("review", "Review", ":material/label:", "Label the images that teach the model most."),
+        ("drift", "Drift", ":material/trending_up:", "What moved away from what the model knows."),
+        ("models", "Models", ":material/model_training:", "Versions, their figures, promotion and rollback."),
+    ),
+    "Operation": (("runs", "Runs", ":material/schedule:", "Nights, retrainings and backfills: seen and started."),),
+}
+_HERE = Path(__file__).parent
+
+
+def main() -> None:
+    # An icon of our own: Streamlit's would be fetched from another host.
+    st.set_page_config(page_title="steelflow", page_icon=str(_HERE / "icon.svg"), layout="wide")
+    settings = sources.settings()
+    st.set_page_config(page_title=settings.dashboard.title)
+    st.logo(str(_HERE / "icon.svg"), size="large")
+    who = access.actor()
+    if who is None:
+        frame.empty("Log in to see this plant's reports", "Your role is given by your e-mail address.")
+        with st.container(horizontal_alignment="center"):
+            st.button("Log in", type="primary", on_click=st.login)
+        return
+    page = st.navigation(
+        {
+            section: [
+                st.Page(f"app_pages/{name}.py", title=title, icon=icon, help=about, default=name == "tonight")
+                for name, title, icon, about in pages
+                if (_HERE / "app_pages" / f"{name}.py").exists()
+            ]
+            for section, pages in PAGES.items()
+        }
+    )
+    with st.sidebar:
+        st.caption(f"{plain(settings.dashboard.title)}  \n{plain(who.name)} · {who.role}")
+        if access.login_configured():
+            st.button("Log out", on_click=st.logout)
+    frame.guarded(page.run)()
+
+
+frame.guarded(main)()

@@ -1,0 +1,149 @@
+"""Coil: one coil along its length, beside those rolled before and after it."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import streamlit as st
+
+from dashboard import charts, figures, formats, frame, sources, thumbnails
+from dashboard.figures import Unit
+from dashboard.formats import plain
+from steelflow.archive.fetch import Reference
+
+_BESIDE = 4  # coils on each side
+_PAGE = 24
+
+
+def show() -> None:
+    frame.heading("Coil", "its images along its length, and the coils beside it")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        names = [night.isoformat() for night in reversed(nights)]
+        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=150))
+        summary = sources.summary(night).filter(pl.col("coil").is_not_null() & pl.col("line").is_not_null())
+        if summary.is_empty():
+            frame.empty("No coils in this night", "The keys of the archive name none; see `archive.template`.")
+            return
+        line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
+        order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
+        coil = st.selectbox("Coil", order, key="coil", bind="query-params", width=220)
+        place = order.index(coil)
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            key="before",
+            help="The coil before",
+            disabled=place == 0,
+            on_click=_go,
+            args=(order[max(place - 1, 0)],),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key="after",
+            help="The coil after",
+            disabled=place == len(order) - 1,
+            on_click=_go,
+            args=(order[min(place + 1, len(order) - 1)],),
+        )
+    of_line = summary.filter(pl.col("line") == line)
+    rows = sources.coil(night, line, coil)
+    if rows.is_empty():
+        frame.empty(
+            "The report has no images of this coil any more", "It was replaced a moment ago; open the page again."
+        )
+        return
+    numbers(rows, of_line, coil)
+    along(rows)
+    beside(of_line, order, place)
+    images(rows)
+
+
+def _go(coil: str) -> None:
+    st.session_state["coil"] = coil
+
+
+def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
+    unit = Unit(sources.settings().dashboard.good_classes)
+    ranked = figures.coils(of_line, unit)
+    here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
+    rank = 1 + ranked["coil"].to_list().index(coil)
+    confidence = rows["confidence"].cast(pl.Float64).mean()
+    one, two, three, four, five = st.columns(5, gap="small")
+    one.metric("Images", formats.count(rows.height), border=True, height="stretch")
+    two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
+    three.metric(
+        "Defects",
+        formats.count(here["defects"]),
+        f"{rank}. of {ranked.height} on the line",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+    four.metric(
+        "Mostly",
+        plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
+        f"{here['of_it']} images",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")  # type: ignore[arg-type]
+
+
+def along(rows: pl.DataFrame) -> None:
+    known = rows["position"].null_count() == 0
+    st.subheader("Along its length", anchor=False)
+    if not known:
+        st.caption("The archive's keys give no position: images are shown in their order.")
+    place = pl.col("position") if known else pl.int_range(1, pl.len() + 1)
+    named = rows.with_columns(place=place, file=pl.coalesce("member", "object_key"))
+    st.altair_chart(charts.strip(named, known), alt="Images along the coil by class")
+
+
+def beside(of_line: pl.DataFrame, order: list[str], place: int) -> None:
+    st.subheader("Beside its neighbours", anchor=False)
+    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
+    counts = of_line.filter(pl.col("coil").is_in(names)).group_by("coil", "label").agg(pl.col("images").sum())
+    st.altair_chart(charts.neighbours(counts, order[place], names), alt="Images by class of the neighbouring coils")
+
+
+@frame.fragment()
+def images(rows: pl.DataFrame) -> None:
+    st.subheader("Images", anchor=False)
+    labels = sorted(rows["label"].drop_nulls().unique())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        picked = st.pills(
+            "Class",
+            labels,
+            selection_mode="multi",
+            key="of",
+            label_visibility="collapsed",
+            format_func=lambda label: plain(formats.class_name(label)),
+        )
+        kept = rows.filter(pl.col("label").is_in(picked)) if picked else rows
+        pages = max(1, -(-kept.height // _PAGE))
+        page = 1 if pages == 1 else st.pagination(pages, key="page")
+    part = kept.slice((page - 1) * _PAGE, _PAGE)
+    references, captions = [], []
+    for row in part.iter_rows(named=True):
+        references.append(Reference(row["object_key"], row["member"], row["ordinal"]))
+        captions.append(_caption(row))
+    thumbnails.gallery(references, captions)
+
+
+def _caption(row: dict[str, object]) -> str:
+    if row["status"] != "ok":
+        return "**unreadable**"
+    where = f"{row['position']:.1f} m · " if row["position"] is not None else ""
+    return f"{where}**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}"  # type: ignore[arg-type]
+
+
+show()

@@ -1,0 +1,52 @@
+"""How long the pages take, server-side, over the reports of the settings: ``python -m dashboard.bench`` prints JSON.
+
+The pages run as they do for a visitor, from top to bottom, in a process that has nothing in its caches yet. What is
+imported once per process is told by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).parent / "app.py"
+_PATIENCE = 300.0  # seconds
+
+
+def main() -> None:
+    seconds: dict[str, float] = {}
+    started = time.perf_counter()
+    import pandas  # type: ignore[import-untyped]  # noqa: F401
+
+    import dashboard.charts
+    import dashboard.thumbnails  # noqa: F401  with these comes everything that the pages import
+
+    seconds["imports, once per process"] = round(time.perf_counter() - started, 3)
+    app = AppTest.from_file(APP, default_timeout=_PATIENCE)
+
+    def timed(what: str, act: Callable[[], AppTest]) -> None:
+        started = time.perf_counter()
+        act()
+        seconds[what] = round(time.perf_counter() - started, 3)
+        if wrong := [one.value for one in (*app.error, *app.exception)]:
+            sys.exit(f"{what}: {wrong[0]}")
+
+    timed("Tonight, first view", app.run)
+    timed("Tonight, again", app.run)
+    app.switch_page("app_pages/defects.py")
+    timed("Defects, first view", app.run)
+    timed("Defects, a year", lambda: app.segmented_control(key="range").set_value("1 year").run())
+    lines = app.multiselect(key="lines").options
+    timed("Defects, a year of one line", lambda: app.multiselect(key="lines").set_value(lines[:1]).run())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sys.stdout.write(json.dumps({"seconds": seconds, "peak_mib": round(peak)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""How numbers, dates and texts are shown."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from zoneinfo import ZoneInfo
+
+_MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
+_THIN = "\u2009"
+_JOINER = "\u2060"
+NOTHING = "–"
+
+
+def plain(text: object) -> str:
+    """A text from outside, for where Streamlit reads Markdown: shown as it is, never rendered.
+
+    A word joiner keeps ``:name:`` from becoming a picture; line breaks and control characters become spaces.
+    """
+    printable = "".join(char if char.isprintable() else " " for char in str(text))
+    return _MARKDOWN.sub(r"\\\1", printable).replace("\\:", f"\\:{_JOINER}")
+
+
+def count(number: float | None) -> str:
+    """12,345"""
+    return NOTHING if number is None else f"{number:,.0f}"
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A share of 1 in percent: 12.3 %"""
+    return NOTHING if value is None else f"{100 * value:.{digits}f}{_THIN}%"
+
+
+def points(value: float | None) -> str | None:
+    """A difference of shares, in percentage points, with its sign."""
+    return None if value is None else f"{100 * value:+.1f} points"
+
+
+def night(date: dt.date | None) -> str:
+    """Wed 18 Nov 2026"""
+    return NOTHING if date is None else date.strftime("%a %d %b %Y")
+
+
+def moment(iso: str | dt.datetime | None, zone: str) -> str:
+    """18 Nov 02:31, in the plant's time zone."""
+    if iso is None:
+        return NOTHING
+    at = dt.datetime.fromisoformat(iso) if isinstance(iso, str) else iso
+    return at.astimezone(ZoneInfo(zone)).strftime("%d %b %H:%M")
+
+
+def duration(seconds: float | None) -> str:
+    """42 s, 3 min 20 s, 1 h 05 min"""
+    if seconds is None:
+        return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f}{_THIN}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}{_THIN}s"
+    if whole < 3600:
+        return f"{whole // 60}{_THIN}min {whole % 60:02d}{_THIN}s"
+    return f"{whole // 3600}{_THIN}h {whole % 3600 // 60:02d}{_THIN}min"
+
+
+def class_name(label: str | None) -> str:
+    """pitted_surface → pitted surface"""
+    return "unreadable" if label is None else label.replace("_", " ")

@@ -1,0 +1,92 @@
+"""What every page stands in: its heading, its empty states, and a guard that lets no traceback through."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable
+from typing import ParamSpec
+
+import streamlit as st
+
+from dashboard import sources
+from dashboard.formats import plain
+from steelflow.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ConfigError,
+    ReportError,
+    SteelflowError,
+    StoreError,
+    StoreUnreachable,
+)
+
+_P = ParamSpec("_P")
+_log = logging.getLogger("steelflow.dashboard")
+
+
+def guarded(show: Callable[_P, None]) -> Callable[_P, None]:
+    """``show``, with every error told in a line: ours with what to do about it, any other with a number that the log
+    has as well."""
+
+    @functools.wraps(show)
+    def safely(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        try:
+            show(*args, **kwargs)
+        except SteelflowError as exc:
+            if isinstance(exc, StoreUnreachable):
+                sources.forget_addresses()
+            st.error(f"{plain(exc)}\n\n{_advice(exc)}".strip(), icon=":material/error:")
+        except Exception:  # noqa: BLE001  here is where whatever it is ends
+            number = secrets.token_hex(3)
+            _log.exception("error %s", number)
+            st.error(
+                f"This could not be shown. The log has the reason under the number **{number}**.",
+                icon=":material/error:",
+            )
+
+    return safely
+
+
+def fragment(run_every: float | None = None) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
+    """A part of a page that reruns by itself (every so many seconds), guarded as the page is."""
+
+    def made(show: Callable[_P, None]) -> Callable[_P, None]:
+        part: Callable[_P, None] = st.fragment(guarded(show), run_every=run_every)
+        return part
+
+    return made
+
+
+def heading(title: str, about: str = "") -> None:
+    """The page's title, with a line of what is shown. ``about`` is Markdown: what comes from outside is escaped."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.title(title, anchor=False, width="content")
+        if about:
+            st.caption(about, width="content")
+
+
+def empty(what: str, to_do: str) -> None:
+    """An empty state: what is missing, and what brings it. Both are Markdown."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(f"#### {what}", text_alignment="center")
+        st.markdown(to_do, text_alignment="center")
+        st.space("small")
+
+
+def _advice(error: SteelflowError) -> str:
+    match error:
+        case AccessDenied():
+            return "Check the storage credentials that the dashboard was started with."
+        case BucketNotFound():
+            return "Nothing was inspected yet, or `report.uri` names another place. `steelflow doctor` tells more."
+        case StoreError():
+            return "The storage does not answer. `steelflow doctor` tells more; this page works again once it is back."
+        case ReportError():
+            return "`steelflow nightly` inspects a night; its reports show up here within a minute."
+        case ConfigError():
+            return "`steelflow config show` prints the settings."
+        case _:
+            return ""

@@ -1,0 +1,151 @@
+"""The images of a night, a page at a time: only the columns and rows that are shown are read. No Streamlit.
+
+Numbers come from the summaries where these know them, so a night of a million images is counted as fast as one of a
+hundred. Lines come one after another, and only those that a page is from are opened.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from steelflow.archive.fetch import Reference
+from steelflow.errors import ReportError
+from steelflow.report.reader import ReportReader
+
+Order = Literal["archive", "least sure", "most novel"]
+ORDERS: tuple[Order, ...] = ("archive", "least sure", "most novel")
+
+COLUMNS = {
+    "object_key": pl.String(),
+    "member": pl.String(),
+    "ordinal": pl.Int32(),
+    "line": pl.String(),
+    "coil": pl.String(),
+    "position": pl.Float64(),
+    "status": pl.String(),
+    "error": pl.String(),
+    "label": pl.String(),
+    "confidence": pl.Float32(),
+    "novel": pl.Boolean(),
+    "novelty": pl.Float32(),
+}
+"""Of a page's rows; null where a report of an older version lacks one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which images, in which order. Empty or None means all."""
+
+    night: dt.date
+    line: str | None = None
+    coil: str | None = None
+    labels: tuple[str, ...] = ()
+    status: Literal["ok", "failed"] | None = None
+    novel: bool = False
+    low: float = 0.0
+    high: float = 1.0
+    order: Order = "archive"
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether the summaries do not know how many there are."""
+        return self.novel or self.low > 0 or self.high < 1
+
+    @property
+    def summarised(self) -> pl.Expr:
+        """The part of the choice that the columns of a summary decide."""
+        chosen = pl.lit(True)
+        if self.coil is not None:
+            chosen &= pl.col("coil") == self.coil
+        if self.labels:
+            chosen &= pl.col("label").is_in(list(self.labels))
+        if self.status is not None:
+            chosen &= pl.col("status") == self.status
+        return chosen
+
+    @property
+    def expression(self) -> pl.Expr:
+        chosen = self.summarised
+        if self.novel:
+            chosen &= pl.col("novel").fill_null(False)
+        if self.low > 0 or self.high < 1:
+            # Shown are whole percents: both ends belong to it, as float32 has them.
+            chosen &= pl.col("confidence").is_between(pl.lit(self.low - 1e-6), pl.lit(self.high + 1e-6))
+        return chosen
+
+
+Counts = dict[str | None, int]
+
+
+def count(reader: ReportReader, summary: pl.DataFrame, wanted: Wanted) -> Counts:
+    """How many of each line, in order; ``summary`` is the night's."""
+    found = summary.filter(wanted.summarised)
+    if wanted.line is not None:
+        found = found.filter(pl.col("line") == wanted.line)
+    found = found.group_by("line").agg(pl.col("images").sum()).sort("line", nulls_last=True)
+    counts: Counts = dict(found.iter_rows())
+    if not wanted.one_by_one:
+        return counts
+    exact = {}
+    for line in counts:
+        number = rows(reader, wanted.night, line).filter(wanted.expression).select(pl.len())
+        exact[line] = int(number.collect(engine="streaming").item())
+    return exact
+
+
+def page(
+    reader: ReportReader, wanted: Wanted, counts: Mapping[str | None, int], offset: int, most: int
+) -> pl.DataFrame:
+    """``most`` rows of ``COLUMNS`` from ``offset`` on. Ordered by a score, what is kept grows with the offset only."""
+    lines = [line for line, number in counts.items() if number]
+    frames = [pl.DataFrame(schema=COLUMNS)]
+    if wanted.order == "archive":
+        for line in lines:
+            if most > 0 and offset < counts[line]:
+                part = rows(reader, wanted.night, line).filter(wanted.expression).slice(offset, most)
+                frames.append(part.collect(engine="streaming"))
+                most -= frames[-1].height
+            offset = max(0, offset - counts[line])
+    elif lines:
+        score, down = ("confidence", False) if wanted.order == "least sure" else ("novelty", True)
+        chosen = pl.concat([rows(reader, wanted.night, line) for line in lines]).filter(wanted.expression)
+        order = [score, "object_key", "ordinal"]
+        best = chosen.sort(order, descending=[down, False, False], nulls_last=True).head(offset + most)
+        frames.append(best.collect(engine="streaming").slice(offset, most))
+    return pl.concat(frames)
+
+
+def one(reader: ReportReader, night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
+    """All that the report has of one image; None where it has it no more."""
+    try:
+        images = reader.images([night], [line])  # type: ignore[list-item]  # None is a line too
+    except ReportError:
+        return None
+    found = images.filter(is_image(image)).collect()
+    return found.row(0, named=True) if found.height else None
+
+
+def is_image(image: Reference) -> pl.Expr:
+    return (
+        (pl.col("object_key") == image.key)
+        & pl.col("member").eq_missing(pl.lit(image.member, pl.String()))
+        & (pl.col("ordinal") == image.ordinal)
+    )
+
+
+def reference(row: Mapping[str, Any]) -> Reference:
+    return Reference(row["object_key"], row["member"], row["ordinal"])
+
+
+def rows(reader: ReportReader, night: dt.date, line: str | None) -> pl.LazyFrame:
+    """All of a line's night, columns ``COLUMNS``. Raises ``ReportError`` where there is none."""
+    images = reader.images([night], [line])  # type: ignore[list-item]  # None is a line too
+    there = images.collect_schema().names()
+    return images.select(
+        (pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in COLUMNS.items()
+    )

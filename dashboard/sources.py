@@ -1,0 +1,137 @@
+"""Settings, stores and readers, made once for all who look; and the questions that pages ask, cached for a short while.
+
+What is cached is bounded in number and age, so memory does not grow with the archive or with the days that the
+dashboard runs. Everything here only reads.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import datetime as dt
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from steelflow.config import Settings, load_settings
+from steelflow.drift.check import drift_table
+from steelflow.registry import Registry, open_registry
+from steelflow.report import daily as report_daily
+from steelflow.report.reader import ReportReader
+from steelflow.report.runs import run_nights, run_records
+from steelflow.retrain.record import records
+from steelflow.store import Store, open_store
+from steelflow.store.embedded import serving
+
+FRESH = 20.0  # seconds that an answer about what is going on now may be old
+STALE = 60.0  # seconds for what changes once a night
+_FEW = 16  # entries of a cache: nights, coils and filters that several people look at
+
+_open = contextlib.ExitStack()
+atexit.register(_open.close)
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """The settings, with storage that can be reached. A person waits for less than a night does: one try again."""
+    found = load_settings()
+    reached = _open.enter_context(serving(found))
+    store = reached.store.model_copy(
+        update={"retries": min(1, reached.store.retries), "connect_timeout": min(3.0, reached.store.connect_timeout)}
+    )
+    return reached.model_copy(update={"store": store})
+
+
+def forget_addresses() -> None:
+    """After the storage did not answer: the embedded one may be back at another address, or has to be started."""
+    _open.close()
+    for made in (settings, report, archive, registry):
+        made.clear()
+
+
+@st.cache_resource(show_spinner=False)
+def report() -> Store:
+    return open_store(settings().report.uri, settings().store, create=True)
+
+
+@st.cache_resource(show_spinner=False)
+def archive() -> Store:
+    return open_store(settings().archive.uri, settings().store)
+
+
+@st.cache_resource(show_spinner=False)
+def registry() -> Registry:
+    return open_registry(settings())
+
+
+@st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)
+def nights() -> list[dt.date]:
+    """The dates that have reports, ascending."""
+    return ReportReader(report()).nights()
+
+
+@st.cache_resource(ttl=STALE, max_entries=4, show_spinner=False, refresh_mode="background")
+def daily(latest: dt.date | None) -> pl.DataFrame:
+    """All nights by line, status and label: ``report.daily.SCHEMA``. ``latest`` is the night that must be in it."""
+    del latest  # a new night is a new question: it is not waited for until the old answer is stale
+    return report_daily.daily(report())
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def summary(date: dt.date) -> pl.DataFrame:
+    """One night by line, coil, status and label, as ``ReportReader.summary``."""
+    return ReportReader(report()).summary([date])
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def drift(first: dt.date, last: dt.date) -> pl.DataFrame:
+    """The drift table of these nights, columns ``drift.check.TABLE``."""
+    days = (last - first).days + 1
+    return drift_table(report(), {first + dt.timedelta(days=day) for day in range(days)})
+
+
+@st.cache_data(ttl=FRESH, max_entries=_FEW, show_spinner=False)
+def runs(nights: int, before: dt.date | None = None) -> list[dict[str, Any]]:
+    """Run records of the latest nights, latest first."""
+    return run_records(report(), nights, before)
+
+
+@st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)
+def recorded_nights() -> list[dt.date]:
+    """The nights that have run records, ascending."""
+    return run_nights(report())
+
+
+@st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)
+def retrains() -> list[dict[str, Any]]:
+    """What each retraining decided, latest first."""
+    return records(registry().store)
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def failures(date: dt.date, most: int) -> pl.DataFrame:
+    """Images of a night that could not be judged, with the reason; at most so many."""
+    columns = ("line", "coil", "object_key", "member", "ordinal", "error")
+    asked = ReportReader(report()).images([date]).filter(pl.col("status") == "failed").select(columns)
+    return asked.head(most).collect()
+
+
+COIL = ("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at")
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def coil(date: dt.date, line: str, name: str) -> pl.DataFrame:
+    """The images of a coil along its length, columns ``COIL``; a report of an older version has null where it lacks
+    one."""
+    images = ReportReader(report()).images([date], [line])
+    there = images.collect_schema().names()
+    rows = images.select(pl.col(column) if column in there else pl.lit(None).alias(column) for column in COIL)
+    return rows.filter(pl.col("coil") == name).collect().sort("position", "object_key", "ordinal", nulls_last=True)
+
+
+@st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)
+def champion() -> str | None:
+    """The version of the registry that is champion; None where nothing was promoted."""
+    found = registry().champion()
+    return None if found is None else found.version

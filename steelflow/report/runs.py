@@ -1,0 +1,43 @@
+"""Reading the run records back: what each night did, and how long it took."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from steelflow.errors import ObjectNotFound
+from steelflow.report.layout import RUNS, parse_folder
+from steelflow.store.base import Store
+
+_THREADS = 16
+
+
+def run_nights(store: Store) -> list[dt.date]:
+    """The nights that have run records, ascending."""
+    found = (parse_folder(f"{name}/line=") for name in store.folders(RUNS))
+    return sorted({partition.date for partition in found if partition and partition.date})
+
+
+def run_records(store: Store, nights: int, before: dt.date | None = None) -> list[dict[str, Any]]:
+    """The records of the latest ``nights`` nights that have any, up to ``before`` (included); latest first.
+
+    One that is damaged, or was deleted meanwhile, is left out: a night can be run again, its record is only a record.
+
+    Raises:
+        StoreError: they cannot be listed or read.
+    """
+    dates = [date for date in run_nights(store) if before is None or date <= before][-nights:]
+    keys = [info.key for date in dates for info in store.list(f"{RUNS}date={date.isoformat()}/")]
+
+    def read(key: str) -> dict[str, Any] | None:
+        try:
+            record = json.loads(store.get(key))
+        except (ObjectNotFound, ValueError):
+            return None
+        return record if isinstance(record, dict) and {"date", "state", "started_at"} <= record.keys() else None
+
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="runs") as pool:
+        found = [record for record in pool.map(read, keys) if record is not None]
+    return sorted(found, key=lambda record: (record["date"], record["started_at"]), reverse=True)

@@ -1,0 +1,361 @@
+"""The pages on a real small plant, run as Streamlit runs them, and what they say when something is missing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any, ClassVar
+
+import polars as pl
+import pytest
+import streamlit as st
+from plants import FAILED, FOUND, NIGHT, local_settings, make_plant
+from streamlit.testing.v1 import AppTest
+
+from dashboard import access, figures, sources
+from dashboard.access import Actor, NotAllowed
+from dashboard.formats import class_name
+from dashboard.orchestrator import Orchestrator, OrchestratorDown
+from steelflow.config import DashboardSettings, Settings
+from steelflow.night import inspect_night
+from steelflow.report.reader import ReportReader
+from steelflow.store import open_store
+
+APP = Path(__file__).parents[1] / "dashboard" / "app.py"
+PAGES = ("tonight", "defects", "coil", "runs")
+SECOND = NIGHT + dt.timedelta(days=1)
+OPERATOR = "anna@plant.example"
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Two nights, inspected."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    settings = local_settings(make_plant(folder), folder / "report")
+    for night in (NIGHT, SECOND):
+        inspect_night(settings, night)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+def opened(
+    settings: Settings,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    page: str = "tonight",
+    email: str = OPERATOR,
+    more: str = "",
+    **query: str,
+) -> AppTest:
+    """A page after its first run, for somebody who has logged in."""
+    config = folder / "dashboard.toml"
+    config.write_text(
+        f"home = '{settings.home}'\n[archive]\nuri = '{settings.archive.uri}'\n"
+        f"[report]\nuri = '{settings.report.uri}'\n{more}\n[dashboard]\nroles = {{ '{OPERATOR}' = 'operator' }}\n"
+    )
+    monkeypatch.setenv("STEELFLOW_CONFIG", str(config))
+    app = AppTest.from_file(APP, default_timeout=60)
+    app.secrets["auth"] = {"client_id": "x"}
+    app.user = {"is_logged_in": True, "email": email, "email_verified": True}
+    app.query_params.update(query)
+    app.run()
+    if page != "tonight":
+        app.query_params.update(query)
+        app.switch_page(f"app_pages/{page}.py").run()
+    return app
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    return {one.label: one.value for one in app.metric}
+
+
+def texts(app: AppTest) -> str:
+    parts = [*app.markdown, *app.caption, *app.error, *app.warning, *app.title, *app.subheader]
+    return "\n".join(str(part.value) for part in parts)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    app = opened(plant, tmp_path, monkeypatch, page)
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert app.title[0].value == page.capitalize()
+
+
+def test_tonight_shows_the_last_night(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(plant, tmp_path, monkeypatch)
+    shown = metrics(app)
+    assert shown["Images found"] == str(FOUND)
+    assert shown["Unreadable"] == str(FAILED)
+    assert shown["Defects per coil"] == f"{(FOUND - FAILED) / 8:.2f}"
+    assert shown["Model"] == "steelnet"
+    earlier = opened(plant, tmp_path, monkeypatch, night=NIGHT.isoformat())
+    assert earlier.selectbox(key="night").value == NIGHT.isoformat()
+
+
+def test_filters_of_defects_give_what_the_rows_say(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).images().collect()
+    app = opened(plant, tmp_path, monkeypatch, "defects")
+    assert metrics(app)["Readable images"] == f"{rows.filter(status='ok').height:,}"
+    app.multiselect(key="lines").set_value(["L2"]).run()
+    assert metrics(app)["Readable images"] == f"{rows.filter(status='ok', line='L2').height:,}"
+    assert metrics(app)["Coils"] == str(rows.filter(line="L2").unique(["date", "coil"]).height)
+    label = rows.filter(line="L2", status="ok")["label"][0]
+    app.multiselect(key="classes").set_value([label]).run()
+    images = rows.filter(line="L2", label=label).height
+    shown = pl.DataFrame(app.dataframe[-1].value)
+    assert shown["images"].sum() == images
+    assert set(shown["label"]) == {label}
+    sent = opened(
+        plant, tmp_path, monkeypatch, "defects", lines="L2", classes=class_name(label)
+    )  # the address, sent on
+    assert pl.DataFrame(sent.dataframe[-1].value)["images"].sum() == images
+
+
+def test_the_download_is_what_is_shown(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dashboard.download import as_csv, as_parquet
+
+    rows = pl.DataFrame({"line": ["L1", "=cmd|' /C calc'!A0", "-1"], "images": [1, 2, 3]})
+    assert pl.read_parquet(io.BytesIO(as_parquet(rows))).equals(rows)
+    safe = pl.read_csv(io.BytesIO(as_csv(rows)))
+    assert safe["line"].to_list() == ["L1", "'=cmd|' /C calc'!A0", "'-1"]
+    assert safe["images"].to_list() == [1, 2, 3]
+
+
+def test_a_coil_is_shown_along_its_length(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(plant, tmp_path, monkeypatch, "coil", night=NIGHT.isoformat(), line="L2", coil="C0003")
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).coil(NIGHT, "L2", "C0003")
+    assert app.selectbox(key="coil").value == "C0003"
+    assert metrics(app)["Images"] == str(rows.height)
+    assert not app.exception
+    app.button(key="after").click().run()
+    assert app.selectbox(key="coil").value == "C0004"
+
+
+def test_failures_are_told_with_their_reasons(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(plant, tmp_path, monkeypatch, "runs")
+    tables = [pl.DataFrame(table.value) for table in app.dataframe]
+    failed = next(table for table in tables if "error" in table.columns)
+    assert failed.height == FAILED
+    assert failed["error"].null_count() == 0
+    assert "Prefect does not run here" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_reports_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    app = opened(settings, tmp_path, monkeypatch, page)
+    assert not app.exception
+    assert [error.value for error in app.error] == []
+    assert "steelflow nightly" in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_storage_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    down = settings.model_copy(update={"report": settings.report.model_copy(update={"uri": "s3://reports"})})
+    more = "[store]\nendpoint = 'http://127.0.0.1:9'\naccess_key = 'a'\nsecret_key = 'hidden'\nconnect_timeout = 0.2\n"
+    app = opened(down, tmp_path, monkeypatch, page, more=more)
+    assert not app.exception
+    assert "storage does not answer" in texts(app)
+    assert "Traceback" not in texts(app)
+    assert "hidden" not in texts(app)
+
+
+def test_bad_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    app = opened(settings, tmp_path, monkeypatch, more="[drift]\nwindow = -1\n")
+    assert not app.exception
+    assert "drift" in texts(app)
+
+
+def test_an_unexpected_error_is_a_number_and_not_a_traceback(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> list[dt.date]:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(sources, "nights", broken)
+    app = opened(plant, tmp_path, monkeypatch)
+    assert not app.exception
+    (shown,) = [error.value for error in app.error]
+    assert "secret detail" not in shown
+    assert caplog.records[-1].getMessage().split()[-1] in shown
+
+
+def test_hostile_names_are_shown_and_never_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "plant"
+    settings = local_settings(make_plant(folder), tmp_path / "report")
+    night = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}"
+    evil = "coil=<img src=x onerror=alert(1)> **b** :red[x] $x$"
+    (night / evil).mkdir()
+    image = night / "coil=C0001" / "C0001_00001.jpg"
+    shutil.copy(image, night / evil / "<script>alert(1)<script> [a](http:b).jpg")
+    (night / evil / "[x](javascript:alert(1)).jpg").write_bytes(b"")
+    inspect_night(settings, NIGHT)
+    for page in PAGES:
+        app = opened(settings, tmp_path, monkeypatch, page, line="L1", coil=evil.removeprefix("coil="))
+        assert not app.exception
+        assert [error.value for error in app.error] == []
+        for said in (*app.markdown, *app.caption, *app.title, *app.subheader, *app.metric):
+            assert not getattr(said, "allow_html", False)
+            assert "<script" not in str(said.value)
+            assert "](javascript" not in str(said.value)
+
+
+def test_a_report_and_a_summary_of_an_older_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
+    inspect_night(settings, NIGHT)
+    gone = ["position", "captured_at", "novelty", "novel", "energy", "saturation"]
+    for path in Path(settings.report.uri).rglob("*.parquet"):
+        frame = pl.read_parquet(path, hive_partitioning=False)
+        frame.drop(gone, strict=False).write_parquet(path)
+    for page in PAGES:
+        app = opened(settings, tmp_path, monkeypatch, page)
+        assert not app.exception
+        assert [error.value for error in app.error] == []
+
+
+# --- access -------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_not_logged_in_sees_nothing(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = opened(plant, tmp_path, monkeypatch)
+    app.user = {"is_logged_in": False}
+    app.run()
+    assert "Log in" in texts(app) + app.button[0].label
+    assert not app.metric
+
+
+def test_a_viewer_is_offered_no_action(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    app = opened(plant, tmp_path, monkeypatch, "runs", email="someone@plant.example")
+    assert "started by operators" in texts(app)
+    assert not [button for button in app.button if str(button.key).startswith("start-")]
+
+
+def test_roles_by_e_mail() -> None:
+    settings = DashboardSettings(roles={"Anna@Plant.example": "operator", "l@x": "labeller"}, default_role="viewer")
+    assert access.by_claims(settings, {"email": "anna@plant.example"}) == Actor("anna@plant.example", "operator")
+    assert access.by_claims(settings, {"email": "l@x", "email_verified": True}).role == "labeller"
+    assert access.by_claims(settings, {"email": "else@x"}).role == "viewer"
+    closed = settings.model_copy(update={"default_role": "none"})
+    for claims in ({}, {"email": ""}, {"email": "anna@plant.example", "email_verified": False}):
+        with pytest.raises(NotAllowed):
+            access.by_claims(settings, claims)
+    with pytest.raises(NotAllowed, match="no role"):
+        access.by_claims(closed, {"email": "else@x"})
+
+
+def test_a_guest_from_elsewhere_may_only_look() -> None:
+    settings = DashboardSettings(local_user="shift")
+    assert access.local(settings, here=True) == Actor("shift", "operator")
+    assert access.local(settings, here=False).role == "viewer"
+
+
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [("viewer", (True, False, False)), ("labeller", (True, True, False)), ("operator", (True, True, True))],
+)
+def test_each_role_includes_the_lower_ones(role: Any, may: tuple[bool, ...]) -> None:
+    actor = Actor("x", role)
+    assert tuple(actor.may(one) for one in ("viewer", "labeller", "operator")) == may
+
+
+# --- Prefect, as far as its answers go ----------------------------------------------------------------------------
+
+
+class Server(BaseHTTPRequestHandler):
+    """Answers as Prefect's API does, and keeps what it was asked."""
+
+    asked: ClassVar[list[tuple[str, Any]]] = []
+
+    def do_GET(self) -> None:
+        self._answer({"id": "d1", "name": "nightly"})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append((self.path, body))
+        if self.path == "/api/deployments/filter":
+            self._answer([{"id": "d1", "name": "nightly"}])
+        elif self.path == "/api/flow_runs/filter":
+            run = {"id": "r1", "name": "night of x", "deployment_id": "d1", "state_type": "RUNNING"}
+            more = {"state_name": "Running", "tags": ["by:anna"], "start_time": "2026-11-01T02:00:00Z"}
+            waits = body["flow_runs"]["state"]["type"].get("any_") == ["SCHEDULED"]
+            self._answer([] if waits else [{**run, **more, "total_run_time": 3.5, "state": {"message": None}}])
+        elif self.path == "/api/artifacts/filter":
+            self._answer([{"flow_run_id": "r1", "data": 40.0}, {"flow_run_id": "r1", "data": 10.0}])
+        else:
+            self._answer({"name": "brave-owl"})
+
+    def _answer(self, body: Any) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    Server.asked.clear()
+    with HTTPServer(("127.0.0.1", 0), Server) as served:
+        Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_port}/api"
+        served.shutdown()
+
+
+def test_runs_with_their_progress(server: str) -> None:
+    (run,) = Orchestrator(server).runs()
+    assert (run.flow, run.state, run.progress, run.who, run.under_way) == ("nightly", "Running", 40.0, "anna", True)
+
+
+def test_an_operator_starts_a_run_and_is_recorded(server: str) -> None:
+    name = Orchestrator(server).start(Actor("anna", "operator"), "nightly", {"night": {}}, "key")
+    assert name == "brave-owl"
+    path, body = Server.asked[-1]
+    assert path == "/api/deployments/d1/create_flow_run"
+    assert body == {"parameters": {"night": {}}, "tags": ["dashboard", "by:anna"], "idempotency_key": "key"}
+
+
+@pytest.mark.parametrize("role", ["viewer", "labeller"])
+def test_no_one_else_starts_a_run_not_even_by_calling_it(server: str, role: Any) -> None:
+    with pytest.raises(NotAllowed, match="nothing was changed"):
+        Orchestrator(server).start(Actor("guest", role), "retrain", {}, "key")
+    assert Server.asked == []
+
+
+def test_prefect_down() -> None:
+    with pytest.raises(OrchestratorDown, match="steelflow up"):
+        Orchestrator("http://127.0.0.1:9").runs()
+
+
+def test_the_runs_page_with_prefect_down(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    app = opened(plant, tmp_path, monkeypatch, "runs")
+    assert not app.exception
+    assert "Prefect does not answer" in texts(app)
+    assert [table for table in app.dataframe if "error" in pl.DataFrame(table.value).columns]  # all else is there
+
+
+def test_what_is_usual_takes_some_nights() -> None:
+    rates = pl.DataFrame({"date": [NIGHT, SECOND], "rate": [1.0, 3.0]})
+    assert figures.usual(rates, SECOND, 7) is None
+    more = pl.concat([rates, rates.with_columns(pl.col("date") + dt.timedelta(days=2))])
+    assert figures.usual(more, NIGHT + dt.timedelta(days=3), 7) == pytest.approx(5 / 3)
