@@ -37,7 +37,11 @@ def confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], height: i
     fields = base.transform_calculate(strength=wrong).mark_rect(cornerRadius=2).encode(color=hue, opacity=strength)
     texts = base.mark_text(fontSize=12).encode(
         text="images:Q",
-        color=alt.condition("datum.right && datum.share > 0.4", alt.value("#ffffff"), alt.value(palette.IDLE)),
+        color=alt.when("datum.right && datum.share > 0.4")
+        .then(alt.value("#ffffff"))
+        .when("!datum.right && datum.images > 0")
+        .then(alt.value(palette.BAD))
+        .otherwise(alt.value(palette.IDLE)),
         opacity=alt.condition("datum.images > 0", alt.value(1.0), alt.value(0.35)),
     )
     return alt.layer(fields, texts).properties(height=height)
@@ -77,7 +81,7 @@ def learning(curves: Mapping[str, Sequence[Any]], height: int = 200) -> list[Cha
 def pareto(points: pl.DataFrame, height: int = 280) -> Chart:
     """Accuracy against speed, the front a line. ``points``: model, accuracy, speed (images/s), front, robustness."""
     base = alt.Chart(points).encode(
-        x=alt.X("speed:Q", title="images/s, end to end", scale=alt.Scale(type="log", nice=True, padding=30)),
+        x=alt.X("speed:Q", title="images/s, end to end", scale=alt.Scale(type="log", nice=False, padding=60)),
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False, padding=15), axis=alt.Axis(format=".1%")),
         tooltip=[
             "model:N",

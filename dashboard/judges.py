@@ -13,7 +13,7 @@ from steelflow.models.shipped import SHIPPED, resolve
 from steelflow.registry import resolved
 
 
-@st.cache_resource(max_entries=3, show_spinner=False)
+@st.cache_resource(ttl=3600, max_entries=3, show_spinner=False)
 def judge(digest: str) -> Engine | None:
     """The model whose file has this SHA-256: of the registry, shipped, or the configured one. None if it is gone.
 

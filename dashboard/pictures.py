@@ -26,7 +26,7 @@ from steelflow.store.base import Store
 SIDE = 640  # pixels, at most, of what a browser is given
 _BYTES = 64 * MIB
 _BLUR = 0.03  # of the side: a patch is several times as wide
-_VEIL = 0.65  # of the heat map over the picture, where it is strongest
+_VEIL = 0.6  # of the heat map over the picture, where it is strongest
 
 Encoded = bytes | Failure
 
@@ -110,7 +110,7 @@ def heated(picture: Grey, drop: Floats, side: int = SIDE) -> bytes:
     heat = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC).clip(0)
     heat = heat / max(float(heat.max()), 1e-9)
     warm = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    veil = (_VEIL * np.sqrt(heat))[:, :, None]
+    veil = (_VEIL * heat)[:, :, None]
     return _png(np.asarray((1 - veil) * base + veil * warm, np.uint8))
 
 

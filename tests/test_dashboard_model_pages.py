@@ -61,7 +61,7 @@ def rows_of(settings: Settings) -> pl.DataFrame:
 
 
 def total(app: AppTest) -> int:
-    return int(next(one.value for one in app.caption if one.value.endswith("images")).split("**")[1].replace(",", ""))
+    return int(next(one.value for one in app.caption if "** images" in one.value).split("**")[1].replace(",", ""))
 
 
 def button(app: AppTest, label: str) -> AppTest:

@@ -105,7 +105,8 @@ def gallery(wanted: Wanted, counts: Counts) -> None:
         return
     pages = -(-total // _PAGE)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.caption(f"**{formats.count(total)}** images", width="content")
+        legend = " · :material/fiber_new: unlike anything in training"
+        st.caption(f"**{formats.count(total)}** images{legend}", width="content")
         page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
     rows = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)
     grid(list(rows.iter_rows(named=True)), "look")
@@ -248,8 +249,9 @@ def judged(row: dict[str, Any]) -> None:
     st.altair_chart(charts_images.probabilities(values), alt="Probability of each class")
     if row.get("novelty") is not None:
         new = ":orange-badge[novel]" if row["novel"] else ":green-badge[familiar]"
+        by = " by its energy" if row["novel"] and row["novelty"] <= 1 else ""
         st.markdown(
-            f"{new} {row['novelty']:.2f} times the limit of distance from the training images, "
+            f"{new}{by}: {row['novelty']:.2f} times the limit of distance from the training images, "
             f"energy {row['energy']:.1f}"
         )
     st.caption(f"Margin to the second class {formats.share(row['margin'])}, entropy {row['entropy']:.2f} nats")

@@ -21,6 +21,7 @@ from steelflow.selection.pareto import Point, front
 _RESULTS = Path(steelflow.__file__).parents[1] / "docs" / "results"
 _ENDED = {"promoted": "green", "refused": "orange", "skipped": "gray"}
 _DONE = "models-done"
+_FEW = 6  # versions; more scroll
 
 
 def show() -> None:
@@ -152,7 +153,7 @@ def table(versions: Sequence[Version], champion: str | None, challenger: str | N
         ],
         hide_index=True,
         key="versions",
-        height=min(35 * (len(versions) + 1) + 3, 260),
+        height="auto" if len(versions) <= _FEW else 260,
         placeholder=formats.NOTHING,
         column_config={
             "accuracy": share("held out", format="%.2f %%", help="Accuracy on images that were not trained on"),
