@@ -5,7 +5,12 @@
     frame.py            what pages share: headings, empty states, and that no traceback is ever shown
     access.py           roles, and who is here
     sources.py          stores and readers, made once, and the cached questions to them
-    charts.py           Polars frame in, Altair chart out; no Streamlit
+    charts*.py          Polars frame in, Altair chart out; no Streamlit
+    actions.py          what changes something: label, undo, promote, roll back; each checks the role itself
+    images.py           which images a page of the gallery shows, without Streamlit
+    labelling.py        the review queue of one visitor
+    drifting.py         the drift table as the page asks of it
+    judges.py           the model of a row, found again by its digest; pictures.py: images ahead of the visitor
     palette.py          one colour for a class, wherever it is shown
     formats.py          numbers, dates and texts from outside, as they are shown
     thumbnails.py       images of the archive, fetched when they are looked at

@@ -167,7 +167,7 @@ def strip(images: pl.DataFrame, by_position: bool) -> Chart:
                 "place:Q",
                 title="metres from the head" if by_position else "image",
                 scale=alt.Scale(zero=False, nice=False, padding=14),
-                axis=alt.Axis(grid=False),
+                axis=alt.Axis(grid=False) if by_position else alt.Axis(grid=False, tickMinStep=1, format="d"),
             ),
             y=alt.Y("class:N", title=None, scale=alt.Scale(domain=shown), axis=alt.Axis(labelOverlap=False)),
             color=alt.Color("class:N", scale=alt.Scale(domain=shown, range=shades), legend=None),

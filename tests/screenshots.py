@@ -13,14 +13,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from browser import browser, dashboard, opened
+from browser import browser, dashboard, opened, settled
 
 from steelflow.config import Settings, load_settings
+from steelflow.labels.review import queue
 from steelflow.night import inspect_night
 from steelflow.report.daily import write_daily
+from steelflow.report.reader import ReportReader
+from steelflow.retrain import retrain
+from steelflow.simulation import Person
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import Camera, PlantSpec
+from steelflow.synth import CLASSES, Camera, PlantSpec
 from steelflow.synth.plant import objects
 
 PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
@@ -58,6 +62,9 @@ uri = "s3://plant-reports"
 timezone = "Europe/Berlin"
 [drift]
 min_images = 100
+[retrain]
+epochs = 30
+cooldown_hours = 0
 [dashboard]
 title = "Example steel works"
 local_user = "anna"
@@ -74,9 +81,16 @@ def make_plant(settings: Settings) -> None:
         kept = share.setdefault(night, min(1.0, max(0.2, chance.gauss(0.6, 0.2))))
         if not key.endswith(".jpg") or chance.random() < kept:
             archive.put(key, data)
+    person = Person(settings, _SPEC)
+    person.begin(_SPEC, 100, CLASSES)
+    person.choose_golden(_SPEC, 40)
+    retrain(settings, trigger="manual", reason="the first model of this plant", who="anna")
     for date in _DATES:
         inspect_night(settings, date)
         sys.stdout.write(f"{date}\n")
+    reader = ReportReader(open_store(settings.report.uri, settings.store))
+    person.review(queue(reader, person.looked_at(), 150, dates=_DATES[-2:]))
+    retrain(settings, trigger="drift", reason="the lamps of L2 have aged", who="anna")
     write_daily(open_store(settings.report.uri, settings.store))
 
 
@@ -96,6 +110,9 @@ def main(out: Path, folder: Path) -> None:
                 for theme in ("light", "dark"):
                     where = f"{url}/{'' if page == 'tonight' else page}"
                     with opened(started, where, theme) as (tab, trouble):
+                        if page == "runs":  # without a service there is nothing under way
+                            tab.get_by_role("tab", name="Nights").click()
+                            settled(tab)
                         tab.screenshot(path=out / f"{page}-{theme}.png")
                         sys.stdout.write(f"{page}-{theme} {'; '.join(trouble)}\n")
 

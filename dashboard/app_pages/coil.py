@@ -31,7 +31,9 @@ def show() -> None:
             return
         line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
         order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
-        coil = st.selectbox("Coil", order, key="coil", bind="query-params", width=220)
+        worst = figures.coils(summary.filter(pl.col("line") == line), _unit())["coil"][0]
+        first = order.index(worst)
+        coil = st.selectbox("Coil", order, index=first, key="coil", bind="query-params", width=220)
         place = order.index(coil)
         st.button(
             "",
@@ -64,12 +66,16 @@ def show() -> None:
     images(rows)
 
 
+def _unit() -> Unit:
+    return Unit(sources.settings().dashboard.good_classes)
+
+
 def _go(coil: str) -> None:
     st.session_state["coil"] = coil
 
 
 def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
-    unit = Unit(sources.settings().dashboard.good_classes)
+    unit = _unit()
     ranked = figures.coils(of_line, unit)
     here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
     rank = 1 + ranked["coil"].to_list().index(coil)
@@ -80,7 +86,7 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     three.metric(
         "Defects",
         formats.count(here["defects"]),
-        f"{rank}. of {ranked.height} on the line",
+        f"rank {rank} of {ranked.height} on the line",
         delta_color="off",
         delta_arrow="off",
         border=True,
