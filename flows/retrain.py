@@ -5,10 +5,12 @@ Alerts of what was decided come from the library; those of a run that could not 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast
+from uuid import UUID
 
 import prefect.runtime
 from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 from pydantic import BaseModel, Field
@@ -16,6 +18,8 @@ from pydantic import BaseModel, Field
 from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings
+
+_STEP = 5.0  # percent
 
 DEPLOYMENT = "retrain/retrain"
 
@@ -37,6 +41,15 @@ _BY_HAND = RetrainRequest()
 @task(**patient)
 def train_and_judge(settings: Settings, request: RetrainRequest, key: str) -> dict[str, Any]:
     """Train, judge, and promote or not."""
+    shown = 0.0
+    artifact = cast(UUID, create_progress_artifact(0.0, "retrain-progress", "Share of the training that is done"))
+
+    def show(share: float) -> None:
+        nonlocal shown
+        if 100 * share - shown >= _STEP:
+            shown = 100 * share
+            update_progress_artifact(artifact, shown)
+
     from steelflow.retrain import retrain  # here: it loads torch, which the process that serves us does not need
 
     result = retrain(
@@ -46,6 +59,7 @@ def train_and_judge(settings: Settings, request: RetrainRequest, key: str) -> di
         who=request.who,
         key=key,
         tell=get_run_logger().info,
+        progress=show,
     )
     return result.to_dict()
 

@@ -35,6 +35,7 @@ from steelflow.synth.plant import objects
 NEW_CLASS = "crazing"
 _PERSON = "a person"
 _PER_CLASS = 120
+_GOLDEN = 60  # of a class
 _REVIEWED = 150  # images a morning after an alarm
 _START = dt.date(2026, 11, 1)
 _LINES = ("L1", "L2", "L3")
@@ -124,11 +125,12 @@ class Person:
         said = [Label(image, label, _PERSON, "import") for (label, _), image in zip(images, keys, strict=True)]
         return self._labels.add(said, new_classes=set(classes)).added
 
-    def choose_golden(self, spec: PlantSpec, per_class: int) -> int:
+    def choose_golden(self, spec: PlantSpec, per_class: int, classes: Collection[str] = CLASSES) -> int:
         """Freeze a golden set of images that are nowhere else in the plant. Returns how many."""
         images = [
             (path.partition("/")[0], data) for path, data in labelled(replace(spec, seed=spec.seed + 1), per_class)
         ]
+        images = [(label, data) for label, data in images if label in classes]
         keys = self._labels.images.put_many(data for _, data in images)
         chosen = pl.DataFrame({"image": list(keys), "label": [label for label, _ in images]})
         return self._labels.freeze(chosen, who=_PERSON, reason="chosen with care").frame.height
@@ -188,6 +190,7 @@ def first_model(settings: Settings, spec: PlantSpec, person: Person, tell: Tell)
     """
     known = [name for name, weight in KNOWN.items() if weight]
     person.begin(spec, _PER_CLASS, known)
+    person.choose_golden(spec, _GOLDEN, known)
     result = retrain(settings, trigger="manual", reason="the first model", who=_PERSON, tell=tell)
     if result.challenger is None:
         raise TrainingError(f"no first model: {result.text}")

@@ -78,6 +78,16 @@ def test_too_few_images_prove_nothing() -> None:
     assert "too few" in found.problems[0]
 
 
+def test_one_image_of_a_small_set_is_chance() -> None:
+    truth = ["a", "b"] * 40
+    right = np.ones(80, bool)
+    worse, worst = right.copy(), right.copy()
+    worse[0], worst[:2] = False, False
+    perfect, one, two = (Answers(tuple(truth), r, np.where(r, 0.9, 0.1)) for r in (right, worse, worst))
+    assert not compare("golden set", truth, perfect, one, RULES).problems
+    assert compare("golden set", truth, perfect, two, RULES).problems
+
+
 def test_an_empty_set_has_no_say() -> None:
     nothing = Answers((), np.array([], bool), np.array([]))
     assert compare("recent labels", [], nothing, nothing, RULES).problems == ()

@@ -60,6 +60,8 @@ class Plan:
 
 
 Tell = Callable[[str], None]
+Progress = Callable[[float], None]
+"""Is told the share of the epochs that is done, 0 to 1."""
 
 
 def times(images: int, new: int) -> int:
@@ -69,7 +71,7 @@ def times(images: int, new: int) -> int:
     return min(max(round((images - new) / (2 * new)), 1), _MOST_OFTEN) if new else 1
 
 
-def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
+def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candidate]:
     """Train them, the better one first. The fine-tuned one is left out where the champion does not allow it.
 
     Raises:
@@ -89,7 +91,13 @@ def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
     rule = plan.rule if often == 1 else f"{plan.rule}; new images are shown {often} times an epoch"
     hold_out = HoldOut(rule, plan.is_held_out, lambda digest: often if plan.is_new(digest) else 1)
 
-    def one(kind: str, start: Path | None, passes: int) -> Candidate:
+    tuning = max(_FEWEST_EPOCHS, round(_TUNING_SHARE * epochs)) if plan.champion is not None else 0
+
+    def one(kind: str, start: Path | None, passes: int, before: int) -> Candidate:
+        def watch(epoch: int, epochs_of_this: int, loss: float) -> None:
+            tell(f"{kind}: epoch {epoch} of {epochs_of_this}, loss {loss:.3f}")
+            progress((before + epoch) / (epochs + tuning))
+
         folder = plan.work / kind.replace(" ", "-")
         done = folder / f"{plan.arch}.onnx"
         if not done.is_file():  # it is moved there last
@@ -102,14 +110,14 @@ def train_candidates(plan: Plan, tell: Tell) -> list[Candidate]:
                 start=None if start is None else str(start),
                 hold_out=hold_out,
                 about=plan.about,
-                on_epoch=lambda p: tell(f"{kind}: epoch {p.epoch} of {p.epochs}, loss {p.loss:.3f}"),
+                on_epoch=lambda p: watch(p.epoch, p.epochs, p.loss),
             )
         return Candidate(kind, done, json.loads((folder / "metrics.json").read_text()))
 
-    found = [one("from scratch", None, epochs)]
+    found = [one("from scratch", None, epochs, 0)]
     if plan.champion is not None:
         try:
-            found.append(one("fine-tuned", plan.champion, max(_FEWEST_EPOCHS, round(_TUNING_SHARE * epochs))))
+            found.append(one("fine-tuned", plan.champion, tuning, epochs))
         except (ModelError, TrainingError) as exc:  # another architecture, no torch weights, a loss that breaks
             tell(f"the champion is not fine-tuned: {exc}")
     return sorted(found, key=lambda candidate: candidate.merit, reverse=True)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from steelflow.config import RetrainSettings
 
 _ROUNDS = 2000
-_LOST = 2  # images of a class, net: one alone is chance, whatever share of a small class it is
+_LOST = 2  # images, net: one alone is chance, whatever share of a small set or class it is
 FEWEST = 10  # images below which a set decides nothing
 
 
@@ -133,7 +133,8 @@ def together(answers: Sequence[Answers]) -> Answers:
 
 def _worse(found: Comparison, rules: RetrainSettings) -> list[str]:
     problems = []
-    if found.difference < -rules.max_drop or found.high < 0:
+    lost = round(-found.difference * found.images)
+    if (found.difference < -rules.max_drop and lost >= _LOST) or found.high < 0:
         problems.append(
             f"it is worse on the {found.name}: {found.challenger:.2%} of {found.images} images right, the champion has "
             f"{found.champion:.2%}"

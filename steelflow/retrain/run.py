@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from steelflow.models.shipped import SELECTED
 from steelflow.pipeline import new_run_id
 from steelflow.registry import Registry, Version, open_registry
 from steelflow.report.reader import ReportReader
-from steelflow.retrain.candidates import Candidate, Plan, train_candidates
+from steelflow.retrain.candidates import Candidate, Plan, Progress, Tell, train_candidates
 from steelflow.retrain.gate import FEWEST, Gate
 from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, last_snapshot, put_record, records
 from steelflow.retrain.reference import recent_reference
@@ -50,9 +50,6 @@ _HARMLESS = (
 )
 _SHIPPED = "shipped"
 
-Tell = Callable[[str], None]
-"""Is told, in words, what is being done."""
-
 
 def retrain(
     settings: Settings,
@@ -63,6 +60,7 @@ def retrain(
     key: str | None = None,
     force: bool = False,
     tell: Tell = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> RetrainResult:
     """Train on the labels as they stand, and promote what comes of it if it proves better than the champion.
 
@@ -70,6 +68,8 @@ def retrain(
         trigger: what asks for it. ``manual`` knows no cooldown.
         reason, who: for the log.
         key: names the request: one that was decided already is answered with that decision.
+        tell: is told, in words, what is being done.
+        progress: is told the share of the training that is done.
         force: also without new labels, and within the cooldown. The gate stays.
 
     Raises:
@@ -83,7 +83,7 @@ def retrain(
         for record in known:
             if key is not None and record.get("key") == key and record["state"] != "skipped":
                 return RetrainResult(**{name: value for name, value in record.items() if name != "key"})
-        run = _Run(settings, store, trigger, reason, who, tell)
+        run = _Run(settings, store, trigger, reason, who, tell, progress)
         result = run.decide(known, force)
         put_record(store, result, key)
     if result.state != "skipped":
@@ -111,8 +111,17 @@ def new_labels(labels: LabelStore, snapshot: Snapshot, since: str | None) -> pl.
 class _Run:
     """One retraining: what it found, step by step."""
 
-    def __init__(self, settings: Settings, store: Store, trigger: Trigger, reason: str, who: str, tell: Tell) -> None:
-        self.settings, self.store, self.tell = settings, store, tell
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        trigger: Trigger,
+        reason: str,
+        who: str,
+        tell: Tell,
+        progress: Progress,
+    ) -> None:
+        self.settings, self.store, self.tell, self.progress = settings, store, tell, progress
         self.trigger, self.reason, self.who = trigger, reason, who
         self.id = new_run_id()
         self.started = dt.datetime.now(dt.UTC)
@@ -270,6 +279,7 @@ class _Run:
                 f"Labels of {self.labels.uri}, snapshot {snapshot.hash[:12]}.",
             ),
             self.tell,
+            self.progress,
         )
 
     def _usable(self, snapshot: Snapshot) -> Snapshot:
