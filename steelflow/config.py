@@ -157,7 +157,7 @@ class DriftSettings(_Section):
     )
     window: int = Field(default=3, ge=1, le=30, description="nights looked at together …")
     breaches: int = Field(default=2, ge=1, le=30, description="… of which so many have to breach for an alarm")
-    severe: float = Field(default=2.0, gt=1, description="times its threshold, a signal alarms at once")
+    severe: float = Field(default=1.5, gt=1, description="times its threshold, a signal alarms at once")
     thresholds: dict[str, float] = Field(default_factory=dict, description="of single signals, instead of the usual")
 
 
