@@ -146,6 +146,15 @@ def test_a_class_with_too_few_images_waits(settings: Settings) -> None:
     assert champion is None or "dots" not in champion.classes
 
 
+def test_too_few_to_judge_by_freeze_no_golden_set(settings: Settings) -> None:
+    label(settings, 14, "across", "along")
+    result = run(settings)
+    assert result.state == "skipped"
+    assert "one in five of which is for the golden set" in result.text
+    assert open_labels(settings).golden() is None
+    assert open_registry(settings).champion() is None
+
+
 def test_a_class_of_the_champion_without_labels_is_named(settings: Settings) -> None:
     label(settings, 60, "across", "along", "dots")
     run(settings)

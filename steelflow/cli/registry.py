@@ -25,7 +25,7 @@ def register(
             metavar="FOLDER", help="What `steelflow train` wrote, the path of an ONNX file, or a shipped name."
         ),
     ],
-    reason: Reason,
+    reason: Reason = "by hand",
     data_hash: Annotated[
         str | None, typer.Option("--data-hash", help="Of the training data; from metrics.json when not given.")
     ] = None,
@@ -42,7 +42,7 @@ def register(
 
 def promote(
     version: Annotated[str, typer.Argument(help="As `steelflow models versions` names it: v3.")],
-    reason: Reason,
+    reason: Reason = "by hand",
     who: Who = None,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +54,7 @@ def promote(
 
 
 def rollback(
-    reason: Reason,
+    reason: Reason = "by hand",
     to: Annotated[
         str | None, typer.Option("--to", metavar="VERSION", help="The champion before the present one by default.")
     ] = None,

@@ -14,7 +14,7 @@ from steelflow.store.embedded import serving
 
 
 def retrain(
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")] = "by hand",
     who: Annotated[str | None, typer.Option("--who", help="Who asks; the login name when not given.")] = None,
     trigger: Annotated[Trigger, typer.Option("--trigger", help="What asks; `manual` knows no cooldown.")] = "manual",
     force: Annotated[

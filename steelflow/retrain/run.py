@@ -94,18 +94,23 @@ def retrain(
 def due(settings: Settings) -> str | None:
     """Why a retraining is due by the number of new labels, or None."""
     labels, registry = open_labels(settings), open_registry(settings)
-    champion = registry.champion()
-    since = last_snapshot(records(registry.store)) or (None if champion is None else champion.data_hash)
-    fresh = new_labels(labels, labels.snapshot(), since).height
+    fresh = new_labels(labels, labels.snapshot(), *_known(records(registry.store), registry.champion())).height
     return f"{fresh:,} labels since the last retraining" if fresh >= settings.retrain.new_labels else None
 
 
-def new_labels(labels: LabelStore, snapshot: Snapshot, since: str | None) -> pl.DataFrame:
-    """The rows of ``snapshot`` that the one with the hash ``since`` did not have, or had with another label."""
-    before = labels.read_snapshot(since)
-    if before is None:
-        return snapshot.frame
-    return snapshot.frame.join(before.frame.select("image", "label"), on=["image", "label"], how="anti")
+def new_labels(labels: LabelStore, snapshot: Snapshot, *since: str | None) -> pl.DataFrame:
+    """The rows of ``snapshot`` that none of those with the hashes ``since`` had, or had with another label."""
+    rows = snapshot.frame
+    for digest in since:
+        before = labels.read_snapshot(digest)
+        if before is not None:
+            rows = rows.join(before.frame.select("image", "label"), on=["image", "label"], how="anti")
+    return rows
+
+
+def _known(decided: list[dict[str, Any]], champion: Version | None) -> tuple[str | None, ...]:
+    """The snapshots whose labels are no news: that of the last retraining, and the champion's."""
+    return last_snapshot(decided), None if champion is None else champion.data_hash
 
 
 class _Run:
@@ -134,20 +139,20 @@ class _Run:
 
     def decide(self, known: list[dict[str, Any]], force: bool) -> RetrainResult:
         snapshot = self.labels.snapshot()
-        since = last_snapshot(known) or (None if self.champion is None else self.champion.data_hash)
-        fresh = new_labels(self.labels, snapshot, since)
+        fresh = new_labels(self.labels, snapshot, *_known(known, self.champion))
         self.details |= {"labels": snapshot.frame.height, "new_labels": fresh.height}
         if not force and (why := self._not_now(known, fresh.height)):
             return self._result("skipped", why)
-        golden = self.labels.golden() or self._first_golden(snapshot)
-        snapshot = self.labels.snapshot()  # without the images that have become golden
+        golden = self.labels.golden()
         if why := self._too_few(snapshot, golden):
             return self._result("skipped", why)
+        golden = golden or self._first_golden(snapshot)
+        snapshot = self.labels.snapshot()  # without the images that have become golden
         self.labels.write_snapshot(snapshot)
         self.details["snapshot"] = snapshot.hash
         self.champion = self.champion or self._shipped()
         champion = self.registry.fetch(self.champion, self.settings.home / "models")
-        with self._workplace(snapshot, golden) as work:
+        with self._workplace(snapshot, golden, fresh) as work:
             best, *others = self._train(work, snapshot, golden, champion, fresh)
             gate = self._judge(best, champion, golden, snapshot)
             self.details |= {
@@ -209,15 +214,22 @@ class _Run:
             part.select("image", "label"), who=_WHO, reason="the evaluation part of the labels at the first retraining"
         )
 
-    def _too_few(self, snapshot: Snapshot, golden: Golden) -> str | None:
-        """A class of the champion that could not be learnt again."""
+    def _too_few(self, snapshot: Snapshot, golden: Golden | None) -> str | None:
+        """A class of the champion that could not be learnt again, or nothing to judge by."""
         training = snapshot.frame.filter(pl.col("part") == "training")
         counts = dict(training.group_by("label").len().iter_rows())
-        wanted = set(golden.frame["label"])
-        if (
-            self.champion is not None and self.champion.data_hash != _SHIPPED
-        ):  # whose classes another plant may not have
+        evaluation = snapshot.frame.height - training.height
+        if golden is None and evaluation < FEWEST:
+            return (
+                f"{snapshot.frame.height} labelled images, one in five of which is for the golden set: {evaluation}, "
+                f"and {FEWEST} are needed; import more with `steelflow labels import`, or choose one with "
+                "`steelflow labels golden`"
+            )
+        wanted = set() if golden is None else set(golden.frame["label"])
+        # Another plant may not have the classes of the model that ships.
+        if self.champion is not None and self.champion.data_hash != _SHIPPED:
             wanted |= set(self.champion.classes)
+        wanted = wanted or set(sorted(counts, key=lambda name: -counts[name])[:2])
         rare = sorted(f"{name} ({counts.get(name, 0)})" for name in wanted if counts.get(name, 0) < _FEWEST)
         if not rare:
             return None
@@ -234,16 +246,17 @@ class _Run:
         return first
 
     @contextlib.contextmanager
-    def _workplace(self, snapshot: Snapshot, golden: Golden) -> Iterator[Path]:
+    def _workplace(self, snapshot: Snapshot, golden: Golden, fresh: pl.DataFrame) -> Iterator[Path]:
         """A folder of this machine for what decides the weights; it stays when the work is interrupted."""
         what: list[Any] = [
             snapshot.hash,
             golden.hash,
             self.champion and self.champion.digest,
             self._arch(),
+            self.settings.retrain.epochs,
+            sorted(fresh["image"]),
             __version__,
         ]
-        what.append(self.settings.retrain.epochs)
         name = hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
         folder = self.settings.home / "retrain" / name
         folder.mkdir(parents=True, exist_ok=True)
