@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Collection
 from itertools import islice
 
 import polars as pl
@@ -9,7 +11,7 @@ import pyarrow as pa
 
 from steelflow.archive.fetch import Reference, fetch_images
 from steelflow.config import Settings
-from steelflow.drift.profile import build_profile
+from steelflow.drift import build_profile, drift_table
 from steelflow.engine import Engine
 from steelflow.pipeline import judge
 from steelflow.records import Partition, RawImage, Unit
@@ -28,11 +30,14 @@ _REFERENCE = ("object_key", "member", "ordinal")
 def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
     """A profile of the images of the latest nights (``drift.reference_nights`` of each line) as ``engine`` sees them.
 
+    Of a line that has drifted it takes the nights since it has: a mixture of before and after would be like neither.
     Whole coils are drawn, since the images of one are alike: up to 250 of a coil until 2,000 of a line. None where no
     line has ``drift.min_images`` of them, in reports and in the archive.
     """
-    reader = ReportReader(open_store(settings.report.uri, settings.store, create=True))
-    chosen = _sample(reader, settings.drift.reference_nights)
+    report = open_store(settings.report.uri, settings.store, create=True)
+    reader = ReportReader(report)
+    dates = reader.nights()[-settings.drift.reference_nights :]
+    chosen = _sample(reader, dates, before_drift(drift_table(report, dates)))
     if chosen.is_empty():
         return None
     frames = [
@@ -45,13 +50,22 @@ def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
     return None if frame.is_empty() else build_profile(frame, engine.digest)
 
 
-def _sample(reader: ReportReader, nights: int) -> pl.DataFrame:
-    """References with line and date, by partition and key."""
-    dates = reader.nights()[-nights:]
+def before_drift(table: pl.DataFrame) -> pl.DataFrame:
+    """The lines and dates of a drift table that came before drift which is still there: of each line whose latest night
+    warns or alarms, all nights before the first of those that do so without a break."""
+    nights = table.group_by(*_PLACE).agg(moved=pl.col("verdict").is_in(["warn", "alarm"]).any()).sort(*_PLACE)
+    since = nights.with_columns(calm_after=(~pl.col("moved")).cum_max(reverse=True).over("line"))
+    last = pl.col("moved").last().over("line")
+    return since.filter(pl.col("calm_after"), last).select(_PLACE)
+
+
+def _sample(reader: ReportReader, dates: Collection[dt.date], without: pl.DataFrame) -> pl.DataFrame:
+    """References with line and date, by partition and key; ``without`` has lines and dates to be left out."""
     if not dates:
         return pl.DataFrame()
     good = reader.images(dates).filter(pl.col("status") == "ok").select(*_PLACE, "coil", *_REFERENCE)
     good = good.with_columns(group=pl.coalesce("coil", "object_key"))
+    good = good.join(without.lazy(), on=_PLACE, how="anti", nulls_equal=True)
     thin = max(1, good.select(pl.len()).collect().item() // _LOOKED_AT)
     good = good.filter(pl.col("group").hash(1) % thin == 0)  # of a night of millions a part of the coils will do
     sizes = good.group_by(*_PLACE, "group").agg(images=pl.len().clip(upper_bound=_OF_A_COIL)).collect()
