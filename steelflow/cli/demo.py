@@ -61,7 +61,7 @@ uri = "s3://plant-reports"
 reference_nights = 2
 
 [retrain]
-epochs = 50
+epochs = 40
 cooldown_hours = 0
 """
 
