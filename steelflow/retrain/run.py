@@ -208,8 +208,9 @@ class _Run:
         )
 
     def _first_golden(self, snapshot: Snapshot) -> Golden:
-        """Where nobody has chosen a golden set: the evaluation part of the labels, from now on frozen."""
-        part = snapshot.frame.filter(pl.col("part") == "evaluation")
+        """Where nobody has chosen a golden set: the evaluation part of the labels of the classes that can be learnt, from
+        now on frozen."""
+        part = self._usable(snapshot).frame.filter(pl.col("part") == "evaluation")
         return self.labels.freeze(
             part.select("image", "label"), who=_WHO, reason="the evaluation part of the labels at the first retraining"
         )
@@ -218,7 +219,7 @@ class _Run:
         """A class of the champion that could not be learnt again, or nothing to judge by."""
         training = snapshot.frame.filter(pl.col("part") == "training")
         counts = dict(training.group_by("label").len().iter_rows())
-        evaluation = snapshot.frame.height - training.height
+        evaluation = self._usable(snapshot).frame.filter(pl.col("part") == "evaluation").height
         if golden is None and evaluation < FEWEST:
             return (
                 f"{snapshot.frame.height} labelled images, one in five of which is for the golden set: {evaluation}, "
