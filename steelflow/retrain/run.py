@@ -208,8 +208,8 @@ class _Run:
         )
 
     def _first_golden(self, snapshot: Snapshot) -> Golden:
-        """Where nobody has chosen a golden set: the evaluation part of the labels of the classes that can be learnt, from
-        now on frozen."""
+        """Where nobody has chosen a golden set: the evaluation part of the labels, of the classes that can be learnt,
+        from now on frozen."""
         part = self._usable(snapshot).frame.filter(pl.col("part") == "evaluation")
         return self.labels.freeze(
             part.select("image", "label"), who=_WHO, reason="the evaluation part of the labels at the first retraining"
