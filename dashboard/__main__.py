@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pandas  # type: ignore[import-untyped]  # noqa: F401  Streamlit shows tables with it
+import pandas  # noqa: F401  Streamlit shows tables with it
 from streamlit.web.cli import main
 
 import dashboard.charts

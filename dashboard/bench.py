@@ -22,7 +22,7 @@ _PATIENCE = 300.0  # seconds
 def main() -> None:
     seconds: dict[str, float] = {}
     started = time.perf_counter()
-    import pandas  # type: ignore[import-untyped]  # noqa: F401
+    import pandas  # noqa: F401
 
     import dashboard.charts
     import dashboard.thumbnails  # noqa: F401  with these comes everything that the pages import

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import polars as pl
 
@@ -96,7 +97,7 @@ def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> 
 def usual(rates: pl.DataFrame, night: dt.date, nights: int) -> float | None:
     """The mean rate of the ``nights`` days before a night; None where fewer than ``LEAST`` were inspected."""
     before = _before(rates, night, nights)
-    return None if before["date"].n_unique() < LEAST else before["rate"].mean()  # type: ignore[return-value]
+    return None if before["date"].n_unique() < LEAST else cast(float | None, before["rate"].mean())
 
 
 def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> pl.DataFrame:

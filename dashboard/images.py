@@ -123,7 +123,7 @@ def page(
 def one(reader: ReportReader, night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
     """All that the report has of one image; None where it has it no more."""
     try:
-        images = reader.images([night], [line])  # type: ignore[list-item]  # None is a line too
+        images = reader.images([night], [line])  # None is a line too
     except ReportError:
         return None
     found = images.filter(is_image(image)).collect()
@@ -144,7 +144,7 @@ def reference(row: Mapping[str, Any]) -> Reference:
 
 def rows(reader: ReportReader, night: dt.date, line: str | None) -> pl.LazyFrame:
     """All of a line's night, columns ``COLUMNS``. Raises ``ReportError`` where there is none."""
-    images = reader.images([night], [line])  # type: ignore[list-item]  # None is a line too
+    images = reader.images([night], [line])  # None is a line too
     there = images.collect_schema().names()
     return images.select(
         (pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in COLUMNS.items()

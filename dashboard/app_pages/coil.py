@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any, cast
 
 import polars as pl
 import streamlit as st
@@ -79,7 +80,7 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     ranked = figures.coils(of_line, unit)
     here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
     rank = 1 + ranked["coil"].to_list().index(coil)
-    confidence = rows["confidence"].cast(pl.Float64).mean()
+    confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
     one, two, three, four, five = st.columns(5, gap="small")
     one.metric("Images", formats.count(rows.height), border=True, height="stretch")
     two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
@@ -101,7 +102,7 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
         border=True,
         height="stretch",
     )
-    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")  # type: ignore[arg-type]
+    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
 
 
 def along(rows: pl.DataFrame) -> None:
@@ -145,11 +146,11 @@ def images(rows: pl.DataFrame) -> None:
     thumbnails.gallery(references, captions)
 
 
-def _caption(row: dict[str, object]) -> str:
+def _caption(row: dict[str, Any]) -> str:
     if row["status"] != "ok":
         return "**unreadable**"
     where = f"{row['position']:.1f} m · " if row["position"] is not None else ""
-    return f"{where}**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}"  # type: ignore[arg-type]
+    return f"{where}**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}"
 
 
 show()

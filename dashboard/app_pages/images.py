@@ -305,7 +305,7 @@ def near_of(night: dt.date, line: str | None, image: Reference) -> pl.DataFrame:
     row = row_of(night, line, image)
     if row is None or row["embedding"] is None:
         return pl.DataFrame()
-    of_line = ReportReader(sources.report()).images([night], [line])  # type: ignore[list-item]  # None is a line too
+    of_line = ReportReader(sources.report()).images([night], [line])  # None is a line too
     return neighbours(of_line.filter(~images.is_image(image)), row["embedding"], row["model_digest"], _NEAR)
 
 

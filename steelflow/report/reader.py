@@ -30,7 +30,9 @@ class ReportReader:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def images(self, dates: Collection[dt.date] | None = None, lines: Collection[str] | None = None) -> pl.LazyFrame:
+    def images(
+        self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
+    ) -> pl.LazyFrame:
         """One row per image, with ``line`` and ``date``, of these nights and lines; only what is asked for is read.
 
         Reports of models with other classes have null for the probabilities that they do not know.
@@ -45,7 +47,9 @@ class ReportReader:
             raise ReportError(f"{self._store.uri}: no reports for these nights and lines; run `steelflow nightly`")
         return pl.concat(frames, how="diagonal")
 
-    def summary(self, dates: Collection[dt.date] | None = None, lines: Collection[str] | None = None) -> pl.DataFrame:
+    def summary(
+        self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
+    ) -> pl.DataFrame:
         """Counts and means by date, line, coil, status and label; empty where nothing was inspected."""
         # A date or two have folders of their own; of many, one listing is faster.
         few = dates is not None and len(dates) <= _FEW
@@ -76,7 +80,9 @@ class ReportReader:
         share = pl.col("images") / pl.col("images").sum().over("date", "line")
         return counted.agg(pl.col("images").sum()).with_columns(share=share).sort("date", "line", "label")
 
-    def failures(self, dates: Collection[dt.date] | None = None, lines: Collection[str] | None = None) -> pl.DataFrame:
+    def failures(
+        self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
+    ) -> pl.DataFrame:
         """The images that could not be judged, with the reason."""
         columns = ("date", "line", "coil", "object_key", "member", "ordinal", "error")
         return self.images(dates, lines).filter(pl.col("status") == "failed").select(columns).collect()
@@ -87,7 +93,7 @@ class ReportReader:
         return rows.sort("position", "object_key", "ordinal", nulls_last=True).collect()
 
     def _files(
-        self, dates: Collection[dt.date] | None, lines: Collection[str] | None
+        self, dates: Collection[dt.date] | None, lines: Collection[str | None] | None
     ) -> dict[Partition, list[ObjectInfo]]:
         folders = [REPORTS] if dates is None else [f"{REPORTS}date={date.isoformat()}/" for date in sorted(set(dates))]
         files: dict[Partition, list[ObjectInfo]] = {}
@@ -99,7 +105,7 @@ class ReportReader:
         return files
 
 
-def _asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str] | None) -> bool:
+def _asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str | None] | None) -> bool:
     return (dates is None or partition.date in dates) and (lines is None or partition.line in lines)
 
 
