@@ -128,13 +128,17 @@ class LocalStore:
 
     def _whole(self, key: str) -> bytes | StoreError:
         self._check_key(key)
-        with (
-            contextlib.suppress(OSError),
-            open(f"{self.root}/{key}", "rb", buffering=0) as file,  # noqa: PTH123  a third of the time of Path.open
-        ):
-            return file.read()
+        with contextlib.suppress(OSError):  # no file object: half of the calls, and of the times the GIL changes hands
+            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = os.fstat(descriptor).st_size
+                data = os.read(descriptor, size)
+                if len(data) == size:
+                    return data
+            finally:
+                os.close(descriptor)
         try:
-            return self.get(key)  # which tells what is the matter
+            return self.get(key)  # which tells what is the matter, or reads what came in pieces
         except ObjectNotFound as exc:
             return exc
 
