@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 _NOTHING: Mapping[str, str] = {}  # shared: a night lists a million objects
 
@@ -56,8 +56,7 @@ class Failure:
         return f"{self.code}: {self.detail}"
 
 
-@dataclass(frozen=True, slots=True)
-class RawImage:
+class RawImage(NamedTuple):
     """One image found in an archive, still encoded; or the failure that stood in its place.
 
     ``member`` is the name inside a shard (None for a loose object), ``ordinal`` the place in the object, so that
