@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from steelflow.errors import ConfigError
 
@@ -21,6 +21,8 @@ _PATTERNS = {
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
     "name": ".+",
 }
+_FOLDERS = 1024  # answers kept
+_UNKNOWN = object()
 _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
 
@@ -65,7 +67,7 @@ class KeyTemplate:
         # An atomic group per folder: what one folder matched is not tried again when a later one fails.
         self._pattern = re.compile("".join(f"(?>{_regex(folder)}/)" for folder in folders) + _regex(file), re.DOTALL)
         self._name_is_free = file == "{name}"
-        self._last: tuple[str | None, Fields | None] = None, None
+        self._known: dict[str, object] = {}
 
     def __repr__(self) -> str:
         return f"KeyTemplate({self.text!r})"
@@ -74,15 +76,17 @@ class KeyTemplate:
         """The fields of a key, or None when it is built differently or names an impossible date."""
         if not self._name_is_free:
             return self._matched(path)
-        # The folders decide, and a million images of a night lie in few of them: the last answer is kept.
         name = path.split("/", len(self.levels))[-1]
+        if not name:
+            return self._matched(path)
+        # The folders decide, and a million images of a night lie in few of them: the answers are kept.
         folder = path[: len(path) - len(name)]
-        last, fields = self._last
-        if folder != last or not name:
-            fields = self._matched(path)
-            if name:
-                self._last = folder, fields
-        return fields
+        known = self._known.get(folder, _UNKNOWN)
+        if known is _UNKNOWN:
+            if len(self._known) >= _FOLDERS:
+                self._known.clear()
+            known = self._known[folder] = self._matched(path)
+        return cast(Fields | None, known)
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)
