@@ -24,7 +24,7 @@ from steelflow.retrain import retrain
 from steelflow.simulation import Person
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import CLASSES, Camera, PlantSpec
+from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec
 from steelflow.synth.plant import objects
 
 PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
@@ -56,6 +56,7 @@ _CONFIG = """\
 home = "{home}"
 [archive]
 uri = "s3://plant-images"
+template = "{template}"
 [report]
 uri = "s3://plant-reports"
 [night]
@@ -98,7 +99,7 @@ def main(out: Path, folder: Path) -> None:
     config = folder / "steelflow.toml"
     folder.mkdir(parents=True, exist_ok=True)
     fresh = not config.exists()
-    config.write_text(_CONFIG.format(home=folder.absolute() / "home"))
+    config.write_text(_CONFIG.format(home=folder.absolute() / "home", template=TEMPLATE))
     out.mkdir(parents=True, exist_ok=True)
     with serving(load_settings(config)) as settings:
         if fresh:

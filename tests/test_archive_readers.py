@@ -103,6 +103,15 @@ def test_position_and_time_of_a_member_complete_those_of_the_shard() -> None:
     assert (second.coil, second.position, second.captured_at) == (None, None, None)
 
 
+def test_who_is_misnamed_stays_with_its_coil() -> None:
+    template = KeyTemplate("coil={coil}/{position}m_{name}")
+    shard, loose = "coil=C7/images.tar", "coil=C7/odd.jpg"
+    store = MemoryStore({shard: Packed().add("1.5m_a.jpg", b"x").add("odd.jpg", b"x").done(), loose: b"x"})
+    first, second = read_unit(store, unit_of(store, shard), template, LIMITS)
+    (third,) = read_unit(store, unit_of(store, loose), template, LIMITS)
+    assert [(row.coil, row.position) for row in (first, second, third)] == [("C7", 1.5), ("C7", None), ("C7", None)]
+
+
 def test_from_a_folder_to_images(tmp_path: Path) -> None:
     night = tmp_path / "line=L1/date=2026-11-18"
     (night / "coil=C1").mkdir(parents=True)

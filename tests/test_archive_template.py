@@ -98,6 +98,21 @@ def test_an_answer_does_not_depend_on_the_keys_before(template: str, keys: list[
     assert [used.match(key) for key in keys] == [KeyTemplate(template).match(key) for key in keys]
 
 
+@pytest.mark.parametrize(
+    ("template", "key", "fields"),
+    [
+        ("line={line}/coil={coil}/{position}m_{name}", "line=L1/coil=C7/images.tar", Fields("L1", coil="C7")),
+        ("line={line}/coil={coil}/{position}m_{name}", "line=L1/coil=C7/deep/x.jpg", Fields("L1", coil="C7")),
+        ("line={line}/coil={coil}/{position}m_{name}", "line=L1/images.tar", Fields()),
+        ("date={date}/{position}m_{name}", "date=2026-02-30/images.tar", Fields()),
+        ("{captured_at}_{name}", "images.tar", Fields()),
+    ],
+)
+def test_folders_say_what_they_can(template: str, key: str, fields: Fields) -> None:
+    assert KeyTemplate(template).match(key) is None
+    assert KeyTemplate(template).of_folders(key) == fields
+
+
 @pytest.mark.parametrize("template", ["{line}-{coil}-{position}-{captured_at}-{date}/{name}", DEFAULT])
 @pytest.mark.parametrize("part", ["-", "1-", "line=", "/", "line=/date=", "20261118T000000-", "1.1-"])
 def test_a_hostile_key_does_not_make_a_match_slow(template: str, part: str) -> None:

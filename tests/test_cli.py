@@ -12,7 +12,7 @@ from plants import FOUND, NIGHT, UNITS, make_plant
 
 from steelflow.cli.main import main
 from steelflow.cli.output import state
-from steelflow.synth import CLASSES
+from steelflow.synth import CLASSES, TEMPLATE
 
 
 class Answer:
@@ -96,6 +96,7 @@ def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:
         "synth", tmp_path / "plant", "--nights", 1, "--lines", 1, "--coils", 2, "--images", 4, "--labelled", 3, "--json"
     )
     assert (made.code, made.json["labelled"]) == (0, 3 * len(CLASSES))
+    assert made.json["template"] == TEMPLATE
     answer = run("evaluate", "--model", "ssdc_mininet", "--data", tmp_path / "plant" / "labelled", "--json")
     assert {"accuracy", "macro_f1", "auc", "ece", "per_class", "confusion_matrix"} <= answer.json.keys()
     assert answer.json["images"] == 3 * len(CLASSES)

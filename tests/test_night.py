@@ -83,7 +83,7 @@ def test_second_run_infers_nothing_and_changes_no_object(settings: Settings) -> 
 def test_one_added_image_runs_one_unit_again(settings: Settings) -> None:
     inspect_night(settings, NIGHT)
     folder = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}" / "coil=C0001"
-    shutil.copy(folder / "C0001_00001.jpg", folder / "late.jpg")
+    shutil.copy(next(folder.glob("*_00001.jpg")), folder / "late.jpg")
     result = inspect_night(settings, NIGHT)
     assert (result.done_units, result.skipped_units, result.found) == (1, UNITS - 1, FOUND + 1)
     assert rows_of(settings).height == FOUND + 1
@@ -93,13 +93,14 @@ def test_a_replaced_image_replaces_its_row(settings: Settings) -> None:
     inspect_night(settings, NIGHT)
     before = rows_of(settings)
     folder = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}" / "coil=C0001"
-    (folder / "C0001_00001.jpg").write_bytes((folder / "C0001_00002.jpg").read_bytes())
+    image, other = (next(folder.glob(f"*_0000{number}.jpg")) for number in (1, 2))
+    image.write_bytes(other.read_bytes())
     result = inspect_night(settings, NIGHT)
     after = rows_of(settings)
     assert (result.done_units, result.found, after.height) == (1, FOUND, FOUND)
     changed = before.join(after, on=["object_key", "member", "ordinal"], how="inner", nulls_equal=True)
     differing = changed.filter(pl.col("brightness") != pl.col("brightness_right"))["object_key"].to_list()
-    assert differing == [f"line=L1/date={NIGHT}/coil=C0001/C0001_00001.jpg"]
+    assert differing == [f"line=L1/date={NIGHT}/coil=C0001/{image.name}"]
 
 
 def test_another_model_does_the_night_again(settings: Settings, tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_unknown_line_names_those_there_are(settings: Settings) -> None:
 def test_what_is_no_image_is_counted_as_ignored(settings: Settings) -> None:
     folder = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}"
     (folder / "notes.txt").write_text("roll changed at 02:10")
-    (folder / "stray.jpg").write_bytes((folder / "coil=C0001" / "C0001_00001.jpg").read_bytes())
+    shutil.copy(next((folder / "coil=C0001").glob("*_00001.jpg")), folder / "stray.jpg")
     (Path(settings.archive.uri) / "line=L1" / "not-a-date").mkdir()
     (Path(settings.archive.uri) / "line=L1" / "not-a-date" / "x.jpg").write_bytes(b"x")
     result = inspect_night(settings, NIGHT)

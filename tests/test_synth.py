@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from steelflow.config import LimitSettings
+from steelflow.archive.template import KeyTemplate
+from steelflow.config import ArchiveSettings, LimitSettings
 from steelflow.decode import decode
 from steelflow.errors import ConfigError
 from steelflow.records import Failure
 from steelflow.synth import (
     CLASSES,
+    TEMPLATE,
     Camera,
     PlantSpec,
     labelled,
@@ -39,7 +41,7 @@ from steelflow.synth import (
 Grey = npt.NDArray[np.uint8]
 NIGHT = dt.date(2026, 11, 18)
 SMALL = PlantSpec(seed=3, lines=("L1", "L2"), start=NIGHT, nights=2, coils=6, images=3, broken=4, size=64)
-KEY = re.compile(r"line=(L\d)/date=(\d{4}-\d\d-\d\d)/coil=(C\d{4})/(?:\3_\d{5}(?:_2)?\.jpg|images\.(tar|tar\.gz|zip))")
+KEY = re.compile(r"line=(L\d)/date=(\d{4}-\d\d-\d\d)/coil=(C\d{4})/(?:[^/]+\.jpg|images\.(tar|tar\.gz|zip))")
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -136,6 +138,43 @@ def test_keys_follow_the_archive_template(plant: dict[tuple[str, str], bytes]) -
     assert {(match[1], match[2]) for match in matches.values() if match} == {
         (line, date) for line in ("L1", "L2") for date in ("2026-11-18", "2026-11-19")
     }
+
+
+def test_the_template_of_the_plant_reads_place_and_time(plant: dict[tuple[str, str], bytes]) -> None:
+    template, usual = KeyTemplate(TEMPLATE), KeyTemplate(ArchiveSettings().template)
+    coils: dict[str, list[tuple[float, dt.datetime]]] = {}
+    for key, member in plant:
+        folder = key.rpartition("/")[0]
+        path = f"{folder}/{member}" if member else key
+        fields, plain = template.match(path), usual.match(path)
+        assert fields is not None
+        assert plain is not None
+        assert fields[:3] == plain[:3]
+        assert (plain.position, plain.captured_at) == (None, None)
+        assert fields.position is not None
+        assert fields.captured_at is not None
+        assert fields.date == fields.captured_at.date()
+        assert 0 <= fields.position < 1100
+        coils.setdefault(folder, []).append((fields.position, fields.captured_at))
+    assert len(coils) == 2 * 2 * 6
+    for found in coils.values():  # loose files and members alike stand in the order in which the camera saw them
+        assert found == sorted(found)
+        assert len({when for _, when in found}) > 1
+
+
+def test_the_defects_of_a_coil_gather() -> None:
+    spec = PlantSpec(lines=("L1",), nights=1, coils=12, images=60, dominance=0.0)
+    template = KeyTemplate(TEMPLATE)
+    places: dict[tuple[str, str], list[float]] = {}
+    for row in truth(spec):
+        folder = row.key.rpartition("/")[0]
+        fields = template.match(f"{folder}/{row.member}" if row.member else row.key)
+        assert fields
+        assert fields.position is not None
+        places.setdefault((folder, row.label), []).append(fields.position)
+    middle = [float(np.subtract(*np.percentile(found, [75, 25]))) for found in places.values() if len(found) >= 8]
+    assert len(middle) > 30
+    assert np.median(middle) < 150  # metres; half of a coil is 200 to 550
 
 
 def test_truth_covers_every_good_image_once_and_no_broken_one(plant: dict[tuple[str, str], bytes]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any, cast
 
 import polars as pl
 import streamlit as st
 
-from dashboard import charts, figures, formats, frame, sources, thumbnails
+from dashboard import charts, charts_coil, figures, formats, frame, sources, strips, thumbnails
 from dashboard.figures import Unit
 from dashboard.formats import plain
 from steelflow.archive.fetch import Reference
@@ -62,9 +63,12 @@ def show() -> None:
         )
         return
     numbers(rows, of_line, coil)
-    along(rows)
-    beside(of_line, order, place)
-    images(rows)
+    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
+    segments = strips.segments(sources.positions(night, line, tuple(names)))
+    scale = strips.scale(segments)
+    along(rows, scale)
+    beside(of_line, names, coil, segments, scale)
+    images(rows, coil)
 
 
 def _unit() -> Unit:
@@ -105,25 +109,43 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
 
 
-def along(rows: pl.DataFrame) -> None:
-    known = rows["position"].null_count() == 0
+def along(rows: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+    shown, by_position = strips.placed(rows)
     st.subheader("Along its length", anchor=False)
-    if not known:
-        st.caption("The archive's keys give no position: images are shown in their order.")
-    place = pl.col("position") if known else pl.int_range(1, pl.len() + 1)
-    named = rows.with_columns(place=place, file=pl.coalesce("member", "object_key"))
-    st.altair_chart(charts.strip(named, known), alt="Images along the coil by class")
+    if by_position:
+        st.caption(_told(rows, shown))
+    else:
+        st.caption("The archive's keys give no position (see `archive.template`): images are shown in their order.")
+    named = shown.with_columns(file=pl.coalesce("member", "object_key").str.split("/").list.last())
+    st.altair_chart(charts_coil.strip(named, scale if by_position else None), alt="Images along the coil by class")
 
 
-def beside(of_line: pl.DataFrame, order: list[str], place: int) -> None:
+def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
+    """Which part of the coil is seen, and when it was."""
+    first, last = (f"{shown['place'][end]:,.0f}" for end in (0, -1))
+    times = rows["captured_at"].drop_nulls().sort()
+    zone = sources.settings().night.timezone
+    since = f", taken from {formats.moment(times[0], zone)} on" if times.len() else ""
+    left_out = rows.height - shown.height
+    rest = f" {formats.count(left_out)} more have no position." if left_out else ""
+    return f"Images from {first} to {last} m{since}.{rest}"
+
+
+def beside(
+    of_line: pl.DataFrame, names: list[str], coil: str, segments: pl.DataFrame, scale: tuple[float, float] | None
+) -> None:
     st.subheader("Beside its neighbours", anchor=False)
-    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
-    counts = of_line.filter(pl.col("coil").is_in(names)).group_by("coil", "label").agg(pl.col("images").sum())
-    st.altair_chart(charts.neighbours(counts, order[place], names), alt="Images by class of the neighbouring coils")
+    if scale is None:
+        counts = of_line.filter(pl.col("coil").is_in(names)).group_by("coil", "label").agg(pl.col("images").sum())
+        chart = charts.neighbours(counts, coil, names)
+    else:
+        st.caption("At the same positions, a lane for each class; stronger where there are more images.")
+        chart = charts_coil.side_by_side(segments, coil, names, scale)
+    st.altair_chart(chart, alt="Images by class of the neighbouring coils")
 
 
 @frame.fragment()
-def images(rows: pl.DataFrame) -> None:
+def images(rows: pl.DataFrame, coil: str) -> None:
     st.subheader("Images", anchor=False)
     labels = sorted(rows["label"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -135,7 +157,8 @@ def images(rows: pl.DataFrame) -> None:
             label_visibility="collapsed",
             format_func=lambda label: plain(formats.class_name(label)),
         )
-        kept = rows.filter(pl.col("label").is_in(picked)) if picked else rows
+        kept = _stretch(rows, coil)
+        kept = kept.filter(pl.col("label").is_in(picked)) if picked else kept
         pages = max(1, -(-kept.height // _PAGE))
         page = 1 if pages == 1 else st.pagination(pages, key="page")
     part = kept.slice((page - 1) * _PAGE, _PAGE)
@@ -146,11 +169,21 @@ def images(rows: pl.DataFrame) -> None:
     thumbnails.gallery(references, captions)
 
 
+def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:
+    """The images of the part of the coil that is asked for; all of them until one is."""
+    known = rows["position"].drop_nulls()
+    if known.n_unique() < 2:
+        return rows
+    ends = math.floor(cast(float, known.min())), math.ceil(cast(float, known.max()))
+    first, last = st.slider("Metres from the head", *ends, ends, key=f"stretch {coil}", width=420)
+    return rows if (first, last) == ends else rows.filter(pl.col("position").is_between(first, last))
+
+
 def _caption(row: dict[str, Any]) -> str:
     if row["status"] != "ok":
         return "**unreadable**"
-    where = f"{row['position']:.1f} m · " if row["position"] is not None else ""
-    return f"{where}**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}"
+    where = f"  \n{row['position']:.1f} m" if row["position"] is not None else ""
+    return f"**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}{where}"
 
 
 show()

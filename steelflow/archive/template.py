@@ -65,7 +65,9 @@ class KeyTemplate:
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
         # An atomic group per folder: what one folder matched is not tried again when a later one fails.
-        self._pattern = re.compile("".join(f"(?>{_regex(folder)}/)" for folder in folders) + _regex(file), re.DOTALL)
+        above = "".join(f"(?>{_regex(folder)}/)" for folder in folders)
+        self._pattern = re.compile(above + _regex(file), re.DOTALL)
+        self._folders = re.compile(above + ".+", re.DOTALL)
         self._name_is_free = file == "{name}"
         self._known: dict[str, object] = {}
 
@@ -87,6 +89,12 @@ class KeyTemplate:
                 self._known.clear()
             known = self._known[folder] = self._matched(path)
         return cast(Fields | None, known)
+
+    def of_folders(self, path: str) -> Fields:
+        """What the folders of a key say where its file's name is built differently: a shard among images that are named
+        by position, or an image that is misnamed, still belongs to its coil."""
+        found = self._folders.fullmatch(path)
+        return (found and fields_of(found.groupdict())) or Fields()
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)

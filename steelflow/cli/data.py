@@ -10,7 +10,7 @@ import typer
 
 from steelflow.cli.output import Json, counting, emit
 from steelflow.errors import ConfigError
-from steelflow.synth import CLASSES, Camera, PlantSpec, line_names, write_plant
+from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec, line_names, write_plant
 from steelflow.synth.sheet import contact_sheet
 
 
@@ -61,12 +61,13 @@ def synth(
         made = write_plant(spec, put, labelled)
         put("classes.jpg", contact_sheet(camera, seed))
     result = {"out": str(out), "images": made.images, "broken": made.broken, "objects": made.objects}
-    result |= {"labelled": made.labelled, "bytes": made.bytes}
+    result |= {"labelled": made.labelled, "bytes": made.bytes, "template": TEMPLATE}
     text = (
         f"{made.images:,} images and {made.broken} broken files in {made.objects:,} objects, "
         f"{made.labelled:,} labelled\n"
         f"archive: {out / 'images'}\nlabelled: {out / 'labelled'}\ntruth: {out / 'truth.csv'}\n"
-        f"a look at it, a row for each class: {out / 'classes.jpg'}"
+        f"a look at it, a row for each class: {out / 'classes.jpg'}\n"
+        f'where and when each image was taken, with archive.template = "{TEMPLATE}"'
     )
     emit(result, as_json, text)
 

@@ -25,7 +25,7 @@ from steelflow.retrain import RetrainResult, retrain
 from steelflow.simulation import Person
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import CLASSES, Camera, PlantSpec, PlantSummary, write_plant
+from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec, PlantSummary, write_plant
 
 _DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(4))
 _AGED = Camera(gain=0.3)  # lamps
@@ -53,6 +53,7 @@ home = "{home}"
 
 [archive]
 uri = "s3://plant-images"
+template = "{template}"
 
 [report]
 uri = "s3://plant-reports"
@@ -72,7 +73,7 @@ def demo(
     """Make a synthetic plant in an embedded S3, train a model on its labels, inspect its nights, and close the loop:
     drift, labels, retraining, promotion, rollback."""
     config = _fresh(out)
-    config.write_text(_CONFIG.format(file=config, home=out, date=_DATES[0]))
+    config.write_text(_CONFIG.format(file=config, home=out, date=_DATES[0], template=TEMPLATE))
     started = time.perf_counter()
     with serving(load_settings(config)) as settings:
         _chapter(1, "a plant")

@@ -14,6 +14,7 @@ from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
 from steelflow.config import ArchiveSettings, ReportSettings, RetrainSettings, Settings
 from steelflow.errors import ConfigError
 from steelflow.simulation import KNOWN, Entry, Person, first_model, make_archive, month, simulate
+from steelflow.synth import TEMPLATE
 
 _MARK = "simulation.txt"
 
@@ -34,7 +35,7 @@ def simulate_month(
     closed = base.model_copy(
         update={
             "home": out / "home",
-            "archive": ArchiveSettings(uri=str(out / "images")),
+            "archive": ArchiveSettings(uri=str(out / "images"), template=TEMPLATE),
             "report": ReportSettings(uri=str(out / "reports")),
             "retrain": RetrainSettings(epochs=epochs, cooldown_hours=0),
         }

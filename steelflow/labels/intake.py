@@ -248,7 +248,7 @@ def _fetched(
 
 def _fields(template: KeyTemplate, key: str, member: str | None) -> Fields:
     """What the key says, and what a member says beyond that: it is placed beside its shard, or has a whole key."""
-    whole = template.match(key) or Fields()
+    whole = template.match(key) or template.of_folders(key)
     if member is None:
         return whole
     name = member.removeprefix("./")

@@ -1,11 +1,21 @@
 """A synthetic plant, for a newcomer with no data and for tests that need drift to find."""
 
 from steelflow.synth.camera import Camera, photograph
-from steelflow.synth.plant import PlantSpec, PlantSummary, labelled, line_names, objects, truth, write_plant
+from steelflow.synth.plant import (
+    TEMPLATE,
+    PlantSpec,
+    PlantSummary,
+    labelled,
+    line_names,
+    objects,
+    truth,
+    write_plant,
+)
 from steelflow.synth.textures import CLASSES, surface
 
 __all__ = [
     "CLASSES",
+    "TEMPLATE",
     "Camera",
     "PlantSpec",
     "PlantSummary",

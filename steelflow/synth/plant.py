@@ -1,7 +1,8 @@
 """A synthetic plant: lines that roll coils night after night, and the archive that their cameras leave.
 
-Every picture follows from (seed, line, date, coil, index) and from the camera and class mix of its place alone. So a
-plant can be made in parts, or made larger later, and what was there stays the same.
+Every picture follows from (seed, line, date, coil, number) and from the camera and class mix of its place alone, its
+name from all of these but the camera. So a plant can be made in parts, or made larger later, and what was there stays
+the same.
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from steelflow.errors import ConfigError
 from steelflow.synth.camera import Camera, photograph
 from steelflow.synth.files import BREAKAGES, SHARD_KINDS, Breakage, ShardKind, broken, jpeg, packed
+from steelflow.synth.strip import Strip
 from steelflow.synth.textures import CLASSES, surface
 
 Place = str | tuple[str, dt.date]  # a line on all its nights, or a line on one night
 Mix = Mapping[str, float]  # class to weight; the weights need not add up to one
 Put = Callable[[str, bytes], None]
+
+# The ``archive.template`` that reads all that a plant's keys say: in shards, the members' names say it.
+TEMPLATE = "line={line}/date={date}/coil={coil}/{captured_at}_{position}m_{name}"
 
 _Value = TypeVar("_Value")
 
@@ -117,6 +122,17 @@ class Coil:
         return (f"{self.folder}/{file}", None) if self.shard is None else (f"{self.folder}/images.{self.shard}", file)
 
 
+class Shot(NamedTuple):
+    """One image before it is taken. ``rng`` is ready to draw the picture; ``number`` counts as the plant makes them,
+    and not along the coil, so that a plant with more images has these as well."""
+
+    position: float
+    number: int
+    name: str
+    label: str
+    rng: np.random.Generator
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What one image of the archive shows. ``member`` is None for a loose object."""
@@ -151,7 +167,8 @@ def coils(spec: PlantSpec) -> Iterator[Coil]:
 
 
 def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
-    """The archive as (key, bytes), keys as in the default ``archive.template``. Holds one coil at a time."""
+    """The archive as (key, bytes), keys as in ``TEMPLATE`` and so in the default ``archive.template``, which takes the
+    time and the position for a part of the name. Holds one coil at a time."""
     for coil in coils(spec):
         files = _files(spec, coil)
         if coil.shard is None:
@@ -164,9 +181,8 @@ def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
 def truth(spec: PlantSpec) -> Iterator[Truth]:
     """One row for each image of the archive that is not broken. Draws no picture, so it is cheap."""
     for coil in coils(spec):
-        state = _state(spec, coil)
-        for index in range(spec.images):
-            yield Truth(*coil.address(_name(coil, index)), _label(spec, coil, state, _image_rng(spec, coil, index)))
+        for shot in _shots(spec, coil):
+            yield Truth(*coil.address(f"{shot.name}.jpg"), shot.label)
 
 
 def labelled(spec: PlantSpec, per_class: int) -> Iterator[tuple[str, bytes]]:
@@ -213,19 +229,31 @@ def _shard(spec: PlantSpec, number: int) -> ShardKind | None:
 
 def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
     """A coil's files in the order of their names. A broken one is a picture sent twice, the second time in vain."""
-    state = _state(spec, coil)
     camera = _at(spec.cameras, coil, spec.camera)
     again = dict(_breakages(spec, coil))
-    for index in range(spec.images):
-        rng = _image_rng(spec, coil, index)
-        data = _picture(spec, _label(spec, coil, state, rng), camera, rng)
-        yield _name(coil, index), data
-        if index in again:
-            yield _name(coil, index, "_2"), broken(data, again[index])
+    for shot in _shots(spec, coil):
+        data = _picture(spec, shot.label, camera, shot.rng)
+        yield f"{shot.name}.jpg", data
+        if shot.number in again:
+            yield f"{shot.name}_2.jpg", broken(data, again[shot.number])
+
+
+def _shots(spec: PlantSpec, coil: Coil) -> list[Shot]:
+    """A coil's images from its head to its tail."""
+    state = _state(spec, coil)
+    strip = Strip(coil.date, coil.number, _rng(spec, coil.line, coil.date, coil.name, "strip"))
+    shots = []
+    for number in range(spec.images):
+        rng = _rng(spec, coil.line, coil.date, coil.name, number)
+        label = _label(spec, coil, state, rng)
+        position = strip.place(label)
+        name = f"{strip.seen_at(position):%Y%m%dT%H%M%SZ}_{position:07.2f}m_{number:05d}"
+        shots.append(Shot(position, number, name, label, rng))
+    return sorted(shots, key=lambda shot: (shot.position, shot.number))
 
 
 def _breakages(spec: PlantSpec, coil: Coil) -> Iterator[tuple[int, Breakage]]:
-    """Deal the partition's broken files out to its coils, as (index of the image, kind)."""
+    """Deal the partition's broken files out to its coils, as (number of the image, kind)."""
     for turn in range(coil.number - 1, spec.broken, spec.coils):
         yield turn // spec.coils, BREAKAGES[turn % len(BREAKAGES)]
 
@@ -253,14 +281,6 @@ def _drawn(mix: Mix, rng: np.random.Generator) -> str:
 
 def _at(overrides: Mapping[Place, _Value], coil: Coil, default: _Value) -> _Value:
     return overrides.get((coil.line, coil.date), overrides.get(coil.line, default))
-
-
-def _name(coil: Coil, index: int, suffix: str = "") -> str:
-    return f"{coil.name}_{index:05d}{suffix}.jpg"
-
-
-def _image_rng(spec: PlantSpec, coil: Coil, index: int) -> np.random.Generator:
-    return _rng(spec, coil.line, coil.date, coil.name, index)
 
 
 def _rng(spec: PlantSpec, *path: object) -> np.random.Generator:

@@ -1,0 +1,56 @@
+"""Where the images of coils lie along their length: Polars in, Polars out, no Streamlit."""
+
+from __future__ import annotations
+
+import math
+from typing import cast
+
+import polars as pl
+
+SEGMENTS = 80  # a coil is divided into no more
+
+
+def placed(images: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+    """A coil's images with ``place``, ascending, and whether that is in metres from the head.
+
+    It is where the archive tells positions: then images without one are left out. Else it is the image's number.
+
+    Args:
+        images: has ``position``; in the order of the coil.
+    """
+    known = images.filter(pl.col("position").is_finite())
+    if known.is_empty():
+        return images.with_columns(place=pl.int_range(1, pl.len() + 1)), False
+    return known.with_columns(place=pl.col("position")).sort("place", maintain_order=True), True
+
+
+def segments(images: pl.DataFrame) -> pl.DataFrame:
+    """Images by coil, stretch of the strip and class: ``coil``, ``start`` and ``end`` in metres, ``label``, ``images``.
+
+    All stretches are of one round length, for all coils, so that the same place of two coils is in the same stretch.
+    Stretches without an image, and images without a position, are left out.
+
+    Args:
+        images: has ``coil``, ``position`` and ``label`` (null: could not be read).
+    """
+    known = images.filter(pl.col("position").is_finite())
+    low, high = (cast(float | None, end) or 0.0 for end in (known["position"].min(), known["position"].max()))
+    length = round_length((high - low) / SEGMENTS)
+    start = (pl.col("position") / length).floor() * length
+    grouped = known.group_by("coil", start.alias("start"), "label").agg(pl.len().alias("images"))
+    return grouped.select("coil", "start", (pl.col("start") + length).alias("end"), "label", "images").sort(
+        "coil", "start", "label"
+    )
+
+
+def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
+    """From the head, or what lies before it, to the last stretch of any coil; None where no position is known."""
+    if segments.is_empty():
+        return None
+    return min(0.0, cast(float, segments["start"].min())), cast(float, segments["end"].max())
+
+
+def round_length(least: float) -> float:
+    """The smallest of 1, 2, 5, 10, 20, 50, … metres that is no less."""
+    power = 10.0 ** max(0, math.floor(math.log10(max(least, 1.0))))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least)

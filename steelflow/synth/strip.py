@@ -1,0 +1,42 @@
+"""Where along a coil its images are taken, and when."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+
+from steelflow.synth.textures import CLASSES
+
+_LENGTH = 400.0, 1100.0  # metres
+_STRETCH = 0.03, 0.2  # of the coil's length
+_GATHERED = 0.7  # share of a class's images that lie in its stretch
+_SPEED = 9.0  # metres a second
+_CADENCE = dt.timedelta(seconds=150)  # from the head of a coil to the head of the next
+
+
+class Strip:
+    """One coil, rolled out. Defects gather: a bad roll or a dirty slab marks a stretch, so most images of a class lie
+    in one stretch of the coil, the others anywhere.
+
+    Args:
+        number: of the coil in its line and date, from 1; the first is rolled at midnight (UTC).
+        rng: for this coil's places alone. Each call of ``place`` takes the next draws from it.
+    """
+
+    def __init__(self, date: dt.date, number: int, rng: np.random.Generator) -> None:
+        self.length = float(rng.uniform(*_LENGTH))
+        widths = self.length * rng.uniform(*_STRETCH, len(CLASSES))
+        starts = (self.length - widths) * rng.random(len(CLASSES))
+        self._stretches = {label: (starts[i], widths[i]) for i, label in enumerate(CLASSES)}
+        self._rolled = dt.datetime.combine(date, dt.time(), dt.UTC) + (number - 1) * _CADENCE
+        self._rng = rng
+
+    def place(self, label: str) -> float:
+        """Metres from the head of the next image, which shows ``label``; two decimals."""
+        start, width = self._stretches[label] if self._rng.random() < _GATHERED else (0.0, self.length)
+        return round(float(start + width * self._rng.random()), 2)
+
+    def seen_at(self, position: float) -> dt.datetime:
+        """When a place of the strip passes the camera."""
+        return self._rolled + dt.timedelta(seconds=position / _SPEED)
