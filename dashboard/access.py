@@ -2,7 +2,7 @@
 
 Without a login, who sits at this machine is an operator: the dashboard is bound to 127.0.0.1. Whoever comes from
 elsewhere, or through a proxy, may look only. With Streamlit's own login (OIDC, ``[auth]`` in its secrets.toml), roles
-are given by e-mail in the settings.
+are given by e-mail in the settings. A login that was meant and is set up wrongly lets nobody in.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import getpass
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
-from streamlit.runtime.secrets import AttrDict
+from streamlit import config
+from streamlit.errors import StreamlitAuthError
 
 from dashboard import sources
 from steelflow.config import DashboardSettings, Role
@@ -24,6 +26,10 @@ _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
 
 class NotAllowed(SteelflowError):
     """Somebody asked for what their role does not allow; nothing was changed."""
+
+
+class LoginUnusable(SteelflowError):
+    """A login was meant, and is not set up as it has to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,30 @@ class Actor:
 
 
 def login_configured() -> bool:
-    """Whether Streamlit's own login is set up."""
+    """Whether Streamlit's own login is set up.
+
+    Raises:
+        LoginUnusable: there is a file of secrets that cannot be read, or one that was asked for is not there.
+    """
     try:
-        return isinstance(st.secrets.get("auth"), (AttrDict, dict))
-    except FileNotFoundError:
+        return "auth" in st.secrets
+    except FileNotFoundError as exc:
+        named = config.is_manually_set("secrets.files")
+        if named or any(Path(file).exists() for file in st.get_option("secrets.files")):
+            raise LoginUnusable(f"{_line(exc)}; until it can be read nobody gets in") from exc
         return False
+
+
+def log_in() -> None:
+    """Send who is looking to the identity provider.
+
+    Raises:
+        LoginUnusable: ``[auth]`` lacks something.
+    """
+    try:
+        st.login()
+    except StreamlitAuthError as exc:
+        raise LoginUnusable(_line(exc)) from exc
 
 
 def actor() -> Actor | None:
@@ -58,6 +83,7 @@ def actor() -> Actor | None:
 
     Raises:
         NotAllowed: who has logged in has no role here.
+        LoginUnusable: as of ``login_configured``.
     """
     settings = sources.settings().dashboard
     if login_configured():
@@ -73,8 +99,13 @@ def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
         NotAllowed: there is no e-mail, it was not verified, or it has no role here.
     """
     email = str(claims.get("email") or "").strip().lower()
-    if not email or claims.get("email_verified") is False:
-        raise NotAllowed("the login names no verified e-mail address; ask for the scope `email` in [auth]")
+    if not email:
+        raise NotAllowed(
+            "the login names no e-mail address; an administrator lets the provider put it into the ID token, as `email`"
+        )
+    # Some providers never say; some say it as text. What is neither absent nor true is not verified.
+    if str(claims.get("email_verified", True)).lower() != "true":
+        raise NotAllowed(f"{email} was not verified; verify it at the provider that you log in with, then log in again")
     roles = {name.strip().lower(): role for name, role in settings.roles.items()}
     role = roles.get(email, settings.default_role)
     if role == "none":
@@ -87,6 +118,10 @@ def local(settings: DashboardSettings, here: bool) -> Actor:
     if here:
         return Actor(settings.local_user or getpass.getuser(), "operator")
     return Actor("guest", "viewer")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -33,11 +33,17 @@ def main() -> None:
     settings = sources.settings()
     st.set_page_config(page_title=settings.dashboard.title)
     st.logo(str(_HERE / "icon.svg"), size="large")
-    who = access.actor()
+    try:
+        who = access.actor()
+    except access.NotAllowed as exc:
+        frame.empty("You have no access", plain(exc))
+        with st.container(horizontal_alignment="center"):
+            st.button("Log out", on_click=st.logout)  # another account may have a role
+        return
     if who is None:
         frame.empty("Log in to see this plant's reports", "Your role is given by your e-mail address.")
         with st.container(horizontal_alignment="center"):
-            st.button("Log in", type="primary", on_click=st.login)
+            st.button("Log in", type="primary", on_click=frame.guarded(access.log_in))
         return
     page = st.navigation(
         {

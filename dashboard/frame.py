@@ -83,7 +83,7 @@ def _advice(error: SteelflowError) -> str:
         case BucketNotFound():
             return "Nothing was inspected yet, or `report.uri` names another place. `steelflow doctor` tells more."
         case StoreError():
-            return "The storage does not answer. `steelflow doctor` tells more; this page works again once it is back."
+            return "The storage does not answer. `steelflow doctor` tells more; load this page again once it is back."
         case ReportError():
             return "`steelflow nightly` inspects a night; its reports show up here within a minute."
         case ConfigError():
