@@ -19,8 +19,7 @@ Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _DAY = "%d %b"
 _PADDING = {"top": 0, "bottom": 0, "left": 0, "right": 4}
-_ROW = 24  # pixels
-_CLASS_AXIS = alt.Axis(labelAngle=0, labelOverlap=False, labelExpr="split(datum.label, ' ')")
+_CLASS_AXIS = alt.Axis(labelAngle=0, labelOverlap=False, labelFlush=False, labelExpr="split(datum.label, ' ')")
 
 
 def trend(rates: pl.DataFrame, unit: Unit, height: int = 220, mark: dt.date | None = None) -> Chart:
@@ -52,7 +51,7 @@ def lines(rates: pl.DataFrame, unit: Unit, height: int = 220) -> Chart:
         alt.Chart(frame)
         .mark_line(point=frame["date"].n_unique() <= 60)
         .encode(
-            x=alt.X("date:T", title=None, axis=alt.Axis(format=_DAY, grid=False)),
+            x=alt.X("date:T", title=None, axis=_days(frame["date"].n_unique())),
             y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format=_axis(unit))),
             color=alt.Color("line:N", scale=alt.Scale(domain=names, range=shades), legend=_legend()),
             strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=names), legend=_legend()),
@@ -132,7 +131,7 @@ def confidence(rates: pl.DataFrame, height: int = 220) -> Chart:
         alt.Chart(frame)
         .mark_line(point=frame["date"].n_unique() <= 60)
         .encode(
-            x=alt.X("date:T", title=None, axis=alt.Axis(format=_DAY, grid=False)),
+            x=alt.X("date:T", title=None, axis=_days(frame["date"].n_unique())),
             y=alt.Y("confidence:Q", title="mean confidence", scale=alt.Scale(zero=False), axis=alt.Axis(format=".0%")),
             color=_classes(rates["label"].unique().to_list()),
             tooltip=[
@@ -142,43 +141,6 @@ def confidence(rates: pl.DataFrame, height: int = 220) -> Chart:
             ],
         )
         .properties(height=height, padding=_PADDING)
-    )
-    return made
-
-
-def strip(images: pl.DataFrame, by_position: bool) -> Chart:
-    """A coil's images along its length, a row for each class. ``images``: place, label, status, name, confidence.
-
-    ``place`` is in metres where ``by_position``, else the image's number.
-    """
-    frame = images.select(
-        "place",
-        pl.col("label").map_elements(class_name, pl.String, skip_nulls=False).alias("class"),
-        "confidence",
-        "file",
-    )
-    names, shades = palette.scale(images["label"].unique().to_list())
-    shown = [class_name(None if name == "unreadable" else name) for name in names]
-    made: Chart = (
-        alt.Chart(frame)
-        .mark_tick(thickness=max(2, min(16, 700 // max(frame.height, 1))), opacity=1, size=_ROW - 6)
-        .encode(
-            x=alt.X(
-                "place:Q",
-                title="metres from the head" if by_position else "image",
-                scale=alt.Scale(zero=False, nice=False, padding=14),
-                axis=alt.Axis(grid=False) if by_position else alt.Axis(grid=False, tickMinStep=1, format="d"),
-            ),
-            y=alt.Y("class:N", title=None, scale=alt.Scale(domain=shown), axis=alt.Axis(labelOverlap=False)),
-            color=alt.Color("class:N", scale=alt.Scale(domain=shown, range=shades), legend=None),
-            tooltip=[
-                alt.Tooltip("place:Q", title="metres" if by_position else "image"),
-                "class:N",
-                alt.Tooltip("confidence:Q", format=".1%"),
-                "file:N",
-            ],
-        )
-        .properties(height=_ROW * max(len(shown), 1), padding=_PADDING)
     )
     return made
 
@@ -239,6 +201,13 @@ def _legend() -> alt.Legend:
 
 def _dates(many: bool) -> alt.Axis:
     return alt.Axis(format=_DAY, grid=False, labelAngle=0, labelOverlap=True, tickCount=12 if many else alt.Undefined)
+
+
+def _days(nights: int) -> alt.Axis:
+    """Of a few nights, a tick each: by itself the axis would have several a day, all with one name."""
+    if nights > 60:
+        return alt.Axis(format=_DAY, grid=False)
+    return alt.Axis(format=_DAY, grid=False, labelOverlap=True, tickCount="day")
 
 
 def _axis(unit: Unit) -> str:

@@ -16,7 +16,9 @@ VERDICTS = {
 }
 _LIMIT = 2.0  # of a threshold: beyond it a field is no darker
 _LEGIBLE = 14  # nights: of more, figures would not fit
+_INK, _CHALK = "#10141a", "#e4e9ee"
 _NIGHT = "%d %b"
+_PLACED = alt.Axis(labelFlush=False)  # each name at the middle of its row
 _TIP = "%a %d %b %Y"
 
 
@@ -47,8 +49,8 @@ def verdicts(table: pl.DataFrame) -> Chart:
     return made
 
 
-def moved(table: pl.DataFrame, order: list[str], height: int = 300) -> Chart:
-    """Signal × night, coloured by the share of its threshold.
+def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int = 280) -> Chart:
+    """Signal × night, coloured by the share of its threshold, on a light page or a ``dark`` one.
 
     ``table``: date, signal, share, value, threshold, text.
     """
@@ -57,7 +59,7 @@ def moved(table: pl.DataFrame, order: list[str], height: int = 300) -> Chart:
     )
     base = alt.Chart(frame).encode(
         x=_nights(),
-        y=alt.Y("signal:N", sort=[name.replace("_", " ") for name in order], title=None),
+        y=alt.Y("signal:N", sort=[name.replace("_", " ") for name in order], title=None, axis=_PLACED),
         tooltip=[
             alt.Tooltip("date:T", format=_TIP, title="night"),
             "signal:N",
@@ -68,15 +70,17 @@ def moved(table: pl.DataFrame, order: list[str], height: int = 300) -> Chart:
         ],
     )
     # One hue below the threshold, another above it: whether it was crossed is seen without reading.
-    shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=["#E8EEF3", "#7FA8C6", "#E69F00", "#C1440E"], clamp=True)
+    shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=list(palette.SHARE), clamp=True)
     fields = base.mark_rect(cornerRadius=2).encode(color=alt.Color("share:Q", scale=shades, legend=None))
     layers = [fields]
     if frame["date"].n_unique() <= _LEGIBLE:
-        layers.append(base.mark_text(fontSize=11, color="#10141a").encode(text=alt.Text("share:Q", format=".0%")))
+        # Below the threshold the page is seen through the field, so its figure has the colour of the page's text.
+        shade = alt.condition("datum.share >= 1", alt.value(_INK), alt.value(_CHALK if dark else _INK))
+        layers.append(base.mark_text(fontSize=10).encode(text=alt.Text("share:Q", format=".0%"), color=shade))
     return alt.layer(*layers).properties(height=height)
 
 
-def signal(table: pl.DataFrame, unit: str, height: int = 260) -> Chart:
+def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     """One signal of every line over the nights, with its threshold dashed. ``table``: date, line, value, threshold,
     breach, text."""
     frame = table.select("date", pl.col("line").fill_null("no line"), "value", "threshold", "breach", "text")
@@ -106,7 +110,9 @@ def signal(table: pl.DataFrame, unit: str, height: int = 260) -> Chart:
 
 def _nights() -> alt.X:
     return alt.X(
-        "yearmonthdate(date):O", title=None, axis=alt.Axis(format=_NIGHT, labelAngle=0, labelOverlap=True, grid=False)
+        "yearmonthdate(date):O",
+        title=None,
+        axis=alt.Axis(format=_NIGHT, labelAngle=0, labelOverlap=True, labelFlush=False, grid=False),
     )
 
 

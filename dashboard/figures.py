@@ -3,6 +3,9 @@
 Where some classes are no defects (``dashboard.good_classes``), a defect rate is the defects' share of the readable
 images. Where all are, as on cameras that keep suspicious pictures only, that share would always be one: then the rate
 is defects per coil.
+
+A choice of classes, or of how sure the model was, says which images count (``picked``): they are compared with all
+that was looked at. A choice of nights, lines, coils or models says what was looked at.
 """
 
 from __future__ import annotations
@@ -48,6 +51,28 @@ class Unit:
         return (pl.col("status") == "ok") & ~pl.col("label").is_in(list(self.good))
 
 
+def known(daily: pl.DataFrame, band: bool, model: bool) -> pl.DataFrame:
+    """The rows of which the band, and the model, are known: all but those of older summaries."""
+    lacks_band = (pl.col("status") == "ok") & pl.col("band").is_null()
+    return daily.filter(~(pl.lit(band) & lacks_band), ~(pl.lit(model) & pl.col("model").is_null()))
+
+
+def picked(
+    daily: pl.DataFrame, labels: Collection[str] = (), bands: Collection[int] = (), models: Collection[str] = ()
+) -> pl.DataFrame:
+    """The rows of these models, with ``chosen``: whether they are of these classes and bands; all where none is named.
+
+    What is known of the coils stays: those of every line and night in which one of the models judged an image.
+    """
+    chosen = pl.lit(True)
+    if labels:
+        chosen &= pl.col("label").is_in(list(labels))
+    if bands:
+        chosen &= pl.col("band").is_in(list(bands))
+    looked = daily.filter(pl.col("model").is_in(list(models))) if models else daily
+    return looked.with_columns(chosen=chosen.fill_null(False))
+
+
 def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataFrame:
     """``date``, ``by``, ``found``, ``ok``, ``failed``, ``coils``, ``defects`` and ``rate``, ascending; ``by`` is a
     choice of ``line``."""
@@ -58,7 +83,7 @@ def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataF
         images.sum().alias("found"),
         images.filter(pl.col("status") == "ok").sum().alias("ok"),
         images.filter(pl.col("status") == "failed").sum().alias("failed"),
-        images.filter(unit.is_defect).sum().alias("defects"),
+        images.filter(unit.is_defect & _chosen(daily)).sum().alias("defects"),
     )
     joined = counted.join(coils, on=keys, nulls_equal=True)
     base = pl.col("coils" if unit.per_coil else "ok")
@@ -66,24 +91,29 @@ def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataF
 
 
 def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> pl.DataFrame:
-    """``by``, ``label``, ``images``, ``coils`` with such an image, ``confidence`` and ``rate`` of the readable images.
+    """``by``, ``label``, ``images``, ``coils``, ``confidence`` and ``rate`` of the readable images that are chosen.
 
     Every class in every group, with zeros. ``by`` is a choice of ``date`` and ``line``; without any, one row a class.
+    ``coils`` have an image of the class, whichever band and model it is of: of a choice of these it says nothing.
     """
     keys = [*by] or ["all"]
     daily = daily if by else daily.with_columns(all=pl.lit(True))
     readable = daily.filter(pl.col("status") == "ok")
-    counted = readable.group_by(*keys, "label").agg(
+    chosen = readable.filter(_chosen(daily))
+    # In the aggregates a coil is counted once for its class, line and night, and that in each row of a band and model.
+    coils = chosen.unique(["date", "line", "label"]).group_by(*keys, "label").agg(pl.col("coils").sum())
+    counted = chosen.group_by(*keys, "label").agg(
         pl.col("images").sum(),
-        pl.col("coils").sum(),
         (pl.col("confidence").cast(pl.Float64) * pl.col("images")).sum() / pl.col("images").sum(),
     )
     groups = (
         daily.unique(["date", "line"]).group_by(keys).agg(pl.col("night_coils").sum()),
         readable.group_by(keys).agg(pl.col("images").sum().alias("ok")),
     )
-    grid = groups[0].join(groups[1], on=keys, nulls_equal=True).join(readable.select("label").unique(), how="cross")
-    full = grid.join(counted, on=[*keys, "label"], how="left", nulls_equal=True)
+    grid = groups[0].join(groups[1], on=keys, nulls_equal=True).join(chosen.select("label").unique(), how="cross")
+    full = grid
+    for known in (counted, coils):
+        full = full.join(known, on=[*keys, "label"], how="left", nulls_equal=True)
     base = pl.col("night_coils" if unit.per_coil else "ok")
     return full.select(
         *by,
@@ -175,6 +205,10 @@ def chosen(
     if last is not None:
         frame = frame.filter(pl.col("date") <= last)
     return frame.filter(pl.col("line").is_in(list(lines))) if lines else frame
+
+
+def _chosen(daily: pl.DataFrame) -> pl.Expr:
+    return pl.col("chosen") if "chosen" in daily.columns else pl.lit(True)
 
 
 def _before(rates: pl.DataFrame, night: dt.date, nights: int) -> pl.DataFrame:

@@ -31,6 +31,7 @@ class Review:
     place: int = 0
     done: list[Said | None] = field(default_factory=list)
     naming: bool = False  # a new class is being named: until then no key counts
+    stretch: bool = False  # the pictures are shown with their contrast stretched
     again: set[Reference] = field(default_factory=set)  # taken back, so to be looked at again
 
     @property
@@ -70,6 +71,10 @@ class Review:
 
     def name_a_class(self, naming: bool) -> None:
         self.naming = naming
+
+    def stretch_contrast(self) -> None:
+        """From now on, or no more."""
+        self.stretch = not self.stretch
 
     def first(self, cluster: int) -> None:
         """Put the images of a cluster next."""

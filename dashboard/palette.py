@@ -22,6 +22,9 @@ UNREADABLE = "#8A939C"
 
 GOOD, WARN, BAD, IDLE = "#009E73", "#E69F00", "#D55E00", "#8A939C"
 LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A939C")
+# Of a threshold: none, nearly all, all, twice. Below it the page shines through, so that what is quiet stays quiet on a
+# light page and on a dark one; blue and orange are told apart whichever colours somebody cannot see.
+SHARE = ("rgba(86, 180, 233, 0.10)", "rgba(86, 180, 233, 0.60)", "#E69F00", "#C1440E")
 STAGES = {"fetch": "#0072B2", "decode": "#56B4E9", "infer": "#E69F00", "write": "#009E73"}
 
 

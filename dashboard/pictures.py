@@ -26,6 +26,7 @@ from steelflow.store.base import Store
 SIDE = 640  # pixels, at most, of what a browser is given
 _BYTES = 64 * MIB
 _BLUR = 0.03  # of the side: a patch is several times as wide
+_TAILS = (1, 99)  # percentiles that become black and white
 _VEIL = 0.6  # of the heat map over the picture, where it is strongest
 
 Encoded = bytes | Failure
@@ -95,6 +96,18 @@ def prepare(images: Sequence[Reference]) -> None:
 
 def grey(data: Encoded) -> Grey | Failure:
     return data if isinstance(data, Failure) else decode(data, sources.settings().limits)
+
+
+def stretched(picture: Grey) -> Grey:
+    """The picture with its grey levels spread: the 1st percentile becomes 0, the 99th 255, what lies beyond is cut.
+
+    One grey level all over has nothing to be spread, and stays.
+    """
+    low, high = np.percentile(picture, _TAILS)
+    if high <= low:
+        return picture
+    spread = (picture.astype(np.float32) - low) * (255 / (high - low))
+    return np.asarray(np.rint(spread.clip(0, 255)), np.uint8)
 
 
 def drawn(picture: Grey, side: int = SIDE) -> bytes:

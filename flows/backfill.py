@@ -9,6 +9,7 @@ from uuid import UUID
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, Field
 
@@ -41,9 +42,9 @@ def find_nights(settings: Settings, parameters: BackfillParameters) -> list[dt.d
 
 
 @task(task_run_name="night of {date}", **patient)
-def inspect_night_again(settings: Settings, date: dt.date, lines: tuple[str, ...]) -> Again:
+def inspect_night_again(settings: Settings, date: dt.date, lines: tuple[str, ...], name: str) -> Again:
     """Inspect a night with the champion; a line whose images have left the archive keeps its report."""
-    return inspect_again(settings, date, lines, _LOCK_WAIT)
+    return inspect_again(settings, date, lines, _LOCK_WAIT, name=name)
 
 
 @flow(name="backfill", persist_result=False, **hooks)
@@ -61,10 +62,11 @@ def backfill(parameters: BackfillParameters) -> State[Any]:
 def _backfill(settings: Settings, parameters: BackfillParameters) -> State[Any]:
     log = get_run_logger()
     dates = find_nights(settings, parameters)
+    name = f"{flow_run.name} {str(flow_run.id)[:8]}"  # as Prefect shows it; its names alone come again
     artifact = cast(UUID, create_progress_artifact(0.0, "backfill-progress", "Share of the nights that are done"))
     found = []
     for number, date in enumerate(dates, 1):
-        found.append(inspect_night_again(settings, date, parameters.lines))
+        found.append(inspect_night_again(settings, date, parameters.lines, name))
         log.info(found[-1].text)
         update_progress_artifact(artifact, 100 * number / len(dates))
     result = Backfilled(settings.model.ref, tuple(found))

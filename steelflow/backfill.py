@@ -3,6 +3,8 @@
     for date in nights(settings, first, last):       oldest first
         inspect_again(settings, date)                what is up to date stays: a backfill that was stopped goes on
 
+The run record of a night that it ran names the backfill: what it took as a whole is the sum of these records.
+
 A report mirrors its archive, and archives expire. A line of a night whose images have left the archive, all or some of
 them, keeps the report that it has, and the result says so: a backfill loses no row.
 """
@@ -22,7 +24,7 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.config import CHAMPION, Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.night import Night, NightResult, PartitionPlan, Progress
-from steelflow.pipeline import Done
+from steelflow.pipeline import Done, new_run_id
 from steelflow.records import Unit
 from steelflow.registry import resolved
 from steelflow.report.layout import REPORTS, parse_folder, report_key
@@ -127,12 +129,14 @@ def inspect_again(
     lines: Iterable[str] = (),
     wait: float = 0.0,
     progress: Progress = lambda _: None,
+    name: str | None = None,
 ) -> Again:
     """Inspect a night as ``inspect_night`` does, but for the lines of which images have left the archive.
 
     Args:
         lines: only these; when empty, those of the settings, or all.
         wait: seconds to wait for another process that inspects the same night.
+        name: of the backfill that the night is part of.
 
     Raises:
         LockHeld: another process still does.
@@ -145,7 +149,7 @@ def inspect_again(
     kept = [f"{line}: no images left in the archive, its report stays" for line in sorted(reported - there, key=str)]
     if not there:
         return Again(date, None, tuple(kept))
-    night = Night(settings, date, [line for line in lines if line in there])
+    night = Night(settings, date, [line for line in lines if line in there], name)
     plans: list[PartitionPlan] = []
     done: list[Done] = []
 
@@ -183,9 +187,10 @@ def backfill(
     """
     asked = tuple(lines)
     fixed = pinned(settings)
+    name = new_run_id()
     found = []
     for date in nights(fixed, first, last, asked):
-        found.append(inspect_again(fixed, date, asked, wait, progress))
+        found.append(inspect_again(fixed, date, asked, wait, progress, name))
         tell(found[-1])
     return Backfilled(fixed.model.ref, tuple(found))
 

@@ -89,14 +89,17 @@ class NightResult:
 
 
 class Night:
-    """One date of an archive, to be inspected with one model.
+    """One date of an archive, to be inspected with one model; ``backfill`` names the one that the night is part of.
 
     Raises:
         ConfigError, StoreError, ModelError: before anything is written.
     """
 
-    def __init__(self, settings: Settings, date: dt.date, lines: Iterable[str] = ()) -> None:
+    def __init__(
+        self, settings: Settings, date: dt.date, lines: Iterable[str] = (), backfill: str | None = None
+    ) -> None:
         self.date = date
+        self.backfill = backfill
         self.settings = settings
         self.template = KeyTemplate(settings.archive.template)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
@@ -206,6 +209,7 @@ class Night:
             record_key = run_key(self.date, self.run_id)
             record = {
                 "run_id": self.run_id,
+                "backfill": self.backfill,
                 "date": self.date.isoformat(),
                 "state": state,
                 "night": digest,

@@ -18,6 +18,7 @@ from steelflow.errors import ConfigError, LockHeld, ModelError
 from steelflow.night import Night, inspect_night
 from steelflow.registry import open_registry
 from steelflow.report.layout import night_lock_key
+from steelflow.report.runs import backfills, run_records
 from steelflow.store.local import LocalStore
 from steelflow.store.lock import locked
 
@@ -55,6 +56,21 @@ def test_a_range_of_nights_is_what_each_night_is(settings: Settings, tmp_path: P
     alone = local_settings(Path(settings.archive.uri), tmp_path / "alone")
     inspect_night(alone, SECOND)
     assert rows_of(settings, SECOND).equals(rows_of(alone, SECOND))
+
+
+def test_records_name_the_backfill_that_their_night_was_part_of(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    backfill(settings, NIGHT, SECOND)
+    backfill(with_another_model(settings), NIGHT, SECOND)
+    store = LocalStore(Path(settings.report.uri))
+    later, first = backfills(store).values()
+    assert [record["date"] for record in first] == [str(SECOND)], "the other night was up to date"
+    assert [record["date"] for record in later] == [str(NIGHT), str(SECOND)]
+    assert sum(record["judged"] for record in later) == 2 * FOUND
+    (alone,) = [record for record in run_records(store, 9) if record["backfill"] is None]
+    assert alone["date"] == str(NIGHT)
+    inspect_again(settings, NIGHT, name="misty-otter 0a1b2c3d")
+    assert next(iter(backfills(store))) == "misty-otter 0a1b2c3d"
 
 
 def test_a_second_backfill_changes_nothing(settings: Settings) -> None:

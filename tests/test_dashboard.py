@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,12 +21,15 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import access, figures, sources
 from dashboard.access import Actor, NotAllowed
-from dashboard.formats import class_name
+from dashboard.formats import class_name, duration
 from dashboard.orchestrator import Orchestrator, OrchestratorDown
+from steelflow.backfill import backfill
 from steelflow.config import DashboardSettings, Settings
 from steelflow.night import inspect_night
 from steelflow.report.reader import ReportReader
+from steelflow.report.runs import backfills
 from steelflow.store import open_store
+from steelflow.synth import TEMPLATE
 
 APP = Path(__file__).parents[1] / "dashboard" / "app.py"
 PAGES = ("tonight", "defects", "coil", "runs")
@@ -126,6 +130,55 @@ def test_filters_of_defects_give_what_the_rows_say(
     assert pl.DataFrame(sent.dataframe[-1].value)["images"].sum() == images
 
 
+def test_how_sure_model_and_coil_are_filters_too(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).images().collect()
+    good = rows.filter(status="ok")
+    app = opened(plant, tmp_path, monkeypatch, "defects")
+    assert "coils" in pl.DataFrame(app.dataframe[-1].value).columns
+    app.segmented_control(key="sure").set_value(["70–90", "90–99"]).run()
+    chosen = good.filter(pl.col("confidence").is_between(0.7, 0.99, closed="left"))
+    assert 0 < chosen.height < good.height
+    shown = pl.DataFrame(app.dataframe[-1].value)
+    assert shown["images"].sum() == chosen.height
+    assert "coils" not in shown.columns, "they are not counted by band"
+    coils = rows.unique(["date", "line", "coil"]).height
+    assert metrics(app) | {
+        "Coils": str(coils),
+        "Readable images": str(good.height),
+        "Of these chosen": str(chosen.height),
+        "Defects per coil": f"{chosen.height / coils:.2f}",
+    } == metrics(app)
+    (model,) = rows.select(pl.concat_str("model_name", "model_version", separator=" ")).to_series().unique()
+    assert app.multiselect(key="model").options == [model]
+    address = {"sure": "90–99", "model": model, "coil": "c0001"}  # sent on; in upper or lower case
+    sent = opened(plant, tmp_path, monkeypatch, "defects", **address)
+    assert not sent.exception
+    of_coils = rows.filter(coil="C0001")
+    assert metrics(sent)["Coils"] == str(of_coils.unique(["date", "line"]).height)
+    assert metrics(sent)["Readable images"] == str(of_coils.filter(status="ok").height)
+    sure = of_coils.filter(pl.col("confidence").is_between(0.9, 0.99, closed="left")).height
+    assert metrics(sent)["Of these chosen"] == str(sure)
+    sent.text_input(key="coil").set_value("no such coil").run()
+    assert "Nothing matches these filters" in texts(sent)
+
+
+def test_summaries_of_before_these_filters_are_left_out_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
+    for night in (NIGHT, SECOND):
+        inspect_night(settings, night)
+    for path in (tmp_path / "report" / "summaries" / f"date={NIGHT}").rglob("*.parquet"):
+        frame = pl.read_parquet(path, hive_partitioning=False)
+        frame.drop("band", "model").write_parquet(path)
+    app = opened(settings, tmp_path, monkeypatch, "defects")
+    assert metrics(app)["Readable images"] == str(2 * (FOUND - FAILED))
+    app.segmented_control(key="sure").set_value(["90–99", "≥ 99"]).run()
+    assert f"{FOUND - FAILED} images are left out" in texts(app)
+
+
 def test_the_download_is_what_is_shown(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dashboard.download import as_csv, as_parquet
 
@@ -146,6 +199,28 @@ def test_a_coil_is_shown_along_its_length(plant: Settings, tmp_path: Path, monke
     assert app.selectbox(key="coil").value == "C0004"
 
 
+@pytest.mark.parametrize("coil", ["C0001", "C0002"], ids=["loose images", "a shard"])
+def test_a_coil_whose_positions_are_known(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, coil: str
+) -> None:
+    archive = plant.archive.model_copy(update={"template": TEMPLATE})
+    settings = local_settings(tmp_path, tmp_path / "report").model_copy(update={"archive": archive})
+    inspect_night(settings, NIGHT)
+    rows = ReportReader(open_store(settings.report.uri, settings.store)).coil(NIGHT, "L1", coil)
+    places = rows["position"].to_list()
+    assert places == sorted(places)
+    for name, place, moment in rows.select(pl.coalesce("member", "object_key"), "position", "captured_at").iter_rows():
+        assert f"{moment:%Y%m%dT%H%M%SZ}_{place:07.2f}m_" in name
+    app = opened(settings, tmp_path, monkeypatch, "coil", night=NIGHT.isoformat(), line="L1", coil=coil)
+    assert not app.exception
+    assert f"Images from {places[0]:,.0f} to {places[-1]:,.0f} m, taken from 01 Nov" in texts(app)
+    end = math.ceil(places[5])
+    app.slider[0].set_range(app.slider[0].min, end).run()
+    shown = [caption.value for caption in app.caption if caption.value.endswith(" m")]
+    wanted = rows.filter((pl.col("status") == "ok") & (pl.col("position") <= end))["position"]
+    assert [text.rpartition("\n")[2] for text in shown] == [f"{place:.1f} m" for place in wanted]
+
+
 def test_failures_are_told_with_their_reasons(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(plant, tmp_path, monkeypatch, "runs")
     tables = [pl.DataFrame(table.value) for table in app.dataframe]
@@ -153,6 +228,47 @@ def test_failures_are_told_with_their_reasons(plant: Settings, tmp_path: Path, m
     assert failed.height == FAILED
     assert failed["error"].null_count() == 0
     assert "Prefect does not run here" in texts(app)
+
+
+def test_a_backfill_is_the_sum_of_its_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
+    inspect_night(settings, NIGHT)
+    assert "No night was inspected again yet" in texts(opened(settings, tmp_path, monkeypatch, "runs"))
+    st.cache_data.clear()
+    other = settings.model_copy(update={"model": settings.model.model_copy(update={"ref": "ssdc_mininet"})})
+    backfill(other, NIGHT, SECOND)
+    ((name, records),) = backfills(open_store(settings.report.uri, settings.store)).items()
+    app = opened(settings, tmp_path, monkeypatch, "runs")
+    assert not app.exception
+    tables = [pl.DataFrame(table.value) for table in app.dataframe]
+    (shown,) = next(table for table in tables if "backfill" in table.columns).to_dicts()
+    assert (shown["backfill"], shown["nights"], shown["judged"]) == (name, 2, 2 * FOUND)
+    assert (shown["first"], shown["last"]) == (str(NIGHT), str(SECOND))
+    assert (shown["unreadable"], shown["failed units"]) == (2 * FAILED, 0)
+    seconds = sum(record["seconds"] for record in records)
+    assert (shown["took"], shown["images/s"]) == (duration(seconds), round(2 * FOUND / seconds))
+    for stage in ("fetch", "decode", "infer", "write"):
+        assert shown[stage] == duration(sum(record["stage_seconds"][stage] for record in records))
+    nights = [table["night"].to_list() for table in tables if "night" in table.columns]
+    assert nights == [[str(SECOND), str(NIGHT), str(NIGHT)], [str(NIGHT), str(SECOND)]]
+    assert sum("error" in table.columns for table in tables) == 2, "of the night, and of the backfill's first"
+
+
+def test_units_that_failed_in_a_backfill_are_told_with_their_night(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
+    for night in backfill(settings, NIGHT, SECOND).nights:
+        assert night.result is not None
+        path = Path(str(night.result.run_record))
+        record = json.loads(path.read_text())
+        record["units"]["failed"] = [f"u{night.date.day}: the storage did not answer"]
+        path.write_text(json.dumps(record))
+    app = opened(settings, tmp_path, monkeypatch, "runs")
+    told = [pl.DataFrame(table.value) for table in app.dataframe if "work unit and reason" in table.value]
+    assert told[-1]["work unit and reason"].to_list() == [
+        f"{date} u{date.day}: the storage did not answer" for date in (NIGHT, SECOND)
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -203,7 +319,7 @@ def test_hostile_names_are_shown_and_never_rendered(tmp_path: Path, monkeypatch:
     night = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}"
     evil = "coil=<img src=x onerror=alert(1)> **b** :red[x] $x$"
     (night / evil).mkdir()
-    image = night / "coil=C0001" / "C0001_00001.jpg"
+    image = next((night / "coil=C0001").glob("*_00001.jpg"))
     shutil.copy(image, night / evil / "<script>alert(1)<script> [a](http:b).jpg")
     (night / evil / "[x](javascript:alert(1)).jpg").write_bytes(b"")
     inspect_night(settings, NIGHT)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dashboard import charts, figures, formats, palette
+from dashboard import charts, charts_drift, figures, formats, palette
 from dashboard.figures import Unit
 from steelflow.report.daily import SCHEMA
 
@@ -73,6 +73,40 @@ def test_a_class_that_was_not_seen_has_zero_and_not_nothing() -> None:
     ]
 
 
+def test_a_coil_of_several_bands_and_models_is_counted_once() -> None:
+    """Four coils with patches: their images are in three rows, and none of these has a coil of its own."""
+    whole = daily({(0, "L1", "patches"): 9, (0, "L1", "none"): 6, (1, "L1", "patches"): 3})
+    kinds = pl.DataFrame({"band": [0, 3, 4], "model": ["a 1", "a 1", "a 2"]}, schema_overrides={"band": pl.UInt8})
+    split = whole.drop("band", "model").join(kinds, how="cross").with_columns(pl.col("images") // 3)
+    for unit in (PER_COIL, SHARE):
+        for by in ((), ("date",), ("line",), ("date", "line")):
+            expected = figures.by_class(whole, unit, by)
+            assert figures.by_class(split, unit, by).equals(expected)
+        assert figures.nightly(split, unit).equals(figures.nightly(whole, unit))
+
+
+def test_what_is_chosen_is_compared_with_all_that_was_looked_at() -> None:
+    frame = daily({(0, "L1", "patches"): 30, (0, "L1", "none"): 60, (0, "L1", None): 5, (0, "L2", "scratches"): 10})
+    frame = frame.with_columns(
+        band=pl.when(pl.col("label") == "patches").then(1).otherwise(4).cast(pl.UInt8),
+        model=pl.when(pl.col("line") == "L1").then(pl.lit("a 1")).otherwise(pl.lit("a 2")),
+    )
+    classes = figures.picked(frame, ["patches", "none"])
+    (night,) = figures.nightly(classes, SHARE).to_dicts()
+    assert (night["found"], night["ok"], night["failed"], night["coils"]) == (105, 100, 5, 8)
+    assert (night["defects"], night["rate"]) == (30, 0.3)
+    assert figures.by_class(classes, SHARE, ())["rate"].to_list() == pytest.approx([0.6, 0.3])
+    sure = figures.picked(frame, bands=[4])
+    assert dict(figures.by_class(sure, PER_COIL, ()).select("label", "images").iter_rows()) == {
+        "none": 60,
+        "scratches": 10,
+    }
+    (model,) = figures.nightly(figures.picked(frame, models=["a 2"]), PER_COIL).to_dicts()
+    assert (model["found"], model["coils"], model["rate"]) == (10, 4, 2.5), "the nights and lines that it judged"
+    assert figures.by_class(figures.picked(frame, ["crazing"]), PER_COIL).is_empty()
+    assert figures.nightly(figures.picked(frame), SHARE).equals(figures.nightly(frame, SHARE))
+
+
 def test_what_changed_most_comes_first() -> None:
     steady = {(day, line, label): 100 for day in range(10) for line in ("L1", "L2") for label in CLASSES[:3]}
     found = figures.changes(daily({**steady, (9, "L2", "scratches"): 190}), DAY + dt.timedelta(days=9), PER_COIL)
@@ -121,9 +155,6 @@ def test_worst_coils_by_their_worst_class() -> None:
 @pytest.mark.parametrize("evil", [False, True], ids=["usual", "evil"])
 def test_every_chart_is_made(unit: Unit, evil: bool) -> None:
     frame = SOME.with_columns(pl.col("label").replace("crazing", EVIL if evil else "crazing"))
-    strip = pl.DataFrame(
-        {"place": [1, 2], "label": ["patches", None], "confidence": [0.9, None], "file": [EVIL, "b.jpg"]}
-    )
     coils = pl.DataFrame({"coil": ["A", "A", EVIL], "label": ["patches", None, "crazing"], "images": [1, 2, 3]})
     spent = pl.DataFrame({"night": ["2026-11-01"], "stage": ["fetch"], "seconds": [2.0], "order": [0]})
     made = [
@@ -132,12 +163,39 @@ def test_every_chart_is_made(unit: Unit, evil: bool) -> None:
         charts.pareto(figures.by_class(frame, unit, ())),
         charts.heat_map(figures.by_class(frame, unit, ("line",)), unit),
         charts.confidence(figures.by_class(frame, unit)),
-        charts.strip(strip, by_position=False),
         charts.neighbours(coils, "A", ["A", EVIL]),
         charts.stages(spent),
     ]
     for chart in made:
         assert chart.to_dict()  # altair checks it against the schema of Vega-Lite
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_figures_over_the_threshold_are_dark_and_those_below_are_as_the_page(dark: bool) -> None:
+    table = pl.DataFrame(
+        {
+            "date": [DAY, DAY],
+            "signal": ["brightness", "class_mix"],
+            "share": [3.0, -0.2],
+            "value": [1.0, 0.1],
+            "threshold": [0.3, 0.5],
+            "text": [EVIL, "less"],
+        }
+    )
+    made = charts_drift.moved(table, ["class_mix", "brightness"], dark)
+    assert [row["share"] for row in values(made)] == [3.0, 0.0]
+    _, texts = made.to_dict()["layer"]
+    shade = texts["encoding"]["color"]
+    assert shade["condition"]["value"] == "#10141a"
+    assert (shade["value"] == "#10141a") != dark
+
+
+@pytest.mark.parametrize("nights", [3, 200])
+def test_a_few_nights_have_a_tick_each(nights: int) -> None:
+    dates = [DAY + dt.timedelta(days=day) for day in range(nights)]
+    rates = pl.DataFrame({"date": dates, "label": "patches", "confidence": 0.9})
+    axis = charts.confidence(rates).to_dict()["encoding"]["x"]["axis"]
+    assert (axis.get("tickCount") == "day") == (nights == 3)
 
 
 def values(chart: charts.Chart) -> list[dict[str, Any]]:

@@ -12,6 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as st_numbers
+from hypothesis.extra.numpy import arrays
 from nights import DAY, DIGEST, night_rows, put_report
 from plants import FAILED, FOUND, NIGHT, local_settings, make_plant
 from streamlit.testing.v1 import AppTest
@@ -19,6 +22,7 @@ from test_dashboard import OPERATOR, opened, texts
 
 from dashboard import pictures
 from steelflow.config import DriftSettings, Settings
+from steelflow.decode import Grey
 from steelflow.drift import check_night
 from steelflow.labels import open_labels
 from steelflow.night import inspect_night
@@ -35,7 +39,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 def inspected(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("pages")
     images = make_plant(folder)
-    loose = next(images.rglob("C0001_00001.jpg"))
+    loose = next(images.rglob("coil=C0001/*_00001.jpg"))
     shutil.copy(loose, loose.with_name(f"{EVIL}.jpg"))
     settings = local_settings(images, folder / "report")
     inspect_night(settings, NIGHT)
@@ -118,6 +122,11 @@ def test_an_image_is_shown_large_with_its_figures(
     assert any("nearest were judged the same" in one.value for one in app.caption)
     app.toggle(key="why").set_value(True).run()
     assert any("covered" in one.value for one in app.caption), "the model was asked"
+    heated = app.image[0].value
+    app.toggle(key="stretch").set_value(True).run()
+    assert not app.exception
+    assert any("covered" in one.value for one in app.caption), "with its map over it"
+    assert app.image[0].value != heated
     button(app, "Back to the gallery")
     assert total(app) == FOUND + 1
 
@@ -169,6 +178,25 @@ def test_review_labels_skips_and_undoes(plant: Settings, tmp_path: Path, monkeyp
     button(app, "Label it")
     assert labels.current()["label"].to_list() == ["edge_crack"]
     assert any(one.label == "edge crack" for one in app.button)
+
+
+def test_contrast_is_stretched_until_it_is_taken_back(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> str:
+        return str(app.image[0].value[0])  # named by its content
+
+    app = opened(plant, tmp_path, monkeypatch, "review")
+    as_it_is = shown()
+    app.button(key="stretch-0").click().run()
+    assert shown() != as_it_is
+    app.button(key="skip-0").click().run()
+    following = shown()
+    app.button(key="stretch-1").click().run()
+    assert shown() != following, "the next image was stretched too"
+    app.button(key="undo-1").click().run()
+    assert shown() == as_it_is
+    assert not app.exception
 
 
 def test_an_image_that_is_gone_is_not_labelled(
@@ -231,6 +259,27 @@ def test_drift_says_what_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "Nothing is over its threshold." in texts(app)
     app.selectbox(key="night").set_value(DAY.isoformat()).run()
     assert "no verdict" in texts(app)
+
+
+@given(arrays(np.uint8, st_numbers.tuples(st_numbers.integers(1, 30), st_numbers.integers(1, 30))))
+def test_stretched_levels_keep_their_order_and_fill_the_range(picture: Grey) -> None:
+    made = pictures.stretched(picture)
+    assert (made.dtype, made.shape) == (np.uint8, picture.shape)
+    low, high = np.percentile(picture, (1, 99))
+    if high <= low:
+        assert (made == picture).all()
+        return
+    assert (made[picture <= low] == 0).all()
+    assert (made[picture >= high] == 255).all()
+    levels = made.ravel()[np.argsort(picture, axis=None, kind="stable")].astype(int)
+    assert (np.diff(levels) >= 0).all()
+
+
+def test_a_dark_picture_is_stretched_linearly() -> None:
+    ramp = np.tile(np.arange(101, dtype=np.uint8), (4, 1))
+    made = pictures.stretched(ramp)[0]
+    assert made[[0, 1, 50, 99, 100]].tolist() == [0, 0, 128, 255, 255]
+    assert made[26] == round(25 / 98 * 255)
 
 
 def test_pictures_are_drawn_from_pixels() -> None:

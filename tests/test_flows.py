@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -51,6 +52,7 @@ from steelflow.errors import ModelError, StoreError, StoreUnreachable
 from steelflow.night import Night, NightResult, groups, inspect_night, weight
 from steelflow.pipeline import Done
 from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.report.runs import backfills
 from steelflow.store.local import LocalStore
 
 Monkey = pytest.MonkeyPatch
@@ -452,6 +454,9 @@ def test_a_backfill_does_what_the_nights_do(settings: Settings) -> None:
     parameters = BackfillParameters(first=NIGHT, last=NIGHT + dt.timedelta(9))
     state = backfill(parameters, return_state=True)
     assert result_of(state)["judged"] == 2 * FOUND
+    ((name, records),) = backfills(LocalStore(Path(settings.report.uri))).items()
+    assert re.fullmatch(r"[a-z]+-[a-z]+ [0-9a-f]{8}", name), "the run, as Prefect names it"
+    assert len(records) == 2
     again = backfill(parameters, return_state=True)
     assert result_of(again)["judged"] == 0
     assert str(again.message).startswith("2 nights, 0 images judged by ")

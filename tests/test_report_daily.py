@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from steelflow.config import StoreSettings
 from steelflow.records import Partition
-from steelflow.report.daily import SCHEMA, daily, write_daily
-from steelflow.report.layout import DAILY, summary_key
+from steelflow.report.daily import SCHEMA, daily, daily_of_coils, write_daily
+from steelflow.report.layout import DAILY, REPORTS, folder, summary_key
 from steelflow.report.reader import ReportReader
-from steelflow.report.runs import run_nights, run_records
-from steelflow.report.summary import read_summary
+from steelflow.report.runs import backfills, run_nights, run_records
+from steelflow.report.summary import is_current, read_summary, write_summary
 from steelflow.store import Store, open_store
 
 DAY = dt.date(2026, 11, 29)
@@ -66,9 +66,41 @@ def by_hand(store: Store) -> pl.DataFrame:
     return summary.group_by("date", "line", "status", "label").agg(pl.col("images").sum(), pl.col("coil").n_unique())
 
 
+NIGHT_KEYS = ["date", "line", "status", "label", "band", "model"]
+
+
+def put_images(store: Store, line: str, date: dt.date, rows: list[tuple[str, str | None, float | None, str]]) -> None:
+    """A report, and its summary. ``rows``: coil, label, confidence and the model's version of each image."""
+    schema = {"coil": pl.String, "label": pl.String, "confidence": pl.Float32, "model_version": pl.String}
+    frame = pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+        status=pl.when(pl.col("label").is_null()).then(pl.lit("failed")).otherwise(pl.lit("ok")),
+        model_name=pl.lit("net"),
+        brightness=pl.lit(100.0, pl.Float32),
+    )
+    told = {"steelflow.fingerprint": "test", "steelflow.counts": "[0, 0, 0, 0]"}
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, metadata=told)
+    store.put(f"{REPORTS}{folder(Partition(line, date))}u.parquet", buffer.getvalue())
+    write_summary(store, Partition(line, date))
+
+
+def with_keys(rows: pl.DataFrame) -> pl.DataFrame:
+    """Images with the band and the model that they count in, by plain comparison."""
+    edges = enumerate([0.0, 0.5, 0.7, 0.9, 0.99])
+    band = pl.max_horizontal(
+        pl.when(pl.col("confidence") >= pl.lit(edge, pl.Float32)).then(pl.lit(number)) for number, edge in edges
+    )
+    return rows.with_columns(band=band.cast(pl.UInt8), model="net " + pl.col("model_version"))
+
+
 def agrees(store: Store) -> bool:
-    found, expected = daily(store), by_hand(store)
-    both = found.join(expected, on=["date", "line", "status", "label"], nulls_equal=True, how="full", suffix="_other")
+    """The images of all bands and models together; and each coil, which is in the rows of several of them, once."""
+    by = ["date", "line", "status", "label"]
+    expected = by_hand(store)
+    found = daily(store).group_by(by).agg(pl.col("images").sum(), pl.col("coils").first())
+    if daily(store).unique([*by, "coils", "night_coils"]).height != found.height:
+        return False
+    both = found.join(expected, on=by, nulls_equal=True, how="full", suffix="_other")
     same = (pl.col("images") == pl.col("images_other")) & (pl.col("coils") == pl.col("coil"))
     return both.height == found.height == expected.height and bool(both.select(same.all()).item())
 
@@ -116,6 +148,8 @@ def test_nothing_there(store: Store) -> None:
     assert write_daily(store) == 0
     assert run_nights(store) == []
     assert run_records(store, 5) == []
+    assert backfills(store) == {}
+    assert daily_of_coils(store, "C").is_empty()
 
 
 def test_a_summary_of_an_older_version_has_null_where_it_lacks_a_column(store: Store) -> None:
@@ -140,7 +174,81 @@ def test_run_records_latest_first_and_damaged_ones_left_out(store: Store) -> Non
         ("30", "00"),
     ]
     assert len(run_nights(store)) == 3
+    for name, days in (("first", (1, 0)), ("later", (0,))):
+        for day in days:
+            date = DAY + dt.timedelta(days=day)
+            at = f"{DAY + dt.timedelta(days=9 + len(name))}T0{day}:00:00+00:00"
+            text = f'{{"date": "{date}", "state": "complete", "started_at": "{at}", "backfill": "{name}"}}'
+            store.put(f"runs/date={date}/{name}.json", text.encode())
+    told = {name: [one["date"] for one in records] for name, records in backfills(store).items()}
+    days = [(DAY + dt.timedelta(days=day)).isoformat() for day in (0, 1)]
+    assert list(told.items()) == [("first", days), ("later", days[:1])]
     assert {one["date"] for one in run_records(store, 9, before=DAY)} == {DAY.isoformat()}
+
+
+Image = st.tuples(
+    st.sampled_from(["C1", "C2", "c13", "D1"]),
+    st.sampled_from([*CLASSES, None]),
+    st.sampled_from([0.2, 0.5, 0.69, 0.7, 0.9, 0.9899, 0.99, 1.0]),
+    st.sampled_from(["1", "v2"]),
+).map(lambda row: row if row[1] is not None else (row[0], None, None, row[3]))
+
+
+@settings(max_examples=25, deadline=None)
+@given(lines=st.dictionaries(st.sampled_from(["L1", "L2"]), st.lists(Image, min_size=1, max_size=30), min_size=1))
+def test_bands_and_models_are_what_the_rows_say(
+    tmp_path_factory: pytest.TempPathFactory, lines: dict[str, list[tuple[str, str | None, float | None, str]]]
+) -> None:
+    store = open_store(str(tmp_path_factory.mktemp("report")), StoreSettings(), create=True)
+    for line, images in lines.items():
+        put_images(store, line, DAY, images)
+    rows = with_keys(ReportReader(store).images().collect())
+    assert agrees(store), "coils are counted once, whatever their bands and models"
+    write_daily(store)
+    for found, expected in (
+        (daily(store), rows),
+        (daily_of_coils(store, "C1"), rows.filter(pl.col("coil").is_in(["C1", "c13"]))),
+    ):
+        counted = expected.group_by(NIGHT_KEYS).agg(pl.len().alias("images"), pl.col("confidence").mean())
+        both = found.join(counted, on=NIGHT_KEYS, nulls_equal=True, how="full", suffix="_other")
+        assert both["images"].to_list() == both["images_other"].to_list()
+        assert both["confidence"].to_list() == pytest.approx(both["confidence_other"].to_list())
+        for line, coils in expected.group_by("line").agg(pl.col("coil").n_unique()).iter_rows():
+            assert found.filter(line=line)["night_coils"].unique().to_list() == [coils]
+
+
+def test_summaries_and_months_of_an_older_version_are_made_again(store: Store) -> None:
+    other = DAY + dt.timedelta(days=40)
+    images = [("C1", "patches", 0.6, "1"), ("C2", "patches", 0.95, "v2"), ("C2", None, None, "v2")]
+    for date in (DAY, other):
+        put_images(store, "L1", date, images)
+    expected = daily(store)
+    assert write_daily(store) == 2
+    key = summary_key(Partition("L1", DAY))
+    old = read_summary(store.get(key)).drop("band", "model")
+    buffer = io.BytesIO()
+    old.write_parquet(buffer)
+    store.put(key, buffer.getvalue())
+    assert not is_current(store.get(key))
+    assert daily(store, DAY, DAY)["band"].null_count() == daily(store, DAY, DAY).height, "nothing is guessed"
+    assert agrees(store)
+    for info in list(store.list(DAILY)):
+        month = pl.read_parquet(io.BytesIO(store.get(info.key))).drop("band", "model")
+        buffer = io.BytesIO()
+        month.write_parquet(buffer, metadata={"steelflow.parts": "{}"})
+        store.put(info.key, buffer.getvalue())
+    assert write_daily(store, [other]) == 2, "an older format is made again whichever night is asked for"
+    assert is_current(store.get(key))
+    assert daily(store).equals(expected)
+    assert write_daily(store) == 0
+
+
+def test_a_damaged_report_of_another_night_stops_nothing(store: Store) -> None:
+    put_images(store, "L1", DAY, [("C1", "patches", 0.6, "1")])
+    put_summary(store, "L1", DAY, {("C1", "patches"): 1})
+    store.put(f"{REPORTS}{folder(Partition('L1', DAY))}u.parquet", b"PAR1 and then nothing")
+    assert write_daily(store) == 1
+    assert agrees(store)
 
 
 Counts = st.dictionaries(

@@ -63,9 +63,10 @@ def show() -> None:
         if of_line.is_empty():
             st.caption("No night of this line could be compared yet.")
         else:
-            st.altair_chart(
-                charts_drift.moved(of_line, [signal.name for signal in SIGNALS]), alt="Signals of the line by night"
-            )
+            dark = st.context.theme.type == "dark"
+            moved = charts_drift.moved(of_line, [signal.name for signal in SIGNALS], dark)
+            st.altair_chart(moved, alt="Signals of the line by night")
+            st.caption("Blue is below the threshold, orange over it, and red from twice the threshold on.")
         one_signal(table, here)
     pictures(night, here)
 

@@ -207,26 +207,31 @@ def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
         st.warning(f"It cannot be shown: {plain(picture)}", icon=":material/broken_image:")
         return
     alt = row["member"] or row["object_key"]
-    if row["status"] != "ok":
-        st.image(pictures.drawn(picture), width="stretch", alt=alt)
-        return
     place = st.empty()
-    why = st.toggle(
-        "Where the model looks",
-        key="why",
-        help="A grey patch slides over the image; warm is where covering takes most of the class away.",
-    )
+    with st.container(horizontal=True):
+        spread = st.toggle(
+            "Stretch contrast",
+            key="stretch",
+            persist_state="page",
+            help="For dark and flat pictures; of this image and the next ones that you open",
+        )
+        why = row["status"] == "ok" and st.toggle(
+            "Where the model looks",
+            key="why",
+            help="A grey patch slides over the image; warm is where covering takes most of the class away.",
+        )
+    view = pictures.stretched(picture) if spread else picture
     if not why:
-        place.image(pictures.drawn(picture), width="stretch", alt=alt)
+        place.image(pictures.drawn(view), width="stretch", alt=alt)
         return
     with st.spinner("Asking the model …"):
         engine = judges.judge(row["model_digest"])
         if engine is None:
-            place.image(pictures.drawn(picture), width="stretch", alt=alt)
+            place.image(pictures.drawn(view), width="stretch", alt=alt)
             st.caption("The model that judged this image is no longer in the registry: it cannot be asked.")
             return
         found = judges.explained(engine, picture, row["label"])
-    place.image(pictures.heated(picture, found.drop), width="stretch", alt=alt)
+    place.image(pictures.heated(view, found.drop), width="stretch", alt=alt)
     name = plain(formats.class_name(row["label"]))
     if found.lowest > 0.9 * found.probability:
         st.caption(

@@ -95,17 +95,18 @@ def label(review: Review, night: dt.date) -> None:
         if row is None:
             frame.empty("The queue is done", "**New queue** chooses again; `steelflow retrain` learns from the labels.")
         else:
-            image(row)
+            image(row, review.stretch)
     clusters(review)
     pictures.prepare(review.coming(_AHEAD))
 
 
-def image(row: Row) -> None:
+def image(row: Row, stretch: bool) -> None:
     picture = pictures.grey(pictures.full(images.reference(row)))
     if isinstance(picture, Failure):
         st.warning(f"It cannot be shown; skip it. {plain(picture)}", icon=":material/broken_image:")
     else:
-        st.image(pictures.drawn(picture, _SIDE), width=_SIDE, alt="The image to be labelled")
+        view = pictures.stretched(picture) if stretch else picture
+        st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to be labelled")
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}"]
     where.append(formats.night(row["date"]))
     st.markdown(f"{_WHY[row['reason']]}  \n:small[{plain(' · '.join(where))}]")
@@ -135,7 +136,7 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
                 on_click=_said,
                 args=(review, name, classes),
             )
-    with st.grid(3, min_column_width=100, gap="xsmall"):
+    with st.grid(2, min_column_width=150, gap="xsmall"):
         st.button(
             "New class",
             key=f"new-{place}",
@@ -164,6 +165,17 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
             disabled=not review.done or not may,
             on_click=_undone,
             args=(review,),
+        )
+        st.button(
+            "Stretch contrast",
+            key=f"stretch-{place}",
+            icon=":material/contrast:",
+            shortcut="t",  # C is Streamlit's own
+            width="stretch",
+            type="primary" if review.stretch else "secondary",
+            disabled=not open_,
+            on_click=review.stretch_contrast,
+            help="For dark and flat pictures; it stays until you take it back",
         )
 
 

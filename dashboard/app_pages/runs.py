@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import access, charts, formats, frame, sources
+from dashboard import access, charts, formats, frame, palette, sources
 from dashboard.formats import plain
 from dashboard.orchestrator import Kind, Orchestrator, orchestrator
+from steelflow.report.runs import backfills
 
 _SHOWN = 30  # nights
 _MOST = 5000  # failed images
@@ -21,7 +22,7 @@ _LOOK = 5.0  # seconds
 
 def show() -> None:
     frame.heading("Runs", "what was done, how long it took, and what failed")
-    work, nights, retrains = st.tabs(["Now and next", "Nights", "Retrainings"], key="tab")
+    work, nights, again, retrains = st.tabs(["Now and next", "Nights", "Backfills", "Retrainings"], key="tab")
     with work:
         server = orchestrator(sources.settings())
         if server is None:
@@ -31,6 +32,8 @@ def show() -> None:
             under_way(server)
     with nights:
         of_nights()
+    with again:
+        of_backfills()
     with retrains:
         of_retrains()
 
@@ -145,26 +148,31 @@ def of_nights() -> None:
         before = recorded[len(recorded) - 1 - (page - 1) * _SHOWN]
     records = sources.runs(_SHOWN, before)
     zone = sources.settings().night.timezone
-    seconds = stage_seconds(records)
+    seconds = stage_seconds(latest_that_judged(records))
     if not seconds.is_empty():
         st.altair_chart(charts.stages(seconds, 190), alt="Seconds by stage and night")
-    picked = st.dataframe(
-        [night_row(record, zone) for record in records],
+    record = records[picked([night_row(record, zone) for record in records], "night-runs", 260)]
+    failed_units((record.get("units") or {}).get("failed") or [], "night")
+    failed_images(record, "night")
+
+
+def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
+    """A table; the number of the row that was picked, the first one before any was."""
+    number = st.column_config.NumberColumn(format="localized")
+    stage = st.column_config.TextColumn(help="Of all threads together")
+    chosen = st.dataframe(
+        rows,
         hide_index=True,
-        height=260,
+        height=height,
         row_height=28,
         on_select="rerun",
         selection_mode="single-row",
-        key="night-runs",
-        column_config={
-            "found": st.column_config.NumberColumn(format="localized"),
-            "unreadable": st.column_config.NumberColumn(format="localized"),
-            "judged": st.column_config.NumberColumn(format="localized"),
-            "images/s": st.column_config.NumberColumn(format="localized"),
-        },
+        key=key,
+        column_config=dict.fromkeys(("found", "unreadable", "judged", "images/s"), number)
+        | dict.fromkeys(palette.STAGES, stage),
     )
-    rows = picked["selection"]["rows"]
-    failed_of(records[rows[0]] if rows else records[0])
+    of_it: list[int] = chosen["selection"]["rows"]
+    return of_it[0] if of_it else 0
 
 
 def night_row(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
@@ -187,27 +195,85 @@ def night_row(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
     }
 
 
-def stage_seconds(records: list[dict[str, Any]]) -> pl.DataFrame:
-    """``night``, ``stage``, ``seconds`` and ``order`` of the latest record of each night that judged any image."""
-    rows = []
-    seen: set[str] = set()
+def latest_that_judged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each night the latest record that judged any image; ``records`` come latest first."""
+    latest: dict[str, dict[str, Any]] = {}
     for record in records:
-        if record["date"] in seen or not record.get("judged"):
-            continue
-        seen.add(record["date"])
-        for order, (stage, spent) in enumerate((record.get("stage_seconds") or {}).items()):
-            rows.append((record["date"], stage, float(spent), order))
+        if record.get("judged"):
+            latest.setdefault(record["date"], record)
+    return list(latest.values())
+
+
+def stage_seconds(records: list[dict[str, Any]]) -> pl.DataFrame:
+    """``night``, ``stage``, ``seconds`` and ``order``: the records of each night added up."""
+    rows = [
+        (record["date"], stage, float(spent), order)
+        for record in records
+        for order, (stage, spent) in enumerate((record.get("stage_seconds") or {}).items())
+    ]
     schema = {"night": pl.String, "stage": pl.String, "seconds": pl.Float64, "order": pl.Int32}
-    return pl.DataFrame(rows, schema=schema, orient="row").sort("night", "order")
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.group_by("night", "stage", "order").agg(pl.col("seconds").sum()).sort("night", "order")
 
 
-def failed_of(record: Mapping[str, Any]) -> None:
-    """What failed in a night: work units, then images, each with its reason."""
-    night = record["date"]
-    failed = (record.get("units") or {}).get("failed") or []
+@st.cache_data(ttl=sources.FRESH, max_entries=1, show_spinner="Reading the run records …")
+def recorded_backfills() -> dict[str, list[dict[str, Any]]]:
+    return backfills(sources.report())
+
+
+def of_backfills() -> None:
+    found = recorded_backfills()
+    if not found:
+        frame.empty(
+            "No night was inspected again yet",
+            "`steelflow backfill --from … --to …` does so, and **Inspect nights again** where Prefect runs.",
+        )
+        return
+    zone = sources.settings().night.timezone
+    rows = [backfill_row(name, records, zone) for name, records in found.items()]
+    records = list(found.values())[picked(rows, "backfills", 136)]
+    seconds = stage_seconds(records)
+    if not seconds.is_empty():
+        st.altair_chart(charts.stages(seconds, 150), alt="Seconds by stage and night of the backfill")
+    failed_units(_failed_units(records), "again")
+    nights = [night_row(record, zone) for record in records]
+    failed_images(records[picked(nights, "backfill-nights", 176)], "again")
+
+
+def _failed_units(records: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['date']} {unit}" for one in records for unit in (one.get("units") or {}).get("failed") or ()]
+
+
+def backfill_row(name: str, records: list[dict[str, Any]], zone: str) -> dict[str, Any]:
+    """A backfill as the sum of its nights."""
+    judged = sum(record.get("judged") or 0 for record in records)
+    seconds = sum(record.get("seconds") or 0.0 for record in records)
+    spent = stage_seconds(records).group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
+    return {
+        "backfill": name,
+        "started": formats.moment(min(record["started_at"] for record in records), zone),
+        "nights": len({record["date"] for record in records}),
+        "first": records[0]["date"],
+        "last": records[-1]["date"],
+        "judged": judged,
+        "unreadable": sum(record.get("failed") or 0 for record in records),
+        "took": formats.duration(seconds),
+        "images/s": round(judged / seconds) if seconds and judged else None,
+        "failed units": len(_failed_units(records)),
+        **{stage: formats.duration(of_all) for stage, of_all in spent.iter_rows()},
+    }
+
+
+def failed_units(failed: list[str], key: str) -> None:
+    """Work units, each with its reason; ``key`` begins that of the table."""
     if failed:
-        st.warning(f"{len(failed)} work units failed; run the night again.", icon=":material/warning:")
-        st.dataframe({"work unit and reason": failed}, hide_index=True, key="failed-units")
+        st.warning(f"{len(failed)} work units failed; run it again.", icon=":material/warning:")
+        st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
+
+
+def failed_images(record: Mapping[str, Any], key: str) -> None:
+    """The images of a night that could not be judged, each with its reason; ``key`` begins those of the tables."""
+    night = record["date"]
     st.subheader(f"Images of {formats.night(dt.date.fromisoformat(night))} that could not be judged", anchor=False)
     if not record.get("failed"):
         st.caption("None: every image found was judged.")
@@ -215,7 +281,8 @@ def failed_of(record: Mapping[str, Any]) -> None:
     rows = sources.failures(dt.date.fromisoformat(night), _MOST)
     reasons = rows.group_by(pl.col("error").str.split(": ").list.first().alias("reason")).len("images")
     left, right = st.columns((1, 3), gap="medium")
-    left.dataframe(reasons.sort("images", "reason", descending=[True, False]), hide_index=True, height=240, key="why")
+    by_reason = reasons.sort("images", "reason", descending=[True, False])
+    left.dataframe(by_reason, hide_index=True, height=240, key=f"{key}-why")
     right.dataframe(
         rows.select(
             "line",
@@ -226,7 +293,7 @@ def failed_of(record: Mapping[str, Any]) -> None:
         ),
         hide_index=True,
         height=240,
-        key="failed-images",
+        key=f"{key}-failed-images",
     )
     if rows.height == _MOST:
         st.caption(f"The first {_MOST:,}; the report has all of them.")

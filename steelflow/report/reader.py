@@ -12,7 +12,7 @@ from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.scan import scan
-from steelflow.report.summary import read_summary
+from steelflow.report.summary import merged, read_summary
 from steelflow.store.base import Store
 
 _THREADS = 16
@@ -62,8 +62,8 @@ class ReportReader:
 
         def read(place: tuple[Partition, str]) -> pl.DataFrame:
             partition, key = place
-            frame = read_summary(self._store.get(key)).with_columns(*_columns(partition))
-            return frame.select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
+            frame = merged(read_summary(self._store.get(key)), ("coil", "status", "label"))
+            return frame.with_columns(*_columns(partition)).select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
 
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:
             frames = [pl.DataFrame(schema=_EMPTY_SUMMARY), *pool.map(read, asked)]

@@ -29,8 +29,28 @@ def run_records(store: Store, nights: int, before: dt.date | None = None) -> lis
         StoreError: they cannot be listed or read.
     """
     dates = [date for date in run_nights(store) if before is None or date <= before][-nights:]
-    keys = [info.key for date in dates for info in store.list(f"{RUNS}date={date.isoformat()}/")]
+    found = _records(store, [info.key for date in dates for info in store.list(f"{RUNS}date={date.isoformat()}/")])
+    return sorted(found, key=lambda record: (record["date"], record["started_at"]), reverse=True)
 
+
+def backfills(store: Store) -> dict[str, list[dict[str, Any]]]:
+    """The records of each backfill by its name, the latest backfill first; its nights ascending. A night that it found
+    up to date has none.
+
+    A backfill may be of any night, so every record is read: half a second for a year of them.
+
+    Raises:
+        StoreError: they cannot be listed or read.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    records = _records(store, [info.key for info in store.list(RUNS)])
+    for record in sorted(records, key=lambda record: (record["date"], record["started_at"])):
+        if name := record.get("backfill"):
+            found.setdefault(str(name), []).append(record)
+    return dict(sorted(found.items(), key=lambda one: max(each["started_at"] for each in one[1]), reverse=True))
+
+
+def _records(store: Store, keys: list[str]) -> list[dict[str, Any]]:
     def read(key: str) -> dict[str, Any] | None:
         try:
             record = json.loads(store.get(key))
@@ -39,5 +59,4 @@ def run_records(store: Store, nights: int, before: dt.date | None = None) -> lis
         return record if isinstance(record, dict) and {"date", "state", "started_at"} <= record.keys() else None
 
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="runs") as pool:
-        found = [record for record in pool.map(read, keys) if record is not None]
-    return sorted(found, key=lambda record: (record["date"], record["started_at"]), reverse=True)
+        return [record for record in pool.map(read, keys) if record is not None]

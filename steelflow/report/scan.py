@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
@@ -23,7 +23,7 @@ from steelflow.store.local import LocalStore
 _AHEAD = 8
 
 
-def scan(store: Store, files: Iterable[ObjectInfo], columns: Sequence[str] | None = None) -> pl.LazyFrame:
+def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
     """The rows of all files, in order of their keys; a column that only some of them have is null in the others.
 
     ``embedding`` is a list: models differ in its width.
@@ -31,12 +31,11 @@ def scan(store: Store, files: Iterable[ObjectInfo], columns: Sequence[str] | Non
     infos = sorted(files, key=lambda info: info.key)
     if isinstance(store, LocalStore):
         frames = [_uniform(pl.scan_parquet(store.root / info.key, hive_partitioning=False)) for info in infos]
-        return pl.concat([frame.select(columns) if columns else frame for frame in frames], how="diagonal")
+        return pl.concat(frames, how="diagonal")
     footers = read_footers(store, infos)
     infos = [info for info in infos if footers[info.key].fingerprint]  # one that has vanished since has no rows
     empty = [_uniform(pl.DataFrame(footers[info.key].schema.empty_table()).lazy()).collect() for info in infos]
     schema = pl.concat(empty, how="diagonal").schema
-    schema = pl.Schema({name: schema[name] for name in columns}) if columns else schema
 
     def load(info: ObjectInfo, wanted: list[str]) -> pl.DataFrame:
         own = [name for name in wanted if name in footers[info.key].schema.names]

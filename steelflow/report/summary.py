@@ -3,49 +3,87 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import polars as pl
 
-from steelflow.records import Partition
+from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.scan import scan
 from steelflow.store.base import Store
 
+BANDS = (0.5, 0.7, 0.9, 0.99)
+"""Where the next band of confidence begins: band 0 is below the first, band 4 from the last on."""
+
+KEYS = ("coil", "status", "label", "band", "model")
 MEANS = ("confidence", "brightness", "contrast", "sharpness", "saturation")
-COLUMNS = ("coil", "status", "label", "images", *MEANS)
-_SCHEMA = pl.Schema(
-    {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "images": pl.UInt32()}
+COLUMNS = (*KEYS, "images", *MEANS)
+SUMMARY = pl.Schema(
+    {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "band": pl.UInt8(), "model": pl.String()}
+    | {"images": pl.UInt32()}
     | dict.fromkeys(MEANS, pl.Float32())
 )
 
 
-def write_summary(store: Store, partition: Partition) -> None:
-    """Count the partition's reports by coil, status and label, and put the result at its derived key.
+def write_summary(store: Store, partition: Partition) -> ObjectInfo | None:
+    """Count the partition's reports by ``KEYS``, and put the result at its derived key; None where there are none.
 
-    Means are over the images of the group: ``confidence`` of the label, and the four quality figures.
+    ``band`` is that of the confidence, null where an image could not be read; ``model`` is its name and version. Means
+    are over the images of the group: ``confidence`` of the label, and the four quality figures.
     """
-    means = [pl.col(name).mean() for name in MEANS]
     files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
     if not files:
-        return
+        return None
+    rows = scan(store, files)
+    there = rows.collect_schema().names()
+    asked = ("coil", "status", "label", "model_name", "model_version", *MEANS)
     frame = (
-        scan(store, files, (*COLUMNS[0:3], *MEANS))
-        .group_by("coil", "status", "label")
-        .agg(pl.len().alias("images"), *means)
-        .sort("coil", "status", "label", nulls_last=True)
+        rows.select(pl.col(name) if name in there else pl.lit(None).alias(name) for name in asked)
+        .with_columns(
+            band=band(pl.col("confidence")), model=pl.concat_str("model_name", "model_version", separator=" ")
+        )
+        .group_by(KEYS)
+        .agg(pl.len().alias("images"), *(pl.col(name).cast(pl.Float32).mean() for name in MEANS))
+        .sort(KEYS, nulls_last=True)
         .select(COLUMNS)
         .collect()
     )
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
-    store.put(summary_key(partition), buffer.getvalue())
+    return store.put(summary_key(partition), buffer.getvalue())
 
 
 def read_summary(data: bytes) -> pl.DataFrame:
     """A summary with the columns ``COLUMNS``; one that is missing, as in those of older versions, is null."""
     frame = pl.read_parquet(io.BytesIO(data), hive_partitioning=False)
-    empty = pl.DataFrame(schema=_SCHEMA)
+    if frame.schema == SUMMARY:
+        return frame
+    empty = pl.DataFrame(schema=SUMMARY)
     return pl.concat(
-        [empty, frame.select(pl.col(name).cast(_SCHEMA[name]) for name in _SCHEMA if name in frame.columns)],
+        [empty, frame.select(pl.col(name).cast(SUMMARY[name]) for name in SUMMARY if name in frame.columns)],
         how="diagonal",
     )
+
+
+def is_current(data: bytes) -> bool:
+    """Whether a summary has all columns; one of an older version, or a damaged one, is to be made again."""
+    try:
+        return set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(data)))
+    except pl.exceptions.PolarsError:
+        return False
+
+
+def merged(summary: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """The rows of a summary by fewer keys: images are added up, means weighed by them."""
+    images = pl.col("images")
+    means = []
+    for name in MEANS:
+        known = images.filter(pl.col(name).is_not_null()).sum()
+        means.append(pl.when(known > 0).then((pl.col(name) * images).sum() / known).alias(name))
+    return summary.group_by(keys).agg(images.sum(), *means)
+
+
+def band(confidence: pl.Expr) -> pl.Expr:
+    """The band of a confidence, as in ``BANDS``."""
+    passed = pl.sum_horizontal((confidence >= pl.lit(start, pl.Float32)).cast(pl.UInt8) for start in BANDS)
+    return pl.when(confidence.is_not_null()).then(passed).cast(pl.UInt8)
