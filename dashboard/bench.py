@@ -44,6 +44,22 @@ def main() -> None:
     timed("Defects, a year", lambda: app.segmented_control(key="range").set_value("1 year").run())
     lines = app.multiselect(key="lines").options
     timed("Defects, a year of one line", lambda: app.multiselect(key="lines").set_value(lines[:1]).run())
+    app.multiselect(key="lines").set_value([])
+    sure = app.segmented_control(key="sure")
+    timed("Defects, a year, hardly sure", lambda: sure.set_value(sure.options[:2]).run())
+    models = app.multiselect(key="model").options
+    timed("Defects, a year of one model", lambda: app.multiselect(key="model").set_value(models[:1]).run())
+    sure.set_value([])
+    app.multiselect(key="model").set_value([])
+    timed("Defects, a year of some coils", lambda: app.text_input(key="coil").set_value("C").run())
+    app.segmented_control(key="range").set_value("28 nights")
+    timed("Defects, 28 nights of some coils", lambda: app.text_input(key="coil").set_value("c").run())
+    app.switch_page("app_pages/runs.py")
+    timed("Runs, first view", app.run)
+    app.switch_page("app_pages/images.py")
+    timed("Images, the last night", app.run)
+    night = app.selectbox(key="night")
+    timed("Images, a night of 100", lambda: night.set_value(night.options[-1]).run())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_mib": round(peak)}) + "\n")
 

@@ -26,6 +26,7 @@ from steelflow.store.embedded import serving
 
 FRESH = 20.0  # seconds that an answer about what is going on now may be old
 STALE = 60.0  # seconds for what changes once a night
+_PATIENCE = {"retries": 1, "connect_timeout": 3.0, "read_timeout": 8.0}  # of the store's settings, at most
 _FEW = 16  # entries of a cache: nights, coils and filters that several people look at
 
 _open = contextlib.ExitStack()
@@ -34,13 +35,12 @@ atexit.register(_open.close)
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """The settings, with storage that can be reached. A person waits for less than a night does: one try again."""
+    """The settings, with storage that can be reached. A person waits for less than a night does."""
     found = load_settings()
     reached = _open.enter_context(serving(found))
-    store = reached.store.model_copy(
-        update={"retries": min(1, reached.store.retries), "connect_timeout": min(3.0, reached.store.connect_timeout)}
-    )
-    return reached.model_copy(update={"store": store})
+    store = reached.store
+    soon = {name: min(most, getattr(store, name)) for name, most in _PATIENCE.items()}
+    return reached.model_copy(update={"store": store.model_copy(update=soon)})
 
 
 def forget_addresses() -> None:
@@ -128,6 +128,16 @@ def coil(date: dt.date, line: str, name: str) -> pl.DataFrame:
     there = images.collect_schema().names()
     rows = images.select(pl.col(column) if column in there else pl.lit(None).alias(column) for column in COIL)
     return rows.filter(pl.col("coil") == name).collect().sort("position", "object_key", "ordinal", nulls_last=True)
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def positions(date: dt.date, line: str, coils: tuple[str, ...]) -> pl.DataFrame:
+    """The images of these coils that have a position: ``coil``, ``position``, ``label``."""
+    images = ReportReader(report()).images([date], [line])
+    if "position" not in images.collect_schema().names():
+        return pl.DataFrame(schema={"coil": pl.String, "position": pl.Float64, "label": pl.String})
+    asked = images.filter(pl.col("coil").is_in(coils)).select("coil", "position", "label")
+    return asked.drop_nulls("position").collect()
 
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)

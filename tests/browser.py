@@ -10,13 +10,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from steelflow.config import Settings
+
 WIDTH, HEIGHT = 1440, 900
+_ROOT = Path(__file__).parents[1]
+_PATIENCE = 120.0  # seconds
 Theme = Literal["light", "dark"]
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -24,39 +30,74 @@ _QUIET = (
 )
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A dashboard at ``url`` over ``settings``, and a browser to look at it."""
+
+    settings: Settings
+    url: str
+    browser: Browser
+
+
 def chromium() -> str | None:
     return shutil.which("chromium")
 
 
-@contextlib.contextmanager
-def dashboard(config: Path, log: Path) -> Iterator[str]:
-    """A running dashboard over the settings in ``config``; yields its address."""
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "dashboard", "--server.port", str(port)]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            command,
-            cwd=Path(__file__).parents[1],
-            env={**environment, "STEELFLOW_CONFIG": str(config)},
-            stdout=out,
-            stderr=out,
-        )
+        return int(probe.getsockname()[1])
+
+
+def listening(port: int) -> None:
+    """Wait until somebody listens there."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def dashboard(
+    config: Path, log: Path, environment: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[str]:
+    """A running dashboard over the settings in ``config``, with more in its environment; yields its address."""
+    port = port or free_port()
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STREAMLIT_"))}
+    ours |= {"STEELFLOW_CONFIG": str(config), **(environment or {})}
+    arguments = ("-m", "dashboard", "--server.port", str(port))
     url = f"http://127.0.0.1:{port}"
+    with answering(arguments, log, f"{url}/_stcore/health", ours):
+        yield url
+
+
+@contextlib.contextmanager
+def answering(
+    arguments: Sequence[str], log: Path, health: str, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """A Python process that answers at ``health``, until the context is left."""
+    with log.open("wb") as out:
+        command = [sys.executable, *arguments]
+        process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=out, stderr=out)
     try:
-        for _ in range(300):
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
-                if answer.status == 200:
-                    break
-            if process.poll() is not None:
+        deadline = time.monotonic() + _PATIENCE
+        while not _healthy(health):
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(log.read_text())
             time.sleep(0.1)
-        yield url
+        yield
     finally:
         process.terminate()
         process.wait(20)
+
+
+def _healthy(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 @contextlib.contextmanager
@@ -70,19 +111,21 @@ def browser() -> Iterator[Browser]:
 
 
 class Trouble(list[str]):
-    """What a page complained of: console errors, exceptions, and requests to anywhere but the dashboard."""
+    """What a page complained of: console errors, exceptions, and requests to where it has nothing to ask."""
 
 
 @contextlib.contextmanager
-def opened(browser: Browser, url: str, theme: Theme = "light") -> Iterator[tuple[Page, Trouble]]:
-    """A new tab at ``url``, settled, with everything that it complained of."""
+def opened(
+    browser: Browser, url: str, theme: Theme = "light", hosts: Sequence[str] = ()
+) -> Iterator[tuple[Page, Trouble]]:
+    """A new tab at ``url``, settled, with everything that it complained of. It asks its own host, and ``hosts``."""
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
     trouble = Trouble()
     page = context.new_page()
     page.on("console", lambda message: trouble.append(message.text) if _counts(message) else None)
     page.on("pageerror", lambda error: trouble.append(str(error)))
-    here = url.split("/", 3)[2]
-    page.on("request", lambda asked: None if _ours(asked.url, here) else trouble.append(f"asked for {asked.url}"))
+    known = {_host(url), *hosts, ""}  # a data: address has no host
+    page.on("request", lambda asked: None if _host(asked.url) in known else trouble.append(f"asked for {asked.url}"))
     try:
         page.goto(url)
         settled(page)
@@ -112,5 +155,6 @@ def _counts(message: ConsoleMessage) -> bool:
     return message.type == "error" and not message.location["url"].endswith(("_stcore/health", "_stcore/host-config"))
 
 
-def _ours(url: str, here: str) -> bool:
-    return url.startswith(("data:", "blob:")) or url.split("/", 3)[2] == here
+def _host(url: str) -> str:
+    """Name and port; of what a page has made itself, the page's own."""
+    return urlsplit(url.removeprefix("blob:")).netloc

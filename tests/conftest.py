@@ -6,12 +6,16 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from steelflow.config import StoreSettings
-from steelflow.store.embedded import embedded_s3
+from steelflow.config import StoreSettings, load_settings
+from steelflow.store.embedded import embedded_s3, serving
 from steelflow.store.s3 import S3Store
+
+if TYPE_CHECKING:
+    from browser import Shown
 
 NEU_DIR = "STEELFLOW_NEU_DIR"
 
@@ -50,3 +54,20 @@ def neu_dir() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip(f"needs the NEU images: set {NEU_DIR} to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")  # Playwright runs one browser at a time, and other modules start their own
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
+    """A dashboard over the plant of ``plants.work`` in the embedded S3, and a browser."""
+    import browser
+    import plants
+
+    if browser.chromium() is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    folder = tmp_path_factory.mktemp("shown")
+    config = folder / "steelflow.toml"
+    config.write_text(plants.IN_S3.format(home=folder / "home"))
+    with serving(load_settings(config)) as settings:
+        plants.work(settings, plants.make_plant(folder / "plant"))
+        with browser.dashboard(config, folder / "dashboard.log") as url, browser.browser() as started:
+            yield browser.Shown(settings, url, started)

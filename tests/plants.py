@@ -1,4 +1,4 @@
-"""A small synthetic plant on disk, and settings that point to it."""
+"""A small synthetic plant on disk or in S3, and settings that point to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 import polars as pl
 
 from steelflow.config import ArchiveSettings, ModelSettings, ReportSettings, Settings
+from steelflow.night import inspect_night
+from steelflow.registry import open_registry
+from steelflow.report.daily import write_daily
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
 from steelflow.synth import PlantSpec, write_plant
@@ -19,6 +22,21 @@ SPEC = PlantSpec(seed=3, lines=("L1", "L2"), start=NIGHT, nights=2, coils=4, ima
 FOUND = 2 * (4 * 12 + 3)
 FAILED = 2 * 3
 UNITS = 2 * 3  # per line: one bucket of loose images, two shards
+EVIL = "<img src=x onerror=alert(1)>"
+IN_S3 = """\
+home = "{home}"
+[archive]
+uri = "s3://images"
+[report]
+uri = "s3://reports"
+[model]
+batch_size = 16
+workers = 2
+[drift]
+min_images = 50
+[dashboard]
+local_user = "anna"
+"""
 
 
 def make_plant(folder: Path) -> Path:
@@ -38,6 +56,22 @@ def local_settings(archive: Path, report: Path, **model: object) -> Settings:
         report=ReportSettings(uri=str(report)),
         model=ModelSettings.model_validate({"batch_size": 16, "workers": 2, **model}),
     )
+
+
+def work(settings: Settings, images: Path) -> None:
+    """Put the plant of ``make_plant`` into the archive, with a coil and a file whose names are HTML; inspect its
+    nights, and register two models, of which none is champion."""
+    archive = open_store(settings.archive.uri, settings.store)
+    for path in sorted(images.rglob("*")):
+        if path.is_file():
+            archive.put(str(path.relative_to(images)), path.read_bytes())
+    some = next(images.rglob("*_00001.jpg"))
+    archive.put(f"line=L1/date={NIGHT}/coil={EVIL}/{EVIL}.jpg", some.read_bytes())
+    for night in range(SPEC.nights):
+        inspect_night(settings, NIGHT + dt.timedelta(days=night))
+    write_daily(open_store(settings.report.uri, settings.store))
+    for name in ("steelnet", "ssdc_mininet"):
+        open_registry(settings).register(name, who="ann", reason=EVIL)
 
 
 def rows_of(settings: Settings, night: dt.date = NIGHT) -> pl.DataFrame:

@@ -3,77 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pytest
-from browser import browser, chromium, dashboard, opened, settled
-from plants import NIGHT, SPEC, make_plant
-from playwright.sync_api import Browser, expect
+from browser import Shown, Theme, opened, settled
+from plants import EVIL, NIGHT, SPEC
+from playwright.sync_api import expect
 
-from steelflow.config import Settings, load_settings
-from steelflow.night import inspect_night
-from steelflow.report.daily import write_daily
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
-from steelflow.store.embedded import serving
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
-]
-PAGES = ("", "defects", "coil", "runs")
-EVIL = "<img src=x onerror=alert(1)>"
-CONFIG = """\
-home = "{home}"
-[archive]
-uri = "s3://images"
-[report]
-uri = "s3://reports"
-[model]
-batch_size = 16
-workers = 2
-[drift]
-min_images = 50
-[dashboard]
-local_user = "anna"
-"""
-
-
-@dataclass(frozen=True)
-class Shown:
-    settings: Settings
-    url: str
-    browser: Browser
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """A dashboard over two nights, with a coil and a file whose names are HTML, and a browser."""
-    folder = tmp_path_factory.mktemp("browser")
-    images = make_plant(folder / "plant")
-    config = folder / "steelflow.toml"
-    config.write_text(CONFIG.format(home=folder / "home"))
-    with serving(load_settings(config)) as settings:
-        archive = open_store(settings.archive.uri, settings.store)
-        for path in sorted(images.rglob("*")):
-            if path.is_file():
-                archive.put(str(path.relative_to(images)), path.read_bytes())
-        some = next(images.rglob("C0001_00001.jpg"))
-        archive.put(f"line=L1/date={NIGHT}/coil={EVIL}/{EVIL}.jpg", some.read_bytes())
-        for night in range(SPEC.nights):
-            inspect_night(settings, NIGHT.replace(day=NIGHT.day + night))
-        write_daily(open_store(settings.report.uri, settings.store))
-        with dashboard(config, folder / "dashboard.log") as url, browser() as started:
-            yield Shown(settings, url, started)
+pytestmark = pytest.mark.slow
+PAGES = ("", "defects", "coil", "images", "review", "drift", "models", "runs")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_opens_with_no_complaint(shown: Shown, page: str, theme: str) -> None:
-    with opened(shown.browser, f"{shown.url}/{page}", theme) as (tab, trouble):  # type: ignore[arg-type]
+def test_every_page_opens_with_no_complaint(shown: Shown, page: str, theme: Theme) -> None:
+    with opened(shown.browser, f"{shown.url}/{page}", theme) as (tab, trouble):
         assert tab.locator("h1").first.inner_text() == (page or "tonight").capitalize()
         assert tab.locator('[data-testid="stException"], [data-testid="stAlertContentError"]').count() == 0
         assert trouble == []

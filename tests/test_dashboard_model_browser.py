@@ -1,84 +1,24 @@
-"""Labelling by keyboard, promotion and rollback in a real browser, over a night in the embedded S3."""
+"""Labelling by keyboard, promotion and rollback in a real browser, over nights in the embedded S3."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import polars as pl
 import pytest
-from browser import Theme, browser, chromium, dashboard, opened, settled
-from plants import NIGHT, make_plant
-from playwright.sync_api import Browser, Page, expect
+from browser import Shown, opened, settled
+from plants import EVIL, NIGHT
+from playwright.sync_api import Page, expect
 
-from steelflow.config import Settings, load_settings
 from steelflow.labels import open_labels
-from steelflow.night import inspect_night
 from steelflow.registry import open_registry
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
-from steelflow.store.embedded import serving
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
-]
-EVIL = "<img src=x onerror=alert(1)>"
-CONFIG = """\
-home = "{home}"
-[archive]
-uri = "s3://images"
-[report]
-uri = "s3://reports"
-[model]
-batch_size = 16
-workers = 2
-[dashboard]
-local_user = "anna"
-"""
-
-
-@dataclass(frozen=True)
-class Shown:
-    settings: Settings
-    url: str
-    browser: Browser
-
-
-@pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    folder = tmp_path_factory.mktemp("browser")
-    images = make_plant(folder / "plant")
-    config = folder / "steelflow.toml"
-    config.write_text(CONFIG.format(home=folder / "home"))
-    with serving(load_settings(config)) as settings:
-        archive = open_store(settings.archive.uri, settings.store)
-        for path in sorted(images.rglob(f"*date={NIGHT}/**/*")):
-            if path.is_file():
-                archive.put(str(path.relative_to(images)), path.read_bytes())
-        some = next(images.rglob("C0001_00001.jpg"))
-        archive.put(f"line=L1/date={NIGHT}/coil=A/{EVIL}.jpg", some.read_bytes())
-        inspect_night(settings, NIGHT)
-        registry = open_registry(settings)
-        for name in ("steelnet", "ssdc_mininet"):
-            registry.register(name, who="ann", reason=EVIL)
-        with dashboard(config, folder / "dashboard.log") as url, browser() as started:
-            yield Shown(settings, url, started)
+pytestmark = pytest.mark.slow
 
 
 def press(page: Page, key: str) -> None:
     page.keyboard.press(key)
     settled(page)
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["images", "review", "drift", "models"])
-def test_every_page_opens_and_complains_of_nothing(shown: Shown, name: str, theme: Theme) -> None:
-    with opened(shown.browser, f"{shown.url}/{name}", theme) as (page, trouble):
-        expect(page.get_by_role("heading", name=name.capitalize(), exact=True)).to_be_visible()
-        assert page.get_by_test_id("stException").count() == 0
-        assert page.get_by_test_id("stAlertContentError").count() == 0
-        assert trouble == []
 
 
 def test_labels_are_given_by_keyboard(shown: Shown) -> None:
@@ -121,8 +61,8 @@ def test_an_image_opens_with_its_map_and_goes_back(shown: Shown) -> None:
 
 def test_a_file_name_with_html_is_text(shown: Shown) -> None:
     rows = ReportReader(open_store(shown.settings.report.uri, shown.settings.store)).images().collect()
-    assert rows.filter(pl.col("object_key").str.contains("onerror")).height == 1
-    with opened(shown.browser, f"{shown.url}/images?line=L1&coil=A") as (page, trouble):
+    assert rows.filter(pl.col("coil") == EVIL).height == 1
+    with opened(shown.browser, f"{shown.url}/images?night={NIGHT}&line=L1&coil={EVIL}") as (page, trouble):
         page.locator('[class*="st-key-look-"] button').first.click()
         settled(page)
         expect(page.get_by_text(f"{EVIL}.jpg").first).to_be_visible()

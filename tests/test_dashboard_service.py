@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,3 +81,15 @@ def test_a_retraining_started_on_the_page_shows_progress_and_ends(up: Up) -> Non
     assert record["state"] in ("promoted", "refused")
     (run,) = up.runs()
     assert run.state_name == "Completed", up.logs()
+
+
+@pytest.mark.timeout(120)
+def test_an_interrupt_that_reaches_the_command_alone_stops_the_dashboard(tmp_path: Path) -> None:
+    config = tmp_path / "steelflow.toml"
+    config.write_text(f'home = "{tmp_path / "home"}"\n')
+    command = [str(Path(sys.executable).with_name("steelflow")), "--config", str(config), "dashboard", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        next(line for line in process.stdout if "http://127.0.0.1" in line)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0

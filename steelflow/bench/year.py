@@ -29,14 +29,17 @@ from steelflow.store.base import Store
 CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale", "scratches")
 _DIMS = 16
 _FAILED = 0.002
+_FEW = 20
 _ROW_GROUP = 8192
 _STEPS = 64  # distinct values of a figure
 _DIGEST = "0" * 64
+_REIGN = 90  # nights that a version of the model inspects
 
 
 @dataclass(frozen=True, slots=True)
 class YearSpec:
-    """``images`` of each line and night, on ``coils`` coils, in files of at most ``unit_images`` rows."""
+    """``images`` of each line and night, on ``coils`` coils, in files of at most ``unit_images`` rows. The first night
+    has 20 a line, for a page that should open as fast on either."""
 
     start: dt.date = dt.date(2025, 11, 20)
     nights: int = 365
@@ -48,7 +51,11 @@ class YearSpec:
 
     @property
     def rows(self) -> int:
-        return self.nights * len(self.lines) * self.images
+        return ((self.nights - 1) * self.images + self.images_of(self.start)) * len(self.lines)
+
+    def images_of(self, date: dt.date) -> int:
+        """Of each line; a line may have up to 15 % fewer."""
+        return min(_FEW, self.images) if date == self.start else self.images
 
     def partitions(self) -> Iterator[Partition]:
         for night in range(self.nights):
@@ -87,10 +94,11 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
     day = (partition.date - spec.start).days
     line = spec.lines.index(str(partition.line))
     random = np.random.default_rng((spec.seed, day, line))
-    count = int(spec.images * random.uniform(0.85, 1.0)) if spec.images > 100 else spec.images
+    images = spec.images_of(partition.date)
+    count = int(images * random.uniform(0.85, 1.0)) if images > 100 else images
     failed = random.random(count) < _FAILED
     label = random.choice(len(CLASSES), count, p=_mix(day, line))
-    top = 1 - random.integers(0, _STEPS, count) ** 2 / (2.2 * _STEPS**2)
+    top = 1 - random.integers(0, _STEPS, count) ** 2 / (1.7 * _STEPS**2)  # some in every band of confidence
     probabilities = np.repeat(((1 - top) / (len(CLASSES) - 1))[:, None], len(CLASSES), axis=1)
     probabilities[np.arange(count), label] = top
     coil = np.sort(random.integers(0, spec.coils, count))
@@ -118,7 +126,7 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
         "member": same(None, string),
         "ordinal": same(0, pa.int32()),
         "coil": text(coil, f"C{day:03d}"),
-        "position": pa.array(number * 0.25, pa.float64()),
+        "position": pa.array((number - np.searchsorted(coil, coil)) * 0.25, pa.float64()),
         "captured_at": same(None, STAMP),
         "width": of_good(np.full(count, 200), pa.int32()),
         "height": of_good(np.full(count, 200), pa.int32()),
@@ -127,7 +135,7 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
         "label": of_good(names[label], string),
         "confidence": of_good(top, f32),
         **{PROBABILITY + name: of_good(probabilities[:, c], f32) for c, name in enumerate(CLASSES)},
-        "margin": of_good(2 * top - 1, f32),
+        "margin": of_good(top - (1 - top) / (len(CLASSES) - 1), f32),
         "entropy": of_good(1 - top, f32),
         "energy": of_good(figure(-12, -4), f32),
         "novelty": of_good(figure(0, 1.1), f32),
@@ -138,7 +146,7 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
         "saturation": of_good(figure(0, 0.05), f32),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(item, _DIMS)),
         "model_name": same("steelnet", string),
-        "model_version": same("1", string),
+        "model_version": same(_version(day), string),
         "model_digest": same(_DIGEST, string),
         "unit_id": text(number // spec.unit_images, "b"),
         "run_id": same("bench", string),
@@ -149,6 +157,10 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
     return pa.table(columns, schema=hive)
 
 
+def _version(day: int) -> str:
+    return str(1 + day // _REIGN)
+
+
 def _mix(day: int, line: int) -> npt.NDArray[np.float64]:
     """Class weights that move with the seasons, and differ by line."""
     turn = 2 * np.pi * (day / 180 + np.arange(len(CLASSES)) / len(CLASSES) + line / 5)
@@ -157,7 +169,7 @@ def _mix(day: int, line: int) -> npt.NDArray[np.float64]:
 
 
 def _record(spec: YearSpec, date: dt.date) -> dict[str, object]:
-    images = spec.images * len(spec.lines)
+    images = spec.images_of(date) * len(spec.lines)
     at = dt.datetime.combine(date, dt.time(2), dt.UTC)
     return {
         "run_id": "bench",
@@ -173,5 +185,5 @@ def _record(spec: YearSpec, date: dt.date) -> dict[str, object]:
         "seconds": 60.0,
         "stage_seconds": {"fetch": 20.0, "decode": 40.0, "infer": 50.0, "write": 5.0},
         "lines": list(spec.lines),
-        "model": {"name": "steelnet", "version": "1", "digest": _DIGEST},
+        "model": {"name": "steelnet", "version": _version((date - spec.start).days), "digest": _DIGEST},
     }

@@ -40,6 +40,8 @@ def dashboard(
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped so, as by a service manager, is as Ctrl-C
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has one of its own, after which waits go on
     with serving(current):  # for as long as the dashboard runs: it joins the storage that we keep up
         process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
         try:
@@ -86,8 +88,8 @@ def dashboard_bench(
         raise ServiceError(f"the pages could not be shown: {asked.stderr.strip().splitlines()[-1]}")
     told = json.loads(asked.stdout)
     lines = [f"up to {spec.rows:,} rows: {nights} nights of {len(spec.lines)} lines; {made:.0f} s to make", ""]
-    lines += [f"{what:<28} {seconds:>7.3f} s" for what, seconds in told["seconds"].items()]
-    lines.append(f"{'peak memory':<28} {told['peak_mib']:>5} MiB")
+    lines += [f"{what:<32} {seconds:>7.3f} s" for what, seconds in told["seconds"].items()]
+    lines.append(f"{'peak memory':<32} {told['peak_mib']:>5} MiB")
     emit({"rows": spec.rows, "made_seconds": round(made, 1), **told}, as_json, "\n".join(lines))
 
 
