@@ -44,14 +44,10 @@ class YearSpec:
     start: dt.date = dt.date(2025, 11, 20)
     nights: int = 365
     lines: tuple[str, ...] = ("L1", "L2", "L3", "L4", "L5")
-    images: int = 27_400
+    images: int = 30_000
     coils: int = 40
     unit_images: int = 8192
     seed: int = 0
-
-    @property
-    def rows(self) -> int:
-        return ((self.nights - 1) * self.images + self.images_of(self.start)) * len(self.lines)
 
     def images_of(self, date: dt.date) -> int:
         """Of each line; a line may have up to 15 % fewer."""

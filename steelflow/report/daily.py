@@ -2,10 +2,10 @@
 
 daily/month=2026-11.parquet    the month's summaries without their coils; a shortcut, never the truth
 
-A month's file knows the etag of each summary that it was made from. What was replaced or added since is read from the
-summary itself, and what was deleted is left out: ``daily`` gives the same rows with these files, with old ones and
-without any. A file of another format is as none; a summary of an older version gives rows without what it lacks, until
-``write_daily`` makes it again from its reports.
+A month's file knows the etag, and the coils, of each summary that it was made from. What was replaced or added since is
+read from the summary itself, and what was deleted is left out: ``daily`` gives the same rows with these files, with old
+ones and without any. A file of another format is as none; a summary of an older version gives rows without what it
+lacks, until ``write_daily`` makes it again from its reports.
 
 Coils are counted per line and night, never by band or model: a coil has images in several of them, and a sum over these
 would count it twice.
@@ -16,8 +16,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import polars as pl
 
@@ -28,7 +28,8 @@ from steelflow.report.summary import MEANS, SUMMARY, is_current, merged, read_su
 from steelflow.store.base import Store
 
 _THREADS = 16
-_PARTS = "steelflow.parts/2"  # the format's number: a file that does not have it is made again
+_TOGETHER = 128  # summaries in memory
+_PARTS = "steelflow.parts/3"  # the format's number: a file that does not have it is made again
 _KEYS = ("date", "line", "status", "label", "band", "model")
 
 SCHEMA = pl.Schema(
@@ -49,6 +50,7 @@ SCHEMA = pl.Schema(
 ``night_coils`` are all coils of that line and night. Both are the same in several rows. Means are over the images."""
 
 _Part = tuple[Partition, ObjectInfo]
+_Known = tuple[str, Sequence[str]]  # of a summary: etag, coils
 
 
 def daily(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> pl.DataFrame:
@@ -67,13 +69,14 @@ def daily(store: Store, first: dt.date | None = None, last: dt.date | None = Non
     }
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
         known = dict(zip(months, pool.map(lambda month: _month(store, month), months), strict=True))
-        frames, missing = [pl.DataFrame(schema=SCHEMA)], []
+        frames = [pl.DataFrame(schema=SCHEMA)]
+        missing: list[_Part] = []
         for month, parts in months.items():
-            etags, rows = known[month]
+            etags, rows = _etags(known[month][0]), known[month][1]
             good = [part for part in parts if etags.get(part[1].key) == part[1].etag]
             missing += [part for part in parts if etags.get(part[1].key) != part[1].etag]
             frames.append(_of(rows, (partition for partition, _ in good)))
-        frames.append(_condensed(pool.map(lambda part: _read(store, part), missing)))
+        frames += _in_batches(store, pool, missing)
     return _sorted(frames)
 
 
@@ -82,12 +85,24 @@ def daily_of_coils(
 ) -> pl.DataFrame:
     """As ``daily``, of the coils whose names begin so, in upper or lower case; ``night_coils`` are those of them.
 
-    Every summary of these nights is read, for the aggregates name no coils: a millisecond or two for each line and
-    night, and nothing has to be kept for it.
+    The summaries that name such a coil are read: a millisecond or two for each line and night.
     """
-    asked = [part for parts in _parts(store).values() for part in parts if _within(part[0].date, first, last)]
+    months = _parts(store)
+    start = beginning.lower()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
-        return _sorted([_condensed(pool.map(lambda part: _read(store, part, beginning), asked))])
+        known = dict(zip(months, pool.map(lambda month: _month(store, month)[0], months), strict=True))
+
+        def may_have(month: str, info: ObjectInfo) -> bool:
+            etag, coils = known[month].get(info.key, ("", ()))
+            return etag != info.etag or any(coil.lower().startswith(start) for coil in coils)
+
+        asked = [
+            (partition, info)
+            for month, parts in months.items()
+            for partition, info in parts
+            if _within(partition.date, first, last) and may_have(month, info)
+        ]
+        return _sorted(_in_batches(store, pool, asked, beginning))
 
 
 def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
@@ -103,14 +118,15 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
     for month, parts in _parts(store).items():
         known, _ = _month(store, month)
         unasked = wanted is not None and month not in wanted
-        if known == {info.key: info.etag for _, info in parts} or (known and unasked):
+        if _etags(known) == {info.key: info.etag for _, info in parts} or (known and unasked):
             continue
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
             parts = list(pool.map(lambda part: _renewed(store, part), parts))
-            rows = _condensed(pool.map(lambda part: _read(store, part), parts))
-        etags = {info.key: info.etag for _, info in parts}
+            summaries = list(pool.map(lambda part: _read(store, part), parts))
+        coils = [summary["coil"].drop_nulls().unique().sort().to_list() for summary in summaries]
+        told = {info.key: (info.etag, names) for (_, info), names in zip(parts, coils, strict=True)}
         buffer = io.BytesIO()
-        rows.write_parquet(buffer, compression="zstd", metadata={_PARTS: json.dumps(etags)})
+        _condensed(summaries).write_parquet(buffer, compression="zstd", metadata={_PARTS: json.dumps(told)})
         store.put(daily_key(month), buffer.getvalue())
         written += 1
     return written
@@ -126,15 +142,19 @@ def _parts(store: Store) -> dict[str, list[_Part]]:
     return months
 
 
-def _month(store: Store, month: str) -> tuple[dict[str, str], pl.DataFrame]:
-    """A month's file: the etags of its parts, and its rows; nothing where there is none, or a damaged one."""
+def _month(store: Store, month: str) -> tuple[dict[str, _Known], pl.DataFrame]:
+    """A month's file: what it was made from, by key, and its rows; nothing where there is none, or a damaged one."""
     try:
         data = store.get(daily_key(month))
         rows = pl.read_parquet(io.BytesIO(data), hive_partitioning=False).select(SCHEMA.names()).cast(SCHEMA)
-        etags: dict[str, str] = json.loads(pl.read_parquet_metadata(io.BytesIO(data))[_PARTS])
+        parts: dict[str, _Known] = json.loads(pl.read_parquet_metadata(io.BytesIO(data))[_PARTS])
     except (ObjectNotFound, pl.exceptions.PolarsError, KeyError, ValueError):
         return {}, pl.DataFrame(schema=SCHEMA)
-    return etags, rows
+    return parts, rows
+
+
+def _etags(known: Mapping[str, _Known]) -> dict[str, str]:
+    return {key: etag for key, (etag, _) in known.items()}
 
 
 def _renewed(store: Store, part: _Part) -> _Part:
@@ -163,21 +183,27 @@ def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
     return summary.with_columns(date=date, line=line)
 
 
+def _in_batches(
+    store: Store, executor: Executor, parts: Sequence[_Part], beginning: str = ""
+) -> Iterator[pl.DataFrame]:
+    """Summaries without their coils; never as many in memory as a year has."""
+    yield pl.DataFrame(schema=SCHEMA)
+    for start in range(0, len(parts), _TOGETHER):
+        together = parts[start : start + _TOGETHER]
+        yield _condensed(executor.map(lambda part: _read(store, part, beginning), together))
+
+
 def _condensed(summaries: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Summaries without their coils."""
-    frames = list(summaries)
-    if not frames:
-        return pl.DataFrame(schema=SCHEMA)
-    rows = pl.concat(frames)
+    """Summaries without their coils, all at once: most of a small one's time is the cost of its group_by."""
+    rows = pl.concat(summaries)
     counted = merged(rows, _KEYS)
-    # All at once: thousands of small summaries are mostly the cost of each group_by.
     for keys, name in ((["date", "line", "status", "label"], "coils"), (["date", "line"], "night_coils")):
         coils = rows.group_by(keys).agg(pl.col("coil").n_unique().alias(name))
         counted = counted.join(coils, on=keys, nulls_equal=True)
     return counted.select(SCHEMA.names()).cast(SCHEMA)
 
 
-def _sorted(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def _sorted(frames: Iterable[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(frames).sort(_KEYS, nulls_last=True)
 
 
