@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 _THIN = "\u2009"
+_LINKED = re.compile(r"\\[:@]|www(?=\\\.)", re.IGNORECASE)
 _JOINER = "\u2060"
 NOTHING = "–"
 
@@ -15,10 +16,11 @@ NOTHING = "–"
 def plain(text: object) -> str:
     """A text from outside, for where Streamlit reads Markdown: shown as it is, never rendered.
 
-    A word joiner keeps ``:name:`` from becoming a picture; line breaks and control characters become spaces.
+    A word joiner keeps ``:name:`` from becoming a picture, and addresses (``a@b.example``, ``www.b.example`` and those
+    with ``://``) from becoming links; line breaks and control characters become spaces.
     """
     printable = "".join(char if char.isprintable() else " " for char in str(text))
-    return _MARKDOWN.sub(r"\\\1", printable).replace("\\:", f"\\:{_JOINER}")
+    return _LINKED.sub(rf"\g<0>{_JOINER}", _MARKDOWN.sub(r"\\\1", printable))
 
 
 def count(number: float | None) -> str:

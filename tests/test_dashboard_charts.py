@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import polars as pl
@@ -226,6 +227,14 @@ def test_plain_text_has_no_markup_left(text: str) -> None:
     left = shown.replace("\\\\", "")
     for sign in "*_`<>[]$:#!|~":
         assert all(left[place - 1] == "\\" for place, char in enumerate(left) if char == sign)
+
+
+@pytest.mark.parametrize("address", ["otto@plant.example", "https://plant.example/x", "WWW.plant.example", ":smile:"])
+def test_plain_text_links_nowhere(address: str) -> None:
+    shown = formats.plain(address).replace("\\", "")
+    assert shown != address
+    assert shown.replace("\u2060", "") == address
+    assert not re.search(r"\w@\w|://|www\.|:\w", shown, re.IGNORECASE)
 
 
 @pytest.mark.parametrize(

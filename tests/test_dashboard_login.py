@@ -26,6 +26,7 @@ pytestmark = [
 ]
 STYLES = "cdn.jsdelivr.net"  # the provider's page asks for them there
 VERIFIED = {"vera": "viewer", "lena": "labeller", "otto": "operator", "nora": None}
+SHOWN = "@\u2060plant.example"  # which keeps it from becoming a link
 UNVERIFIED = {"uwe": False, "ute": "false"}  # operators, had their addresses been verified
 CONFIG = """\
 home = "{home}"
@@ -151,7 +152,7 @@ def classes(page: Page) -> Locator:
 def test_each_role_finds_what_it_may_do_and_nothing_else(guarded: Guarded, name: str) -> None:
     role = VERIFIED[name]
     with guarded.as_(name) as (page, trouble):
-        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{name}@plant.example · {role}")
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{name}{SHOWN} · {role}")
         expect(page.locator("h1").first).to_have_text("Tonight")
         guarded.go(page, "review")
         expect(classes(page).first).to_be_enabled(enabled=role != "viewer")
@@ -191,18 +192,18 @@ def test_a_promotion_has_the_name_of_who_logged_in(guarded: Guarded) -> None:
 
 def test_who_has_no_role_is_told_so_and_may_come_back_as_somebody_else(guarded: Guarded) -> None:
     with guarded.as_("nora") as (page, trouble):
-        expect(page.get_by_text("nora@plant.example has no role here; an administrator gives one")).to_be_visible()
+        expect(page.get_by_text(f"nora{SHOWN} has no role here; an administrator gives one")).to_be_visible()
         expect(page.get_by_test_id("stMetric")).to_have_count(0)
         guarded.log_out(page)
         guarded.log_in(page, "vera")
-        expect(page.get_by_test_id("stSidebar")).to_contain_text("vera@plant.example · viewer")
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"vera{SHOWN} · viewer")
         assert trouble == []
 
 
 @pytest.mark.parametrize("name", UNVERIFIED)
 def test_an_address_that_was_not_verified_has_no_role(guarded: Guarded, name: str) -> None:
     with guarded.as_(name) as (page, trouble):
-        expect(page.get_by_text(f"{name}@plant.example was not verified")).to_be_visible()
+        expect(page.get_by_text(f"{name}{SHOWN} was not verified")).to_be_visible()
         expect(page.get_by_test_id("stMetric")).to_have_count(0)
         assert trouble == []
 

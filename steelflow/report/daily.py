@@ -50,7 +50,7 @@ SCHEMA = pl.Schema(
 ``night_coils`` are all coils of that line and night. Both are the same in several rows. Means are over the images."""
 
 _Part = tuple[Partition, ObjectInfo]
-_Known = tuple[str, Sequence[str]]  # of a summary: etag, coils
+_Known = tuple[str, Sequence[str | None]]  # of a summary: etag, coils
 
 
 def daily(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> pl.DataFrame:
@@ -85,24 +85,29 @@ def daily_of_coils(
 ) -> pl.DataFrame:
     """As ``daily``, of the coils whose names begin so, in upper or lower case; ``night_coils`` are those of them.
 
-    The summaries that name such a coil are read: a millisecond or two for each line and night.
+    Nights of which all coils are asked for are in the months' files; summaries that name some of them are read, a
+    millisecond or two for each line and night.
     """
     months = _parts(store)
     start = beginning.lower()
+    frames = [pl.DataFrame(schema=SCHEMA)]
+    some: list[_Part] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
-        known = dict(zip(months, pool.map(lambda month: _month(store, month)[0], months), strict=True))
-
-        def may_have(month: str, info: ObjectInfo) -> bool:
-            etag, coils = known[month].get(info.key, ("", ()))
-            return etag != info.etag or any(coil.lower().startswith(start) for coil in coils)
-
-        asked = [
-            (partition, info)
-            for month, parts in months.items()
-            for partition, info in parts
-            if _within(partition.date, first, last) and may_have(month, info)
-        ]
-        return _sorted(_in_batches(store, pool, asked, beginning))
+        for parts, (known, rows) in zip(
+            months.values(), pool.map(lambda month: _month(store, month), months), strict=True
+        ):
+            whole: list[Partition] = []
+            for partition, info in parts:
+                etag, coils = known.get(info.key, ("", ()))
+                asked = {coil is not None and coil.lower().startswith(start) for coil in coils}
+                if etag != info.etag or len(asked) == 2:
+                    some.append((partition, info))
+                elif asked == {True}:
+                    whole.append(partition)
+            frames.append(_of(rows, (partition for partition in whole if _within(partition.date, first, last))))
+        some = [part for part in some if _within(part[0].date, first, last)]
+        frames += _in_batches(store, pool, some, beginning)
+    return _sorted(frames)
 
 
 def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
@@ -123,7 +128,7 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
             parts = list(pool.map(lambda part: _renewed(store, part), parts))
             summaries = list(pool.map(lambda part: _read(store, part), parts))
-        coils = [summary["coil"].drop_nulls().unique().sort().to_list() for summary in summaries]
+        coils = [summary["coil"].unique().sort().to_list() for summary in summaries]
         told = {info.key: (info.etag, names) for (_, info), names in zip(parts, coils, strict=True)}
         buffer = io.BytesIO()
         _condensed(summaries).write_parquet(buffer, compression="zstd", metadata={_PARTS: json.dumps(told)})
