@@ -1,16 +1,19 @@
 """Who may do what: a viewer looks, a labeller labels as well, an operator also starts, promotes and rolls back.
 
 Without a login, who sits at this machine is an operator: the dashboard is bound to 127.0.0.1. Whoever comes from
-elsewhere, or through a proxy, may look only. With Streamlit's own login (OIDC, ``[auth]`` in its secrets.toml), roles
-are given by e-mail in the settings. A login that was meant and is set up wrongly lets nobody in.
+elsewhere, or through a proxy, may look only; so may a page of another site whose name was made to lead here. With
+Streamlit's own login (OIDC, ``[auth]`` in its secrets.toml), roles are given by e-mail in the settings. A login that
+was meant and is set up wrongly lets nobody in.
 """
 
 from __future__ import annotations
 
 import getpass
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit import config
@@ -21,7 +24,7 @@ from steelflow.config import DashboardSettings, Role
 from steelflow.errors import SteelflowError
 
 _RANK: dict[Role, int] = {"viewer": 0, "labeller": 1, "operator": 2}
-_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip")
+_FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via")
 
 
 class NotAllowed(SteelflowError):
@@ -88,8 +91,12 @@ def actor() -> Actor | None:
     settings = sources.settings().dashboard
     if login_configured():
         return by_claims(settings, dict(st.user)) if st.user.get("is_logged_in") else None
-    forwarded = any(st.context.headers.get(name) for name in _FORWARDED)
-    return local(settings, _is_loopback(st.get_option("server.address")) and not forwarded)
+    if settings.roles or settings.default_role == "none":
+        raise LoginUnusable(
+            "[dashboard] of the settings gives roles, but there is no [auth] in Streamlit's secrets.toml, so nobody "
+            "can log in; set up the login (infra/README.md), or take the roles away"
+        )
+    return local(settings, is_here(st.get_option("server.address"), st.context.headers))
 
 
 def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
@@ -122,6 +129,21 @@ def local(settings: DashboardSettings, here: bool) -> Actor:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".")
+
+
+def is_here(address: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether only who sits at this machine can be asking: the server listens at a loopback ``address``, and the
+    browser was told to ask one, with nobody in between."""
+    forwarded = any(headers.get(name) for name in _FORWARDED)
+    return _is_loopback(address) and _is_loopback(_host(headers.get("Host"))) and not forwarded
+
+
+def _host(header: str | None) -> str:
+    """The name or address in a ``Host`` header, without its port."""
+    try:
+        return urlsplit(f"//{header or ''}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(address: str | None) -> bool:

@@ -52,9 +52,10 @@ class Unit:
 
 
 def known(daily: pl.DataFrame, band: bool, model: bool) -> pl.DataFrame:
-    """The rows of which the band, and the model, are known: all but those of older summaries."""
+    """The lines' nights of which the band, and the model, are known: all but those with older summaries."""
     lacks_band = (pl.col("status") == "ok") & pl.col("band").is_null()
-    return daily.filter(~(pl.lit(band) & lacks_band), ~(pl.lit(model) & pl.col("model").is_null()))
+    lacks = (pl.lit(band) & lacks_band) | (pl.lit(model) & pl.col("model").is_null())
+    return daily.filter(~lacks.any().over("date", "line"))
 
 
 def picked(

@@ -7,7 +7,8 @@ from typing import cast
 
 import polars as pl
 
-SEGMENTS = 80  # a coil is divided into no more
+_LONGEST = 10_000.0  # metres: who tells more counts the line's metres, not the coil's
+SEGMENTS = 80  # a coil is divided into so many, or one more
 
 
 def placed(images: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
@@ -47,7 +48,8 @@ def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
     """From the head, or what lies before it, to the last stretch of any coil; None where no position is known."""
     if segments.is_empty():
         return None
-    return min(0.0, cast(float, segments["start"].min())), cast(float, segments["end"].max())
+    low, high = cast(float, segments["start"].min()), cast(float, segments["end"].max())
+    return (min(0.0, low) if high < _LONGEST else low), high
 
 
 def round_length(least: float) -> float:

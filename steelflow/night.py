@@ -34,7 +34,7 @@ from steelflow.report.daily import write_daily
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, RUNS, folder, night_lock_key, report_key, run_key
 from steelflow.report.reader import ReportReader
-from steelflow.report.summary import write_summary
+from steelflow.report.summary import is_current, write_summary
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
@@ -196,7 +196,9 @@ class Night:
         state = "failed units" if failed_units else "limited" if pending else "complete"
         digest = hashlib.sha256(json.dumps([plan.prints for plan in plans]).encode()).hexdigest()
         nothing_done = not done and not any(plan.stale for plan in plans)
-        record_key, drift = self._record_of(digest) if nothing_done and state == "complete" else (None, None)
+        sound = all(not plan.skipped or is_current(self.report, plan.partition) for plan in plans)
+        same = nothing_done and sound and state == "complete"
+        record_key, drift = self._record_of(digest) if same else (None, None)
         seconds = time.perf_counter() - self._clock
         judged = sum(one.counts.found for one in good)
         version = self.model.version

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 SCHEMA_VERSION = 2
-PIPELINE_VERSION = "2"  # part of every unit's fingerprint: raise it when the same image would give another row
+PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it when the same image would give another row
 
 PROBABILITY = "p_"
 STAMP = pa.timestamp("us", tz="UTC")

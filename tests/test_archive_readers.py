@@ -110,6 +110,9 @@ def test_who_is_misnamed_stays_with_its_coil() -> None:
     first, second = read_unit(store, unit_of(store, shard), template, LIMITS)
     (third,) = read_unit(store, unit_of(store, loose), template, LIMITS)
     assert [(row.coil, row.position) for row in (first, second, third)] == [("C7", 1.5), ("C7", None), ("C7", None)]
+    night = MemoryStore({"night.tar": Packed().add("coil=C8/2.5m_a.jpg", b"x").add("./coil=C8/odd.jpg", b"x").done()})
+    rows = read_unit(night, unit_of(night, "night.tar"), template, LIMITS)
+    assert [(row.coil, row.position) for row in rows] == [("C8", 2.5), ("C8", None)]
 
 
 def test_from_a_folder_to_images(tmp_path: Path) -> None:

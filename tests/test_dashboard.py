@@ -176,7 +176,9 @@ def test_summaries_of_before_these_filters_are_left_out_and_that_is_said(
     app = opened(settings, tmp_path, monkeypatch, "defects")
     assert metrics(app)["Readable images"] == str(2 * (FOUND - FAILED))
     app.segmented_control(key="sure").set_value(["90–99", "≥ 99"]).run()
-    assert f"{FOUND - FAILED} images are left out" in texts(app)
+    assert f"{FOUND} images are left out" in texts(app)
+    assert metrics(app)["Readable images"] == str(FOUND - FAILED)
+    assert metrics(app)["Nights"] == "1"
 
 
 def test_the_download_is_what_is_shown(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -381,6 +383,38 @@ def test_a_guest_from_elsewhere_may_only_look() -> None:
     settings = DashboardSettings(local_user="shift")
     assert access.local(settings, here=True) == Actor("shift", "operator")
     assert access.local(settings, here=False).role == "viewer"
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "here"),
+    [
+        ("127.0.0.1", {"Host": "127.0.0.1:8501"}, True),
+        ("localhost", {"Host": "localhost"}, True),
+        ("::1", {"Host": "[::1]:8501"}, True),
+        ("0.0.0.0", {"Host": "127.0.0.1:8501"}, False),
+        ("127.0.0.1", {"Host": "evil.example:8501"}, False),  # a name that was made to lead here
+        ("127.0.0.1", {"Host": "[::1"}, False),
+        ("127.0.0.1", {}, False),
+        (None, {"Host": "127.0.0.1"}, False),
+        ("127.0.0.1", {"Host": "127.0.0.1", "X-Forwarded-For": "10.1.2.3"}, False),
+        ("127.0.0.1", {"Host": "127.0.0.1", "Via": "1.1 proxy"}, False),
+    ],
+)
+def test_who_sits_at_this_machine(address: str | None, headers: dict[str, str], here: bool) -> None:
+    assert access.is_here(address, headers) is here
+
+
+def test_roles_without_a_login_let_nobody_in(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "roles.toml"
+    config.write_text(
+        f"[archive]\nuri = '{plant.archive.uri}'\n[report]\nuri = '{plant.report.uri}'\n"
+        f"[dashboard]\nroles = {{ '{OPERATOR}' = 'operator' }}\n"
+    )
+    monkeypatch.setenv("STEELFLOW_CONFIG", str(config))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    app = AppTest.from_file(APP, default_timeout=60).run()
+    assert not app.metric
+    assert "there is no [auth] in Streamlit's secrets.toml" in texts(app).replace("\\", "")
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def test_stretches_are_the_same_for_all_coils() -> None:
 def test_the_scale_holds_the_head_and_what_lies_before_it() -> None:
     assert strips.scale(strips.segments(images(("A", 500.0, "patches"), ("A", 510.0, "patches")))) == (0.0, 511.0)
     assert strips.scale(strips.segments(images(("A", -3.5, "patches")))) == (-4.0, 1.0 - 4.0)
+    assert strips.scale(strips.segments(images(("A", 1_250_000.0, "patches"), ("A", 1_250_400.0, "patches")))) == (
+        1_250_000.0,
+        1_250_405.0,
+    ), "metres of the line since somebody set them to zero"
     assert strips.scale(strips.segments(images(("A", None, "patches")))) is None
 
 

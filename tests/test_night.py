@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,8 @@ from plants import FAILED, FOUND, NIGHT, SPEC, UNITS, copied, local_settings, ma
 from steelflow.config import LimitSettings, Settings
 from steelflow.errors import BucketNotFound, ConfigError, LockHeld, ModelError
 from steelflow.night import inspect_night
-from steelflow.report.layout import night_lock_key
+from steelflow.records import Partition
+from steelflow.report.layout import night_lock_key, summary_key
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
 from steelflow.store.lock import locked
@@ -132,6 +134,19 @@ def test_a_damaged_report_is_made_again(settings: Settings) -> None:
         file.write_bytes(damaged)
         assert inspect_night(settings, NIGHT).done_units == 1
         assert rows_of(settings).equals(expected)
+
+
+@pytest.mark.parametrize("damage", [None, b"PAR1 and then nothing"])
+def test_a_summary_that_is_lost_or_damaged_is_made_again(settings: Settings, damage: bytes | None) -> None:
+    inspect_night(settings, NIGHT)
+    store = open_store(settings.report.uri, settings.store)
+    key = summary_key(Partition("L1", NIGHT))
+    before = pl.read_parquet(io.BytesIO(store.get(key)))
+    store.delete(key)
+    if damage is not None:
+        store.put(key, damage)
+    assert inspect_night(settings, NIGHT).judged == 0
+    assert pl.read_parquet(io.BytesIO(store.get(key))).equals(before)
 
 
 def test_a_raised_limit_makes_refused_images_again(settings: Settings) -> None:

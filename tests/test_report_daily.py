@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from steelflow.config import StoreSettings
+from steelflow.errors import ReportError
 from steelflow.records import Partition
 from steelflow.report.daily import SCHEMA, daily, daily_of_coils, write_daily
 from steelflow.report.layout import DAILY, REPORTS, folder, summary_key
@@ -217,19 +218,18 @@ def test_bands_and_models_are_what_the_rows_say(
             assert found.filter(line=line)["night_coils"].unique().to_list() == [coils]
 
 
-def test_summaries_and_months_of_an_older_version_are_made_again(store: Store) -> None:
+def test_summaries_and_months_of_an_older_version(store: Store) -> None:
     other = DAY + dt.timedelta(days=40)
     images = [("C1", "patches", 0.6, "1"), ("C2", "patches", 0.95, "v2"), ("C2", None, None, "v2")]
     for date in (DAY, other):
         put_images(store, "L1", date, images)
     expected = daily(store)
     assert write_daily(store) == 2
-    key = summary_key(Partition("L1", DAY))
-    old = read_summary(store.get(key)).drop("band", "model")
+    partition = Partition("L1", DAY)
     buffer = io.BytesIO()
-    old.write_parquet(buffer)
-    store.put(key, buffer.getvalue())
-    assert not is_current(store.get(key))
+    read_summary(store.get(summary_key(partition))).drop("band", "model").write_parquet(buffer)
+    store.put(summary_key(partition), buffer.getvalue())
+    assert not is_current(store, partition)
     assert daily(store, DAY, DAY)["band"].null_count() == daily(store, DAY, DAY).height, "nothing is guessed"
     assert agrees(store)
     for info in list(store.list(DAILY)):
@@ -237,18 +237,33 @@ def test_summaries_and_months_of_an_older_version_are_made_again(store: Store) -
         buffer = io.BytesIO()
         month.write_parquet(buffer, metadata={"steelflow.parts": "{}"})
         store.put(info.key, buffer.getvalue())
+    write_summary(store, partition)
+    assert is_current(store, partition)
     assert write_daily(store, [other]) == 2, "an older format is made again whichever night is asked for"
-    assert is_current(store.get(key))
     assert daily(store).equals(expected)
     assert write_daily(store) == 0
 
 
-def test_a_damaged_report_of_another_night_stops_nothing(store: Store) -> None:
+def test_a_damaged_summary_of_another_night_stops_nothing_and_says_what_to_do(store: Store) -> None:
     put_images(store, "L1", DAY, [("C1", "patches", 0.6, "1")])
-    put_summary(store, "L1", DAY, {("C1", "patches"): 1})
-    store.put(f"{REPORTS}{folder(Partition('L1', DAY))}u.parquet", b"PAR1 and then nothing")
+    put_images(store, "L2", DAY, [("C1", "patches", 0.6, "1")])
+    expected = daily(store)
+    store.put(summary_key(Partition("L1", DAY)), b"PAR1 and then nothing")
+    assert not is_current(store, Partition("L1", DAY))
     assert write_daily(store) == 1
-    assert agrees(store)
+    for ask in (lambda: daily(store), lambda: daily_of_coils(store, "C"), lambda: ReportReader(store).summary([DAY])):
+        with pytest.raises(ReportError, match=f"is damaged; `steelflow nightly --date {DAY}` makes it again"):
+            ask()
+    write_summary(store, Partition("L1", DAY))
+    assert write_daily(store) == 1
+    assert daily(store).equals(expected)
+
+
+def test_images_without_a_coil_are_no_coil_beside_others(store: Store) -> None:
+    put_images(store, "L1", DAY, [("C1", "patches", 0.6, "1"), (None, "patches", 0.6, "1")])
+    put_images(store, "L2", DAY, [(None, "patches", 0.6, "1")])
+    found = dict(daily(store).select("line", "night_coils").iter_rows())
+    assert found == {"L1": 1, "L2": 1}, "where no key tells coils, the images of a line's night count as one"
 
 
 Counts = st.dictionaries(

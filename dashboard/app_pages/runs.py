@@ -235,9 +235,14 @@ def of_backfills() -> None:
     seconds = stage_seconds(records)
     if not seconds.is_empty():
         st.altair_chart(charts.stages(seconds, 150), alt="Seconds by stage and night of the backfill")
-    failed_units(_failed_units(records), "again")
+    failed_units(_failed_units(as_left(records)), "again")
     nights = [night_row(record, zone) for record in records]
     failed_images(records[picked(nights, "backfill-nights", 176)], "again")
+
+
+def as_left(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each night the last of its records, which come in order: a backfill tried again runs a night twice."""
+    return list({record["date"]: record for record in records}.values())
 
 
 def _failed_units(records: list[dict[str, Any]]) -> list[str]:
@@ -249,6 +254,7 @@ def backfill_row(name: str, records: list[dict[str, Any]], zone: str) -> dict[st
     judged = sum(record.get("judged") or 0 for record in records)
     seconds = sum(record.get("seconds") or 0.0 for record in records)
     spent = stage_seconds(records).group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
+    left = as_left(records)
     return {
         "backfill": name,
         "started": formats.moment(min(record["started_at"] for record in records), zone),
@@ -256,10 +262,10 @@ def backfill_row(name: str, records: list[dict[str, Any]], zone: str) -> dict[st
         "first": records[0]["date"],
         "last": records[-1]["date"],
         "judged": judged,
-        "unreadable": sum(record.get("failed") or 0 for record in records),
+        "unreadable": sum(record.get("failed") or 0 for record in left),
         "took": formats.duration(seconds),
         "images/s": round(judged / seconds) if seconds and judged else None,
-        "failed units": len(_failed_units(records)),
+        "failed units": len(_failed_units(left)),
         **{stage: formats.duration(of_all) for stage, of_all in spent.iter_rows()},
     }
 

@@ -11,7 +11,7 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Row, ShardError, too_large
 from steelflow.archive.stream import ObjectReader
 from steelflow.archive.tar import read_tar
-from steelflow.archive.template import KeyTemplate
+from steelflow.archive.template import Fields, KeyTemplate
 from steelflow.archive.zip import read_zip
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
@@ -51,7 +51,7 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):
             raise data
-        fields = template.match(info.key) or template.of_folders(info.key)
+        fields = template.match(info.key) or template.of_folders(info.key) or Fields()
         yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
 
 
@@ -92,7 +92,7 @@ class _Origin:
     def __init__(self, template: KeyTemplate, key: str) -> None:
         self._template = template
         self._folder = key[: key.rfind("/") + 1]
-        self._shard = template.match(key) or template.of_folders(key)
+        self._shard = template.match(key) or template.of_folders(key) or Fields()
 
     def of(self, member: str | None) -> tuple[str | None, float | None, dt.datetime | None]:
         """Coil, position, captured_at. A member is placed beside the shard, or holds a whole key of its own."""
@@ -100,7 +100,10 @@ class _Origin:
         if member is None:
             return shard.coil, shard.position, shard.captured_at
         name = member.removeprefix("./")
-        own = self._template.match(self._folder + name) or self._template.match(name) or shard
+        beside, template = self._folder + name, self._template
+        own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
+        if own is None:
+            return shard.coil, shard.position, shard.captured_at
         return (
             own.coil or shard.coil,
             shard.position if own.position is None else own.position,

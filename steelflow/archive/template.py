@@ -90,11 +90,11 @@ class KeyTemplate:
             known = self._known[folder] = self._matched(path)
         return cast(Fields | None, known)
 
-    def of_folders(self, path: str) -> Fields:
+    def of_folders(self, path: str) -> Fields | None:
         """What the folders of a key say where its file's name is built differently: a shard among images that are named
-        by position, or an image that is misnamed, still belongs to its coil."""
+        by position, or an image that is misnamed, still belongs to its coil. None where these are others, too."""
         found = self._folders.fullmatch(path)
-        return (found and fields_of(found.groupdict())) or Fields()
+        return None if found is None else fields_of(found.groupdict())
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)

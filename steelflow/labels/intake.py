@@ -248,11 +248,12 @@ def _fetched(
 
 def _fields(template: KeyTemplate, key: str, member: str | None) -> Fields:
     """What the key says, and what a member says beyond that: it is placed beside its shard, or has a whole key."""
-    whole = template.match(key) or template.of_folders(key)
+    whole = template.match(key) or template.of_folders(key) or Fields()
     if member is None:
         return whole
     name = member.removeprefix("./")
-    own = template.match(key[: key.rfind("/") + 1] + name) or template.match(name) or whole
+    beside = key[: key.rfind("/") + 1] + name
+    own = template.match(beside) or template.match(name) or template.of_folders(beside) or whole
     return Fields(whole.line or own.line, whole.date or own.date, own.coil or whole.coil)
 
 

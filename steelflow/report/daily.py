@@ -5,7 +5,7 @@ daily/month=2026-11.parquet    the month's summaries without their coils; a shor
 A month's file knows the etag, and the coils, of each summary that it was made from. What was replaced or added since is
 read from the summary itself, and what was deleted is left out: ``daily`` gives the same rows with these files, with old
 ones and without any. A file of another format is as none; a summary of an older version gives rows without what it
-lacks, until ``write_daily`` makes it again from its reports.
+lacks, until its night is run again.
 
 Coils are counted per line and night, never by band or model: a coil has images in several of them, and a sum over these
 would count it twice.
@@ -21,10 +21,10 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import polars as pl
 
-from steelflow.errors import ObjectNotFound
+from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import DAILY, SUMMARIES, daily_key, parse_folder
-from steelflow.report.summary import MEANS, SUMMARY, is_current, merged, read_summary, write_summary
+from steelflow.report.summary import MEANS, SUMMARY, load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
@@ -61,12 +61,7 @@ def daily(store: Store, first: dt.date | None = None, last: dt.date | None = Non
     Raises:
         StoreError: the summaries cannot be listed or read.
     """
-    months = _parts(store)
-    months = {
-        month: kept
-        for month, parts in months.items()
-        if (kept := [part for part in parts if _within(part[0].date, first, last)])
-    }
+    months = _parts(store, first, last)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
         known = dict(zip(months, pool.map(lambda month: _month(store, month), months), strict=True))
         frames = [pl.DataFrame(schema=SCHEMA)]
@@ -88,7 +83,7 @@ def daily_of_coils(
     Nights of which all coils are asked for are in the months' files; summaries that name some of them are read, a
     millisecond or two for each line and night.
     """
-    months = _parts(store)
+    months = _parts(store, first, last)
     start = beginning.lower()
     frames = [pl.DataFrame(schema=SCHEMA)]
     some: list[_Part] = []
@@ -104,8 +99,7 @@ def daily_of_coils(
                     some.append((partition, info))
                 elif asked == {True}:
                     whole.append(partition)
-            frames.append(_of(rows, (partition for partition in whole if _within(partition.date, first, last))))
-        some = [part for part in some if _within(part[0].date, first, last)]
+            frames.append(_of(rows, whole))
         frames += _in_batches(store, pool, some, beginning)
     return _sorted(frames)
 
@@ -126,23 +120,23 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
         if _etags(known) == {info.key: info.etag for _, info in parts} or (known and unasked):
             continue
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
-            parts = list(pool.map(lambda part: _renewed(store, part), parts))
-            summaries = list(pool.map(lambda part: _read(store, part), parts))
-        coils = [summary["coil"].unique().sort().to_list() for summary in summaries]
-        told = {info.key: (info.etag, names) for (_, info), names in zip(parts, coils, strict=True)}
+            read = zip(parts, pool.map(lambda part: _read_sound(store, part), parts), strict=True)
+            sound = [(info, summary) for (_, info), summary in read if summary is not None]
+        told = {info.key: (info.etag, summary["coil"].unique().sort().to_list()) for info, summary in sound}
+        rows = _condensed(summary for _, summary in sound) if sound else pl.DataFrame(schema=SCHEMA)
         buffer = io.BytesIO()
-        _condensed(summaries).write_parquet(buffer, compression="zstd", metadata={_PARTS: json.dumps(told)})
+        rows.write_parquet(buffer, compression="zstd", metadata={_PARTS: json.dumps(told)})
         store.put(daily_key(month), buffer.getvalue())
         written += 1
     return written
 
 
-def _parts(store: Store) -> dict[str, list[_Part]]:
+def _parts(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> dict[str, list[_Part]]:
     """The summaries that are there, by month."""
     months: dict[str, list[_Part]] = {}
     for info in store.list(SUMMARIES):
         partition = parse_folder(info.key.removesuffix(".parquet"))
-        if partition is not None and partition.date is not None:
+        if partition is not None and partition.date is not None and _within(partition.date, first, last):
             months.setdefault(_month_of(partition.date), []).append((partition, info))
     return months
 
@@ -162,30 +156,25 @@ def _etags(known: Mapping[str, _Known]) -> dict[str, str]:
     return {key: etag for key, (etag, _) in known.items()}
 
 
-def _renewed(store: Store, part: _Part) -> _Part:
-    """The part, its summary made again where it is of an older version and its reports are still there."""
-    partition, info = part
-    try:
-        current = is_current(store.get(info.key))
-    except ObjectNotFound:
-        return part
-    try:
-        return part if current else (partition, write_summary(store, partition) or info)
-    except (pl.exceptions.PolarsError, ValueError):  # a damaged report of an old night is no trouble of tonight's
-        return part
-
-
 def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
     """A summary with its line and date, of coils that begin so; no rows where it has gone since it was listed."""
-    partition, info = part
+    partition, _ = part
     try:
-        summary = read_summary(store.get(info.key))
+        summary = load_summary(store, partition)
     except ObjectNotFound:
         summary = pl.DataFrame(schema=SUMMARY)
     if beginning:
         summary = summary.filter(pl.col("coil").str.to_lowercase().str.starts_with(beginning.lower()))
     date, line = pl.lit(partition.date, pl.Date()), pl.lit(partition.line, pl.String())
     return summary.with_columns(date=date, line=line)
+
+
+def _read_sound(store: Store, part: _Part) -> pl.DataFrame | None:
+    """None for a damaged one: what is the matter with an old night is no trouble of tonight's."""
+    try:
+        return _read(store, part)
+    except ReportError:
+        return None
 
 
 def _in_batches(
@@ -203,7 +192,8 @@ def _condensed(summaries: Iterable[pl.DataFrame]) -> pl.DataFrame:
     rows = pl.concat(summaries)
     counted = merged(rows, _KEYS)
     for keys, name in ((["date", "line", "status", "label"], "coils"), (["date", "line"], "night_coils")):
-        coils = rows.group_by(keys).agg(pl.col("coil").n_unique().alias(name))
+        # One at least: where no key tells coils, the images of a line's night count as one.
+        coils = rows.group_by(keys).agg(pl.col("coil").drop_nulls().n_unique().clip(lower_bound=1).alias(name))
         counted = counted.join(coils, on=keys, nulls_equal=True)
     return counted.select(SCHEMA.names()).cast(SCHEMA)
 

@@ -12,7 +12,7 @@ from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.scan import scan
-from steelflow.report.summary import merged, read_summary
+from steelflow.report.summary import load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
@@ -58,11 +58,10 @@ class ReportReader:
         for info in (info for prefix in prefixes for info in self._store.list(prefix)):
             partition = parse_folder(info.key.removesuffix(".parquet"))
             if partition is not None and _asked(partition, dates, lines):
-                asked.append((partition, info.key))
+                asked.append(partition)
 
-        def read(place: tuple[Partition, str]) -> pl.DataFrame:
-            partition, key = place
-            frame = merged(read_summary(self._store.get(key)), ("coil", "status", "label"))
+        def read(partition: Partition) -> pl.DataFrame:
+            frame = merged(load_summary(self._store, partition), ("coil", "status", "label"))
             return frame.with_columns(*_columns(partition)).select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
 
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from steelflow.records import ObjectInfo, Partition
+from steelflow.errors import ObjectNotFound, ReportError
+from steelflow.records import Partition
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.scan import scan
 from steelflow.store.base import Store
@@ -25,15 +26,15 @@ SUMMARY = pl.Schema(
 )
 
 
-def write_summary(store: Store, partition: Partition) -> ObjectInfo | None:
-    """Count the partition's reports by ``KEYS``, and put the result at its derived key; None where there are none.
+def write_summary(store: Store, partition: Partition) -> None:
+    """Count the partition's reports by ``KEYS``, and put the result at its derived key.
 
     ``band`` is that of the confidence, null where an image could not be read; ``model`` is its name and version. Means
     are over the images of the group: ``confidence`` of the label, and the four quality figures.
     """
     files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
     if not files:
-        return None
+        return
     rows = scan(store, files)
     there = rows.collect_schema().names()
     asked = ("coil", "status", "label", "model_name", "model_version", *MEANS)
@@ -50,7 +51,7 @@ def write_summary(store: Store, partition: Partition) -> ObjectInfo | None:
     )
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd")
-    return store.put(summary_key(partition), buffer.getvalue())
+    store.put(summary_key(partition), buffer.getvalue())
 
 
 def read_summary(data: bytes) -> pl.DataFrame:
@@ -65,11 +66,27 @@ def read_summary(data: bytes) -> pl.DataFrame:
     )
 
 
-def is_current(data: bytes) -> bool:
-    """Whether a summary has all columns; one of an older version, or a damaged one, is to be made again."""
+def load_summary(store: Store, partition: Partition) -> pl.DataFrame:
+    """The summary of a partition, as ``read_summary``.
+
+    Raises:
+        ObjectNotFound: there is none.
+        ReportError: it is damaged.
+    """
+    key = summary_key(partition)
     try:
-        return set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(data)))
-    except pl.exceptions.PolarsError:
+        return read_summary(store.get(key))
+    except pl.exceptions.PolarsError as exc:
+        raise ReportError(
+            f"{store.uri}/{key}: is damaged; `steelflow nightly --date {partition.date}` makes it again"
+        ) from exc
+
+
+def is_current(store: Store, partition: Partition) -> bool:
+    """Whether the partition has a summary with all columns; another is to be made again."""
+    try:
+        return set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(store.get(summary_key(partition)))))
+    except (ObjectNotFound, pl.exceptions.PolarsError):
         return False
 
 

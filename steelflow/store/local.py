@@ -133,7 +133,7 @@ class LocalStore:
             try:
                 size = os.fstat(descriptor).st_size
                 data = os.read(descriptor, size)
-                if len(data) == size:
+                if size and len(data) == size:  # some file systems tell none, and have bytes
                     return data
             finally:
                 os.close(descriptor)

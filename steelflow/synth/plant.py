@@ -241,7 +241,7 @@ def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
 def _shots(spec: PlantSpec, coil: Coil) -> list[Shot]:
     """A coil's images from its head to its tail."""
     state = _state(spec, coil)
-    strip = Strip(coil.date, coil.number, _rng(spec, coil.line, coil.date, coil.name, "strip"))
+    strip = Strip(coil.date, coil.number, spec.coils, _rng(spec, coil.line, coil.date, coil.name, "strip"))
     shots = []
     for number in range(spec.images):
         rng = _rng(spec, coil.line, coil.date, coil.name, number)

@@ -12,6 +12,7 @@ _LENGTH = 400.0, 1100.0  # metres
 _STRETCH = 0.03, 0.2  # of the coil's length
 _GATHERED = 0.7  # share of a class's images that lie in its stretch
 _SPEED = 9.0  # metres a second
+_DAY = dt.timedelta(hours=23, minutes=50)  # its last coil passes within the day
 _CADENCE = dt.timedelta(seconds=150)  # from the head of a coil to the head of the next
 
 
@@ -20,16 +21,16 @@ class Strip:
     in one stretch of the coil, the others anywhere.
 
     Args:
-        number: of the coil in its line and date, from 1; the first is rolled at midnight (UTC).
+        number: of the coil in its line and date, from 1; the first is rolled at midnight (UTC). The day has ``coils``.
         rng: for this coil's places alone. Each call of ``place`` takes the next draws from it.
     """
 
-    def __init__(self, date: dt.date, number: int, rng: np.random.Generator) -> None:
+    def __init__(self, date: dt.date, number: int, coils: int, rng: np.random.Generator) -> None:
         self.length = float(rng.uniform(*_LENGTH))
         widths = self.length * rng.uniform(*_STRETCH, len(CLASSES))
         starts = (self.length - widths) * rng.random(len(CLASSES))
         self._stretches = {label: (starts[i], widths[i]) for i, label in enumerate(CLASSES)}
-        self._rolled = dt.datetime.combine(date, dt.time(), dt.UTC) + (number - 1) * _CADENCE
+        self._rolled = dt.datetime.combine(date, dt.time(), dt.UTC) + (number - 1) * min(_CADENCE, _DAY / coils)
         self._rng = rng
 
     def place(self, label: str) -> float:
