@@ -90,6 +90,7 @@ def test_the_first_labels_of_a_plant_make_its_first_champion(settings: Settings)
     assert not set(golden.frame["image"]) & set(snapshot.frame["image"])
     assert records(open_store(settings.registry_uri, settings.store))[0]["id"] == result.id
     assert result.details["gate"]["comparisons"][0]["challenger"] > 0.95
+    assert list(result.details["stage_seconds"]) == ["train", "trial", "register"]
     assert not list((settings.home / "retrain").glob("*")), "the workplace is cleared"
 
 

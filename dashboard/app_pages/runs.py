@@ -16,6 +16,7 @@ from dashboard.orchestrator import Kind, Orchestrator, orchestrator
 from steelflow.report.runs import backfills
 
 _SHOWN = 30  # nights
+_RETRAIN_STAGES = ("train", "trial", "register")
 _MOST = 5000  # failed images
 _LOOK = 5.0  # seconds
 
@@ -324,10 +325,12 @@ def of_retrains() -> None:
                 "reason": record.get("reason"),
                 "by": record.get("who"),
                 "took": formats.duration(record.get("seconds")),
+                **{stage: formats.duration(spent.get(stage)) for stage in _RETRAIN_STAGES},
                 "champion before": record.get("champion"),
                 "challenger": record.get("challenger"),
             }
             for record in records[:200]
+            for spent in [record.get("details", {}).get("stage_seconds", {})]
         ],
         hide_index=True,
         key="retrains",

@@ -19,7 +19,8 @@ State = Literal["promoted", "refused", "skipped"]
 @dataclass(frozen=True, slots=True)
 class RetrainResult:
     """``state``: promoted; refused by the gate; or skipped, since there was nothing to be done. ``text`` says why, in
-    one line. ``details`` are the figures: labels, candidates, gate."""
+    one line. ``details`` are the figures: labels, candidates, gate, and ``stage_seconds``: train, trial, register (with
+    the reference for drift)."""
 
     id: str
     state: State

@@ -153,8 +153,10 @@ class _Run:
         self.champion = self.champion or self._shipped()
         champion = self.registry.fetch(self.champion, self.settings.home / "models")
         with self._workplace(snapshot, golden, fresh) as work:
-            best, *others = self._train(work, snapshot, golden, champion, fresh)
-            gate = self._judge(best, champion, golden, snapshot)
+            with self._timed("train"):
+                best, *others = self._train(work, snapshot, golden, champion, fresh)
+            with self._timed("trial"):
+                gate = self._judge(best, champion, golden, snapshot)
             self.details |= {
                 "golden": golden.hash,
                 "chosen": best.kind,
@@ -164,14 +166,15 @@ class _Run:
             if not gate.comparisons:
                 return self._result("refused", f"the challenger is refused: {'; '.join(gate.problems)}")
             figures = {one.name: {"champion": one.champion, "challenger": one.challenger} for one in gate.comparisons}
-            self.challenger = self.registry.register(
-                best.onnx,
-                data_hash=snapshot.hash,
-                metrics=_figures(best, gate, golden),
-                who=self.who,
-                reason=f"{self.trigger}: {self.reason}",
-                reference=self._reference(best) if gate.passed else None,
-            )
+            with self._timed("register"):
+                self.challenger = self.registry.register(
+                    best.onnx,
+                    data_hash=snapshot.hash,
+                    metrics=_figures(best, gate, golden),
+                    who=self.who,
+                    reason=f"{self.trigger}: {self.reason}",
+                    reference=self._reference(best) if gate.passed else None,
+                )
             name = self.challenger.version
             measured = "; ".join(str(one) for one in gate.comparisons if one.images)
             if not gate.passed:
@@ -188,6 +191,12 @@ class _Run:
             return self._result(
                 "promoted", f"{name} is the champion now, in place of {self.champion.version} ({measured})"
             )
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.details.setdefault("stage_seconds", {})[stage] = round(time.perf_counter() - started, 1)
 
     def _not_now(self, known: list[dict[str, Any]], fresh: int) -> str | None:
         rules = self.settings.retrain
