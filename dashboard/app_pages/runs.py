@@ -306,6 +306,11 @@ def failed_images(record: Mapping[str, Any], key: str) -> None:
         st.caption(f"The first {_MOST:,}; the report has all of them.")
 
 
+def retrain_stages(record: Mapping[str, Any]) -> dict[str, str]:
+    spent = record.get("details", {}).get("stage_seconds", {})
+    return {stage: formats.duration(spent.get(stage)) for stage in _RETRAIN_STAGES}
+
+
 def of_retrains() -> None:
     records = sources.retrains()
     if not records:
@@ -325,12 +330,11 @@ def of_retrains() -> None:
                 "reason": record.get("reason"),
                 "by": record.get("who"),
                 "took": formats.duration(record.get("seconds")),
-                **{stage: formats.duration(spent.get(stage)) for stage in _RETRAIN_STAGES},
+                **retrain_stages(record),
                 "champion before": record.get("champion"),
                 "challenger": record.get("challenger"),
             }
             for record in records[:200]
-            for spent in [record.get("details", {}).get("stage_seconds", {})]
         ],
         hide_index=True,
         key="retrains",

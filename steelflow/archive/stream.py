@@ -59,10 +59,6 @@ class ObjectReader(io.BufferedIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """``size`` bytes, all that is left when negative; fewer only at the end of the object."""
-        at = self._at - self._index * self._block_size
-        if size is not None and 0 <= at <= at + size <= len(self._block):  # most reads are small, and within a block
-            self._at += size
-            return self._block[at : at + size]
         left = max(0, self._info.size - self._at)
         wanted = left if size is None or size < 0 else min(size, left)
         first = self._take(wanted)
