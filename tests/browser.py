@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from steelflow.config import Settings
@@ -41,6 +42,10 @@ class Shown:
 
 def chromium() -> str | None:
     return shutil.which("chromium")
+
+
+NO_CHROMIUM = "needs Chromium: apt-get install chromium"
+needs_chromium = pytest.mark.skipif(chromium() is None, reason=NO_CHROMIUM)
 
 
 def free_port() -> int:

@@ -63,7 +63,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     import plants
 
     if browser.chromium() is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
+        pytest.skip(browser.NO_CHROMIUM)
     folder = tmp_path_factory.mktemp("shown")
     config = folder / "steelflow.toml"
     config.write_text(plants.IN_S3.format(home=folder / "home"))

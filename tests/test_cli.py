@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from plants import FOUND, NIGHT, UNITS, make_plant
 
 from steelflow.cli.main import main
 from steelflow.cli.output import state
+from steelflow.report.layout import night_lock_key
+from steelflow.store.local import LocalStore
+from steelflow.store.lock import locked
 from steelflow.synth import CLASSES, TEMPLATE
 
 
@@ -89,6 +95,24 @@ def test_people_get_sentences(run: Any, plant: Path, tmp_path: Path) -> None:
     answer = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT)
     assert f"{FOUND:,} images found" in answer.out
     assert "run record:" in answer.out
+
+
+def test_ctrl_c_ends_a_command_with_one_line(plant: Path, tmp_path: Path) -> None:
+    file = config(tmp_path, plant)
+    report = LocalStore(tmp_path / "report", create=True)
+    held = night_lock_key(NIGHT)
+    with locked(report, held, "the night"):
+        command = [sys.executable, "-m", "steelflow.cli.main", "--config", str(file)]
+        waiting = subprocess.Popen(
+            [*command, "nightly", "--date", str(NIGHT), "--wait", "200"], stderr=subprocess.PIPE, text=True
+        )
+        deadline = time.monotonic() + 60
+        while len({info.key.rpartition("-")[0] for info in report.list(f"{held}/")}) < 2:
+            assert time.monotonic() < deadline  # its claim beside ours: it waits
+            time.sleep(0.01)
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate(timeout=60)
+    assert (waiting.returncode, said) == (1, "steelflow: stopped; run the same command again to go on\n")
 
 
 def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:

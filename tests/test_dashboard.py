@@ -273,6 +273,24 @@ def test_units_that_failed_in_a_backfill_are_told_with_their_night(
     ]
 
 
+def test_of_a_backfill_that_was_tried_again_the_last_try_of_a_night_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
+    for night in backfill(settings, NIGHT, SECOND).nights:
+        assert night.result is not None
+        path = Path(str(night.result.run_record))
+        record = json.loads(path.read_text())
+        tried = record | {"started_at": "2026-01-01T00:00:00+00:00", "judged": 7, "failed": 1}
+        tried["units"] = record["units"] | {"failed": ["u1: the storage did not answer"]}
+        path.with_name("tried.json").write_text(json.dumps(tried))
+    app = opened(settings, tmp_path, monkeypatch, "runs")
+    tables = [pl.DataFrame(table.value) for table in app.dataframe]
+    (shown,) = next(table for table in tables if "backfill" in table.columns).to_dicts()
+    assert (shown["nights"], shown["judged"]) == (2, 2 * (FOUND + 7)), "what was done is done twice"
+    assert (shown["unreadable"], shown["failed units"]) == (2 * FAILED, 0), "what is left is what the last try left"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_no_reports_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str) -> None:
     settings = local_settings(tmp_path / "images", tmp_path / "report")

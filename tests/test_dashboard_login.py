@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from browser import Trouble, answering, browser, chromium, dashboard, free_port, opened, settled
+from browser import Trouble, answering, browser, dashboard, free_port, needs_chromium, opened, settled
 from plants import NIGHT, make_plant
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 from test_dashboard_model_browser import change, press
@@ -20,10 +20,7 @@ from steelflow.labels import open_labels
 from steelflow.night import inspect_night
 from steelflow.registry import open_registry
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 STYLES = "cdn.jsdelivr.net"  # the provider's page asks for them there
 VERIFIED = {"vera": "viewer", "lena": "labeller", "otto": "operator", "nora": None}
 SHOWN = "@\u2060plant.example"  # which keeps it from becoming a link

@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import DEVNULL, Popen
 
 import pytest
-from browser import answering, browser, chromium, dashboard, free_port, listening, opened, settled
+from browser import answering, browser, dashboard, free_port, listening, needs_chromium, opened, settled
 from plants import IN_S3, make_plant, work
 from playwright.sync_api import Page, expect
 from test_dashboard_model_browser import press
@@ -20,10 +20,7 @@ from steelflow.config import load_settings
 from steelflow.labels import open_labels
 from steelflow.store.embedded import serving
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 PAGES = {"": "Tonight", "defects": "Defects", "images": "Images", "review": "Review"}
 AWAY = "The storage does not answer"
 OWN_S3 = """

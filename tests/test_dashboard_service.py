@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("prefect")
 
-from browser import browser, chromium, opened
+from browser import browser, free_port, needs_chromium, opened
 from playwright.sync_api import expect
 from test_service import Up
 
@@ -23,10 +23,7 @@ from steelflow.service import running
 from steelflow.store.local import LocalStore
 from steelflow.synth import CLASSES, PlantSpec, labelled
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(chromium() is None, reason="needs Chromium: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 SETTINGS = """\
 home = "{home}"
 night.cron = "0 0 1 1 *"
@@ -42,13 +39,8 @@ PATIENCE = 240_000  # milliseconds
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     """A plant with labels and no night, on embedded storage."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     up = Up(tmp_path)
-    up.config.write_text(SETTINGS.format(home=up.home, port=port))
+    up.config.write_text(SETTINGS.format(home=up.home, port=free_port()))
     LocalStore(up.home / "objects" / "steelflow-images", create=True).put("line=L1/note.txt", b"no image")
     labels = LabelStore(LocalStore(up.home / "objects" / "steelflow-reports" / "labels", create=True))
     plant = PlantSpec(lines=("L1",), nights=1, size=64)

@@ -218,6 +218,20 @@ def test_bands_and_models_are_what_the_rows_say(
             assert found.filter(line=line)["night_coils"].unique().to_list() == [coils]
 
 
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_coils_of_some_nights(store: Store, shortcut: bool) -> None:
+    fill(store)
+    if shortcut:
+        write_daily(store)
+    for first, last in ((1, 1), (1, 2), (2, 3), (None, 1), (3, None)):  # the months change between 1 and 2
+        dates = [None if day is None else DAY + dt.timedelta(days=day) for day in (first, last)]
+        found = daily_of_coils(store, "C1", *dates)
+        nights = [day for day in range(4) if (first or 0) <= day <= (3 if last is None else last)]
+        assert found.select("date", "line", "images", "night_coils").rows() == [
+            (DAY + dt.timedelta(days=day), line, 5 + day, 1) for day in nights for line in ("L1", "L2")
+        ]
+
+
 def test_summaries_and_months_of_an_older_version(store: Store) -> None:
     other = DAY + dt.timedelta(days=40)
     images = [("C1", "patches", 0.6, "1"), ("C2", "patches", 0.95, "v2"), ("C2", None, None, "v2")]

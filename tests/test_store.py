@@ -97,6 +97,14 @@ def test_an_empty_object(store: Store) -> None:
     assert list(store.get_many(["empty"])) == [("empty", b"")]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_file_that_tells_no_size_is_read_to_its_end() -> None:
+    ((_, data),) = LocalStore(Path("/proc/self")).get_many(["status"])
+    assert isinstance(data, bytes)
+    assert data.startswith(b"Name:")
+    assert data.endswith(b"\n")
+
+
 def test_a_prefix_need_not_end_at_a_folder(store: Store) -> None:
     for key in ("line=1/a", "line=10/b", "line=2/c/d", "line"):
         store.put(key, b"x")

@@ -37,6 +37,7 @@ from steelflow.synth import (
     truth,
     write_plant,
 )
+from steelflow.synth.strip import Strip
 
 Grey = npt.NDArray[np.uint8]
 NIGHT = dt.date(2026, 11, 18)
@@ -175,6 +176,15 @@ def test_the_defects_of_a_coil_gather() -> None:
     middle = [float(np.subtract(*np.percentile(found, [75, 25]))) for found in places.values() if len(found) >= 8]
     assert len(middle) > 30
     assert np.median(middle) < 150  # metres; half of a coil is 200 to 550
+
+
+@pytest.mark.parametrize("coils", [1, 12, 600])
+def test_the_coils_of_a_night_are_rolled_one_after_another_within_its_day(coils: int) -> None:
+    night = dt.date(2026, 11, 1)
+    strips = [Strip(night, number, coils, np.random.default_rng(number)) for number in range(1, coils + 1)]
+    heads = [strip.seen_at(0) for strip in strips]
+    assert heads == sorted(set(heads))
+    assert {moment.date() for strip in strips for moment in (strip.seen_at(0), strip.seen_at(strip.length))} == {night}
 
 
 def test_truth_covers_every_good_image_once_and_no_broken_one(plant: dict[tuple[str, str], bytes]) -> None:

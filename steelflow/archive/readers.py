@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 
 from steelflow.archive.gunzip import MAGIC as GZIP_MAGIC
@@ -11,7 +10,7 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Row, ShardError, too_large
 from steelflow.archive.stream import ObjectReader
 from steelflow.archive.tar import read_tar
-from steelflow.archive.template import Fields, KeyTemplate
+from steelflow.archive.template import KeyTemplate, Members
 from steelflow.archive.zip import read_zip
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
@@ -51,26 +50,28 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):
             raise data
-        fields = template.match(info.key) or template.of_folders(info.key) or Fields()
+        fields = template.read(info.key)
         yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
 
 
 def _read_shard(
     store: Store, info: ObjectInfo, template: KeyTemplate, limits: LimitSettings, ignored: Ignored
 ) -> Iterator[RawImage]:
-    origin = _Origin(template, info.key)
+    members = Members(template, info.key)
     ordinal = 0
     try:
         with ObjectReader(store, info) as file:
             for member, data in _rows(file, info, limits, ignored):
-                yield RawImage(info.key, member, ordinal, data, *origin.of(member))
+                fields = members.read(member)
+                yield RawImage(info.key, member, ordinal, data, fields.coil, fields.position, fields.captured_at)
                 ordinal += 1
         return
     except ShardError as exc:
         failure = exc.failure
     except ObjectNotFound:
         failure = Failure("missing", "the shard was deleted after it was listed")
-    yield RawImage(info.key, None, ordinal, failure, *origin.of(None))
+    fields = members.read(None)
+    yield RawImage(info.key, None, ordinal, failure, fields.coil, fields.position, fields.captured_at)
 
 
 def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
@@ -84,28 +85,3 @@ def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: 
     if magic in _ZIP_MAGIC or info.key.lower().endswith(".zip"):
         return read_zip(file, limits, ignored)
     return read_tar(file, limits, ignored)
-
-
-class _Origin:
-    """Where an image came from: what the shard's key says, and what the member's name says beyond that."""
-
-    def __init__(self, template: KeyTemplate, key: str) -> None:
-        self._template = template
-        self._folder = key[: key.rfind("/") + 1]
-        self._shard = template.match(key) or template.of_folders(key) or Fields()
-
-    def of(self, member: str | None) -> tuple[str | None, float | None, dt.datetime | None]:
-        """Coil, position, captured_at. A member is placed beside the shard, or holds a whole key of its own."""
-        shard = self._shard
-        if member is None:
-            return shard.coil, shard.position, shard.captured_at
-        name = member.removeprefix("./")
-        beside, template = self._folder + name, self._template
-        own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
-        if own is None:
-            return shard.coil, shard.position, shard.captured_at
-        return (
-            own.coil or shard.coil,
-            shard.position if own.position is None else own.position,
-            own.captured_at or shard.captured_at,
-        )

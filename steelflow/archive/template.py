@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from steelflow.errors import ConfigError
 
@@ -22,7 +22,6 @@ _PATTERNS = {
     "name": ".+",
 }
 _FOLDERS = 1024  # answers kept
-_UNKNOWN = object()
 _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
 
@@ -69,7 +68,8 @@ class KeyTemplate:
         self._pattern = re.compile(above + _regex(file), re.DOTALL)
         self._folders = re.compile(above + ".+", re.DOTALL)
         self._name_is_free = file == "{name}"
-        self._known: dict[str, object] = {}
+        # The folders decide, and a million images of a night lie in few of them.
+        self._in_folder = lru_cache(_FOLDERS)(lambda folder: self._matched(f"{folder}x"))
 
     def __repr__(self) -> str:
         return f"KeyTemplate({self.text!r})"
@@ -79,16 +79,7 @@ class KeyTemplate:
         if not self._name_is_free:
             return self._matched(path)
         name = path.split("/", len(self.levels))[-1]
-        if not name:
-            return self._matched(path)
-        # The folders decide, and a million images of a night lie in few of them: the answers are kept.
-        folder = path[: len(path) - len(name)]
-        known = self._known.get(folder, _UNKNOWN)
-        if known is _UNKNOWN:
-            if len(self._known) >= _FOLDERS:
-                self._known.clear()
-            known = self._known[folder] = self._matched(path)
-        return cast(Fields | None, known)
+        return self._in_folder(path[: len(path) - len(name)]) if name else self._matched(path)
 
     def of_folders(self, path: str) -> Fields | None:
         """What the folders of a key say where its file's name is built differently: a shard among images that are named
@@ -96,9 +87,43 @@ class KeyTemplate:
         found = self._folders.fullmatch(path)
         return None if found is None else fields_of(found.groupdict())
 
+    def read(self, path: str) -> Fields:
+        """All that a key says of its image, which may be nothing."""
+        return self.match(path) or self.of_folders(path) or Fields()
+
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)
         return None if found is None else fields_of(found.groupdict())
+
+
+class Members:
+    """What the members of a shard say of their images, beside what the shard's key says.
+
+    A member is placed beside its shard, or its name is a whole key of its own.
+    """
+
+    def __init__(self, template: KeyTemplate, key: str) -> None:
+        self._template = template
+        self._folder = key[: key.rfind("/") + 1]
+        self._shard = template.read(key)
+
+    def read(self, member: str | None) -> Fields:
+        """The member's own coil, position and time where it has them; line and date are the shard's."""
+        shard, template = self._shard, self._template
+        if member is None:
+            return shard
+        name = member.removeprefix("./")
+        beside = self._folder + name
+        own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
+        if own is None or own is shard:
+            return shard
+        return Fields(
+            shard.line or own.line,
+            shard.date or own.date,
+            own.coil or shard.coil,
+            shard.position if own.position is None else own.position,
+            own.captured_at or shard.captured_at,
+        )
 
 
 def fields_of(groups: Mapping[str, str]) -> Fields | None:

@@ -40,8 +40,6 @@ def dashboard(
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped so, as by a service manager, is as Ctrl-C
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has one of its own, after which waits go on
     with serving(current):  # for as long as the dashboard runs: it joins the storage that we keep up
         process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
         try:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 a problem that the message names, 2 wrong usage.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +91,8 @@ def main() -> None:
     # A thread back from decoding waits for the reading one no longer than this, not Python's 5 ms. The gain is small:
     # 0 to 3 %, within the noise of a shared machine.
     sys.setswitchinterval(0.0001)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has one of its own, after which waits go on
     try:
         app()
     except SteelflowError as exc:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from steelflow.archive.fetch import Reference, fetch_images
 from steelflow.archive.names import kind_of
-from steelflow.archive.template import Fields, KeyTemplate
+from steelflow.archive.template import KeyTemplate, Members
 from steelflow.config import LimitSettings
 from steelflow.decode import decode
 from steelflow.errors import LabelError
@@ -208,7 +208,7 @@ class Intake:
         if row.local:
             return said
         key, member, ordinal = row.reference
-        fields = _fields(self._source.template, key, member)
+        fields = Members(self._source.template, key).read(member)
         return replace(
             said,
             object_key=key,
@@ -244,17 +244,6 @@ def _fetched(
         if wanted:
             for reference, data in fetch_images(store, wanted, source.limits):
                 yield (local, reference), data
-
-
-def _fields(template: KeyTemplate, key: str, member: str | None) -> Fields:
-    """What the key says, and what a member says beyond that: it is placed beside its shard, or has a whole key."""
-    whole = template.match(key) or template.of_folders(key) or Fields()
-    if member is None:
-        return whole
-    name = member.removeprefix("./")
-    beside = key[: key.rfind("/") + 1] + name
-    own = template.match(beside) or template.match(name) or template.of_folders(beside) or whole
-    return Fields(whole.line or own.line, whole.date or own.date, own.coil or whole.coil)
 
 
 def _table(file: Path, problems: _Problems) -> Iterator[Row]:
