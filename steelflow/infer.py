@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,6 @@ def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done],
             f"{source}: holds no images and no tar or zip shards ({planned.ignored_count} other files); "
             "name a folder, a shard or s3://bucket/prefix that does"
         )
-    del found  # the units hold what is needed of it
     model = load_model(settings)
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
@@ -105,18 +104,18 @@ def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done],
     )
 
 
-def _open_source(source: str, settings: Settings) -> tuple[Store, list[ObjectInfo]]:
+def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
     if "://" in source:
         root, _, name = source.rpartition("/")
         if kind_of(name) is not None and root.count("/") >= 2:
             store = open_store(root, settings.store)
             return store, [store.stat(name)]
         store = open_store(source, settings.store)
-        return store, list(store.list())
+        return store, store.list()
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         store = open_store(str(path), settings.store)
-        return store, list(store.list())
+        return store, store.list()
     if not path.is_file():
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)

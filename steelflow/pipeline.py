@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
@@ -134,6 +135,8 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
     """
     workers = job.model.workers
     with (
+        # OpenBLAS' threads spin for some 25 ms after a product of matrices, on cores that have work to do.
+        threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(1, thread_name_prefix="write") as scribe,
         ThreadPoolExecutor(workers, thread_name_prefix="judge") as judges,
     ):

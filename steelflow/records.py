@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -42,7 +42,7 @@ class Unit:
     id: str
     partition: Partition
     kind: UnitKind
-    objects: tuple[ObjectInfo, ...]
+    objects: Sequence[ObjectInfo]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import random
 import re
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from steelflow.archive.names import kind_of
+from steelflow.archive.packed import Packed, pack
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, fingerprint, plan, superseded
 from steelflow.records import ObjectInfo, Partition, Unit
@@ -131,3 +133,25 @@ def test_a_fingerprint_depends_on_everything_that_the_report_does() -> None:
     assert len(set(variants)) == len(variants)
     assert of() == of()
     assert re.fullmatch("[0-9a-f]{64}", of())
+
+
+@given(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text(st.characters(exclude_characters="\0")))))
+def test_packed_objects_are_what_they_were(found: list[tuple[str, int, str]]) -> None:
+    objects = [ObjectInfo(key, size, etag) for key, size, etag in found]
+    packed = Packed([pack(place, one) for place, one in enumerate(objects)])
+    assert list(packed) == objects
+    assert len(packed) == len(objects)
+    assert list(packed[1:]) == objects[1:]
+    assert [packed[i] for i in range(-len(objects), len(objects))] == [*objects, *objects]
+
+
+def test_a_planned_object_takes_little_room() -> None:
+    keys = [f"coil=C{number // 100:05d}/{number:07d}.jpg" for number in range(20_000)]
+    tracemalloc.start()
+    try:
+        found = planned(keys, 8192)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.units) > 2
+    assert taken / len(keys) < 130  # bytes, of which the key is 24; as objects they would take 400

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from plants import local_settings
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, ModelError
@@ -212,6 +213,21 @@ def test_same_rows_whatever_the_batch_and_the_threads(settings: Settings, tmp_pa
         frames.append(rows(out).drop("run_id", "inferred_at"))
     assert frames[0].equals(frames[1])
     assert frames[0].equals(frames[2])
+
+
+def test_no_thread_of_another_library_spins_while_images_are_judged(settings: Settings, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(JPEG)
+
+    def threads() -> set[int]:
+        return {found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"}
+
+    during: set[int] = set()
+    with threadpool_limits(2, user_api="blas"):
+        infer(str(source), str(tmp_path / "out"), settings, lambda _: during.update(threads()))
+        assert threads() == {2}
+    assert during == {1}
 
 
 def test_again_does_nothing_and_sources_share_a_destination(settings: Settings, tmp_path: Path) -> None:

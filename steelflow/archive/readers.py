@@ -37,8 +37,9 @@ def read_unit(
 
 
 def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings) -> Iterator[RawImage]:
-    fetched = store.get_many([info.key for info in unit.objects if info.size <= limits.image_bytes])
-    for info in unit.objects:
+    objects = list(unit.objects)
+    fetched = store.get_many([info.key for info in objects if info.size <= limits.image_bytes])
+    for info in objects:
         data: bytes | StoreError | Failure
         if info.size > limits.image_bytes:
             data = too_large(info.size, limits.image_bytes)

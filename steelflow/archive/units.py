@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from steelflow.archive.names import SHARD_SUFFIXES, Ignored, kind_of
+from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import ObjectInfo, Partition, Unit
 
 _COIL_BITS = 16
 _KEY_BITS = 64
-_BITS = _COIL_BITS + _KEY_BITS
+_BITS = _COIL_BITS + _KEY_BITS  # PLACE_BYTES of them
 _OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
 
@@ -40,18 +41,19 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
 
     ``template`` tells the coil of a loose object; one that it does not fit is placed by its key alone.
     """
-    loose: list[ObjectInfo] = []
+    loose: list[bytes] = []
     units: list[Unit] = []
+    coils: dict[str, int] = {}
     ignored = Ignored()
     for info in objects:
         kind = kind_of(info.key)
         if kind == "image":
-            loose.append(info)
+            loose.append(pack(_path(info.key, template, coils), info))
         elif kind == "shard":
             units.append(Unit(_shard_id(info.key), partition, "shard", (info,)))
         else:
             ignored.add(info.key)
-    units.extend(_buckets(partition, loose, template, max_images))
+    units.extend(_buckets(partition, loose, max_images))
     return Plan(tuple(sorted(units, key=attrgetter("id"))), ignored.count, tuple(ignored.sample))
 
 
@@ -70,15 +72,12 @@ def fingerprint(unit: Unit, model_digest: str, pipeline_version: str) -> str:
     return hashlib.sha256(json.dumps([model_digest, pipeline_version, objects]).encode()).hexdigest()
 
 
-def _buckets(partition: Partition, loose: list[ObjectInfo], template: KeyTemplate, max_images: int) -> Iterator[Unit]:
-    coils: dict[str, int] = {}
-    paths = [_path(info.key, template, coils) for info in loose]
-    order = sorted(range(len(paths)), key=paths.__getitem__)
-    paths.sort()
-    for start, stop, depth in _leaves(paths, max_images):
-        bits = f"{paths[start]:0{_BITS}b}"[:depth]
-        members = sorted((loose[i] for i in order[start:stop]), key=attrgetter("key"))
-        yield Unit(f"loose-{bits}" if bits else "loose", partition, "loose", tuple(members))
+def _buckets(partition: Partition, loose: list[bytes], max_images: int) -> Iterator[Unit]:
+    loose.sort()
+    for start, stop, depth in _leaves(loose, max_images):
+        bits = f"{_path_of(loose[start]):0{_BITS}b}"[:depth]
+        members = Packed(sorted(loose[start:stop], key=packed_key))
+        yield Unit(f"loose-{bits}" if bits else "loose", partition, "loose", members)
 
 
 def _path(key: str, template: KeyTemplate, coils: dict[str, int]) -> int:
@@ -93,9 +92,13 @@ def _path(key: str, template: KeyTemplate, coils: dict[str, int]) -> int:
     return coils[coil] | (own & ((1 << _KEY_BITS) - 1))
 
 
-def _leaves(paths: list[int], max_images: int) -> Iterator[tuple[int, int, int]]:
-    """(start, stop, depth) of the leaves over ascending ``paths``; empty ones are left out."""
-    pending = [(0, len(paths), 0)]
+def _path_of(record: bytes) -> int:
+    return int.from_bytes(record[:PLACE_BYTES], "big")
+
+
+def _leaves(loose: list[bytes], max_images: int) -> Iterator[tuple[int, int, int]]:
+    """(start, stop, depth) of the leaves over objects in the order of their paths; empty ones are left out."""
+    pending = [(0, len(loose), 0)]
     while pending:
         start, stop, depth = pending.pop()
         if start == stop:
@@ -104,8 +107,8 @@ def _leaves(paths: list[int], max_images: int) -> Iterator[tuple[int, int, int]]
             yield start, stop, depth
             continue
         below = _BITS - depth
-        right_half = paths[start] >> below << below | 1 << (below - 1)
-        middle = bisect_left(paths, right_half, start, stop)
+        right_half = _path_of(loose[start]) >> below << below | 1 << (below - 1)
+        middle = bisect_left(loose, right_half.to_bytes(PLACE_BYTES, "big"), start, stop)
         pending += [(start, middle, depth + 1), (middle, stop, depth + 1)]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from steelflow.engine.base import Engine
 
-_CANDIDATES = (64, 128, 256)  # a chunk has a cost of its own beside the network, so not fewer
+_CANDIDATES = (128, 256)  # a chunk has a cost of its own beside the network, so not fewer
 _DEVICE_CANDIDATES = (64, 128, 256, 512, 1024)
 _ACTIVATION_CHANNELS = 64  # full-resolution float32 planes that a network may hold per image: a generous bound
 _SECONDS_EACH = 0.04
