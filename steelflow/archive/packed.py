@@ -3,14 +3,15 @@ with its parts."""
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import overload
 
 from steelflow.records import ObjectInfo
 
 PLACE_BYTES = 10
 _SIZE_BYTES = 8
-_TEXT = PLACE_BYTES + _SIZE_BYTES
 
 
 def pack(place: int, info: ObjectInfo) -> bytes:
@@ -21,37 +22,41 @@ def pack(place: int, info: ObjectInfo) -> bytes:
 
 def packed_key(record: bytes) -> bytes:
     """The key; UTF-8 sorts as the text does."""
-    return record[record.index(b"\0", _TEXT) + 1 :]
+    return record[record.index(b"\0", PLACE_BYTES + _SIZE_BYTES) + 1 :]
 
 
 class Packed(Sequence[ObjectInfo]):
     """What ``pack`` was given, in this order, and unpacked when it is looked at: without ``modified`` and metadata."""
 
-    __slots__ = ("_records",)
+    __slots__ = ("_bytes", "_ends")
 
     def __init__(self, records: Sequence[bytes]) -> None:
-        self._records = tuple(records)
+        parts = [record[PLACE_BYTES:] for record in records]
+        self._bytes = b"".join(parts)
+        self._ends = array("Q", accumulate(map(len, parts)))
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._ends)
 
     @overload
     def __getitem__(self, index: int) -> ObjectInfo: ...
     @overload
-    def __getitem__(self, index: slice) -> Packed: ...
-    def __getitem__(self, index: int | slice) -> ObjectInfo | Packed:
-        return Packed(self._records[index]) if isinstance(index, slice) else _unpacked(self._records[index])
+    def __getitem__(self, index: slice) -> list[ObjectInfo]: ...
+    def __getitem__(self, index: int | slice) -> ObjectInfo | list[ObjectInfo]:
+        places = range(len(self))[index]
+        return self._at(places) if isinstance(places, int) else [self._at(place) for place in places]
 
     def __iter__(self) -> Iterator[ObjectInfo]:
-        return map(_unpacked, self._records)
+        return map(self._at, range(len(self)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Packed) and self._records == other._records
+        return isinstance(other, Packed) and (self._bytes, self._ends) == (other._bytes, other._ends)
 
     def __hash__(self) -> int:
-        return hash(self._records)
+        return hash(self._bytes)
 
-
-def _unpacked(record: bytes) -> ObjectInfo:
-    etag, _, key = record[_TEXT:].decode("utf-8", "surrogatepass").partition("\0")
-    return ObjectInfo(key, int.from_bytes(record[PLACE_BYTES:_TEXT], "big"), etag)
+    def _at(self, place: int) -> ObjectInfo:
+        start = self._ends[place - 1] if place else 0
+        text = start + _SIZE_BYTES
+        etag, _, key = self._bytes[text : self._ends[place]].decode("utf-8", "surrogatepass").partition("\0")
+        return ObjectInfo(key, int.from_bytes(self._bytes[start:text], "big"), etag)
