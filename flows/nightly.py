@@ -179,8 +179,8 @@ def nightly(night: NightParameters = _LAST_NIGHT) -> dict[str, Any] | State[Any]
 
 @contextmanager
 def _heap_set_aside() -> Iterator[None]:
-    """Garbage collection passes over what is there already: to look through all that Prefect has loaded takes a quarter of
-    a second, and every thread of the night waits for it."""
+    """Garbage collection passes over what is there already: all that Prefect has loaded takes it a quarter of a second,
+    for which every thread of the night waits."""
     gc.freeze()
     try:
         yield
