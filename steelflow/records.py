@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 _NOTHING: Mapping[str, str] = {}  # shared: a night lists a million objects
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """What a store says of one object. ``key`` is relative to the root of the store that listed it."""
 
     key: str
     size: int
     etag: str
     modified: dt.datetime | None = None
-    metadata: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    metadata: Mapping[str, str] = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

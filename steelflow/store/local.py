@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -54,7 +53,7 @@ class LocalStore:
         with _translated(self._path(key)) as path:
             if not path.is_file():
                 raise FileNotFoundError
-            return replace(_info(key, path.stat()), metadata=_metadata(path))
+            return _info(key, path.stat())._replace(metadata=_metadata(path))
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         with _translated(self._path(key)) as path, path.open("rb") as file:
@@ -98,7 +97,7 @@ class LocalStore:
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
-        return replace(info, metadata=dict(metadata))
+        return info._replace(metadata=dict(metadata))
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
@@ -128,7 +127,7 @@ class LocalStore:
 
     def _whole(self, key: str) -> bytes | StoreError:
         self._check_key(key)
-        with contextlib.suppress(OSError):  # no file object: half of the calls, and of the times the GIL changes hands
+        try:  # no file object, which would make twice the calls, each a time that the GIL may change hands
             descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 size = os.fstat(descriptor).st_size
@@ -137,6 +136,8 @@ class LocalStore:
                     return data
             finally:
                 os.close(descriptor)
+        except OSError:
+            pass
         try:
             return self.get(key)  # which tells what is the matter, or reads what came in pieces
         except ObjectNotFound as exc:
