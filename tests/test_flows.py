@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import os
 import re
 import socket
@@ -122,6 +123,14 @@ def test_the_flow_finds_what_inspect_night_finds(settings: Settings, tmp_path: P
     assert rows_of(settings).equals(rows_of(alone))
     assert 0 < result["library_seconds"] <= result["flow_seconds"]
     assert Path(result["run_record"]).is_file()
+
+
+def test_garbage_is_collected_again_after_the_night(settings: Settings, monkeypatch: Monkey) -> None:
+    meanwhile: list[int] = []
+    monkeypatch.setattr(module.Progress, "unit_done", lambda *_: meanwhile.append(gc.get_freeze_count()))
+    result_of(run())
+    assert min(meanwhile) > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_second_run_does_nothing(settings: Settings) -> None:

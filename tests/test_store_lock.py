@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import os
 import signal
@@ -200,7 +199,7 @@ def test_the_clock_is_the_stores(tmp_path: Path) -> None:
         def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
             for info in super().list(prefix):
                 assert info.modified is not None
-                yield dataclasses.replace(info, modified=info.modified + dt.timedelta(hours=5))
+                yield info._replace(modified=info.modified + dt.timedelta(hours=5))
 
     again = locked(Skewed(tmp_path), "locks/night", "the night")
     with locked(Elsewhere(tmp_path), "locks/night", "the night"), pytest.raises(LockHeld), again:
