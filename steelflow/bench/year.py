@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from steelflow.records import Partition
 from steelflow.report.layout import REPORTS, folder, run_key
 from steelflow.report.summary import write_summary
-from steelflow.report.writer import COUNTS, FINGERPRINT
+from steelflow.report.writer import COUNTS, FINGERPRINT, ROW_GROUP
 from steelflow.schema import PROBABILITY, SCHEMA_VERSION, STAMP, report_schema
 from steelflow.store.base import Store
 
@@ -30,7 +30,6 @@ CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale
 _DIMS = 16
 _FAILED = 0.002
 _FEW = 20
-_ROW_GROUP = 8192
 _STEPS = 64  # distinct values of a figure
 _DIGEST = "0" * 64
 _REIGN = 90  # nights that a version of the model inspects
@@ -78,7 +77,7 @@ def _write(store: Store, spec: YearSpec, partition: Partition) -> int:
         told = {FINGERPRINT: f"bench {number}".encode(), COUNTS: json.dumps(counts).encode()}
         kept = {b"steelflow.schema_version": str(SCHEMA_VERSION).encode(), **told}
         buffer = io.BytesIO()
-        pq.write_table(part.replace_schema_metadata(kept), buffer, compression="zstd", row_group_size=_ROW_GROUP)
+        pq.write_table(part.replace_schema_metadata(kept), buffer, compression="zstd", row_group_size=ROW_GROUP)
         store.put(f"{REPORTS}{folder(partition)}b{number:04d}.parquet", buffer.getvalue())
     write_summary(store, partition)
     return int(table.num_rows)

@@ -22,7 +22,7 @@ from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
-_ROW_GROUP = 4096
+ROW_GROUP = 4096
 
 # Arrow's own allocator keeps what was freed: 20 to 40 MiB of a night's 250, for no gain in speed.
 pa.set_memory_pool(pa.system_memory_pool())
@@ -76,7 +76,7 @@ class UnitWriter:
         self._pending.append(judged)
         self._ok += len(judged.good)
         self._failed += len(judged.failures)
-        if self._ok + self._failed - self._written >= _ROW_GROUP:
+        if self._ok + self._failed - self._written >= ROW_GROUP:
             self._flush()
 
     def commit(self, found: int, ignored: int) -> Counts:
@@ -104,7 +104,7 @@ class UnitWriter:
         if self._pending:
             table = rows(joined(self._pending), self._origin).select(self._schema.names)
             with _disk():
-                self._parquet.write_table(table, row_group_size=_ROW_GROUP)
+                self._parquet.write_table(table, row_group_size=ROW_GROUP)
             self._written += table.num_rows
             self._pending.clear()
 
