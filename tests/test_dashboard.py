@@ -256,15 +256,20 @@ def test_a_backfill_is_the_sum_of_its_nights(tmp_path: Path, monkeypatch: pytest
     assert sum("error" in table.columns for table in tables) == 2, "of the night, and of the backfill's first"
 
 
+def two_nights_again(folder: Path) -> tuple[Settings, list[Path]]:
+    """A plant of which two nights were inspected in one backfill, and their run records."""
+    settings = local_settings(make_plant(folder / "plant"), folder / "report")
+    done = [night.result for night in backfill(settings, NIGHT, SECOND).nights]
+    return settings, [Path(result.run_record) for result in done if result and result.run_record]
+
+
 def test_units_that_failed_in_a_backfill_are_told_with_their_night(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
-    for night in backfill(settings, NIGHT, SECOND).nights:
-        assert night.result is not None
-        path = Path(str(night.result.run_record))
+    settings, paths = two_nights_again(tmp_path)
+    for day, path in zip((NIGHT.day, SECOND.day), paths, strict=True):
         record = json.loads(path.read_text())
-        record["units"]["failed"] = [f"u{night.date.day}: the storage did not answer"]
+        record["units"]["failed"] = [f"u{day}: the storage did not answer"]
         path.write_text(json.dumps(record))
     app = opened(settings, tmp_path, monkeypatch, "runs")
     told = [pl.DataFrame(table.value) for table in app.dataframe if "work unit and reason" in table.value]
@@ -276,10 +281,8 @@ def test_units_that_failed_in_a_backfill_are_told_with_their_night(
 def test_of_a_backfill_that_was_tried_again_the_last_try_of_a_night_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
-    for night in backfill(settings, NIGHT, SECOND).nights:
-        assert night.result is not None
-        path = Path(str(night.result.run_record))
+    settings, paths = two_nights_again(tmp_path)
+    for path in paths:
         record = json.loads(path.read_text())
         tried = record | {"started_at": "2026-01-01T00:00:00+00:00", "judged": 7, "failed": 1}
         tried["units"] = record["units"] | {"failed": ["u1: the storage did not answer"]}
