@@ -155,4 +155,4 @@ def test_a_planned_object_takes_little_room() -> None:
     finally:
         tracemalloc.stop()
     assert len(found.units) > 2
-    assert taken / len(keys) < 60  # bytes, of which the key is 24; as objects they would take 400
+    assert taken / len(keys) < 60  # bytes, of which the key is 24

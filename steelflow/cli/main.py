@@ -92,7 +92,7 @@ def main() -> None:
     # 0 to 3 %, within the noise of a shared machine.
     sys.setswitchinterval(0.0001)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has one of its own, after which waits go on
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has its own: waiting for a process goes on
     try:
         app()
     except SteelflowError as exc:
