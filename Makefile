@@ -39,7 +39,7 @@ bench: .venv/installed  ## images per second by stage and end to end, against th
 	$(BIN)/steelflow bench
 
 screenshots: .venv/installed  ## every page of the dashboard, light and dark, into docs/screenshots (needs Chromium)
-	$(BIN)/python tests/screenshots.py docs/screenshots .steelflow/screenshots
+	$(BIN)/python tests/support/screenshots.py docs/screenshots .steelflow/screenshots
 
 zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minutes on a GPU, days on two cores)
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)

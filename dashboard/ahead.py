@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-_MODULES = ("pandas", "dashboard.charts", "dashboard.thumbnails")  # Streamlit shows tables with pandas
+_MODULES = ("pandas", "dashboard.charts.figures", "dashboard.media.thumbnails")  # Streamlit shows tables with pandas
 
 
 def import_ahead() -> None:

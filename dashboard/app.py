@@ -6,7 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import access, frame, sources
+from dashboard import frame
+from dashboard.auth import access
+from dashboard.data import sources
 from dashboard.formats import plain
 
 # section → file, title, icon, what it is for; a page appears once its file is there.
@@ -48,9 +50,9 @@ def main() -> None:
     page = st.navigation(
         {
             section: [
-                st.Page(f"app_pages/{name}.py", title=title, icon=icon, help=about, default=name == "tonight")
+                st.Page(f"pages/{name}.py", title=title, icon=icon, help=about, default=name == "tonight")
                 for name, title, icon, about in pages
-                if (_HERE / "app_pages" / f"{name}.py").exists()
+                if (_HERE / "pages" / f"{name}.py").exists()
             ]
             for section, pages in PAGES.items()
         }

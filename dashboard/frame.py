@@ -10,7 +10,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from dashboard import sources
+from dashboard.data import sources
 from dashboard.formats import plain
 from steelflow.errors import (
     AccessDenied,

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 
 from flows.outcome import hooks, settled
 from flows.patience import patient
-from steelflow.backfill import Again, Backfilled, inspect_again, nights, pinned
 from steelflow.config import Settings
+from steelflow.night.backfill import Again, Backfilled, inspect_again, nights, pinned
 
 _LOCK_WAIT = 12 * 3600.0
 

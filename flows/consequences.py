@@ -20,8 +20,8 @@ from prefect.exceptions import ObjectNotFound
 
 from flows.patience import patient
 from flows.retrain import DEPLOYMENT, RetrainRequest
-from steelflow.alerts import alert
 from steelflow.config import Settings
+from steelflow.service.alerts import alert
 
 DRIFT_DETECTED = "steelflow.drift.detected"
 _SHOWN = 50  # signals in an event, whose size Prefect limits

@@ -36,7 +36,7 @@ def last_night(settings: Settings) -> dt.date | None:
 @task(**patient)
 def check(settings: Settings, date: dt.date) -> dict[str, Any]:
     """Compare a night with the reference, and write its drift table again."""
-    from steelflow.night import check_drift
+    from steelflow.night.run import check_drift
 
     drift: dict[str, Any] = check_drift(settings, date)
     return drift

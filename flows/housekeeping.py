@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings
-from steelflow.housekeeping import Tidied, tidy
+from steelflow.night.housekeeping import Tidied, tidy
 
 
 class HousekeepingParameters(BaseModel):

@@ -28,11 +28,11 @@ from pydantic import BaseModel, Field
 from flows.consequences import follow_up
 from flows.outcome import hooks, settled
 from flows.patience import patient
-from steelflow.calendar import night_of
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
-from steelflow.night import Night, NightResult, PartitionPlan, groups, weight
-from steelflow.pipeline import Done
+from steelflow.inspection.pipeline import Done
+from steelflow.night.dates import night_of
+from steelflow.night.run import Night, NightResult, PartitionPlan, groups, weight
 from steelflow.records import Partition, Unit
 
 _LOCK_WAIT = 12 * 3600.0

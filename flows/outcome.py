@@ -10,9 +10,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_logger
 from prefect.states import Failed
 
-from steelflow.alerts import alert
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
+from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
 _R = TypeVar("_R")

@@ -33,8 +33,8 @@ from flows.drift_check import drift_check
 from flows.housekeeping import housekeeping
 from flows.nightly import nightly
 from flows.retrain import RetrainRequest, retrain
-from steelflow.alerts import alert
 from steelflow.config import Settings, load_settings
+from steelflow.service.alerts import alert
 
 BY_CALENDAR = RetrainRequest(trigger="calendar", reason="the calendar", who="schedule")
 TIDY_UP = "0 5 * * *"  # in the plant's time zone, when the night is done

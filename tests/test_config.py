@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from steelflow.calendar import night_of
 from steelflow.config import Settings, load_settings
 from steelflow.errors import ConfigError
+from steelflow.night.dates import night_of
 
 ROOT = Path(__file__).parents[1]
 

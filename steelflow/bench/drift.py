@@ -28,15 +28,15 @@ import numpy.typing as npt
 import polars as pl
 
 from steelflow.config import DriftSettings, LimitSettings
-from steelflow.decode import decode
 from steelflow.drift.check import judge_night
 from steelflow.drift.compare import LineReference
 from steelflow.drift.sample import Sample, readable
 from steelflow.drift.verdict import NightVerdict
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import DataError
+from steelflow.images.decode import decode
+from steelflow.inspection.pipeline import judge
 from steelflow.models.shipped import SELECTED, resolve
-from steelflow.pipeline import judge
 from steelflow.records import Failure, Partition, RawImage, Unit
 from steelflow.report.judged import Origin, rows
 from steelflow.training.data import Dataset, load_images, split

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from steelflow.config import load_settings
 from steelflow.errors import DataError
-from steelflow.infer import infer
+from steelflow.inspection.infer import infer
 
 
 def peak_mib(source: Path) -> float:

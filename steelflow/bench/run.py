@@ -14,7 +14,7 @@ from steelflow.bench import sources, stages
 from steelflow.bench.memory import peak_mib
 from steelflow.bench.orchestration import prefect_share
 from steelflow.config import Settings
-from steelflow.pipeline import load_model
+from steelflow.inspection.pipeline import load_model
 from steelflow.registry import model_file
 from steelflow.store import open_store
 from steelflow.store.embedded import embedded_s3

@@ -13,11 +13,11 @@ import numpy as np
 from steelflow.archive.readers import read_unit
 from steelflow.bench.sources import TEMPLATE, Source
 from steelflow.config import LimitSettings
-from steelflow.decode import decode, resize
 from steelflow.engine import Engine
 from steelflow.errors import DataError
-from steelflow.pipeline import Inspection, Model, inspect
-from steelflow.quality import measure
+from steelflow.images.decode import decode, resize
+from steelflow.images.quality import measure
+from steelflow.inspection.pipeline import Inspection, Model, inspect
 from steelflow.records import Failure, Unit
 from steelflow.store.local import LocalStore
 

@@ -18,14 +18,14 @@ from steelflow.cli.output import counting, stderr, stdout
 from steelflow.config import Settings, load_settings
 from steelflow.errors import ConfigError
 from steelflow.labels.review import queue
-from steelflow.night import NightResult, inspect_night
+from steelflow.night.run import NightResult, inspect_night
 from steelflow.registry import open_registry
 from steelflow.report.reader import ReportReader
 from steelflow.retrain import RetrainResult, retrain
-from steelflow.simulation import Person
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
 from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec, PlantSummary, write_plant
+from steelflow.synth.month import Person
 
 _DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(4))
 _AGED = Camera(gain=0.3)  # lamps

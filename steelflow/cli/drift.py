@@ -16,19 +16,19 @@ import typer
 
 from steelflow.archive.fetch import fetch_image
 from steelflow.archive.template import KeyTemplate
-from steelflow.calendar import night_of
 from steelflow.cli.inspection import Model, with_model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.config import Settings
 from steelflow.drift.accept import accept
 from steelflow.drift.check import judge_night, night_samples
 from steelflow.drift.explain import Fetch, page
-from steelflow.drift.profile import Profile, is_profile, parse_profile, profile_of
+from steelflow.drift.reference_profile import Profile, is_profile, parse_profile, profile_of
 from steelflow.drift.references import ACCEPTED, REFERENCES, Given
 from steelflow.drift.sources import Samples, nights_in, profile_from
 from steelflow.drift.verdict import NightVerdict
 from steelflow.errors import ConfigError, DriftError
-from steelflow.infer import infer
+from steelflow.inspection.infer import infer
+from steelflow.night.dates import night_of
 from steelflow.registry import open_registry, resolved
 from steelflow.registry.version import REFERENCE
 from steelflow.report.reader import ReportReader

@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from steelflow.alerts import alert
-from steelflow.calendar import night_of
 from steelflow.cli.output import Json, counting, emit, settings
 from steelflow.config import Settings
-from steelflow.infer import infer as run_infer
-from steelflow.night import inspect_night
+from steelflow.inspection.infer import infer as run_infer
+from steelflow.night.dates import night_of
+from steelflow.night.run import inspect_night
+from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
 _REASONS = 5

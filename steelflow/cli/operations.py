@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from steelflow.backfill import Again
-from steelflow.backfill import backfill as run_backfill
 from steelflow.cli.output import Json, counting, emit, settings, stderr
-from steelflow.housekeeping import tidy
+from steelflow.night.backfill import Again
+from steelflow.night.backfill import backfill as run_backfill
+from steelflow.night.housekeeping import tidy
 from steelflow.store.embedded import serving
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from steelflow import service
 from steelflow.cli.output import settings, state
+from steelflow.service import processes as service
 
 
 def up(

@@ -13,8 +13,8 @@ from rich.table import Table
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
 from steelflow.config import ArchiveSettings, ReportSettings, RetrainSettings, Settings
 from steelflow.errors import ConfigError
-from steelflow.simulation import KNOWN, Entry, Person, first_model, make_archive, month, simulate
 from steelflow.synth import TEMPLATE
+from steelflow.synth.month import KNOWN, Entry, Person, first_model, make_archive, month, simulate
 
 _MARK = "simulation.txt"
 

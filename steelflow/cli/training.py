@@ -24,7 +24,7 @@ from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
 
 if TYPE_CHECKING:
-    from steelflow.evaluate import Disturbed
+    from steelflow.training.evaluate import Disturbed
     from steelflow.training.state import Progress
 
 _LABELS = Path("labels")
@@ -162,7 +162,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy, macro F1, ECE, the confusion matrix and figures per class, on labelled images."""
-    from steelflow.evaluate import evaluate_folder
+    from steelflow.training.evaluate import evaluate_folder
     from steelflow.training.robustness import CONDITIONS
 
     with counting("judging") as tick:

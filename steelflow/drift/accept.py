@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 import polars as pl
 
 from steelflow.drift.check import night_samples
-from steelflow.drift.profile import profile_of
+from steelflow.drift.reference_profile import profile_of
 from steelflow.drift.references import ACCEPTED, reference_key
 from steelflow.errors import DriftError
 from steelflow.store.base import Store

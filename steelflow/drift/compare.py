@@ -17,13 +17,13 @@ import numpy.typing as npt
 import polars as pl
 
 from steelflow.drift.appearance import Appearance
-from steelflow.drift.signals import SIGNALS, Reading
-from steelflow.drift.statistics import (
+from steelflow.drift.distances import (
     frechet_distance,
     kolmogorov_smirnov,
     population_stability_index,
     wasserstein,
 )
+from steelflow.drift.signals import SIGNALS, Reading
 
 Floats = npt.NDArray[np.float64]
 Groups = npt.NDArray[np.intp]

@@ -18,14 +18,14 @@ import polars as pl
 
 from steelflow.archive.fetch import fetch_image
 from steelflow.config import DriftSettings, LimitSettings
-from steelflow.decode import decode
 from steelflow.drift.check import night_samples
 from steelflow.drift.compare import LineReference
+from steelflow.drift.distances import jensen_shannon_distance
 from steelflow.drift.references import Kept
 from steelflow.drift.sample import IMAGE
 from steelflow.drift.signals import BY_NAME, Reading
-from steelflow.drift.statistics import jensen_shannon_distance
 from steelflow.drift.verdict import LineVerdict, NightVerdict
+from steelflow.images.decode import decode
 from steelflow.records import Failure
 from steelflow.store.base import Store
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from steelflow.config import DriftSettings
 from steelflow.drift.compare import LineReference
-from steelflow.drift.profile import MOST_ROWS, Profile, parse_profile, profile_of
+from steelflow.drift.reference_profile import MOST_ROWS, Profile, parse_profile, profile_of
 from steelflow.drift.sample import Sample, thinned
 from steelflow.errors import DriftError, ObjectNotFound
 from steelflow.records import Partition

@@ -9,7 +9,7 @@ import polars as pl
 
 from steelflow.archive.template import Fields, KeyTemplate
 from steelflow.drift.check import MOST_ROWS
-from steelflow.drift.profile import Profile, profile_of
+from steelflow.drift.reference_profile import Profile, profile_of
 from steelflow.drift.sample import Sample, read_report, sample
 from steelflow.errors import DriftError
 from steelflow.report.layout import REPORTS, parse_folder

@@ -18,8 +18,8 @@ from steelflow.archive.fetch import Reference, fetch_images
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate, Members
 from steelflow.config import LimitSettings
-from steelflow.decode import decode
 from steelflow.errors import LabelError
+from steelflow.images.decode import decode
 from steelflow.labels.batches import Label
 from steelflow.labels.store import Added, LabelStore, bad_name, problem_of, unknown_class
 from steelflow.records import Failure

@@ -22,14 +22,13 @@ from typing import Any
 import polars as pl
 
 from steelflow import __version__
-from steelflow.alerts import alert
 from steelflow.config import Settings
 from steelflow.drift import accept, drift_table
 from steelflow.engine import open_engine
 from steelflow.errors import DriftError
+from steelflow.inspection.pipeline import new_run_id
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels
 from steelflow.models.shipped import SELECTED
-from steelflow.pipeline import new_run_id
 from steelflow.registry import Registry, Version, open_registry
 from steelflow.report.reader import ReportReader
 from steelflow.retrain.candidates import Candidate, Plan, Progress, Tell, train_candidates
@@ -37,6 +36,7 @@ from steelflow.retrain.gate import FEWEST, Gate
 from steelflow.retrain.record import RetrainResult, State, Trigger, last_run, last_snapshot, put_record, records
 from steelflow.retrain.reference import recent_reference
 from steelflow.retrain.trial import Trial
+from steelflow.service.alerts import alert
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
 

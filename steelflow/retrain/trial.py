@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 
 from steelflow.config import Settings
-from steelflow.decode import decode, resize
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import EngineError, ModelError
+from steelflow.images.decode import decode, resize
 from steelflow.labels import LabelStore
 from steelflow.records import Failure
 from steelflow.retrain.gate import Answers, Gate, compare, decide, together

@@ -11,7 +11,6 @@ from typing import Any
 
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
-from steelflow.evaluate import evaluate_folder
 from steelflow.models import CATALOGUE, architecture
 from steelflow.models.cost import flops, parameters
 from steelflow.selection.candidates import Candidate, ModelFile
@@ -19,6 +18,7 @@ from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
 from steelflow.selection.speed import REFERENCE, Speed, measure_speeds
 from steelflow.training.data import Dataset, load_images
+from steelflow.training.evaluate import evaluate_folder
 from steelflow.training.robustness import CONDITIONS
 
 _ENCODED = 600  # images that the speed is measured with, repeated

@@ -16,10 +16,10 @@ from steelflow.bench.sources import Source, local, write_tars
 from steelflow.bench.stages import end_to_end, infer_only
 from steelflow.config import Settings
 from steelflow.engine import open_engine
+from steelflow.inspection.pipeline import Model, load_model
 from steelflow.models import architecture
 from steelflow.models.deployable import Deployable
 from steelflow.models.spec import ModelSpec
-from steelflow.pipeline import Model, load_model
 from steelflow.training.export import embedding_dims, export_onnx
 
 REFERENCE = "ssdc_mininet at 200×200"

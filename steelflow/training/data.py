@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.config import LimitSettings
-from steelflow.decode import Grey, decode, resize
 from steelflow.errors import DataError
+from steelflow.images.decode import Grey, decode, resize
 from steelflow.records import Failure
 from steelflow.training.manifest import MANIFESTS, list_manifest
 

@@ -20,7 +20,7 @@ import numpy as np
 import onnxruntime as ort
 import typer
 
-from steelflow.decode import resize
+from steelflow.images.decode import resize
 from steelflow.training.data import Dataset, load_folder
 from steelflow.training.export import export_onnx
 from steelflow.training.recipe import Recipe

@@ -1,0 +1,158 @@
+"""Prefect, asked over HTTP: what runs, how far it is, and starting a run. Nothing here imports Prefect.
+
+The server is the one that ``steelflow up`` runs with these settings, else the one that ``PREFECT_API_URL`` names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from dashboard.auth.access import Actor
+from steelflow.config import Settings
+from steelflow.errors import SteelflowError
+from steelflow.service.processes import running
+
+Kind = Literal["nightly", "retrain", "backfill"]
+KINDS: tuple[Kind, ...] = ("nightly", "retrain", "backfill")
+_OTHERS = ("drift-check", "housekeeping")
+_SECONDS = 3.0
+_UNDER_WAY = ("RUNNING", "PENDING", "CANCELLING", "PAUSED")
+_BY = "by:"
+
+
+class OrchestratorDown(SteelflowError):
+    """Prefect's server is not there, or does not answer as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """One run of a flow. ``progress`` is in percent, where the flow tells any; ``who`` started it, where known."""
+
+    id: str
+    flow: str
+    name: str
+    state: str
+    message: str
+    who: str | None
+    expected: str | None
+    started: str | None
+    seconds: float
+    under_way: bool
+    progress: float | None
+
+
+class Orchestrator:
+    """A Prefect server at ``url``. Every method raises ``OrchestratorDown``."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/").removesuffix("/api")
+
+    def runs(self, most: int = 30) -> list[FlowRun]:
+        """The latest runs of our deployments that have started, or wait to, latest first."""
+        names = self._deployments()
+        if not names:
+            return []
+        of_ours = {"deployments": {"id": {"any_": list(names)}}}
+        started = {"state": {"type": {"not_any_": ["SCHEDULED"]}}}
+        late = {"state": {"type": {"any_": ["SCHEDULED"]}}, "tags": {"all_": ["dashboard"]}}
+        found = []
+        for wanted in (late, started):
+            body = {**of_ours, "flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": most}
+            found += self._ask("POST", "/api/flow_runs/filter", body)
+        progress = self._progress([run["id"] for run in found if run.get("state_type") in _UNDER_WAY])
+        return [_flow_run(run, names, progress) for run in found][:most]
+
+    def upcoming(self) -> list[FlowRun]:
+        """The next runs of the schedules, soonest first."""
+        names = self._deployments()
+        wanted = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+        body = {
+            "deployments": {"id": {"any_": list(names)}},
+            "flow_runs": wanted,
+            "sort": "EXPECTED_START_TIME_ASC",
+            "limit": 3,
+        }
+        return [_flow_run(run, names, {}) for run in self._ask("POST", "/api/flow_runs/filter", body)]
+
+    def start(self, actor: Actor, kind: Kind, parameters: dict[str, Any], key: str) -> str:
+        """Start a run, whose name is returned. ``key`` names the wish: of several calls with the same, one starts.
+
+        Raises:
+            NotAllowed: the actor is no operator.
+        """
+        actor.must_be("operator")
+        deployment = self._ask("GET", f"/api/deployments/name/{kind}/{kind}")
+        body = {"parameters": parameters, "tags": ["dashboard", f"{_BY}{actor.name}"], "idempotency_key": key}
+        return str(self._ask("POST", f"/api/deployments/{deployment['id']}/create_flow_run", body)["name"])
+
+    def _deployments(self) -> dict[str, str]:
+        wanted = {"deployments": {"name": {"any_": [*KINDS, *_OTHERS]}}, "limit": 50}
+        return {one["id"]: one["name"] for one in self._ask("POST", "/api/deployments/filter", wanted)}
+
+    def _progress(self, ids: list[str]) -> dict[str, float]:
+        if not ids:
+            return {}
+        wanted = {"flow_run_id": {"any_": ids}, "type": {"any_": ["progress"]}}
+        found = self._ask("POST", "/api/artifacts/filter", {"artifacts": wanted, "limit": 100, "sort": "CREATED_DESC"})
+        told: dict[str, float] = {}
+        for artifact in found:
+            with contextlib.suppress(TypeError, ValueError):
+                told.setdefault(artifact["flow_run_id"], float(artifact["data"]))
+        return told
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        where = urlsplit(self.url)
+        secure = where.scheme == "https"
+        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = connect(str(where.hostname), where.port, timeout=_SECONDS)
+        headers = {"Content-Type": "application/json"}
+        if key := os.environ.get("PREFECT_API_KEY"):
+            headers["Authorization"] = f"Bearer {key}"
+        with contextlib.closing(connection):
+            try:
+                connection.request(method, where.path + path, None if body is None else json.dumps(body), headers)
+                answer = connection.getresponse()
+                data = answer.read()
+            except (OSError, http.client.HTTPException) as exc:
+                raise OrchestratorDown(
+                    f"Prefect does not answer at {self.url} ({type(exc).__name__}); start it with `steelflow up`"
+                ) from exc
+            if answer.status == http.client.NOT_FOUND:
+                raise OrchestratorDown(
+                    f"Prefect at {self.url} has no {path.removeprefix('/api/')}; the flows are served by `steelflow up`"
+                )
+            if answer.status >= http.client.BAD_REQUEST:
+                raise OrchestratorDown(f"Prefect at {self.url} refused the call {path} with status {answer.status}")
+            try:
+                return json.loads(data)
+            except ValueError as exc:
+                raise OrchestratorDown(f"what answers at {self.url} is not Prefect; check PREFECT_API_URL") from exc
+
+
+def orchestrator(settings: Settings) -> Orchestrator | None:
+    """The server that is known here, else None. It is not asked yet."""
+    url = running(settings) or os.environ.get("PREFECT_API_URL")
+    return Orchestrator(url) if url else None
+
+
+def _flow_run(run: dict[str, Any], names: dict[str, str], progress: dict[str, float]) -> FlowRun:
+    who = next((tag.removeprefix(_BY) for tag in run.get("tags", ()) if tag.startswith(_BY)), None)
+    return FlowRun(
+        id=run["id"],
+        flow=names.get(run.get("deployment_id", ""), "?"),
+        name=run["name"],
+        state=run.get("state_name") or "?",
+        message=(run.get("state") or {}).get("message") or "",
+        who=who,
+        expected=run.get("expected_start_time"),
+        started=run.get("start_time"),
+        seconds=float(run.get("total_run_time") or 0.0),
+        under_way=run.get("state_type") in _UNDER_WAY,
+        progress=progress.get(run["id"]),
+    )

@@ -1,0 +1,1 @@
+"""Charts: a Polars frame in, an Altair chart out. No Streamlit."""

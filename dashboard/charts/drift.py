@@ -1,0 +1,120 @@
+"""Pictures of drift: the nights' verdicts, what moved how far, and one signal beside its threshold."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from dashboard.charts import palette
+from dashboard.charts.figures import Chart
+
+VERDICTS = {
+    "none": ("no drift", palette.GOOD),
+    "warn": ("warning", palette.WARN),
+    "alarm": ("drift", palette.BAD),
+    "insufficient": ("no verdict", palette.IDLE),
+}
+_LIMIT = 2.0  # of a threshold: beyond it a field is no darker
+_LEGIBLE = 14  # nights: of more, figures would not fit
+_INK, _CHALK = "#10141a", "#e4e9ee"
+_NIGHT = "%d %b"
+_PLACED = alt.Axis(labelFlush=False)  # each name at the middle of its row
+_TIP = "%a %d %b %Y"
+
+
+def verdicts(table: pl.DataFrame) -> Chart:
+    """Line × night, coloured by verdict. ``table``: date, line, verdict, reason; one row for each."""
+    frame = table.select(
+        "date",
+        pl.col("line").fill_null("no line"),
+        pl.col("verdict").replace_strict({name: word for name, (word, _) in VERDICTS.items()}, default="no verdict"),
+        "reason",
+    )
+    words, shades = zip(*VERDICTS.values(), strict=True)
+    made: Chart = (
+        alt.Chart(frame)
+        .mark_rect(cornerRadius=3)
+        .encode(
+            x=_nights(),
+            y=alt.Y("line:N", title=None, scale=alt.Scale(paddingInner=0.15)),
+            color=alt.Color(
+                "verdict:N",
+                scale=alt.Scale(domain=list(words), range=list(shades)),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            tooltip=[alt.Tooltip("date:T", format=_TIP, title="night"), "line:N", "verdict:N", "reason:N"],
+        )
+        .properties(height=90 + 32 * frame["line"].n_unique())
+    )
+    return made
+
+
+def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int = 280) -> Chart:
+    """Signal × night, coloured by the share of its threshold, on a light page or a ``dark`` one.
+
+    ``table``: date, signal, share, value, threshold, text.
+    """
+    frame = table.select(
+        "date", _words(pl.col("signal")), "value", "threshold", "text", pl.col("share").clip(lower_bound=0)
+    )
+    base = alt.Chart(frame).encode(
+        x=_nights(),
+        y=alt.Y("signal:N", sort=[name.replace("_", " ") for name in order], title=None, axis=_PLACED),
+        tooltip=[
+            alt.Tooltip("date:T", format=_TIP, title="night"),
+            "signal:N",
+            alt.Tooltip("value:Q", format=".3f"),
+            alt.Tooltip("threshold:Q", format=".3f"),
+            alt.Tooltip("share:Q", format=".0%", title="of threshold"),
+            alt.Tooltip("text:N", title="in words"),
+        ],
+    )
+    # One hue below the threshold, another above it: whether it was crossed is seen without reading.
+    shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=list(palette.SHARE), clamp=True)
+    fields = base.mark_rect(cornerRadius=2).encode(color=alt.Color("share:Q", scale=shades, legend=None))
+    layers = [fields]
+    if frame["date"].n_unique() <= _LEGIBLE:
+        # Below the threshold the page is seen through the field, so its figure has the colour of the page's text.
+        shade = alt.condition("datum.share >= 1", alt.value(_INK), alt.value(_CHALK if dark else _INK))
+        layers.append(base.mark_text(fontSize=10).encode(text=alt.Text("share:Q", format=".0%"), color=shade))
+    return alt.layer(*layers).properties(height=height)
+
+
+def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
+    """One signal of every line over the nights, with its threshold dashed. ``table``: date, line, value, threshold,
+    breach, text."""
+    frame = table.select("date", pl.col("line").fill_null("no line"), "value", "threshold", "breach", "text")
+    names = sorted(frame["line"].unique())
+    shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
+    colour = alt.Color(
+        "line:N", scale=alt.Scale(domain=names, range=shades), legend=alt.Legend(title=None, orient="top")
+    )
+    base = alt.Chart(frame).encode(x=_nights(), color=colour)
+    tooltip = [
+        alt.Tooltip("date:T", format=_TIP, title="night"),
+        "line:N",
+        alt.Tooltip("value:Q", format=".3f"),
+        alt.Tooltip("threshold:Q", format=".3f"),
+        alt.Tooltip("text:N", title="in words"),
+    ]
+    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit))
+    limits = base.mark_line(strokeDash=[4, 4], opacity=0.7).encode(y="threshold:Q")
+    points = base.mark_point(filled=True, opacity=1).encode(
+        y="value:Q",
+        tooltip=tooltip,
+        shape=alt.condition("datum.breach", alt.value("triangle-up"), alt.value("circle")),
+        size=alt.condition("datum.breach", alt.value(130), alt.value(35)),
+    )
+    return alt.layer(drawn, limits, points).properties(height=height)
+
+
+def _nights() -> alt.X:
+    return alt.X(
+        "yearmonthdate(date):O",
+        title=None,
+        axis=alt.Axis(format=_NIGHT, labelAngle=0, labelOverlap=True, labelFlush=False, grid=False),
+    )
+
+
+def _words(column: pl.Expr) -> pl.Expr:
+    return column.str.replace_all("_", " ", literal=True)

@@ -1,0 +1,1 @@
+"""What pages read: stores and readers, and the figures made from them."""

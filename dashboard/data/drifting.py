@@ -1,0 +1,59 @@
+"""Images of a line before it moved, and of the night on which it did. No Streamlit."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import polars as pl
+
+from dashboard.data import images
+from steelflow.config import DriftSettings
+from steelflow.drift.references import Kept
+from steelflow.errors import ObjectNotFound
+from steelflow.registry import Registry
+from steelflow.report.reader import ReportReader
+from steelflow.store.base import Store
+
+REFERENCE = "reference.parquet"
+_IMAGE = ["object_key", "member", "ordinal"]
+
+Rows = list[dict[str, Any]]
+
+
+def before(
+    report: Store, registry: Registry, settings: DriftSettings, date: dt.date, line: str | None, digest: str, most: int
+) -> Rows:
+    """``most`` images of the line's reference, always the same ones; none where it has no reference.
+
+    Raises:
+        DriftError, RegistryError: the reference is damaged.
+    """
+    kept = Kept(report, digest, date, settings, _profile(registry, digest))
+    rows = kept.rows(line)
+    return [] if rows is None else _drawn(rows.lazy().with_columns(status=pl.lit("ok")), most)
+
+
+def after(reader: ReportReader, date: dt.date, line: str | None, most: int, novel: bool = False) -> Rows:
+    """``most`` readable images of the line's night, always the same ones; with ``novel`` only those that stand out."""
+    rows = images.rows(reader, date, line).filter(pl.col("status") == "ok")
+    return _drawn(rows.filter("novel") if novel else rows, most)
+
+
+def explanation(report: Store, date: dt.date) -> bytes | None:
+    """The page that tells why the night alarmed or warned; None where it did not."""
+    try:
+        return report.get(f"drift/explanations/date={date.isoformat()}.html")
+    except ObjectNotFound:
+        return None
+
+
+def _profile(registry: Registry, digest: str) -> bytes | None:
+    version = next((one for one in registry.versions() if one.digest == digest), None)
+    return registry.read(version, REFERENCE) if version is not None and REFERENCE in version.files else None
+
+
+def _drawn(rows: pl.LazyFrame, most: int) -> Rows:
+    chosen = rows.select(*_IMAGE, "line", "coil", "label", "confidence", "status", "novel")
+    drawn = chosen.with_columns(draw=pl.struct(_IMAGE).hash(0)).bottom_k(most, by=["draw", *_IMAGE])
+    return list(drawn.sort("draw").drop("draw").collect(engine="streaming").iter_rows(named=True))

@@ -1,0 +1,1 @@
+"""Pictures and thumbnails of archive images."""

@@ -1,0 +1,148 @@
+"""Images of the archive at full size: fetched once, ahead of the person who looks, and drawn anew from their pixels.
+
+What a browser is given is never the archive's own file: only pixels that were decoded here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from dashboard.data import sources
+from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.config import MIB, LimitSettings
+from steelflow.engine.base import Floats
+from steelflow.errors import StoreError
+from steelflow.images.decode import Grey, decode
+from steelflow.records import Failure
+from steelflow.store.base import Store
+
+SIDE = 640  # pixels, at most, of what a browser is given
+_BYTES = 64 * MIB
+_BLUR = 0.03  # of the side: a patch is several times as wide
+_TAILS = (1, 99)  # percentiles that become black and white
+_VEIL = 0.6  # of the heat map over the picture, where it is strongest
+
+Encoded = bytes | Failure
+
+
+class Ahead:
+    """Encoded images, kept up to ``_BYTES``, shared by all who look. One thread fetches what is asked for ahead."""
+
+    def __init__(self, archive: Store, limits: LimitSettings, most: int = _BYTES) -> None:
+        self._archive, self._limits, self._most = archive, limits, most
+        self._kept: OrderedDict[Reference, Encoded] = OrderedDict()
+        self._size = 0
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
+
+    def get(self, image: Reference) -> Encoded:
+        """The image (its reference has the ordinal), or why there is none. Raises ``StoreError``."""
+        with self._lock:
+            if image in self._kept:
+                self._kept.move_to_end(image)
+                return self._kept[image]
+        return self._fetch([image])[image]
+
+    def prepare(self, images: Sequence[Reference]) -> None:
+        """Fetch these in the background, so that ``get`` finds them; what fails is left to ``get``."""
+        with self._lock:
+            missing = [image for image in images if image not in self._kept]
+        if missing:
+            self._pool.submit(self._try, missing)
+
+    def _try(self, images: Sequence[Reference]) -> None:
+        with self._lock:
+            missing = [image for image in images if image not in self._kept]
+        try:
+            self._fetch(missing)
+        except StoreError:
+            return
+
+    def _fetch(self, images: Sequence[Reference]) -> dict[Reference, Encoded]:
+        found = dict(fetch_images(self._archive, images, self._limits))
+        with self._lock:
+            for image, data in found.items():
+                if image not in self._kept:
+                    self._kept[image] = data
+                    self._size += _cost(data)
+            while self._size > self._most and len(self._kept) > 1:
+                self._size -= _cost(self._kept.popitem(last=False)[1])
+        return found
+
+
+@st.cache_resource(show_spinner=False, max_entries=1)
+def ahead(archive_uri: str, endpoint: str) -> Ahead:
+    """Of the archive that is open now; one at another address has another."""
+    del archive_uri, endpoint
+    return Ahead(sources.archive(), sources.settings().limits)
+
+
+def full(image: Reference) -> Encoded:
+    """The encoded bytes of an image. Raises ``StoreError``."""
+    return _ahead().get(image)
+
+
+def prepare(images: Sequence[Reference]) -> None:
+    """Images that will be looked at next."""
+    _ahead().prepare(images)
+
+
+def grey(data: Encoded) -> Grey | Failure:
+    return data if isinstance(data, Failure) else decode(data, sources.settings().limits)
+
+
+def stretched(picture: Grey) -> Grey:
+    """The picture with its grey levels spread: the 1st percentile becomes 0, the 99th 255, what lies beyond is cut.
+
+    One grey level all over has nothing to be spread, and stays.
+    """
+    low, high = np.percentile(picture, _TAILS)
+    if high <= low:
+        return picture
+    spread = (picture.astype(np.float32) - low) * (255 / (high - low))
+    return np.asarray(np.rint(spread.clip(0, 255)), np.uint8)
+
+
+def drawn(picture: Grey, side: int = SIDE) -> bytes:
+    """A PNG with the longer side ``side``; small pictures grow, since a defect may be a few pixels."""
+    return _png(_sized(picture, side))
+
+
+def heated(picture: Grey, drop: Floats, side: int = SIDE) -> bytes:
+    """The picture with warm colours where ``drop`` (any shape) is above zero."""
+    base = cv2.cvtColor(_sized(picture, side), cv2.COLOR_GRAY2BGR)
+    height, width = base.shape[:2]
+    smooth = cv2.GaussianBlur(drop.clip(0), (0, 0), max(drop.shape) * _BLUR)
+    heat = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC).clip(0)
+    heat = heat / max(float(heat.max()), 1e-9)
+    warm = cv2.applyColorMap((255 * heat).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    veil = (_VEIL * heat)[:, :, None]
+    return _png(np.asarray((1 - veil) * base + veil * warm, np.uint8))
+
+
+def _sized(picture: Grey, side: int) -> Grey:
+    height, width = picture.shape
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+
+
+def _png(picture: Grey) -> bytes:
+    return bytes(np.asarray(cv2.imencode(".png", picture)[1]))
+
+
+def _ahead() -> Ahead:
+    settings = sources.settings()
+    return ahead(settings.archive.uri, settings.store.endpoint)
+
+
+def _cost(data: Encoded) -> int:
+    return len(data) if isinstance(data, bytes) else 100

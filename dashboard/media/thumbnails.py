@@ -1,0 +1,86 @@
+"""Small pictures of archive images, fetched when they are looked at, shards included, and kept for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+
+import cv2
+import numpy as np
+import streamlit as st
+
+from dashboard.data import sources
+from dashboard.formats import plain
+from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.images.decode import decode
+from steelflow.records import Failure
+
+SIDE = 168  # pixels
+_MOST = 3000  # of some 5 kB each
+
+Thumbnail = bytes | Failure
+
+
+class Kept:
+    """The thumbnails looked at last, shared by all who look."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._kept: OrderedDict[Reference, Thumbnail] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, references: Collection[Reference]) -> dict[Reference, Thumbnail]:
+        """A JPEG for each reference (which have their ordinals), or why there is none.
+
+        Raises:
+            StoreError: the archive cannot be reached; failures of that kind are not kept.
+        """
+        with self._lock:
+            found = {one: self._kept[one] for one in references if one in self._kept}
+        missing = [one for one in references if one not in found]
+        limits = sources.settings().limits
+        for reference, data in fetch_images(sources.archive(), missing, limits) if missing else ():
+            found[reference] = small(data) if isinstance(data, bytes) else data
+        with self._lock:
+            for reference, thumbnail in found.items():
+                self._kept[reference] = thumbnail
+                self._kept.move_to_end(reference)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return found
+
+
+@st.cache_resource(show_spinner=False)
+def kept() -> Kept:
+    return Kept()
+
+
+def small(data: bytes) -> Thumbnail:
+    """A grey JPEG of at most ``SIDE`` pixels, of an encoded image."""
+    image = decode(data, sources.settings().limits)
+    if isinstance(image, Failure):
+        return image
+    height, width = image.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    done, encoded = cv2.imencode(".jpg", cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    return bytes(np.asarray(encoded)) if done else Failure("unshown", "cannot be drawn")
+
+
+def gallery(references: Sequence[Reference], captions: Sequence[str], columns: int = 8) -> None:
+    """Pictures beside each other, each with its caption; a picture that is gone says why. Captions are Markdown."""
+    if not references:
+        st.caption("No image to show.")
+        return
+    with st.spinner("Fetching images …"):
+        pictures = kept().get(references)
+    with st.grid(columns, gap="xsmall", min_column_width=110):
+        for reference, caption in zip(references, captions, strict=True):
+            with st.container(gap="xsmall"):
+                picture = pictures.get(reference, Failure("missing", "no longer in the archive"))
+                if isinstance(picture, Failure):
+                    st.caption(f":material/broken_image: {plain(picture)}")
+                else:
+                    st.image(picture, width="stretch", alt=reference.member or reference.key)
+                st.caption(caption)

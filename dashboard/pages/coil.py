@@ -1,0 +1,193 @@
+"""Coil: one coil along its length, beside those rolled before and after it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Any, cast
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.charts import coil as charts_coil
+from dashboard.charts import figures as charts
+from dashboard.data import figures, sources, strips
+from dashboard.data.figures import Unit
+from dashboard.formats import plain
+from dashboard.media import thumbnails
+from steelflow.archive.fetch import Reference
+
+_BESIDE = 4  # coils on each side
+_PAGE = 24
+
+
+def show() -> None:
+    frame.heading("Coil", "its images along its length, and the coils beside it")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        names = [night.isoformat() for night in reversed(nights)]
+        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=150))
+        summary = sources.summary(night).filter(pl.col("coil").is_not_null() & pl.col("line").is_not_null())
+        if summary.is_empty():
+            frame.empty("No coils in this night", "The keys of the archive name none; see `archive.template`.")
+            return
+        line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
+        order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
+        worst = figures.coils(summary.filter(pl.col("line") == line), _unit())["coil"][0]
+        first = order.index(worst)
+        coil = st.selectbox("Coil", order, index=first, key="coil", bind="query-params", width=220)
+        place = order.index(coil)
+        st.button(
+            "",
+            icon=":material/chevron_left:",
+            key="before",
+            help="The coil before",
+            disabled=place == 0,
+            on_click=_go,
+            args=(order[max(place - 1, 0)],),
+        )
+        st.button(
+            "",
+            icon=":material/chevron_right:",
+            key="after",
+            help="The coil after",
+            disabled=place == len(order) - 1,
+            on_click=_go,
+            args=(order[min(place + 1, len(order) - 1)],),
+        )
+    of_line = summary.filter(pl.col("line") == line)
+    rows = sources.coil(night, line, coil)
+    if rows.is_empty():
+        frame.empty(
+            "The report has no images of this coil any more", "It was replaced a moment ago; open the page again."
+        )
+        return
+    numbers(rows, of_line, coil)
+    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
+    segments = strips.segments(sources.positions(night, line, tuple(names)))
+    scale = strips.scale(segments)
+    along(rows, scale)
+    beside(of_line, names, coil, segments, scale)
+    images(rows, coil)
+
+
+def _unit() -> Unit:
+    return Unit(sources.settings().dashboard.good_classes)
+
+
+def _go(coil: str) -> None:
+    st.session_state["coil"] = coil
+
+
+def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
+    unit = _unit()
+    ranked = figures.coils(of_line, unit)
+    here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
+    rank = 1 + ranked["coil"].to_list().index(coil)
+    confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
+    one, two, three, four, five = st.columns(5, gap="small")
+    one.metric("Images", formats.count(rows.height), border=True, height="stretch")
+    two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
+    three.metric(
+        "Defects",
+        formats.count(here["defects"]),
+        f"rank {rank} of {ranked.height} on the line",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+    four.metric(
+        "Mostly",
+        plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
+        f"{here['of_it']} images",
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
+    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
+
+
+def along(rows: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+    shown, by_position = strips.placed(rows)
+    st.subheader("Along its length", anchor=False)
+    if by_position:
+        st.caption(_told(rows, shown))
+    else:
+        st.caption("The archive's keys give no position (see `archive.template`): images are shown in their order.")
+    named = shown.with_columns(file=pl.coalesce("member", "object_key").str.split("/").list.last())
+    st.altair_chart(charts_coil.strip(named, scale if by_position else None), alt="Images along the coil by class")
+
+
+def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
+    """Which part of the coil is seen, and when it was."""
+    first, last = (f"{shown['place'][end]:,.0f}" for end in (0, -1))
+    times = rows["captured_at"].drop_nulls().sort()
+    zone = sources.settings().night.timezone
+    since = f", taken from {formats.moment(times[0], zone)} on" if times.len() else ""
+    left_out = rows.height - shown.height
+    rest = f" {formats.count(left_out)} more have no position." if left_out else ""
+    return f"Images from {first} to {last} m{since}.{rest}"
+
+
+def beside(
+    of_line: pl.DataFrame, names: list[str], coil: str, segments: pl.DataFrame, scale: tuple[float, float] | None
+) -> None:
+    st.subheader("Beside its neighbours", anchor=False)
+    if scale is None:
+        counts = of_line.filter(pl.col("coil").is_in(names)).group_by("coil", "label").agg(pl.col("images").sum())
+        chart = charts.neighbours(counts, coil, names)
+    else:
+        st.caption("At the same positions, a lane for each class; stronger where there are more images.")
+        chart = charts_coil.side_by_side(segments, coil, names, scale)
+    st.altair_chart(chart, alt="Images by class of the neighbouring coils")
+
+
+@frame.fragment()
+def images(rows: pl.DataFrame, coil: str) -> None:
+    st.subheader("Images", anchor=False)
+    labels = sorted(rows["label"].drop_nulls().unique())
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        picked = st.pills(
+            "Class",
+            labels,
+            selection_mode="multi",
+            key="of",
+            label_visibility="collapsed",
+            format_func=lambda label: plain(formats.class_name(label)),
+        )
+        kept = _stretch(rows, coil)
+        kept = kept.filter(pl.col("label").is_in(picked)) if picked else kept
+        pages = max(1, -(-kept.height // _PAGE))
+        page = 1 if pages == 1 else st.pagination(pages, key="page")
+    part = kept.slice((page - 1) * _PAGE, _PAGE)
+    references, captions = [], []
+    for row in part.iter_rows(named=True):
+        references.append(Reference(row["object_key"], row["member"], row["ordinal"]))
+        captions.append(_caption(row))
+    thumbnails.gallery(references, captions)
+
+
+def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:
+    """The images of the part of the coil that is asked for; all of them until one is."""
+    known = rows["position"].drop_nulls()
+    if known.n_unique() < 2:
+        return rows
+    ends = math.floor(cast(float, known.min())), math.ceil(cast(float, known.max()))
+    first, last = st.slider("Metres from the head", *ends, ends, key=f"stretch {coil}", width=420)
+    return rows if (first, last) == ends else rows.filter(pl.col("position").is_between(first, last))
+
+
+def _caption(row: dict[str, Any]) -> str:
+    if row["status"] != "ok":
+        return "**unreadable**"
+    where = f"  \n{row['position']:.1f} m" if row["position"] is not None else ""
+    return f"**{plain(formats.class_name(str(row['label'])))}** {formats.share(row['confidence'], 0)}{where}"
+
+
+show()

@@ -1,0 +1,169 @@
+"""Defects: what was found, by class, line and date. The filters stand in the address."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.charts import figures as charts
+from dashboard.data import figures, sources
+from dashboard.data.download import as_csv, as_parquet
+from dashboard.data.figures import Unit
+from steelflow.report.daily import daily_of_coils
+
+_RANGES = {"7 nights": 7, "28 nights": 28, "90 nights": 90, "1 year": 365}
+_DATES = "From … to"
+_BANDS = ("< 50", "50–70", "70–90", "90–99", "≥ 99")  # percent: the bands of report.summary.BANDS
+
+
+def show() -> None:
+    frame.heading("Defects", "what was found, by class, line and night")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        return
+    everything = sources.daily(nights[-1])
+    unit = Unit(sources.settings().dashboard.good_classes)
+    daily, split = filtered(everything, nights)
+    counted = figures.by_class(daily, unit, ("date", "line"))
+    if daily.is_empty() or counted.is_empty():
+        frame.empty("Nothing matches these filters", "Choose more of them, or take one away.")
+        return
+    numbers(daily, unit)
+    left, right = st.columns((3, 2), gap="medium")
+    with left:
+        trend(daily, unit)
+        confidence(daily, unit)
+    with right:
+        pareto(daily, unit, split)
+        st.subheader("Line × class", anchor=False)
+        rates = figures.by_class(daily, unit, ("line",))
+        st.altair_chart(charts.heat_map(rates, unit, 180), alt="Rate by line and class")
+    download(counted.drop("coils") if split else counted)
+
+
+def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFrame, bool]:
+    """The filters, what they leave, and whether a band or a model was chosen: coils are not counted by these."""
+    lines = sorted(everything["line"].drop_nulls().unique())
+    labels = sorted(everything["label"].drop_nulls().unique())
+    models = sorted(everything["model"].drop_nulls().unique())
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        chosen = st.segmented_control(
+            "Nights", [*_RANGES, _DATES], default="28 nights", key="range", bind="query-params", required=True
+        )
+        first, last = nights[0], nights[-1]
+        if chosen in _RANGES:
+            first = last - dt.timedelta(days=_RANGES[chosen] - 1)
+        else:
+            first = _date("From", "from", nights[0], nights)
+            last = _date("To", "to", nights[-1], nights)
+        only = st.multiselect("Lines", lines, key="lines", bind="query-params", placeholder="all", width=220)
+        classes = st.multiselect(
+            "Classes",
+            labels,
+            key="classes",
+            bind="query-params",
+            placeholder="all",
+            format_func=formats.class_name,
+            width=300,
+        )
+        sure = st.segmented_control(
+            "How sure, in percent", _BANDS, selection_mode="multi", key="sure", bind="query-params"
+        )
+        versions = st.multiselect("Model", models, key="model", bind="query-params", placeholder="all", width=220)
+        coil = st.text_input("Coil", key="coil", bind="query-params", placeholder="begins with …", width=150)
+    # With thousands of coils a month they are not in the aggregates: the summaries of these nights have them.
+    beginning = (coil or "").strip()
+    kept = of_coils(beginning, first, last) if beginning else figures.chosen(everything, first, last)
+    kept = figures.chosen(kept, lines=only)
+    bands = [_BANDS.index(one) for one in sure]
+    known = figures.known(kept, bool(bands), bool(versions))
+    if known.height < kept.height:
+        missing = int(kept["images"].sum()) - int(known["images"].sum())
+        st.caption(f"{formats.count(missing)} images are left out: their summaries are older than these filters.")
+    return figures.picked(known, classes, bands, versions), bool(bands or versions)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=8, show_spinner="Looking through the coils …")
+def of_coils(beginning: str, first: dt.date, last: dt.date) -> pl.DataFrame:
+    return daily_of_coils(sources.report(), beginning, first, last)
+
+
+def _date(label: str, key: str, usual: dt.date, nights: list[dt.date]) -> dt.date:
+    picked: dt.date = st.date_input(
+        label, usual, nights[0], nights[-1], key=key, bind="query-params", format="YYYY-MM-DD", width=125, required=True
+    )
+    return picked
+
+
+def numbers(daily: pl.DataFrame, unit: Unit) -> None:
+    rates = figures.nightly(daily, unit)
+    found, ok, failed = figures.totals(daily)
+    chosen = int(daily.filter((pl.col("status") == "ok") & pl.col("chosen"))["images"].sum())
+    defects, coils = int(rates["defects"].sum()), int(rates["coils"].sum())
+    base = coils if unit.per_coil else ok
+    one, two, three, four, five, six = st.columns(6, gap="small")
+    one.metric("Nights", formats.count(rates.height), border=True)
+    two.metric("Coils", formats.count(coils), border=True)
+    three.metric("Readable images", formats.count(ok), border=True)
+    four.metric("Of these chosen", formats.count(chosen), border=True, help="By class, and by how sure the model was")
+    five.metric(unit.name.capitalize(), unit.text(defects / base if base else None), border=True)
+    six.metric("Unreadable", formats.share(failed / found if found else None, 2), border=True)
+
+
+@frame.fragment()
+def trend(daily: pl.DataFrame, unit: Unit) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Trend", anchor=False, width="content")
+        by = st.segmented_control(
+            "By", ["by class", "by line"], default="by class", key="by", required=True, label_visibility="collapsed"
+        )
+    if by == "by class":
+        st.altair_chart(charts.trend(figures.by_class(daily, unit), unit, 216), alt="Rate per night by class")
+    else:
+        st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 216), alt="Rate per night by line")
+
+
+@frame.fragment()
+def pareto(daily: pl.DataFrame, unit: Unit, split: bool) -> None:
+    of = "images"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader("Pareto", anchor=False, width="content")
+        if not split:
+            of = st.segmented_control(
+                "Of", ["images", "coils"], default="images", key="of", required=True, label_visibility="collapsed"
+            )
+    totals = figures.by_class(daily, unit, ())
+    st.altair_chart(charts.pareto(totals.with_columns(images=of), of, 216), alt=f"{of} by class, most first")
+
+
+def confidence(daily: pl.DataFrame, unit: Unit) -> None:
+    st.subheader("How sure the model was", anchor=False)
+    seen = figures.by_class(daily, unit).filter(pl.col("images") > 0)
+    st.altair_chart(charts.confidence(seen, 180), alt="Mean confidence per night by class")
+
+
+def download(counted: pl.DataFrame) -> None:
+    """The figures behind the charts, by night, line and class."""
+    shown = counted.filter(pl.col("images") > 0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Download what is shown, {formats.count(shown.height)} rows:", width="content")
+        st.download_button(
+            "CSV", lambda: as_csv(shown), "defects.csv", "text/csv", on_click="ignore", icon=":material/download:"
+        )
+        st.download_button(
+            "Parquet",
+            lambda: as_parquet(shown),
+            "defects.parquet",
+            "application/vnd.apache.parquet",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+    with st.expander("The figures by night, line and class", icon=":material/table:"):
+        st.dataframe(shown, height=320, hide_index=True, key="figures")
+
+
+show()

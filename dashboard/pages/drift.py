@@ -1,0 +1,173 @@
+"""Drift: what moved away from what the model knows, on which line, and since when."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.charts import drift as charts_drift
+from dashboard.charts.drift import VERDICTS
+from dashboard.data import drifting, images, sources
+from dashboard.data.drifting import Rows
+from dashboard.formats import plain
+from dashboard.media import thumbnails
+from steelflow.drift.signals import BY_NAME, SIGNALS
+from steelflow.report.reader import ReportReader
+
+_SPANS = {"14 nights": 14, "28 nights": 28, "90 nights": 90, "1 year": 366}
+_PICTURES = 8
+_BADGES = {"none": "green", "warn": "orange", "alarm": "red", "insufficient": "gray"}
+_NO_LINE = "no line"
+
+
+def show() -> None:
+    frame.heading("Drift", "what moved away from what the model knows")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one, and looks for drift.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        span = st.selectbox("Span", list(_SPANS), index=1, key="span", bind="query-params", width=130)
+        table = sources.drift(nights[-1] - dt.timedelta(days=_SPANS[span] - 1), nights[-1])
+        if table.is_empty():
+            frame.empty("Drift was not looked at in this time", "`steelflow drift` does, and `steelflow nightly` too.")
+            return
+        checked = [date.isoformat() for date in reversed(table["date"].unique().sort())]
+        night = dt.date.fromisoformat(st.selectbox("Night", checked, key="night", bind="query-params", width=150))
+        tonight = table.filter(pl.col("date") == night)
+        lines = _worst_first(tonight)
+        line = st.selectbox("Line", lines, key="line", bind="query-params", width=130)
+        page = explanation(night)
+        if page is not None:
+            st.download_button(
+                "Explanation of the night",
+                page,
+                f"drift-{night.isoformat()}.html",
+                "text/html",
+                icon=":material/download:",
+                on_click="ignore",
+                help="One page with drawings and pictures; it opens in any browser and needs nothing else",
+            )
+    here = tonight.filter(pl.col("line").fill_null(_NO_LINE) == line)
+    verdict(here)
+    left, right = st.columns((1, 1), gap="medium")
+    with left:
+        st.subheader("Every line, every night", anchor=False)
+        st.altair_chart(
+            charts_drift.verdicts(table.unique(["date", "line"], keep="first")), alt="Verdicts by line and night"
+        )
+        words(here)
+    with right:
+        of_line = table.filter((pl.col("line").fill_null(_NO_LINE) == line) & pl.col("signal").is_not_null())
+        st.subheader(f"Line {plain(line)}: share of the threshold", anchor=False)
+        if of_line.is_empty():
+            st.caption("No night of this line could be compared yet.")
+        else:
+            dark = st.context.theme.type == "dark"
+            moved = charts_drift.moved(of_line, [signal.name for signal in SIGNALS], dark)
+            st.altair_chart(moved, alt="Signals of the line by night")
+            st.caption("Blue is below the threshold, orange over it, and red from twice the threshold on.")
+        one_signal(table, here)
+    pictures(night, here)
+
+
+def _worst_first(tonight: pl.DataFrame) -> list[str]:
+    ranks = {"alarm": 0, "warn": 1, "none": 2}
+    rows = tonight.unique("line", keep="first").with_columns(
+        rank=pl.col("verdict").replace_strict(ranks, default=3, return_dtype=pl.Int32), name=pl.col("line")
+    )
+    return rows.sort("rank", "line", nulls_last=True)["line"].fill_null(_NO_LINE).to_list()
+
+
+def verdict(here: pl.DataFrame) -> None:
+    row = here.row(0, named=True)
+    word = VERDICTS.get(row["verdict"], ("no verdict", ""))[0]
+    badge = f":{_BADGES.get(row['verdict'], 'gray')}-badge[{word}]"
+    told = f"{badge} {plain(row['reason'] or '')}. {formats.count(row['images'])} readable images"
+    if row["reference_images"]:
+        told += f", {formats.count(row['reference_images'])} in the reference"
+    if row["estimated_accuracy"] is not None and row["reference_estimate"] is not None:
+        told += (
+            f". Estimated accuracy {formats.share(row['estimated_accuracy'])}, before "
+            f"{formats.share(row['reference_estimate'])} (by confidence, without labels)"
+        )
+    st.markdown(f"{told}.")
+
+
+def words(here: pl.DataFrame) -> None:
+    st.subheader("What moved", anchor=False)
+    moved = here.filter(pl.col("breach").fill_null(False)).sort("share", descending=True)
+    if moved.is_empty():
+        st.caption("Nothing is over its threshold.")
+        return
+    said = [f"- **{row['share']:.1f}\u2009×** {plain(row['text'])}" for row in moved.iter_rows(named=True)]
+    st.caption("In multiples of the threshold:")
+    st.markdown("\n".join(said))
+
+
+@frame.fragment()
+def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
+    """A signal of every line beside its threshold; at first the one that moved most."""
+    known = table["signal"].drop_nulls().unique()
+    names = [signal.name for signal in SIGNALS if signal.name in known]
+    if not names:
+        return
+    first = here["signal"][0]
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.subheader("One signal, every line", anchor=False, width="content")
+        name = st.selectbox(
+            "Signal",
+            names,
+            index=names.index(first) if first in names else 0,
+            label_visibility="collapsed",
+            format_func=lambda name: name.replace("_", " "),
+            width=170,
+        )
+    chosen = table.filter(pl.col("signal") == name)
+    st.altair_chart(charts_drift.signal(chosen, BY_NAME[name].unit), alt=f"{name} over the nights")
+    st.caption("Dashed is the threshold of each line; a triangle is over it.")
+
+
+@frame.fragment()
+def pictures(night: dt.date, here: pl.DataFrame) -> None:
+    row = here.row(0, named=True)
+    line, digest = row["line"], row["model_digest"]
+    st.subheader("Pictures before", anchor=False)
+    known = before(night, line, digest)
+    if known:
+        _gallery(known)
+    else:
+        st.caption("The line has no reference yet.")
+    st.subheader("Pictures of the night", anchor=False)
+    _gallery(after(night, line, novel=False))
+    odd = after(night, line, novel=True)
+    if odd:
+        st.subheader("Those that are unlike anything in training", anchor=False)
+        _gallery(odd)
+
+
+def _gallery(rows: Rows) -> None:
+    captions = [f"{plain(formats.class_name(row['label']))} {formats.share(row['confidence'], 0)}" for row in rows]
+    thumbnails.gallery([images.reference(row) for row in rows], captions, _PICTURES)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)
+def before(night: dt.date, line: str | None, digest: str) -> Rows:
+    settings = sources.settings().drift
+    return drifting.before(sources.report(), sources.registry(), settings, night, line, digest, _PICTURES)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)
+def after(night: dt.date, line: str | None, novel: bool) -> Rows:
+    return drifting.after(ReportReader(sources.report()), night, line, _PICTURES, novel)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=8, show_spinner=False)
+def explanation(night: dt.date) -> bytes | None:
+    return drifting.explanation(sources.report(), night)
+
+
+show()

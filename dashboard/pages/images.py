@@ -1,0 +1,320 @@
+"""Images: single images of a night, and why each was judged as it was."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.charts import images as charts_images
+from dashboard.data import images, judges, sources
+from dashboard.data.images import Counts, Wanted
+from dashboard.formats import plain
+from dashboard.media import pictures, thumbnails
+from steelflow.archive.fetch import Reference
+from steelflow.images.decode import Grey
+from steelflow.records import Failure
+from steelflow.report.neighbours import LOOKED, neighbours
+from steelflow.report.reader import ReportReader
+
+_PAGE = 24
+_COLUMNS = 8
+_NEAR = 8
+_ALL = "all"
+_STATUS: dict[str, Literal["ok", "failed"] | None] = {_ALL: None, "readable": "ok", "unreadable": "failed"}
+_HERE = ("object", "member", "ordinal", "of")  # of the address: the image that is shown large
+_QUALITY = (
+    ("Brightness", "brightness", "{:.0f}", "mean grey level, 0 to 255"),
+    ("Contrast", "contrast", "{:.1f}", "standard deviation of the grey level"),
+    ("Sharpness", "sharpness", "{:,.1f}", "mean squared difference of neighbouring pixels"),
+    ("Overexposed", "saturation", "{:.1%}", "share of pixels at 250 or above"),
+)
+
+
+def show() -> None:
+    frame.heading("Images", "single images, and why they were judged as they were")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        return
+    wanted = choice(nights)
+    counts = counted(wanted)
+    here = shown(counts)
+    if here is not None:
+        large(wanted, *here)
+        return
+    gallery(wanted, counts)
+
+
+def choice(nights: list[dt.date]) -> Wanted:
+    """The filters; all of them stand in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        names = [night.isoformat() for night in reversed(nights)]
+        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=140))
+        summary = sources.summary(night)
+        lines = [_ALL, *sorted(summary["line"].drop_nulls().unique())]
+        line = st.selectbox("Line", lines, key="line", bind="query-params", width=110)
+        of_line = summary if line == _ALL else summary.filter(pl.col("line") == line)
+        coils = [_ALL, *sorted(of_line["coil"].drop_nulls().unique())]
+        coil = st.selectbox("Coil", coils, key="coil", bind="query-params", width=150)
+        status = st.selectbox("Status", list(_STATUS), key="status", bind="query-params", width=130)
+        order = st.selectbox("Order", images.ORDERS, key="order", bind="query-params", width=140)
+        low, high = st.slider(
+            "Confidence", 0, 100, (0, 100), format="%d %%", key="confidence", bind="query-params", width=190
+        )
+    classes = sorted(summary["label"].drop_nulls().unique())
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        labels = st.pills(
+            "Class",
+            classes,
+            selection_mode="multi",
+            key="label",
+            bind="query-params",
+            label_visibility="collapsed",
+            format_func=lambda name: plain(formats.class_name(name)),
+        )
+        novel = st.toggle("Novel only", key="novel", bind="query-params", help="Unlike anything in training")
+    return Wanted(
+        night,
+        None if line == _ALL else line,
+        None if coil == _ALL else coil,
+        tuple(labels),
+        _STATUS[status],
+        novel,
+        low / 100,
+        high / 100,
+        order,
+    )
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner="Counting images …")
+def counted(wanted: Wanted) -> Counts:
+    return images.count(ReportReader(sources.report()), sources.summary(wanted.night), wanted)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner=False)
+def rows_of(wanted: Wanted, counts: Counts, offset: int, most: int) -> pl.DataFrame:
+    return images.page(ReportReader(sources.report()), wanted, counts, offset, most)
+
+
+def gallery(wanted: Wanted, counts: Counts) -> None:
+    total = sum(counts.values())
+    if not total:
+        frame.empty("No image is like that", "Take a filter away, or choose another night.")
+        return
+    pages = -(-total // _PAGE)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        legend = " · :material/fiber_new: unlike anything in training"
+        st.caption(f"**{formats.count(total)}** images{legend}", width="content")
+        page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
+    rows = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)
+    grid(list(rows.iter_rows(named=True)), "look")
+
+
+def grid(rows: list[dict[str, Any]], key: str) -> None:
+    """Pictures, each with a button below it that shows it large."""
+    references = [images.reference(row) for row in rows]
+    with st.spinner("Fetching images …"):
+        found = thumbnails.kept().get(references)
+    with st.grid(_COLUMNS, min_column_width=96, gap="xsmall"):
+        for number, (row, reference) in enumerate(zip(rows, references, strict=True)):
+            with st.container(gap=None):
+                picture = found.get(reference, Failure("missing", "no longer in the archive"))
+                if isinstance(picture, Failure):
+                    st.caption(f":material/broken_image: {plain(picture)[:120]}")
+                else:
+                    st.image(picture, width="stretch", alt=reference.member or reference.key)
+                st.button(
+                    caption(row),
+                    key=f"{key}-{number}",
+                    type="tertiary",
+                    on_click=frame.guarded(go),
+                    args=(reference, row["line"]),
+                    help=plain(reference.member or reference.key),
+                )
+
+
+def caption(row: Mapping[str, Any]) -> str:
+    if row["status"] != "ok":
+        return f"unreadable: {plain(str(row['error']).partition(':')[0])}"
+    mark = ":material/fiber_new: " if row.get("novel") else ""
+    return f"{mark}{plain(formats.class_name(row['label']))} **{formats.share(row['confidence'], 0)}**"
+
+
+def go(image: Reference | None, line: str | None = None) -> None:
+    """Show an image large, or with None the gallery again."""
+    for name in _HERE:
+        st.query_params.pop(name, None)
+    if image is not None:
+        st.query_params["object"] = image.key
+        st.query_params["ordinal"] = str(image.ordinal)
+        if image.member is not None:
+            st.query_params["member"] = image.member
+        if line is not None:
+            st.query_params["of"] = line
+
+
+def shown(counts: Counts) -> tuple[Reference, str | None] | None:
+    """The image that the address names, and its line."""
+    asked = st.query_params
+    if "object" not in asked:
+        return None
+    ordinal = asked.get("ordinal", "0")
+    number = int(ordinal) if ordinal.isdecimal() and len(ordinal) < 10 else 0
+    line = asked.get("of")
+    if line is None and len(counts) == 1:
+        line = next(iter(counts))
+    return Reference(asked["object"], asked.get("member"), number), line
+
+
+def large(wanted: Wanted, image: Reference, line: str | None) -> None:
+    st.button(
+        "Back to the gallery",
+        icon=":material/arrow_back:",
+        type="tertiary",
+        shortcut="Esc",
+        on_click=frame.guarded(go),
+        args=(None,),
+    )
+    row = row_of(wanted.night, line, image)
+    if row is None:
+        frame.empty(
+            "The report of this night has no such image", "It was inspected again since, or the address is old."
+        )
+        return
+    data = pictures.full(image)
+    picture = pictures.grey(data)
+    left, middle, right = st.columns((1.1, 1, 0.8), gap="medium")
+    with left:
+        seen(row, picture)
+    with middle:
+        judged(row)
+    with right:
+        place(wanted.night, row, image)
+    alike(wanted.night, row)
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner="Reading the report …")
+def row_of(night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
+    return images.one(ReportReader(sources.report()), night, line, image)
+
+
+@frame.fragment()
+def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
+    """The picture, and over it, when asked for, where the model looks."""
+    if isinstance(picture, Failure):
+        st.warning(f"It cannot be shown: {plain(picture)}", icon=":material/broken_image:")
+        return
+    alt = row["member"] or row["object_key"]
+    place = st.empty()
+    with st.container(horizontal=True):
+        spread = st.toggle(
+            "Stretch contrast",
+            key="stretch",
+            persist_state="page",
+            help="For dark and flat pictures; of this image and the next ones that you open",
+        )
+        why = row["status"] == "ok" and st.toggle(
+            "Where the model looks",
+            key="why",
+            help="A grey patch slides over the image; warm is where covering takes most of the class away.",
+        )
+    view = pictures.stretched(picture) if spread else picture
+    if not why:
+        place.image(pictures.drawn(view), width="stretch", alt=alt)
+        return
+    with st.spinner("Asking the model …"):
+        engine = judges.judge(row["model_digest"])
+        if engine is None:
+            place.image(pictures.drawn(view), width="stretch", alt=alt)
+            st.caption("The model that judged this image is no longer in the registry: it cannot be asked.")
+            return
+        found = judges.explained(engine, picture, row["label"])
+    place.image(pictures.heated(view, found.drop), width="stretch", alt=alt)
+    name = plain(formats.class_name(row["label"]))
+    if found.lowest > 0.9 * found.probability:
+        st.caption(
+            f"No single place decides: whichever is covered, {name} keeps at least {formats.share(found.lowest)}."
+        )
+    else:
+        st.caption(
+            f"With the warmest place covered, {name} falls from {formats.share(found.probability)} "
+            f"to {formats.share(found.lowest)}."
+        )
+
+
+def judged(row: dict[str, Any]) -> None:
+    if row["status"] != "ok":
+        st.subheader("Unreadable", anchor=False)
+        st.text(row["error"])
+        return
+    st.subheader(plain(formats.class_name(row["label"])), anchor=False)
+    values = {name[2:]: value for name, value in row.items() if name.startswith("p_") and value is not None}
+    st.altair_chart(charts_images.probabilities(values), alt="Probability of each class")
+    if row.get("novelty") is not None:
+        new = ":orange-badge[novel]" if row["novel"] else ":green-badge[familiar]"
+        by = " by its energy" if row["novel"] and row["novelty"] <= 1 else ""
+        st.markdown(
+            f"{new}{by}: {row['novelty']:.2f} times the limit of distance from the training images, "
+            f"energy {row['energy']:.1f}"
+        )
+    st.caption(f"Margin to the second class {formats.share(row['margin'])}, entropy {row['entropy']:.2f} nats")
+
+
+def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
+    """Where it is from, and how it was taken."""
+    st.text(image.member or image.key.rpartition("/")[2])
+    where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}", formats.night(night)]
+    if row["position"] is not None:
+        where.append(f"{row['position']:.1f} m")
+    if row["width"] is not None:
+        where.append(f"{row['width']} × {row['height']} pixels")
+    st.caption(plain(" · ".join(where)))
+    if row["coil"] is not None and row["line"] is not None:
+        st.page_link(
+            "pages/coil.py",
+            label="The whole coil",
+            icon=":material/straighten:",
+            query_params={"night": night.isoformat(), "line": row["line"], "coil": row["coil"]},
+        )
+    if row["brightness"] is not None:
+        with st.grid(2, min_column_width=90, gap="xsmall"):
+            for title, name, kind, about in _QUALITY:
+                st.metric(title, kind.format(row[name]), help=about, border=True)
+    st.caption(plain(f"Judged by {row['model_name']} {row['model_version']} ({row['model_digest'][:8]})"))
+
+
+@frame.fragment()
+def alike(night: dt.date, row: dict[str, Any]) -> None:
+    """Its neighbours in embedding space, of the same night and line."""
+    if row["status"] != "ok":
+        return
+    st.subheader("Images that look alike to the model", anchor=False)
+    with st.spinner("Comparing …"):
+        near = near_of(night, row["line"], images.reference(row))
+    if near.is_empty():
+        st.caption("None: this is the only readable image of the line in this night.")
+        return
+    rows = [{**one, "line": row["line"], "status": "ok"} for one in near.iter_rows(named=True)]
+    grid(rows, "near")
+    same = near.filter(pl.col("label") == row["label"]).height
+    st.caption(
+        f"{same} of the {near.height} nearest were judged the same. Same night and line, by the distance of their "
+        f"embeddings; of more than {formats.count(LOOKED)} images the first ones are compared."
+    )
+
+
+@st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner=False)
+def near_of(night: dt.date, line: str | None, image: Reference) -> pl.DataFrame:
+    row = row_of(night, line, image)
+    if row is None or row["embedding"] is None:
+        return pl.DataFrame()
+    of_line = ReportReader(sources.report()).images([night], [line])  # None is a line too
+    return neighbours(of_line.filter(~images.is_image(image)), row["embedding"], row["model_digest"], _NEAR)
+
+
+show()

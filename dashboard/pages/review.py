@@ -1,0 +1,273 @@
+"""Review: the images that teach the model most, labelled by keyboard."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.auth import access, labelling
+from dashboard.auth.access import Actor
+from dashboard.auth.labelling import Review, Row
+from dashboard.data import images, sources
+from dashboard.formats import plain
+from dashboard.media import pictures, thumbnails
+from steelflow.records import Failure
+
+_ALL = "all"
+_STATE = "review"
+_AHEAD = 6
+_KEYS = 9  # classes that have a key of their own
+_SIDE = 520  # pixels
+_SHOWN = 6  # pictures of a cluster
+# Streamlit has no way to put the cursor into a field.
+_FOCUS = """<script>
+function focusName(tries) {
+    const field = document.querySelector(".st-key-new-name input");
+    if (field) field.focus(); else if (tries) setTimeout(focusName, 50, tries - 1);
+}
+focusName(20);
+</script>"""
+_WHY = {
+    "novel": ":orange-badge[novel] unlike anything in training",
+    "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
+    "diverse": ":gray-badge[diverse] unlike the others of this queue; the model may be wrong and sure",
+}
+
+
+def show() -> None:
+    frame.heading("Review", "label the images that teach the model most")
+    nights = sources.nights()
+    if not nights:
+        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one; its images come here.")
+        return
+    actor = access.actor()
+    if actor is None or not actor.may("labeller"):
+        st.info("You may look, and not label: that takes the role of a labeller.", icon=":material/visibility:")
+    lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        line = st.selectbox("Line", [_ALL, *lines], key="line", bind="query-params", width=130)
+        st.button("New queue", icon=":material/refresh:", on_click=_forget, help="Choose again, with what came since")
+    review = _review(line)
+    if review is None:
+        return
+    label(review, nights[-1])
+
+
+def _review(line: str) -> Review | None:
+    """The queue of this person; chosen when the page is opened, and when the line changes."""
+    held = st.session_state.get(_STATE)
+    if held is None or held[0] != line:
+        with st.spinner("Choosing the images that teach most …"):
+            held = (line, labelling.begin(labelling.labels(), None if line == _ALL else line))
+        st.session_state[_STATE] = held
+    review: Review = held[1]
+    if not review.rows:
+        frame.empty("Nothing to label", "Every image of the latest nights that would teach anything has a label.")
+        return None
+    return review
+
+
+def _forget() -> None:
+    st.session_state.pop(_STATE, None)
+
+
+def _classes(night: dt.date) -> list[str]:
+    """Those of the model, in its order, then those that people have added."""
+    of_model = labelling.model_classes(night)
+    return [*of_model, *(name for name in labelling.labels().classes() if name not in of_model)]
+
+
+@frame.fragment()
+def label(review: Review, night: dt.date) -> None:
+    """The image and the keys. It reruns by itself, so that the next image is there at once."""
+    actor = access.actor()
+    review.pass_over(labelling.known(labelling.labels()))
+    row, classes = review.row, _classes(night)
+    left, right = st.columns((1.15, 1), gap="large")
+    with right:
+        progress(review)
+        if review.naming and row is not None:
+            name_it(review, classes)
+        else:
+            keys(review, classes, actor)
+        after(review)
+    with left:
+        if row is None:
+            frame.empty("The queue is done", "**New queue** chooses again; `steelflow retrain` learns from the labels.")
+        else:
+            image(row, review.stretch)
+    clusters(review)
+    pictures.prepare(review.coming(_AHEAD))
+
+
+def image(row: Row, stretch: bool) -> None:
+    picture = pictures.grey(pictures.full(images.reference(row)))
+    if isinstance(picture, Failure):
+        st.warning(f"It cannot be shown; skip it. {plain(picture)}", icon=":material/broken_image:")
+    else:
+        view = pictures.stretched(picture) if stretch else picture
+        st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to be labelled")
+    where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}"]
+    where.append(formats.night(row["date"]))
+    st.markdown(f"{_WHY[row['reason']]}  \n:small[{plain(' · '.join(where))}]")
+
+
+def progress(review: Review) -> None:
+    total, place = len(review.rows), review.place
+    text = f"{min(place + 1, total)} of {total}"
+    if review.labelled:
+        text += f" · {review.labelled} labelled, {review.agreed} as the model had said"
+    st.progress(place / total if total else 1.0, text)
+
+
+def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
+    """The keys of the image that is looked at. Their names have its place: a key that is struck twice before the next
+    image is there belongs to one that has gone, and does nothing."""
+    may = actor is not None and actor.may("labeller")
+    open_, place = review.row is not None, review.place
+    with st.grid(2, min_column_width=150, gap="xsmall"):
+        for number, name in enumerate(classes, 1):
+            st.button(
+                plain(formats.class_name(name)),
+                key=f"class-{place}-{number}",
+                shortcut=str(number) if number <= _KEYS else None,
+                width="stretch",
+                disabled=not (may and open_),
+                on_click=_said,
+                args=(review, name, classes),
+            )
+    with st.grid(2, min_column_width=150, gap="xsmall"):
+        st.button(
+            "New class",
+            key=f"new-{place}",
+            icon=":material/add:",
+            shortcut="n",
+            width="stretch",
+            disabled=not (may and open_),
+            on_click=review.name_a_class,
+            args=(True,),
+        )
+        st.button(
+            "Skip",
+            key=f"skip-{place}",
+            icon=":material/skip_next:",
+            shortcut="s",
+            width="stretch",
+            disabled=not open_,
+            on_click=review.skip,
+        )
+        st.button(
+            "Undo",
+            key=f"undo-{place}",
+            icon=":material/undo:",
+            shortcut="u",
+            width="stretch",
+            disabled=not review.done or not may,
+            on_click=_undone,
+            args=(review,),
+        )
+        st.button(
+            "Stretch contrast",
+            key=f"stretch-{place}",
+            icon=":material/contrast:",
+            shortcut="t",  # C is Streamlit's own
+            width="stretch",
+            type="primary" if review.stretch else "secondary",
+            disabled=not open_,
+            on_click=review.stretch_contrast,
+            help="For dark and flat pictures; it stays until you take it back",
+        )
+
+
+def name_it(review: Review, classes: list[str]) -> None:
+    """In place of the keys, so that what is typed strikes none of them."""
+    with st.form("new-class"):
+        st.text_input("A class that is not known yet", key="new-name", placeholder="edge_crack", max_chars=100)
+        st.caption("Retraining gives the model this class once it has enough images.")
+        with st.container(horizontal=True):
+            st.form_submit_button("Label it", type="primary", key="name-it", on_click=_named, args=(review, classes))
+            st.form_submit_button(
+                "Leave it", key="leave-it", shortcut="Esc", on_click=review.name_a_class, args=(False,)
+            )
+    st.html(_FOCUS, unsafe_allow_javascript=True)
+
+
+def say_new(review: Review, classes: list[str]) -> None:
+    name = st.session_state["new-name"].strip()
+    if name:
+        say(review, name, classes, new=True)
+    else:
+        st.error("A class needs a name.")
+
+
+def say(review: Review, name: str, classes: list[str], new: bool = False) -> None:
+    actor, row = access.actor(), review.row
+    if actor is None or row is None:
+        return
+    data = pictures.full(images.reference(row))
+    if isinstance(data, Failure):
+        st.error(f"The image is not in the archive any more, so it cannot be labelled: {plain(data)}")
+        return
+    review.say(actor, labelling.labels(), data, name, classes, new)
+
+
+def take_back(review: Review) -> None:
+    if (actor := access.actor()) is not None:
+        review.undo(actor, labelling.labels())
+
+
+_said: Callable[[Review, str, list[str]], None] = frame.guarded(say)
+_named: Callable[[Review, list[str]], None] = frame.guarded(say_new)
+_undone: Callable[[Review], None] = frame.guarded(take_back)
+
+
+def after(review: Review) -> None:
+    """What the model had said of the image before: only now, so that it does not lead the hand."""
+    found = review.last()
+    if found is None:
+        st.caption("What the model says is shown after your choice.")
+        return
+    row, said = found
+    yours, its = (plain(formats.class_name(name)) for name in (said.label, row["label"]))
+    how_sure = formats.share(row["confidence"], 0)
+    with st.container(border=True, key="after"):
+        left, right = st.columns((1, 5), vertical_alignment="center")
+        picture = thumbnails.kept().get([images.reference(row)]).get(images.reference(row))
+        if isinstance(picture, bytes):
+            left.image(picture, width=64, alt="The image before")
+        if said.label == row["label"]:
+            right.markdown(f":green-badge[agrees] You and the model ({how_sure}) say **{yours}**.")
+        else:
+            right.markdown(f":orange-badge[differs] You say **{yours}**, the model had said **{its}** ({how_sure}).")
+    if said.before is not None and said.before != said.label:
+        before, by = plain(formats.class_name(said.before)), plain(said.by)
+        st.caption(f"{by} had said {before} of the same image; your label stands now, and both are kept.")
+
+
+def clusters(review: Review) -> None:
+    """Novel images that look alike: perhaps a new defect."""
+    for number, rows in review.clusters().items():
+        of_all = rows[0]["cluster_size"]
+        with st.container(border=True):
+            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+                st.markdown(
+                    f"**{of_all} images look alike and like nothing known: a new defect?** "
+                    f":small[{len(rows)} of them are in this queue]",
+                    width="content",
+                )
+                st.button(
+                    "Label these next",
+                    key=f"cluster-{number}",
+                    icon=":material/arrow_upward:",
+                    on_click=review.first,
+                    args=(number,),
+                )
+            shown = rows[:_SHOWN]
+            captions = [plain(f"{row['line'] or ''} {row['coil'] or ''}".strip() or formats.NOTHING) for row in shown]
+            thumbnails.gallery([images.reference(row) for row in shown], captions)
+
+
+show()

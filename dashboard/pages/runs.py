@@ -1,0 +1,349 @@
+"""Runs: nights, retrainings and backfills, how long they took and what failed; and starting one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.auth import access
+from dashboard.auth.orchestrator import Kind, Orchestrator, orchestrator
+from dashboard.charts import figures as charts
+from dashboard.charts import palette
+from dashboard.data import sources
+from dashboard.formats import plain
+from steelflow.report.runs import backfills
+
+_SHOWN = 30  # nights
+_RETRAIN_STAGES = ("train", "trial", "register")
+_MOST = 5000  # failed images
+_LOOK = 5.0  # seconds
+
+
+def show() -> None:
+    frame.heading("Runs", "what was done, how long it took, and what failed")
+    work, nights, again, retrains = st.tabs(["Now and next", "Nights", "Backfills", "Retrainings"], key="tab")
+    with work:
+        server = orchestrator(sources.settings())
+        if server is None:
+            no_prefect()
+        else:
+            start(server)
+            under_way(server)
+    with nights:
+        of_nights()
+    with again:
+        of_backfills()
+    with retrains:
+        of_retrains()
+
+
+def no_prefect() -> None:
+    frame.empty(
+        "Prefect does not run here",
+        "`steelflow up` starts it, and with it the schedules and the buttons of this page.",
+    )
+    st.caption("Without it, the same work is done by these commands, in any terminal:")
+    st.code(
+        "steelflow nightly                              # the last night\n"
+        "steelflow backfill --from 2026-11-01 --to 2026-11-07\n"
+        "steelflow retrain --reason 'new grade on L1'",
+        language="bash",
+    )
+
+
+@frame.fragment()
+def start(server: Orchestrator) -> None:
+    """The three buttons, for operators."""
+    who = access.actor()
+    if who is None or not who.may("operator"):
+        st.caption("Runs are started by operators.")
+        return
+    yesterday = dt.date.today() - dt.timedelta(days=1)
+    with st.container(horizontal=True, gap="small"):
+        with st.popover("Inspect a night", icon=":material/nightlight:"):
+            night = st.date_input("Night", yesterday, key="start-night", format="YYYY-MM-DD")
+            if st.button("Start", key="start-nightly", type="primary"):
+                begin(server, who, "nightly", {"night": {"date": night.isoformat()}})
+        with st.popover("Inspect nights again", icon=":material/history:"):
+            st.caption("With the current champion; what is up to date stays.")
+            first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
+            last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
+            if st.button("Start", key="start-backfill", type="primary", disabled=first > last):
+                parameters = {"first": first.isoformat(), "last": last.isoformat()}
+                begin(server, who, "backfill", {"parameters": parameters})
+        with st.popover("Retrain", icon=":material/model_training:"):
+            reason = st.text_input("Reason", key="start-reason", placeholder="new grade on L1", max_chars=200)
+            if st.button("Start", key="start-retrain", type="primary", disabled=not reason.strip()):
+                request = {"trigger": "manual", "reason": reason.strip(), "who": who.name}
+                begin(server, who, "retrain", {"request": request})
+
+
+def begin(server: Orchestrator, who: access.Actor, kind: Kind, parameters: dict[str, Any]) -> None:
+    wish = st.session_state.setdefault("wish", {})
+    # One click is one run, however often the browser sends it: the same parameters within a minute are the same wish.
+    name = f"{kind}:{parameters}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}"
+    key = wish.setdefault(name, uuid.uuid4().hex)
+    started = server.start(who, kind, parameters, key)
+    st.toast(plain(f"{kind} was started: {started}"), icon=":material/play_arrow:")
+
+
+@frame.fragment(run_every=_LOOK)
+def under_way(server: Orchestrator) -> None:
+    """What Prefect knows: runs that are under way with their progress, what ended, and what comes next."""
+    zone = sources.settings().night.timezone
+    runs, coming = server.runs(), server.upcoming()
+    if coming:
+        soon = "; ".join(f"{plain(run.flow)} {formats.moment(run.expected, zone)}" for run in coming)
+        st.caption(f"Next: {soon}")
+    for run in (run for run in runs if run.under_way):
+        with st.container(border=True):
+            since = f"since {formats.moment(run.started, zone)}" if run.started else "waits"
+            by = f", started by {plain(run.who)}" if run.who else ""
+            st.markdown(f"**{plain(run.flow)}** · {plain(run.name)} · {since}{by}")
+            if run.progress is None:
+                st.caption(plain(run.state))
+            else:
+                st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f} %")
+    if not runs:
+        st.caption("No run yet.")
+        return
+    st.dataframe(
+        [
+            {
+                "flow": run.flow,
+                "state": run.state,
+                "run": run.name,
+                "by": run.who or "schedule",
+                "started": formats.moment(run.started, zone),
+                "took": formats.duration(run.seconds) if run.started else formats.NOTHING,
+                "message": run.message,
+            }
+            for run in runs
+        ],
+        hide_index=True,
+        height=380,
+        key="flow-runs",
+        column_config={
+            "flow": st.column_config.TextColumn("Flow", width=90),
+            "state": st.column_config.TextColumn("State", width=90),
+            "run": st.column_config.TextColumn("Run", width=170),
+            "by": st.column_config.TextColumn("By", width=90),
+            "started": st.column_config.TextColumn("Started", width=100),
+            "took": st.column_config.TextColumn("Took", width=90),
+            "message": st.column_config.TextColumn("Message", width="large"),
+        },
+    )
+
+
+def of_nights() -> None:
+    recorded = sources.recorded_nights()
+    if not recorded:
+        frame.empty("No night was recorded yet", "`steelflow nightly` inspects the last one.")
+        return
+    before = None
+    if len(recorded) > _SHOWN:
+        pages = -(-len(recorded) // _SHOWN)
+        page = st.pagination(pages, key="nights")
+        before = recorded[len(recorded) - 1 - (page - 1) * _SHOWN]
+    records = sources.runs(_SHOWN, before)
+    zone = sources.settings().night.timezone
+    seconds = stage_seconds(latest_that_judged(records))
+    if not seconds.is_empty():
+        st.altair_chart(charts.stages(seconds, 190), alt="Seconds by stage and night")
+    record = records[picked([night_row(record, zone) for record in records], "night-runs", 260)]
+    failed_units((record.get("units") or {}).get("failed") or [], "night")
+    failed_images(record, "night")
+
+
+def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
+    """A table; the number of the row that was picked, the first one before any was."""
+    number = st.column_config.NumberColumn(format="localized")
+    stage = st.column_config.TextColumn(help="Of all threads together")
+    chosen = st.dataframe(
+        rows,
+        hide_index=True,
+        height=height,
+        row_height=28,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=key,
+        column_config=dict.fromkeys(("found", "unreadable", "judged", "images/s"), number)
+        | dict.fromkeys(palette.STAGES, stage),
+    )
+    of_it: list[int] = chosen["selection"]["rows"]
+    return of_it[0] if of_it else 0
+
+
+def night_row(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    judged, seconds = record.get("judged") or 0, record.get("seconds") or 0.0
+    units = record.get("units") or {}
+    model = record.get("model") or {}
+    return {
+        "night": record["date"],
+        "state": record["state"],
+        "finished": formats.moment(record.get("finished_at"), zone),
+        "found": record.get("found"),
+        "unreadable": record.get("failed"),
+        "judged": judged,
+        "took": formats.duration(seconds),
+        "images/s": round(judged / seconds) if seconds and judged else None,
+        "units": f"{units.get('done', 0)} done, {units.get('skipped', 0)} kept",
+        "failed units": len(units.get("failed") or ()),
+        "lines": ", ".join(str(line) for line in record.get("lines") or ()),
+        "model": f"{model.get('name', '?')} {str(model.get('digest', ''))[:8]}",
+    }
+
+
+def latest_that_judged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each night the latest record that judged any image; ``records`` come latest first."""
+    latest: dict[str, dict[str, Any]] = {}
+    for record in records:
+        if record.get("judged"):
+            latest.setdefault(record["date"], record)
+    return list(latest.values())
+
+
+def stage_seconds(records: list[dict[str, Any]]) -> pl.DataFrame:
+    """``night``, ``stage``, ``seconds`` and ``order``: the records of each night added up."""
+    rows = [
+        (record["date"], stage, float(spent), order)
+        for record in records
+        for order, (stage, spent) in enumerate((record.get("stage_seconds") or {}).items())
+    ]
+    schema = {"night": pl.String, "stage": pl.String, "seconds": pl.Float64, "order": pl.Int32}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.group_by("night", "stage", "order").agg(pl.col("seconds").sum()).sort("night", "order")
+
+
+@st.cache_data(ttl=sources.FRESH, max_entries=1, show_spinner="Reading the run records …")
+def recorded_backfills() -> dict[str, list[dict[str, Any]]]:
+    return backfills(sources.report())
+
+
+def of_backfills() -> None:
+    found = recorded_backfills()
+    if not found:
+        frame.empty(
+            "No night was inspected again yet",
+            "`steelflow backfill --from … --to …` does so, and **Inspect nights again** where Prefect runs.",
+        )
+        return
+    zone = sources.settings().night.timezone
+    rows = [backfill_row(name, records, zone) for name, records in found.items()]
+    records = list(found.values())[picked(rows, "backfills", 136)]
+    seconds = stage_seconds(records)
+    if not seconds.is_empty():
+        st.altair_chart(charts.stages(seconds, 150), alt="Seconds by stage and night of the backfill")
+    failed_units(_failed_units(as_left(records)), "again")
+    nights = [night_row(record, zone) for record in records]
+    failed_images(records[picked(nights, "backfill-nights", 176)], "again")
+
+
+def as_left(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each night the last of its records, which come in order: a backfill tried again runs a night twice."""
+    return list({record["date"]: record for record in records}.values())
+
+
+def _failed_units(records: list[dict[str, Any]]) -> list[str]:
+    return [f"{one['date']} {unit}" for one in records for unit in (one.get("units") or {}).get("failed") or ()]
+
+
+def backfill_row(name: str, records: list[dict[str, Any]], zone: str) -> dict[str, Any]:
+    """A backfill as the sum of its nights."""
+    judged = sum(record.get("judged") or 0 for record in records)
+    seconds = sum(record.get("seconds") or 0.0 for record in records)
+    spent = stage_seconds(records).group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
+    left = as_left(records)
+    return {
+        "backfill": name,
+        "started": formats.moment(min(record["started_at"] for record in records), zone),
+        "nights": len({record["date"] for record in records}),
+        "first": records[0]["date"],
+        "last": records[-1]["date"],
+        "judged": judged,
+        "unreadable": sum(record.get("failed") or 0 for record in left),
+        "took": formats.duration(seconds),
+        "images/s": round(judged / seconds) if seconds and judged else None,
+        "failed units": len(_failed_units(left)),
+        **{stage: formats.duration(of_all) for stage, of_all in spent.iter_rows()},
+    }
+
+
+def failed_units(failed: list[str], key: str) -> None:
+    """Work units, each with its reason; ``key`` begins that of the table."""
+    if failed:
+        st.warning(f"{len(failed)} work units failed; run it again.", icon=":material/warning:")
+        st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
+
+
+def failed_images(record: Mapping[str, Any], key: str) -> None:
+    """The images of a night that could not be judged, each with its reason; ``key`` begins those of the tables."""
+    night = record["date"]
+    st.subheader(f"Images of {formats.night(dt.date.fromisoformat(night))} that could not be judged", anchor=False)
+    if not record.get("failed"):
+        st.caption("None: every image found was judged.")
+        return
+    rows = sources.failures(dt.date.fromisoformat(night), _MOST)
+    reasons = rows.group_by(pl.col("error").str.split(": ").list.first().alias("reason")).len("images")
+    left, right = st.columns((1, 3), gap="medium")
+    by_reason = reasons.sort("images", "reason", descending=[True, False])
+    left.dataframe(by_reason, hide_index=True, height=240, key=f"{key}-why")
+    right.dataframe(
+        rows.select(
+            "line",
+            "coil",
+            file=pl.coalesce("member", pl.col("object_key").str.split("/").list.last()),
+            error="error",
+            object="object_key",
+        ),
+        hide_index=True,
+        height=240,
+        key=f"{key}-failed-images",
+    )
+    if rows.height == _MOST:
+        st.caption(f"The first {_MOST:,}; the report has all of them.")
+
+
+def retrain_stages(record: Mapping[str, Any]) -> dict[str, str]:
+    spent = record.get("details", {}).get("stage_seconds", {})
+    return {stage: formats.duration(spent.get(stage)) for stage in _RETRAIN_STAGES}
+
+
+def of_retrains() -> None:
+    records = sources.retrains()
+    if not records:
+        frame.empty(
+            "No retraining yet",
+            "One starts on drift, on enough new labels, by the calendar, or by hand: `steelflow retrain --reason …`.",
+        )
+        return
+    zone = sources.settings().night.timezone
+    st.dataframe(
+        [
+            {
+                "started": formats.moment(record["started_at"], zone),
+                "state": record["state"],
+                "what came of it": record.get("text"),
+                "trigger": record.get("trigger"),
+                "reason": record.get("reason"),
+                "by": record.get("who"),
+                "took": formats.duration(record.get("seconds")),
+                **retrain_stages(record),
+                "champion before": record.get("champion"),
+                "challenger": record.get("challenger"),
+            }
+            for record in records[:200]
+        ],
+        hide_index=True,
+        key="retrains",
+        column_config={"what came of it": st.column_config.TextColumn(width="large")},
+    )
+
+
+show()

@@ -1,0 +1,257 @@
+"""Tonight: how the last night went, what changed, and where to look first."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats, frame
+from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
+from dashboard.charts import figures as charts
+from dashboard.data import figures, sources
+from dashboard.data.figures import Unit
+from dashboard.formats import plain
+
+_Colour = Literal["green", "orange", "red", "gray"]
+_STATES: dict[str, _Colour] = {"complete": "green", "limited": "orange", "failed units": "red"}
+_VERDICTS: dict[str, tuple[_Colour, str]] = {
+    "none": ("green", "no drift"),
+    "warn": ("orange", "warning"),
+    "alarm": ("red", "drift"),
+}
+_LOOK = 10.0  # seconds
+
+
+def show() -> None:
+    nights = sources.nights()
+    if not nights:
+        frame.heading("Tonight")
+        state(None)
+        frame.empty(
+            "No night was inspected yet",
+            "`steelflow nightly` inspects the last night, `steelflow up` does so every night. "
+            "`steelflow doctor` says whether the archive is found.",
+        )
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        frame.heading("Tonight", "what the last night brought, and where to look first")
+        names = [night.isoformat() for night in reversed(nights)]
+        night = dt.date.fromisoformat(
+            st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
+        )
+    unit = Unit(sources.settings().dashboard.good_classes)
+    daily = sources.daily(nights[-1])
+    record = next((one for one in sources.runs(1, night) if one["date"] == night.isoformat()), None)
+    state(record)
+    numbers(daily, night, unit, record)
+    left, right = st.columns((3, 2), gap="medium")
+    with left:
+        history(daily, night, unit)
+        worst(night, unit)
+    with right:
+        changes(daily, night, unit)
+        drift(night)
+
+
+@frame.fragment(run_every=_LOOK)
+def state(record: dict[str, Any] | None) -> None:
+    """One row: how the night ended, or how far the one under way is."""
+    zone = sources.settings().night.timezone
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if record is not None:
+            shown = record["state"]
+            st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
+            judged, seconds = record.get("judged") or 0, record.get("seconds") or 0
+            text = f"finished {formats.moment(record.get('finished_at'), zone)} in {formats.duration(seconds)}"
+            if judged and seconds:
+                text += f", {formats.count(judged / seconds)} images/s"
+            st.caption(text, width="content")
+            failed = (record.get("units") or {}).get("failed") or []
+            if failed:
+                st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
+        under_way(zone)
+
+
+def under_way(zone: str) -> None:
+    """What Prefect says of a night that is running; nothing where there is no Prefect."""
+    server = orchestrator(sources.settings())
+    if server is None:
+        return
+    try:
+        running = [run for run in server.runs(10) if run.flow == "nightly" and run.under_way]
+    except OrchestratorDown:
+        st.badge("Prefect does not answer", color="orange", icon=":material/cloud_off:")
+        return
+    for run in running[:1]:
+        st.badge(plain(f"{run.name}: {run.state.lower()}"), color="blue", icon=":material/progress_activity:")
+        st.caption(f"since {formats.moment(run.started, zone)}", width="content")
+        if run.progress is not None:
+            st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
+
+
+def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: dict[str, Any] | None) -> None:
+    """Five figures, each against what is usual."""
+    rates = figures.nightly(daily, unit)
+    shown = rates.filter(pl.col("date") == night)
+    if shown.is_empty():
+        st.warning("The summary of this night is missing; `steelflow nightly` writes it again.")
+        return
+    tonight = shown.row(0, named=True)
+    rate, found = tonight["rate"], tonight["found"]
+    week, month = (figures.usual(rates, night, days) for days in (7, figures.HISTORY))
+    usually = figures.usual(rates.with_columns(rate=pl.col("found").cast(pl.Float64)), night, figures.HISTORY)
+    lost = tonight["failed"] / found if found else 0.0
+    model = (record or {}).get("model") or {}
+    champion = sources.champion()
+    one, two, three, four, five = st.columns(5, gap="small")
+    with one:
+        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
+    with two:
+        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
+    name = unit.name.capitalize()
+    with three:
+        metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
+    with four:
+        metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against it")
+    with five:
+        version = f"champion {champion}" if champion else f"version {model.get('version', formats.NOTHING)}"
+        metric("Model", plain(model.get("name", formats.NOTHING)), note=plain(version))
+
+
+def metric(
+    label: str,
+    value: str,
+    now: float | None = None,
+    then: float | None = None,
+    note: str = "",
+    worse: Literal["inverse"] | None = "inverse",
+) -> None:
+    """A figure with its change from ``then``; a rise is bad news where ``worse`` says so."""
+    change = round(100 * (now / then - 1)) if now is not None and then else None
+    st.metric(
+        label,
+        value,
+        note if change is None else f"{change:+d} %" if change else "as usual",
+        delta_color=worse if worse and change else "off",
+        delta_arrow="auto" if change else "off",
+        delta_description=note if change is not None else None,
+        border=True,
+        height="stretch",
+    )
+
+
+def history(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
+    st.subheader("Last 28 nights", anchor=False)
+    window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=figures.HISTORY - 1), night))
+    rates = figures.by_class(window, unit).filter(~pl.col("label").is_in(list(unit.good)))
+    if rates.is_empty():
+        st.caption("No readable image in this time.")
+        return
+    st.altair_chart(charts.trend(rates, unit, 262, night), alt="Defects per night by class")
+
+
+def changes(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
+    st.subheader("What changed most", anchor=False)
+    table = figures.changes(daily, night, unit)
+    if table.is_empty():
+        st.caption(f"Known once {figures.LEAST} nights were inspected before this one.")
+        return
+    shown = table.select(
+        pl.col("line").fill_null("–"),
+        pl.col("label").map_elements(formats.class_name, pl.String).alias("defect"),
+        "rate",
+        "usual",
+        (100 * pl.col("change")).alias("change"),
+        "history",
+    )
+    number = st.column_config.NumberColumn
+    kind = "%.2f" if unit.per_coil else "percent"
+    st.dataframe(
+        shown,
+        height=224,
+        row_height=28,
+        hide_index=True,
+        key="changes",
+        column_config={
+            "line": st.column_config.TextColumn("Line", width=50),
+            "defect": st.column_config.TextColumn("Defect", width=100),
+            "rate": number("Tonight", format=kind, width=62),
+            "usual": number("Usual", format=kind, width=60),
+            "change": number("Change", format="%+.0f %%", width=66),
+            "history": st.column_config.LineChartColumn("28 nights", width=90, y_min=0),
+        },
+    )
+
+
+def worst(night: dt.date, unit: Unit) -> None:
+    st.subheader("Worst coils", anchor=False)
+    ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
+    if ranked.is_empty():
+        st.caption("The keys of this archive name no coils.")
+        return
+    shown = ranked.select(
+        pl.col("line").fill_null("–"),
+        "coil",
+        pl.col("worst").map_elements(formats.class_name, pl.String).alias("mostly"),
+        "of_it",
+        "defects",
+        "share",
+        "failed",
+    )
+    number = st.column_config.NumberColumn
+    picked = st.dataframe(
+        shown,
+        height=252,
+        row_height=28,
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="worst",
+        column_config={
+            "line": st.column_config.TextColumn("Line", width=50),
+            "coil": st.column_config.TextColumn("Coil", width=90),
+            "mostly": st.column_config.TextColumn("Mostly", width=110),
+            "of_it": st.column_config.ProgressColumn(
+                "Of that class",
+                format="%d",
+                min_value=0,
+                max_value=max(1, *ranked["of_it"]),
+                width=130,
+            ),
+            "defects": number("Defects", width=70),
+            "share": None if unit.per_coil else number("Share", format="percent", width=70),
+            "failed": number("Unreadable", width=80),
+        },
+    )
+    rows = picked["selection"]["rows"]
+    if rows:
+        row = ranked.row(rows[0], named=True)
+        st.switch_page(
+            "pages/coil.py",
+            query_params={"night": night.isoformat(), "line": row["line"] or "", "coil": row["coil"]},
+        )
+
+
+def drift(night: dt.date) -> None:
+    st.subheader("Drift by line", anchor=False)
+    table = sources.drift(night, night).unique("line", keep="first").sort("line", nulls_last=True)
+    if table.is_empty():
+        st.caption("Drift of this night was not looked at; `steelflow drift` does.")
+        return
+    with st.container(height=250, border=False, gap="xsmall"):
+        for row in table.iter_rows(named=True):
+            colour, word = _VERDICTS.get(row["verdict"], ("gray", "no verdict"))
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.badge(f"{plain(row['line'] or 'all')} · {word}", color=colour)
+                # What moved says more than that something did.
+                st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""))
+
+
+def _icon(state: str) -> str:
+    return ":material/check_circle:" if state == "complete" else ":material/warning:"
+
+
+show()

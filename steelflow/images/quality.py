@@ -1,0 +1,28 @@
+"""Four figures of how a picture was taken, for drift and for a person who asks why a night looks odd."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from steelflow.images.decode import Grey
+
+QUALITY = ("brightness", "contrast", "sharpness", "saturation")
+_WHITE = 250
+
+
+def measure(grey: Grey) -> tuple[float, float, float, float]:
+    """Brightness, contrast, sharpness and saturation of uint8 (H, W), chosen to cost microseconds.
+
+    Brightness and contrast are mean and standard deviation of the grey level. Sharpness is the squared gradient of
+    Eskicioglu and Fisher (1995), Σ (g(x+1, y) − g(x, y))² + (g(x, y+1) − g(x, y))² over the number of pixels.
+    Saturation is the share of pixels at 250 or above.
+    """
+    mean, deviation = cv2.meanStdDev(grey)
+    gradient = 0.0
+    if grey.shape[1] > 1:
+        gradient += cv2.norm(grey[:, 1:], grey[:, :-1], cv2.NORM_L2SQR)
+    if grey.shape[0] > 1:
+        gradient += cv2.norm(grey[1:], grey[:-1], cv2.NORM_L2SQR)
+    white = np.count_nonzero(grey >= _WHITE)
+    return float(mean[0, 0]), float(deviation[0, 0]), gradient / grey.size, white / grey.size

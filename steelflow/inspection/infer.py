@@ -1,0 +1,129 @@
+"""Inspect any source: a folder, one shard, or a place in S3, with no plan of lines and nights behind it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from steelflow.archive.names import kind_of
+from steelflow.archive.template import KeyTemplate
+from steelflow.archive.units import plan, superseded
+from steelflow.config import Settings
+from steelflow.errors import ConfigError
+from steelflow.inspection.pipeline import Done, Inspection, load_model, new_run_id
+from steelflow.inspection.pipeline import inspect as inspect_units
+from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.report.footer import read_footers
+from steelflow.report.writer import Counts
+from steelflow.store import Store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class InferResult:
+    """``images`` = ``ok`` + ``failed`` over all ``files``; ``judged`` of them now, the others by an earlier run whose
+    reports are still up to date."""
+
+    images: int
+    ok: int
+    failed: int
+    ignored: int
+    judged: int
+    seconds: float
+    images_per_second: float
+    model: str
+    engine: str
+    files: tuple[str, ...]
+    failed_units: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done], None] = lambda _: None) -> InferResult:
+    """Classify every image of ``source`` and write reports to ``dest``, one Parquet file per work unit.
+
+    Files carry a name made from the source, so that several sources can share a destination; what is up to date
+    there is not done again.
+
+    Raises:
+        ConfigError: the source does not exist or holds neither images nor shards.
+        StoreError, ModelError: nothing, or whole files only, have been written.
+    """
+    template = KeyTemplate(settings.archive.template)
+    archive, found = _open_source(source, settings)
+    report = open_store(dest, settings.store, create=True)
+    planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
+    if not planned.units:
+        raise ConfigError(
+            f"{source}: holds no images and no tar or zip shards ({planned.ignored_count} other files); "
+            "name a folder, a shard or s3://bucket/prefix that does"
+        )
+    model = load_model(settings)
+    prefix = _prefix(source, archive)
+    clock = time.perf_counter()
+
+    def key_of(unit: Unit) -> str:
+        return f"{prefix}.{unit.id}.parquet"
+
+    job = Inspection(archive, report, template, settings.limits, model, new_run_id(), key_of, hive=False)
+    there = {info.key: info for info in report.list(f"{prefix}.") if info.key.endswith(".parquet")}
+    known = read_footers(report, there.values())
+    current = {
+        key: known[key].counts
+        for unit in planned.units
+        if (key := key_of(unit)) in known and known[key].fingerprint == job.fingerprint(unit)
+    }
+    ids = {key.removeprefix(f"{prefix}.").removesuffix(".parquet"): key for key in there}
+    for unit_id in superseded(ids.keys(), [unit.id for unit in planned.units]):
+        report.delete(ids[unit_id])
+    done = []
+    for one in inspect_units((unit for unit in planned.units if key_of(unit) not in current), job):
+        done.append(one.light())
+        progress(one)
+    seconds = time.perf_counter() - clock
+    judged = sum((one.counts for one in done if one.error is None), Counts())
+    counts = sum(current.values(), judged)
+    good = {*current, *(one.key for one in done if one.error is None)}
+    return InferResult(
+        counts.found,
+        counts.ok,
+        counts.failed,
+        counts.ignored + planned.ignored_count,
+        judged.found,
+        round(seconds, 3),
+        round(judged.found / seconds, 1),
+        model.engine.spec.name,
+        model.engine.name,
+        tuple(f"{report.uri}/{key_of(unit)}" for unit in planned.units if key_of(unit) in good),
+        tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+    )
+
+
+def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
+    if "://" in source:
+        root, _, name = source.rpartition("/")
+        if kind_of(name) is not None and root.count("/") >= 2:
+            store = open_store(root, settings.store)
+            return store, [store.stat(name)]
+        store = open_store(source, settings.store)
+        return store, store.list()
+    path = Path(source).expanduser().absolute()
+    if path.is_dir():
+        store = open_store(str(path), settings.store)
+        return store, store.list()
+    if not path.is_file():
+        raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
+    store = open_store(str(path.parent), settings.store)
+    return store, [store.stat(path.name)]
+
+
+def _prefix(source: str, archive: Store) -> str:
+    name = source.rstrip("/").rpartition("/")[2]
+    where = f"{archive.uri}|{name}" if kind_of(name) else archive.uri
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name.partition(".")[0]).strip("-")[:40] or "images"
+    return f"{stem}-{hashlib.sha256(where.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"

@@ -1,0 +1,322 @@
+"""The hot path: work units in, committed reports out.
+
+``workers`` threads each read a chunk of images, in turn, then decode and classify it (everything that touches an image
+there releases the GIL); one thread writes. A fixed number of chunks is under way at once, so memory depends neither on
+the size of a unit nor on the number of units; and chunks of the next unit follow those of the last without a gap.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from steelflow.archive.names import Ignored
+from steelflow.archive.readers import read_unit
+from steelflow.archive.template import KeyTemplate
+from steelflow.archive.units import fingerprint
+from steelflow.config import MIB, LimitSettings, Settings
+from steelflow.engine import Engine, Outputs, open_engine
+from steelflow.engine.batch import choose_batch_size
+from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
+from steelflow.images.decode import decode, resize
+from steelflow.images.quality import QUALITY, measure
+from steelflow.models.spec import ModelSpec
+from steelflow.records import Failure, RawImage, Unit
+from steelflow.registry import resolved
+from steelflow.report.judged import Judged, Origin, Place
+from steelflow.report.writer import Counts, UnitWriter
+from steelflow.schema import PIPELINE_VERSION
+from steelflow.store.base import Store
+
+_CHUNK_BYTES = 16 * MIB
+_CHUNKS_PER_WORKER = 3
+_DRAFTS = 16  # units that wait to be written: each holds a file open
+_STOPS = (StoreUnreachable, AccessDenied)  # what the next unit would meet as well
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """Time spent by stage, summed over threads; ``wait`` is what the reader waited for the others."""
+
+    fetch: float = 0.0
+    decode: float = 0.0
+    infer: float = 0.0
+    write: float = 0.0
+
+    def __add__(self, other: Seconds) -> Seconds:
+        return Seconds(*(a + b for a, b in zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A unit whose report is in place, or, with ``error``, one that has to be run again."""
+
+    unit: Unit
+    key: str
+    counts: Counts
+    seconds: Seconds
+    error: str | None = None
+
+    def light(self) -> Done:
+        """Without the unit's list of objects: a night keeps thousands of these."""
+        return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=()))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An engine with the batch size and the number of threads that suit it here. ``version`` is the model's name in the
+    registry, None for one that is not from there."""
+
+    engine: Engine
+    batch_size: int
+    workers: int
+    version: str | None = None
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The engine's, with the version that people look for: the registry's, where there is one."""
+        spec = self.engine.spec
+        return spec if self.version is None else spec.model_copy(update={"version": self.version})
+
+
+def new_run_id() -> str:
+    """A name for a run that sorts by time: ``20261118T013000Z-1f2e3d``."""
+    return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def load_model(settings: Settings) -> Model:
+    """Resolve, load and tune the configured model. Raises as ``registry.resolved``, or ``EngineError``."""
+    path, version = resolved(settings)
+    engine = open_engine(path, settings.model.engine)
+    workers = settings.model.workers or len(os.sched_getaffinity(0))
+    batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
+    return Model(engine, batch, workers, version)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """All that inspecting a unit needs beside the unit.
+
+    ``key_of`` derives the report's key from the unit; ``hive`` says that line and date stand in that key.
+    """
+
+    archive: Store
+    report: Store
+    template: KeyTemplate
+    limits: LimitSettings
+    model: Model
+    run_id: str
+    key_of: Callable[[Unit], str]
+    hive: bool
+
+    def fingerprint(self, unit: Unit) -> str:
+        how = f"{PIPELINE_VERSION} {self.limits.model_dump_json()} {self.template.text}"
+        return fingerprint(unit, self.model.engine.digest, how)
+
+
+def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
+    """Inspect units and commit a report for each, in order.
+
+    Raises:
+        StoreUnreachable, AccessDenied: nothing more can be done now; reports that are committed stay. Any other
+            trouble with one unit is in its ``Done.error``, and the others go on.
+    """
+    workers = job.model.workers
+    with (
+        # OpenBLAS' threads spin for some 25 ms after a product of matrices, on cores that have work to do.
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(1, thread_name_prefix="write") as scribe,
+        ThreadPoolExecutor(workers, thread_name_prefix="judge") as judges,
+    ):
+        feed = _Feed(units, job, scribe)
+        for _ in range(workers):
+            judges.submit(feed.work)
+        try:
+            yield from feed.done()
+        finally:
+            feed.stop()
+
+
+def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
+    """Decode, measure and classify a chunk. What cannot be decoded is a failure in its place."""
+    started = time.perf_counter()
+    count, size = len(images), engine.spec.input_size
+    batch = np.empty((count, 1, size, size), np.uint8)
+    quality: list[tuple[float, ...]] = []
+    sizes: list[tuple[int, ...]] = []
+    good: list[int] = []
+    failures: dict[int, Failure] = {}
+    for i, image in enumerate(images):
+        grey = image.data if isinstance(image.data, Failure) else decode(image.data, limits)
+        if isinstance(grey, Failure):
+            failures[i] = grey
+            continue
+        resize(grey, size, batch[len(good), 0])
+        quality.append(measure(grey))
+        sizes.append(grey.shape)
+        good.append(i)
+    decoded = time.perf_counter()
+    outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
+    return Judged(
+        [Place(i.key, i.member, i.ordinal, i.coil, i.position, i.captured_at) for i in images],
+        failures,
+        np.array(good, np.intp),
+        outputs.probabilities,
+        outputs.embedding,
+        outputs.energy,
+        np.array(quality, np.float32).reshape(-1, len(QUALITY)),
+        np.array(sizes, np.int32).reshape(-1, 2),
+        decoded - started,
+        time.perf_counter() - decoded,
+    )
+
+
+def _nothing(engine: Engine) -> Outputs:
+    spec = engine.spec
+    return Outputs(*(np.empty(shape, np.float32) for shape in ((0, len(spec.classes)), (0, spec.embedding_dims), 0)))
+
+
+class _Feed:
+    """The chunks of all units, one after another, for the threads that judge.
+
+    Who judges a chunk has read it: its bytes are in that core's cache, and no further thread competes for the GIL.
+    """
+
+    def __init__(self, units: Iterable[Unit], job: Inspection, scribe: Executor) -> None:
+        self._job, self._scribe = job, scribe
+        self._slots = threading.Semaphore(_CHUNKS_PER_WORKER * job.model.workers)
+        self._drafts = threading.Semaphore(_DRAFTS)
+        self._turn = threading.Lock()
+        self._chunks = self._read(units)
+        self._ended: SimpleQueue[Future[Done] | None] = SimpleQueue()
+        self._error: BaseException | None = None
+
+    def work(self) -> None:
+        """Read and judge until nothing is left; one call for each thread."""
+        while (taken := self._take()) is not None:
+            chunk, judging = taken
+            try:
+                judging.set_result(judge(chunk, self._job.model.engine, self._job.limits))
+            except BaseException as exc:  # noqa: BLE001  raised again where the chunk is written
+                judging.set_exception(exc)
+
+    def done(self) -> Iterator[Done]:
+        """Each unit when its report is in place, in order; raises what ended the reading."""
+        while (ended := self._ended.get()) is not None:
+            yield ended.result()
+            self._drafts.release()
+        if self._error is not None:
+            raise self._error
+
+    def stop(self) -> None:
+        """Read no more. Units that were read to their end are still written."""
+        self._drafts.release(_DRAFTS)  # who reads may wait for one
+        with self._turn:
+            self._chunks.close()
+
+    def _take(self) -> tuple[list[RawImage], Future[Judged]] | None:
+        self._slots.acquire()
+        with self._turn:
+            try:
+                return next(self._chunks)
+            except StopIteration:
+                pass
+            except BaseException as exc:  # noqa: BLE001  raised again by ``done``, in the thread that can stop the work
+                self._error = exc
+            self._ended.put(None)
+        self._slots.release()
+        return None
+
+    def _read(self, units: Iterable[Unit]) -> Generator[tuple[list[RawImage], Future[Judged]]]:
+        for unit in units:
+            self._drafts.acquire()
+            draft = _Draft(unit, self._job)
+            try:
+                for chunk in draft.chunks():
+                    judging: Future[Judged] = Future()
+                    self._scribe.submit(draft.take, judging, self._slots)
+                    yield chunk, judging
+            except BaseException as exc:
+                if not isinstance(exc, StoreError) or isinstance(exc, _STOPS):
+                    self._scribe.submit(draft.abandon)
+                    raise
+                draft.error = exc
+            self._ended.put(self._scribe.submit(draft.end))
+
+
+class _Draft:
+    """A unit on its way: ``chunks`` runs in the threads that read, everything else in the one that writes."""
+
+    def __init__(self, unit: Unit, job: Inspection) -> None:
+        self.error: Exception | None = None
+        self._unit, self._job = unit, job
+        self._found, self._ignored = 0, Ignored()
+        self._seconds = Seconds()
+        self._fetch_seconds = 0.0
+        self._key = job.key_of(unit)
+        engine = job.model.engine
+        origin = Origin(unit, job.model.spec, engine.digest, job.run_id, engine.novelty)
+        self._writer = UnitWriter(job.report, self._key, origin, job.fingerprint(unit), job.hive)
+
+    def chunks(self) -> Iterator[list[RawImage]]:
+        """The unit's images in batches, cut short where their bytes would be many."""
+        job = self._job
+        chunk: list[RawImage] = []
+        held = 0
+        images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored)
+        with closing(images):  # type: ignore[type-var]  # the readers are generators
+            started = time.perf_counter()
+            for image in images:
+                self._found += 1
+                chunk.append(image)
+                held += 0 if isinstance(image.data, Failure) else len(image.data)
+                if len(chunk) >= job.model.batch_size or held >= _CHUNK_BYTES:
+                    self._fetch_seconds += time.perf_counter() - started
+                    yield chunk
+                    started, chunk, held = time.perf_counter(), [], 0
+            self._fetch_seconds += time.perf_counter() - started
+        if chunk:
+            yield chunk
+
+    def take(self, judging: Future[Judged], slots: threading.Semaphore) -> None:
+        try:
+            judged = judging.result()
+            started = time.perf_counter()
+            self._writer.append(judged)
+            spent = time.perf_counter() - started
+            self._seconds += Seconds(0.0, judged.decode_seconds, judged.infer_seconds, spent)
+        except Exception as exc:  # noqa: BLE001  raised again by ``end``, in the thread that can stop the work
+            self.error = self.error or exc
+        finally:
+            slots.release()
+
+    def end(self) -> Done:
+        started = time.perf_counter()
+        with self._writer:
+            if self.error is None:
+                try:
+                    counts = self._writer.commit(self._found, self._ignored.count)
+                except StoreError as exc:
+                    self.error = exc
+            if self.error is not None and (isinstance(self.error, _STOPS) or not isinstance(self.error, StoreError)):
+                raise self.error
+        spent = Seconds(fetch=self._fetch_seconds, write=time.perf_counter() - started)
+        if self.error is not None:
+            return Done(self._unit, self._key, Counts(), self._seconds + spent, str(self.error))
+        return Done(self._unit, self._key, counts, self._seconds + spent)
+
+    def abandon(self) -> None:
+        with self._writer:
+            pass

@@ -1,0 +1,7 @@
+"""The night: every line of one date, planned, inspected and recorded; and what happens to nights afterwards.
+
+dates.py           the night that a moment belongs to
+run.py             plan, inspect and finish a night
+backfill.py        inspect past nights again
+housekeeping.py    retention
+"""
