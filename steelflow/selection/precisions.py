@@ -1,16 +1,16 @@
-"""Whether a network learns as well in bfloat16 as in float32: both, seed by seed, in one file.
+"""Whether a network learns as well in bfloat16 as in float32, and which of them is faster with it.
 
-    python -m steelflow.selection.precisions ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
+    python -m steelflow.selection.precisions check ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
+    python -m steelflow.selection.precisions steps --out FOLDER
 
-A seed has the same split, initial weights, order and augmentation in both precisions, so the accuracies are compared in
-pairs.
+In the check a seed has the same split, initial weights, order and augmentation in both precisions, so the accuracies
+are compared in pairs.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -20,13 +20,14 @@ from typing import Annotated, Any, get_args
 import typer
 
 from steelflow.errors import DataError
-from steelflow.models import architecture
+from steelflow.models import CATALOGUE, architecture
 from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import code_commit, machine, provenance, write_result
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import load_images
 from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
+from steelflow.training.steps import IMAGES, measure_steps
 from steelflow.training.trained import best_device, train_in_memory
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -137,19 +138,42 @@ def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
     return runs
 
 
-def main(
+app = typer.Typer(help=__doc__)
+Out = Annotated[Path, typer.Option(help="Folder for the file of results.")]
+
+
+@app.command()
+def check(
     arch: str,
     data: Annotated[Path, typer.Option(help="Folder with a folder per class.")],
-    out: Annotated[Path, typer.Option(help="Folder for the file of results.")] = Path("results"),
+    out: Out = Path("results"),
     seeds: str = "0,1,2",
     epochs: int = 40,
     device: str | None = None,
 ) -> None:
+    """Train ARCH in both precisions."""
+    command = f"python -m steelflow.selection.precisions check {arch} --data …/{data.name} --seeds {seeds}"
     found = check_precision(
-        arch, data, out, [int(part) for part in seeds.split(",")], epochs, device=device, command=" ".join(sys.argv)
+        arch, data, out, [*map(int, seeds.split(","))], epochs, device=device, command=f"{command} --epochs {epochs}"
     )
     typer.echo(json.dumps({key: found[key] for key in ("mean", "difference", "interval_95", "hours")}))
 
 
+@app.command()
+def steps(out: Out = Path("results")) -> None:
+    """Time a training step of every architecture at its own input size, in both precisions, on one thread."""
+    found: dict[str, Any] = {}
+    for arch, entry in CATALOGUE.items():
+        seconds = measure_steps(arch, entry.input_size)
+        found[arch] = {
+            "input_size": entry.input_size,
+            **{f"{precision}_ms": round(1000 * value, 2) for precision, value in seconds.items()},
+            "bf16_over_fp32": round(seconds["bf16"] / seconds["fp32"], 3),
+        }
+        typer.echo(f"{arch}: {found[arch]}")
+    about = {"kind": "precision-steps", "images": IMAGES, "threads": 1, "steps": found}
+    write_result(out / "precision-steps.json", about | provenance("python -m steelflow.selection.precisions steps"))
+
+
 if __name__ == "__main__":
-    typer.run(main)
+    app()

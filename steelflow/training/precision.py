@@ -59,22 +59,28 @@ def choose_precision(
     """
     if wanted != "auto":
         return wanted
-    device = next(network.parameters()).device
-    if not has_bf16(device):
+    if not has_bf16(next(network.parameters()).device):
         return "fp32"
-    pixels, few = images[:_IMAGES].float(), labels[:_IMAGES]
-    x = prepare(pixels).contiguous(memory_format=torch.channels_last)
+    seconds = step_seconds(network, prepare, images[:_IMAGES], labels[:_IMAGES])
+    return "bf16" if seconds["bf16"] <= _WORTH * seconds["fp32"] else "fp32"
+
+
+def step_seconds(
+    network: nn.Module, prepare: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor
+) -> dict[Precision, float]:
+    """Seconds of a forward and a backward pass over all ``images`` in each precision: the least of a few, in turn."""
+    device = images.device
+    x = prepare(images.float()).contiguous(memory_format=torch.channels_last)
     trial = copy.deepcopy(network)
     times: dict[Precision, list[float]] = {"fp32": [], "bf16": []}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for _ in range(1 + _STEPS):  # the first prepares the kernels
             for precision, seconds in times.items():
-                seconds.append(_step(trial, x, few, precision))
-    return "bf16" if min(times["bf16"][1:]) <= _WORTH * min(times["fp32"][1:]) else "fp32"
+                seconds.append(_step(trial, x, labels, precision))
+    return {precision: min(seconds[1:]) for precision, seconds in times.items()}
 
 
 def _step(network: nn.Module, x: Tensor, labels: Tensor, precision: Precision) -> float:
-    """Seconds of a forward and a backward pass."""
     began = time.perf_counter()
     with casting(x.device, precision):
         logits = network(x)
