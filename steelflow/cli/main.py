@@ -30,6 +30,7 @@ from steelflow.cli import (
     service,
     simulate,
     training,
+    zoo,
 )
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
@@ -68,6 +69,7 @@ app.command()(training.train)
 app.command()(training.evaluate)
 app.command()(selection.reproduce)
 app.add_typer(models.app, name="models")
+app.add_typer(zoo.app, name="zoo")
 app.add_typer(labels.app, name="labels")
 app.command()(retrain.retrain)
 app.command()(drift.drift)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -33,6 +33,13 @@ Data = Annotated[
     Path,
     typer.Option(
         "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
+    ),
+]
+
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "auto"],
+    typer.Option(
+        "--precision", help="Of the training steps: float32, bfloat16, or what is faster for this network here."
     ),
 ]
 
@@ -90,6 +97,7 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")
     ] = None,
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth.
@@ -115,6 +123,7 @@ def train(
             start=start,
             teachers=teacher or (),
             device=device,
+            precision=precision,
             on_epoch=watch,
             **{name: value for name, value in changes.items() if value is not None},
         )
@@ -130,6 +139,7 @@ def train(
         "trained_on": result.trained_on,
         "epochs": result.epochs,
         "resumed_after": result.resumed_after,
+        "precision": result.precision,
         "skipped": len(result.skipped),
         "seconds": round(result.seconds, 1),
         **figures.to_dict(),

@@ -15,6 +15,7 @@ from steelflow.models import architecture
 from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.selection.provenance import provenance, write_result
+from steelflow.training.precision import Wanted
 from steelflow.training.state import Progress
 from steelflow.training.train import train
 
@@ -74,6 +75,7 @@ def train_seeds(
     *,
     epochs: int | None = None,
     device: str | None = None,
+    precision: Wanted = "fp32",
     command: str = "",
     on_epoch: Callable[[str, Progress], None] = lambda *_: None,
 ) -> Candidate:
@@ -101,6 +103,7 @@ def train_seeds(
                 seed=seed,
                 input_size=int(size) if size else None,
                 device=device,
+                precision=precision,
                 on_epoch=lambda progress, seed=seed: on_epoch(f"{place.name}, seed {seed}", progress),  # type: ignore[misc]
             )
             write_result(out / "provenance.json", provenance(command))

@@ -24,6 +24,7 @@ from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.loss import Loss, Teacher, class_weights
 from steelflow.training.mixing import mix
 from steelflow.training.optimizer import learning_rate
+from steelflow.training.precision import Precision, Wanted, casting, choose_precision
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress, TrainingState
 
@@ -39,6 +40,7 @@ class History:
     curves: tuple[Progress, ...]
     kept: int  # the epoch whose weights the network has now
     resumed_after: int = 0  # epochs that an earlier, interrupted run had done
+    precision: Precision = "fp32"  # of its steps
 
     @property
     def seconds_before(self) -> float:
@@ -57,6 +59,7 @@ def fit(
     validation: tuple[Tensor, Tensor] | None = None,
     teacher: Teacher | None = None,
     frozen: Sequence[nn.Module] = (),
+    precision: Wanted = "fp32",
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
@@ -71,6 +74,7 @@ def fit(
         validation: images and labels to be judged after each epoch; needed for patience.
         teacher: see ``loss.Loss``; shown the same pixels as the network, before ``prepare``.
         frozen: modules that stay as they are: they get no gradient, and their batch norms stay in evaluation mode.
+        precision: of the steps; ``auto`` is measured once, when the training begins, and kept when it is resumed.
         checkpoint: from where to resume, and where the state is kept.
         rescue: where the last good weights go if training fails.
 
@@ -91,6 +95,8 @@ def fit(
         loss_of = Loss(recipe, class_weights(labels) if recipe.class_weighting else None, teacher)
         if checkpoint is not None and checkpoint.restore(state):
             began -= state.curves[-1].seconds
+        else:
+            state.precision = choose_precision(precision, network, prepare, images, labels)
         resumed_after = len(state.curves)
         while not state.finished:
             epoch, total = len(state.curves) + 1, 0.0
@@ -98,8 +104,9 @@ def fit(
             for chosen in order.tensor_split(batches):
                 pixels = 255 * recipe.augmentation(images[chosen].float() / 255, state.rng)
                 pixels, mixed = mix(pixels, recipe.mixup, recipe.cutmix, state.rng)
-                logits = network(prepare(pixels).contiguous(memory_format=torch.channels_last))
-                loss = loss_of(logits, labels[chosen], pixels, mixed)
+                with casting(state.device, state.precision):
+                    logits = network(prepare(pixels).contiguous(memory_format=torch.channels_last))
+                loss = loss_of(logits.float(), labels[chosen], pixels, mixed)
                 if not math.isfinite(value := loss.item()):
                     raise TrainingError(_rescue(state, epoch, rescue))
                 rate = learning_rate(recipe, state.steps, batches)
@@ -123,7 +130,7 @@ def fit(
     network.load_state_dict(weights)
     network.eval().to(memory_format=torch.contiguous_format)
     kept = state.best_epoch if state.best else len(state.curves)
-    return History(tuple(state.curves), kept, resumed_after)
+    return History(tuple(state.curves), kept, resumed_after, state.precision)
 
 
 @contextmanager

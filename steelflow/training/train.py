@@ -20,6 +20,7 @@ from steelflow.training.data import SPLIT_RULE, Dataset, Skipped, load_images
 from steelflow.training.distil import Ensemble, load_teacher
 from steelflow.training.loss import class_weights
 from steelflow.training.metrics import Evaluation
+from steelflow.training.precision import Precision, Wanted, checked
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.trained import HELD_OUT, Indices, Trained, best_device, logits_of, train_in_memory
@@ -69,6 +70,7 @@ class TrainingResult:
     seconds: float
     epochs: int
     resumed_after: int  # epochs that an interrupted run had done
+    precision: Precision
 
 
 def train(
@@ -87,6 +89,7 @@ def train(
     hold_out: HoldOut | None = None,
     phases: Phases | None = None,
     device: str | None = None,
+    precision: Wanted = "fp32",
     about: str = "",
     on_epoch: Callable[[Progress], None] | None = None,
     **changes: Any,
@@ -108,6 +111,8 @@ def train(
         hold_out: which images are held out, where it is not a fifth by seed.
         phases: of the fine-tuning, with their own epochs and rates; ``epochs`` are divided among them.
         device: ``cpu`` or ``cuda``; a GPU where there is one, when not given.
+        precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network here:
+            another machine may take the other one, and end with other weights.
         about: what the data are and how to cite them, for the card.
         changes: fields of the recipe that shall be different.
 
@@ -137,7 +142,7 @@ def train(
         input_size = entry.input_size if master is None else master.spec.input_size
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
-    place = best_device(device)
+    place, precision = best_device(device), checked(precision)
     masters = [load_teacher(ref) for ref in teachers]
     name = name or arch
     started = time.perf_counter()
@@ -157,6 +162,7 @@ def train(
         "hold_out": None if hold_out is None else hold_out.rule,
         "phases": None if phases is None else asdict(phases),
         "device": place.type,
+        "precision": precision,
         "torch": str(torch.__version__),
     }
     checkpoint = Checkpoint(out_dir / f"{name}.checkpoint.safetensors", fingerprint)
@@ -172,6 +178,7 @@ def train(
         parts=None if hold_out is None else hold_out.split(data),
         phases=phases,
         device=place,
+        precision=precision,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         rescue=out_dir / f"{name}.last-good.safetensors",
@@ -195,6 +202,7 @@ def train(
         "start": None if master is None else {"ref": start, "weights": master.digest},
         "phases": fingerprint["phases"],
         "device": place.type,
+        "precision": trained.history.precision,
         "seconds": round(seconds, 1),
     }
     try:
@@ -218,6 +226,7 @@ def train(
         seconds=seconds,
         epochs=len(trained.history.curves),
         resumed_after=trained.history.resumed_after,
+        precision=trained.history.precision,
     )
 
 

@@ -26,6 +26,7 @@ from steelflow.training.loop import History, fit, one_thread
 from steelflow.training.loss import Teacher
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
 from steelflow.training.novelty import fit_novelty
+from steelflow.training.precision import Wanted
 from steelflow.training.recipe import Recipe
 from steelflow.training.start import start_from
 from steelflow.training.state import Progress
@@ -66,6 +67,7 @@ def train_in_memory(
     teacher: Teacher | None = None,
     phases: Phases | None = None,
     device: torch.device | None = None,
+    precision: Wanted = "fp32",
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
@@ -81,6 +83,7 @@ def train_in_memory(
         teacher: see ``loss.Loss``; a module is moved to ``device``.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
         device: where to train; ``best_device`` when not given. The model comes back on the CPU.
+        precision: of the training steps; see ``precision.choose_precision``. All else is float32.
 
     Raises:
         ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``start`` does not
@@ -120,6 +123,7 @@ def train_in_memory(
         seed,
         validation=None if validation is None else _tensors(data, validation),
         teacher=teacher.to(device) if isinstance(teacher, nn.Module) else teacher,
+        precision=precision,
         checkpoint=checkpoint,
         on_epoch=on_epoch,
         rescue=rescue,

@@ -219,16 +219,19 @@ def on_epoch(progress):
     if progress.epoch == 6:
         time.sleep(600)
 
-data, out = map(Path, sys.argv[1:])
-train(data, "ssdc_mininet", out, epochs=8, seed=1, input_size=32, recipe=PLAIN, on_epoch=on_epoch)
+data, out = map(Path, sys.argv[1:3])
+train(
+    data, "ssdc_mininet", out, epochs=8, seed=1, input_size=32, recipe=PLAIN, precision=sys.argv[3], on_epoch=on_epoch
+)
 """
 
 
 @pytest.mark.slow
-def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tmp_path: Path, precision: str) -> None:
     data, out = write(tmp_path / "data", 30), tmp_path / "out"
     environment = os.environ | {"PYTHONPATH": str(SUPPORT)}
-    command = [sys.executable, "-c", KILLED, str(data), str(out)]
+    command = [sys.executable, "-c", KILLED, str(data), str(out), precision]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -237,7 +240,7 @@ def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tm
                 break
         process.wait()
     assert not list(out.glob("*.onnx"))
-    options = {"epochs": 8, "seed": 1, "input_size": 32, "recipe": PLAIN}
+    options = {"epochs": 8, "seed": 1, "input_size": 32, "recipe": PLAIN, "precision": precision}
     resumed = train(data, "ssdc_mininet", out, **options)
     straight = train(data, "ssdc_mininet", tmp_path / "straight", **options)
     assert 3 <= resumed.resumed_after <= 6
