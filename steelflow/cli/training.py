@@ -105,6 +105,7 @@ def train(
     Interrupted, it goes on where it was when the same command is run again.
     """
     try:
+        from steelflow.training.train import TrainingPlan
         from steelflow.training.train import train as run_train
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
@@ -112,21 +113,19 @@ def train(
     arch = arch or settings().selection.arch
     changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
     with _labelled(data) as folder, _watching(f"training {arch}") as watch:
-        result = run_train(
-            folder,
+        plan = TrainingPlan(
             arch,
-            out,
             epochs=epochs,
             seed=seed,
             input_size=input_size,
+            changes={name: value for name, value in changes.items() if value is not None},
             pretrained=pretrained,
             start=start,
             teachers=teacher or (),
             device=device,
             precision=precision,
-            on_epoch=watch,
-            **{name: value for name, value in changes.items() if value is not None},
         )
+        result = run_train(folder, plan, out, watch)
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
     figures = result.evaluation

@@ -41,7 +41,7 @@ def run(
     needs_training()
     from steelflow.selection.queue import run_queue
     from steelflow.selection.work import do
-    from steelflow.training.trained import best_device
+    from steelflow.training.method import best_device
 
     place = best_device(device).type
     jobs = [job for job in _jobs(seeds, place) if only in job.name]
@@ -60,7 +60,7 @@ def status(out: Out, seeds: Seeds = "0,1,2", device: Device = None, as_json: Jso
     needs_training()
     from steelflow.selection.queue import is_running
     from steelflow.selection.queue import status as read
-    from steelflow.training.trained import best_device
+    from steelflow.training.method import best_device
 
     jobs = _jobs(seeds, best_device(device).type)
     found = dict(zip((job.name for job in jobs), read(jobs, out), strict=True))

@@ -25,10 +25,11 @@ from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import code_commit, machine, provenance, write_result
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import load_images
+from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
 from steelflow.training.steps import IMAGES, measure_steps
-from steelflow.training.trained import best_device, train_in_memory
+from steelflow.training.trained import train_in_memory
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -84,10 +85,11 @@ def check_precision(
             arch,
             recipe,
             seed,
-            device=place,
-            precision=precision,
-            checkpoint=checkpoint,
-            on_epoch=lambda p, before=number * epochs: tell(before + p.epoch, len(pairs) * epochs),  # type: ignore[misc]
+            method=Method(device=place, precision=precision),
+            callbacks=Callbacks(
+                checkpoint=checkpoint,
+                on_epoch=lambda p, before=number * epochs: tell(before + p.epoch, len(pairs) * epochs),  # type: ignore[misc]
+            ),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
         figures = trained.evaluation

@@ -17,11 +17,12 @@ from steelflow.selection.protocols import Parts, Protocol, protocol
 from steelflow.selection.provenance import code_commit, machine, provenance, write_result
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import load_images
+from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.precision import Wanted, checked
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.train import suited_epochs
-from steelflow.training.trained import Trained, best_device, train_in_memory
+from steelflow.training.trained import Trained, train_in_memory
 from steelflow.training.transfer import Phases
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -114,12 +115,11 @@ def reproduce(
             seed,
             parts=(parts[seed].training, parts[seed].test),
             validation=parts[seed].validation if plan.patience else None,
-            phases=phases,
-            pretrained=pretrained,
-            device=place,
-            precision=precision,
-            checkpoint=checkpoint,
-            on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
+            method=Method(phases=phases, pretrained=pretrained, device=place, precision=precision),
+            callbacks=Callbacks(
+                checkpoint=checkpoint,
+                on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
+            ),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
         runs.append(_run(seed, trained, place.type, seconds, command))

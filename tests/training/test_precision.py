@@ -18,7 +18,7 @@ from steelflow.selection.reproduce import reproduce
 from steelflow.training import checkpoint, loop, precision
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.precision import Precision, checked, choose_precision
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 from steelflow.training.transfer import Phases, fit_in_phases
 
 IMAGES, LABELS = dark_and_bright(20, 12)
@@ -129,7 +129,7 @@ def test_both_phases_are_in_the_precision_that_the_first_chose(monkeypatch: pyte
 
 def test_train_records_the_precision(tmp_path: Path) -> None:
     data = write(tmp_path / "data", 10)
-    result = train(data, "steelnet_s", tmp_path / "out", epochs=1, input_size=32, precision="bf16")
+    result = train(data, TrainingPlan("steelnet_s", epochs=1, input_size=32, precision="bf16"), tmp_path / "out")
     assert result.precision == "bf16"
     assert json.loads(result.metrics.read_text())["precision"] == "bf16"
     with pytest.raises(ConfigError, match=r"no precision 'fp16'; give one of fp32, bf16, auto"):

@@ -24,7 +24,7 @@ from steelflow.training.augment import Augmentation
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 from steelflow.training.transfer import Phases, fit_in_phases
 
 IMAGES, LABELS = dark_and_bright(20, 12)
@@ -210,7 +210,7 @@ import sys, time
 from pathlib import Path
 from toys import PLAIN
 from steelflow.training import checkpoint
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 checkpoint.SECONDS = 0.0
 
@@ -220,9 +220,8 @@ def on_epoch(progress):
         time.sleep(600)
 
 data, out = map(Path, sys.argv[1:3])
-train(
-    data, "ssdc_mininet", out, epochs=8, seed=1, input_size=32, recipe=PLAIN, precision=sys.argv[3], on_epoch=on_epoch
-)
+plan = TrainingPlan("ssdc_mininet", epochs=8, seed=1, input_size=32, recipe=PLAIN, precision=sys.argv[3])
+train(data, plan, out, on_epoch)
 """
 
 
@@ -241,8 +240,8 @@ def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tm
         process.wait()
     assert not list(out.glob("*.onnx"))
     options = {"epochs": 8, "seed": 1, "input_size": 32, "recipe": PLAIN, "precision": precision}
-    resumed = train(data, "ssdc_mininet", out, **options)
-    straight = train(data, "ssdc_mininet", tmp_path / "straight", **options)
+    resumed = train(data, TrainingPlan("ssdc_mininet", **options), out)
+    straight = train(data, TrainingPlan("ssdc_mininet", **options), tmp_path / "straight")
     assert 3 <= resumed.resumed_after <= 6
     assert resumed.weights.read_bytes() == straight.weights.read_bytes()
     assert resumed.onnx.read_bytes() == straight.onnx.read_bytes()
