@@ -108,8 +108,7 @@ def fit(
                 on_epoch(state.curves[-1])
     network.load_state_dict(_final_weights(state, rescue))
     network.eval().to(memory_format=torch.contiguous_format)
-    kept = state.best_epoch if state.best else len(state.curves)
-    return History(tuple(state.curves), kept, resumed_after, state.precision)
+    return History(tuple(state.curves), state.kept_epoch, resumed_after, state.precision)
 
 
 def _batches(images: Tensor, recipe: Recipe) -> int:

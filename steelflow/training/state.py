@@ -53,6 +53,11 @@ class TrainingState:
         return self.average.mean if self.recipe.averaging else self.network.state_dict()
 
     @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights the network has at the end."""
+        return self.best_epoch if self.best else len(self.curves)
+
+    @property
     def best_epoch(self) -> int:
         """The first epoch with the least validation loss; 0 where none was judged."""
         losses = [(p.validation_loss, p.epoch) for p in self.curves if p.validation_loss is not None]

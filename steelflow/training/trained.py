@@ -71,8 +71,7 @@ def train_in_memory(
     if recipe.patience and validation is None:
         training, validation = split(data, VALIDATION, seed, among=training)
     model, spec = _fresh(data, arch, name or arch, seed, method)
-    device = next(model.parameters()).device
-    images, labels = _tensors(data, training)
+    images, labels, device = *_tensors(data, training), next(model.parameters()).device
     history = (fit if method.phases is None else partial(fit_in_phases, phases=method.phases))(
         model.network,
         model.normalise,

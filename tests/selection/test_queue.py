@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from paths import SUPPORT
 from queue_toys import Toy, work
 from typer.testing import CliRunner
 
@@ -88,7 +89,7 @@ if __name__ == "__main__":
 def test_a_queue_that_was_killed_goes_on_and_leaves_nobody_behind(tmp_path: Path) -> None:
     (tmp_path / "run.py").write_text(QUEUE)
     folder, jobs = tmp_path / "queue", [Toy("a"), Toy("long")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])}
     with subprocess.Popen([sys.executable, str(tmp_path / "run.py"), str(folder)], env=environment) as process:
         until(lambda: (folder / "events").exists() and "+long" in events(folder))
         until(lambda: status(jobs, folder)[1].epoch == 1)
