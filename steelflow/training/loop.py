@@ -99,9 +99,8 @@ def fit(
         resumed_after = len(state.curves)
         while not state.finished:
             loss, rate = _epoch(state, prepare, loss_of, images, labels, rescue)
-            judged = _judge(state, prepare, loss_of, *validation) if validation is not None else (None, None)
-            seconds = time.perf_counter() - began
-            state.add(Progress(len(state.curves) + 1, recipe.epochs, loss, seconds, rate, *judged))
+            judged = _judge(state, prepare, loss_of, *validation) if validation else (None, None)
+            state.add(Progress(len(state.curves) + 1, recipe.epochs, loss, time.perf_counter() - began, rate, *judged))
             if checkpoint is not None:
                 checkpoint.save(state)
             if on_epoch is not None:

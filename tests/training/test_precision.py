@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_training_loop import centred, dark_and_bright, transfer
-from test_training_resume import Killed, kill_at, network
+from interrupted import Killed, kill_at, network
+from networks import centred, dark_and_bright, transfer
 from torch import Tensor, nn
 from toys import PLAIN, write
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from interrupted import Killed, kill_at, network
 from networks import centred, dark_and_bright, transfer
 from paths import SUPPORT
 from safetensors.torch import load_file
@@ -29,32 +30,6 @@ from steelflow.training.transfer import Phases, fit_in_phases
 
 IMAGES, LABELS = dark_and_bright(20, 12)
 VALIDATION = dark_and_bright(8, 8, seed=1)
-
-
-class Killed(BaseException):
-    pass
-
-
-def kill_at(epoch: int) -> Callable[[Progress], None]:
-    def on_epoch(progress: Progress) -> None:
-        if progress.epoch == epoch:
-            raise Killed
-
-    return on_epoch
-
-
-def network() -> nn.Module:
-    """With all that has a state of its own: batch norms, dropout, kernels in another memory format."""
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 4, 2),
-        nn.Dropout(),
-        nn.Flatten(),
-        nn.Linear(4, 2),
-    )
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,7 @@ from steelflow.errors import ConfigError, ModelError
 from steelflow.models.deployable import load_torch
 from steelflow.training import loop, robustness, sweep
 from steelflow.training.data import load_folder, split
+from steelflow.training.method import Method
 from steelflow.training.train import TrainingPlan, train
 from steelflow.training.trained import train_in_memory
 from steelflow.training.transfer import Phases
@@ -177,11 +178,13 @@ def test_the_command_takes_a_manifest_a_size_and_a_teacher(tmp_path: Path) -> No
 
 def test_a_network_with_a_backbone_is_trained_in_two_phases(tmp_path: Path) -> None:
     data = load_folder(write(tmp_path / "data", 5), 32)
-    trained = train_in_memory(data, "mobilenet_v2_transfer", PLAIN, 0, phases=Phases(head_epochs=1, tail_epochs=1))
+    trained = train_in_memory(
+        data, "mobilenet_v2_transfer", PLAIN, 0, method=Method(phases=Phases(head_epochs=1, tail_epochs=1))
+    )
     assert [(p.epoch, p.learning_rate < 1e-4) for p in trained.history.curves] == [(1, False), (2, True)]
     assert trained.evaluation.images == 2
     with pytest.raises(ModelError, match="SSDCMiniNet has no backbone"):
-        train_in_memory(data, "ssdc_mininet", PLAIN, 0, phases=Phases())
+        train_in_memory(data, "ssdc_mininet", PLAIN, 0, method=Method(phases=Phases()))
 
 
 def command(*arguments: object) -> dict[str, Any]:
