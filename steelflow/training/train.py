@@ -14,6 +14,7 @@ import torch
 from steelflow.errors import ConfigError, DataError, TrainingError
 from steelflow.models import architecture
 from steelflow.models.spec import ModelSpec
+from steelflow.models.weights_file import origin_of
 from steelflow.training.artifacts import write_artifacts
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import SPLIT_RULE, Dataset, Skipped, load_images
@@ -84,7 +85,7 @@ def train(
     input_size: int | None = None,
     recipe: Recipe | None = None,
     teachers: Sequence[str] = (),
-    pretrained: bool = False,
+    pretrained: bool | Path = False,
     start: str | None = None,
     hold_out: HoldOut | None = None,
     phases: Phases | None = None,
@@ -106,7 +107,7 @@ def train(
         name: of the model and its files; ``arch`` when not given.
         input_size: S, to which images are area-resized; that of ``start``, else of the architecture, when not given.
         teachers: models (shipped names or ONNX files) whose mean probability it learns from, too.
-        pretrained: start from ImageNet weights, and fine-tune in two phases.
+        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in two phases.
         start: the model (a shipped name or ONNX file) from whose weights it starts, with a sixth of the usual rate.
         hold_out: which images are held out, where it is not a fifth by seed.
         phases: of the fine-tuning, with their own epochs and rates; ``epochs`` are divided among them.
@@ -142,7 +143,7 @@ def train(
         input_size = entry.input_size if master is None else master.spec.input_size
     if not 32 <= input_size <= 1024:
         raise ConfigError(f"input size is {input_size}; give 32 to 1024 pixels")
-    place, precision = best_device(device), checked(precision)
+    place, precision, origin = best_device(device), checked(precision), origin_of(pretrained)
     masters = [load_teacher(ref) for ref in teachers]
     name = name or arch
     started = time.perf_counter()
@@ -157,7 +158,7 @@ def train(
         "input_size": input_size,
         "recipe": asdict(changed),
         "teachers": [master.digest for master in masters],
-        "pretrained": pretrained,
+        "pretrained": origin,
         "start": None if master is None else master.digest,
         "hold_out": None if hold_out is None else hold_out.rule,
         "phases": None if phases is None else asdict(phases),
@@ -198,7 +199,7 @@ def train(
         "kept_epoch": trained.history.kept,
         "class_weights": _class_weights(data, trained.training, changed),
         "teachers": [{"ref": ref, "weights": master.digest} for ref, master in zip(teachers, masters, strict=True)],
-        "pretrained": pretrained,
+        "pretrained": origin,
         "start": None if master is None else {"ref": start, "weights": master.digest},
         "phases": fingerprint["phases"],
         "device": place.type,

@@ -18,6 +18,7 @@ from steelflow.models import architecture
 from steelflow.models.deployable import Deployable
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
+from steelflow.models.weights_file import load_weights
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import Dataset, split
 from steelflow.training.distil import TeacherModel
@@ -34,6 +35,7 @@ from steelflow.training.transfer import Phases, fit_in_phases
 
 HELD_OUT = 0.2
 VALIDATION = 0.1  # of the rest, where the recipe has patience
+_SAMPLE = 64
 
 Indices = npt.NDArray[np.int64]
 
@@ -62,7 +64,7 @@ def train_in_memory(
     split_seed: int | None = None,
     parts: tuple[Indices, Indices] | None = None,
     validation: Indices | None = None,
-    pretrained: bool = False,
+    pretrained: bool | Path = False,
     start: TeacherModel | None = None,
     teacher: Teacher | None = None,
     phases: Phases | None = None,
@@ -78,7 +80,7 @@ def train_in_memory(
         parts: training and held-out indices, where a protocol says which; else a fifth is held out by ``split_seed``.
         validation: indices to judge each epoch by, where a protocol says which; else, where the recipe has patience, a
             tenth of the training part, by the rule of the held-out part.
-        pretrained: start from ImageNet weights.
+        pretrained: start from ImageNet weights: torchvision's, or those of a file (see ``models.weights_file``).
         start: start from the weights of this model; see ``start.start_from``.
         teacher: see ``loss.Loss``; a module is moved to ``device``.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
@@ -98,10 +100,6 @@ def train_in_memory(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = architecture(arch).build(len(data.classes), data.images.shape[-1])
-        if pretrained:
-            from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
-
-            load_imagenet(network, arch)
         spec = ModelSpec(
             name=name or arch,
             arch=arch,
@@ -110,6 +108,8 @@ def train_in_memory(
             embedding_dims=embedding_dims(network),
         )
         model = Deployable(network, spec)
+        if pretrained:
+            _load_pretrained(model, arch, pretrained, data.images[training])
         if start is not None:
             start_from(model, arch, data.classes, start)
         model = model.to(device)
@@ -171,6 +171,18 @@ def best_device(name: str | None = None) -> torch.device:
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
         raise ConfigError(f"no device {name!r} that torch can use here; give 'cpu', or leave it out")
     return torch.device(name)
+
+
+def _load_pretrained(model: Deployable, arch: str, pretrained: bool | Path, images: npt.NDArray[np.uint8]) -> None:
+    """``images`` (N, S, S) are those of the training; a few from all over them are the sample of ``load_weights``."""
+    if isinstance(pretrained, Path):
+        few = torch.from_numpy(images[:: max(1, len(images) // _SAMPLE)])[:, None]
+        with one_thread():
+            load_weights(model.network, arch, pretrained, model.normalise(few))
+        return
+    from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
+
+    load_imagenet(model.network, arch)
 
 
 def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:
