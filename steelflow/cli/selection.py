@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.cli.output import Json, emit, settings, state, stderr, stdout, stepping
-from steelflow.cli.training import PrecisionOption
+from steelflow.cli.training import PrecisionOption, PretrainedOption, weights_of
 from steelflow.config import save_setting
 from steelflow.errors import ConfigError
 from steelflow.models.shipped import SHIPPED
@@ -44,7 +44,7 @@ def reproduce(
         int | None,
         typer.Option("--per-class", min=1, help="Training images of each class, instead of the paper's share."),
     ] = None,
-    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from ImageNet weights.")] = False,
+    pretrained: PretrainedOption = None,
     device: Device = None,
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
@@ -70,7 +70,7 @@ def reproduce(
             epochs=epochs,
             recipe=recipe,
             per_class=per_class,
-            pretrained=pretrained,
+            pretrained=weights_of(pretrained),
             device=device,
             precision=precision,
             command=command(),

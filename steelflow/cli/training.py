@@ -42,6 +42,20 @@ PrecisionOption = Annotated[
         "--precision", help="Of the training steps: float32, bfloat16, or what is faster for this network here."
     ),
 ]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained",
+        metavar="imagenet|FILE",
+        help="Start from these weights and fine-tune them in two phases: torchvision's of ImageNet, or a file with "
+        "torchvision's state dict (.pth, .safetensors) or a TFLite classifier.",
+    ),
+]
+
+
+def weights_of(pretrained: str | None) -> bool | Path:
+    """What was given with ``--pretrained``: True for torchvision's weights, the path of a file, False for none."""
+    return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
 
 
 def train(
@@ -72,9 +86,7 @@ def train(
             "--input-size", help="Pixels; images are resized to that square. By the architecture if not given."
         ),
     ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from ImageNet weights and fine-tune them in two phases.")
-    ] = False,
+    pretrained: PretrainedOption = None,
     start: Annotated[
         str | None,
         typer.Option("--start", help="Fine-tune this model: shipped name or ONNX file with its safetensors beside."),
@@ -119,7 +131,7 @@ def train(
             seed=seed,
             input_size=input_size,
             changes={name: value for name, value in changes.items() if value is not None},
-            pretrained=pretrained,
+            pretrained=weights_of(pretrained),
             start=start,
             teachers=teacher or (),
             device=device,

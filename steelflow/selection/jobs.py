@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +63,7 @@ class Job:
     size: int | None = None
     recipe: Literal["paper", "ours"] = "paper"
     per_class: int | None = None
+    pretrained: str = ""  # file of weights
     hours: float = 0.0  # expected, of one core
     round: int = 0
 
@@ -71,6 +72,7 @@ class Job:
         """The jobs of one group add to the same file of results."""
         size = f"-{self.size}" if self.size else ""
         recipe = f"-{self.recipe}" if self.protocol in PROTOCOLS else ""
+        recipe += "-pretrained" if self.pretrained else ""
         return f"{self.protocol}-{self.arch}{size}{recipe}"
 
     @property
@@ -90,10 +92,11 @@ class Job:
             return shlex.join(["steelflow", "models", "compare", "--models=", "--train", what, "--rounds", "0", *words])
         words += ["--arch", self.arch, "--recipe", self.recipe]
         words += ["--per-class", str(self.per_class)] if self.per_class else []
+        words += ["--pretrained", f"…/{Path(self.pretrained).name}"] if self.pretrained else []
         return shlex.join(["steelflow", "reproduce", self.protocol, *words])
 
 
-def plan(seeds: Sequence[int], small: bool) -> list[Job]:
+def plan(seeds: Sequence[int], small: bool, weights: Mapping[str, Path] | None = None) -> list[Job]:
     """All jobs: one seed for everything, the shortest first, then the other seeds in the same way.
 
     Our own networks come after those of the papers: they have been measured before.
@@ -101,14 +104,16 @@ def plan(seeds: Sequence[int], small: bool) -> list[Job]:
     Args:
         small: for a CPU, where not everything is affordable: with our recipe, the largest networks get smaller pictures
             (128×128), and each as many epochs as two hours of a core allow, 30 at least.
+        weights: files of pretrained weights by architecture, from which the papers that fine-tune start; the jobs from
+            scratch stay.
     """
-    found = [job for number, seed in enumerate(seeds) for job in _round(number, seed, small)]
+    found = [job for number, seed in enumerate(seeds) for job in _round(number, seed, small, weights or {})]
     if small:  # without a GPU nobody need know whether bfloat16 is as good
         found += [_check(arch, epochs, tuple(seeds)) for arch, epochs in _CHECKED.items()]
     return sorted(found, key=lambda job: (job.round, job.arch in _OURS, job.hours, job.name))
 
 
-def _round(number: int, seed: int, small: bool) -> Iterator[Job]:
+def _round(number: int, seed: int, small: bool, weights: Mapping[str, Path]) -> Iterator[Job]:
     for arch in CATALOGUE:
         size = _SMALL.get(arch) if small else None
         epochs = _affordable(arch, size) if small else suited_epochs(_TRAINED_ON)
@@ -119,7 +124,10 @@ def _round(number: int, seed: int, small: bool) -> Iterator[Job]:
         images = 6 * per_class if per_class else round(_IMAGES * protocol.counts.training / protocol.counts.total)
         for arch in protocol.figures:
             hours = _hours(arch, protocol.input_size, protocol.recipe.epochs, images)
-            yield Job(name, arch, (seed,), per_class=per_class, hours=hours, round=number)
+            job = Job(name, arch, (seed,), per_class=per_class, hours=hours, round=number)
+            yield job
+            if protocol.phases and arch in weights:
+                yield replace(job, pretrained=str(weights[arch]))
         yield _with_ours(name, seed, per_class, images, number)
 
 

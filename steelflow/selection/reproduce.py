@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import architecture
+from steelflow.models.weights_file import origin_of
 from steelflow.selection.interval import half_width
 from steelflow.selection.protocols import Parts, Protocol, protocol
 from steelflow.selection.provenance import code_commit, machine, provenance, write_result
@@ -40,7 +41,7 @@ def reproduce(
     epochs: int | None = None,
     recipe: RecipeName = "paper",
     per_class: int | None = None,
-    pretrained: bool = False,
+    pretrained: bool | Path = False,
     device: str | None = None,
     precision: Wanted = "fp32",
     command: str = "",
@@ -57,7 +58,8 @@ def reproduce(
         recipe: ``paper`` follows its schedule and input size as far as it tells them; ``ours`` is what
             `steelflow train` does, at the architecture's own input size.
         per_class: training images of each class, instead of the paper's share.
-        pretrained: start from ImageNet weights, and fine-tune in phases where the paper does.
+        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in phases where the
+            paper does.
         precision: of the training steps, as ``training.train.train``.
         command: for the record.
         on_epoch: called with the seed and its progress.
@@ -94,7 +96,7 @@ def reproduce(
             "data_hash": data.hash,
             "recipe": asdict(plan),
             "phases": asdict(phases) if phases else None,
-            "pretrained": pretrained,
+            "pretrained": origin_of(pretrained),
         }
     )
     share = f"-{per_class}-a-class" if per_class else ""

@@ -68,6 +68,7 @@ def do(
             epochs=job.epochs,
             recipe=job.recipe,
             per_class=job.per_class,
+            pretrained=Path(job.pretrained) if job.pretrained else False,
             device=device,
             precision=precision,
             command=command,

@@ -22,7 +22,7 @@ class Method:
     """How to train.
 
     Attributes:
-        pretrained: start from ImageNet weights.
+        pretrained: start from ImageNet weights: torchvision's, or those of a file (see ``models.weights_file``).
         start: start from the weights of this model; see ``start.start_from``.
         teacher: see ``loss.Loss``; a module is moved to ``device``.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
@@ -30,7 +30,7 @@ class Method:
         precision: of the training steps; see ``precision.choose_precision``. All else is float32.
     """
 
-    pretrained: bool = False
+    pretrained: bool | Path = False
     start: TeacherModel | None = None
     teacher: Teacher | None = None
     phases: Phases | None = None

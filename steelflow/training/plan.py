@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import Architecture, architecture
+from steelflow.models.weights_file import origin_of
 from steelflow.training.data import HELD_OUT, SPLIT_RULE, Dataset, Indices
 from steelflow.training.distil import Ensemble, TeacherModel, load_teacher
 from steelflow.training.method import Method, best_device
@@ -60,7 +62,7 @@ class TrainingPlan:
         recipe: the schedule and the augmentation; the usual recipe of the architecture when not given.
         changes: fields of the recipe to change.
         teachers: models (shipped names or ONNX files) whose mean probability is learned as well.
-        pretrained: start from ImageNet weights, and fine-tune in two phases.
+        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in two phases.
         start: the model (a shipped name or an ONNX file) to fine-tune, at a sixth of the usual rate.
         hold_out: the rule for the held-out images; a fifth by seed when not given.
         phases: phases of the fine-tuning, with their own epochs and rates; ``epochs`` are divided among them.
@@ -79,7 +81,7 @@ class TrainingPlan:
     recipe: Recipe | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     teachers: Sequence[str] = ()
-    pretrained: bool = False
+    pretrained: bool | Path = False
     start: str | None = None
     hold_out: HoldOut | None = None
     phases: Phases | None = None
@@ -118,6 +120,7 @@ class TrainingPlan:
             phases=phases,
             device=best_device(self.device),
             precision=checked(self.precision),
+            origin=origin_of(self.pretrained),
         )
 
 
@@ -134,6 +137,7 @@ class Ready:
     phases: Phases | None
     device: torch.device
     precision: Wanted
+    origin: bool | dict[str, str]  # of the pretrained weights
 
     def recipe_for(self, images: int) -> Recipe:
         """The recipe with its epochs, for so many labelled images."""
@@ -171,7 +175,7 @@ class Ready:
             "input_size": self.input_size,
             "recipe": asdict(recipe),
             "teachers": [teacher.digest for teacher in self.teachers],
-            "pretrained": plan.pretrained,
+            "pretrained": self.origin,
             "start": None if self.start is None else self.start.digest,
             "hold_out": None if plan.hold_out is None else plan.hold_out.rule,
             "phases": None if self.phases is None else asdict(self.phases),

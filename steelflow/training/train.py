@@ -121,7 +121,7 @@ def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, secon
         "kept_epoch": trained.history.kept,
         "class_weights": _class_weights(data, trained.training, recipe),
         "teachers": [{"ref": ref, "weights": teacher.digest} for ref, teacher in teachers],
-        "pretrained": plan.pretrained,
+        "pretrained": ready.origin,
         "start": None if ready.start is None else {"ref": plan.start, "weights": ready.start.digest},
         "phases": None if ready.phases is None else asdict(ready.phases),
         "device": ready.device.type,

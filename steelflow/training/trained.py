@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from steelflow.models import architecture
 from steelflow.models.deployable import Deployable
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
+from steelflow.models.weights_file import load_weights
 from steelflow.training.data import HELD_OUT, Dataset, Indices, split
 from steelflow.training.export import embedding_dims, fit_projection
 from steelflow.training.loop import History, fit, one_thread
@@ -25,6 +27,7 @@ from steelflow.training.recipe import Recipe
 from steelflow.training.start import start_from
 from steelflow.training.transfer import fit_in_phases
 
+_SAMPLE = 64
 VALIDATION = 0.1  # of the rest, where the recipe has patience
 
 
@@ -70,7 +73,7 @@ def train_in_memory(
     training, held_out = parts or split(data, HELD_OUT, seed)
     if recipe.patience and validation is None:
         training, validation = split(data, VALIDATION, seed, among=training)
-    model, spec = _fresh(data, arch, name or arch, seed, method)
+    model, spec = _fresh(data, arch, name or arch, seed, method, training)
     images, labels, device = *_tensors(data, training), next(model.parameters()).device
     history = (fit if method.phases is None else partial(fit_in_phases, phases=method.phases))(
         model.network,
@@ -104,15 +107,13 @@ def train_in_memory(
     )
 
 
-def _fresh(data: Dataset, arch: str, name: str, seed: int, method: Method) -> tuple[Deployable, ModelSpec]:
+def _fresh(
+    data: Dataset, arch: str, name: str, seed: int, method: Method, training: Indices
+) -> tuple[Deployable, ModelSpec]:
     """The untrained model on its device, and its spec, not yet calibrated."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = architecture(arch).build(len(data.classes), data.images.shape[-1])
-        if method.pretrained:
-            from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
-
-            load_imagenet(network, arch)
         spec = ModelSpec(
             name=name,
             arch=arch,
@@ -121,6 +122,8 @@ def _fresh(data: Dataset, arch: str, name: str, seed: int, method: Method) -> tu
             embedding_dims=embedding_dims(network),
         )
         model = Deployable(network, spec)
+        if method.pretrained:
+            _load_pretrained(model, arch, method.pretrained, data.images[training])
         if method.start is not None:
             start_from(model, arch, data.classes, method.start)
         return model.to(method.device or best_device()), spec
@@ -141,6 +144,18 @@ def outputs_of(
     found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))] for batch in batches]
     logits, embedding = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return logits, embedding
+
+
+def _load_pretrained(model: Deployable, arch: str, pretrained: bool | Path, images: npt.NDArray[np.uint8]) -> None:
+    """``images`` (N, S, S) are the training images; some of them, evenly spread, are the sample of ``load_weights``."""
+    if isinstance(pretrained, Path):
+        few = torch.from_numpy(images[:: max(1, len(images) // _SAMPLE)])[:, None]
+        with one_thread():
+            load_weights(model.network, arch, pretrained, model.normalise(few))
+        return
+    from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
+
+    load_imagenet(model.network, arch)
 
 
 def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:
