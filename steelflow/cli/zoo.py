@@ -51,7 +51,7 @@ def run(
 ) -> None:
     """Do all jobs that are not done, shortest first. Killed, it goes on where it was when it is started again."""
     needs_training()
-    from steelflow.selection.queue import run_queue
+    from steelflow.selection.zoo import run_queue
     from steelflow.selection.work import do
     from steelflow.training.method import best_device
 
@@ -76,8 +76,8 @@ def status(
 ) -> None:
     """Where each job is, a line for each: waiting, epoch n of m, done with its accuracy, or why it failed."""
     needs_training()
-    from steelflow.selection.queue import is_running
-    from steelflow.selection.queue import status as read
+    from steelflow.selection.zoo import is_running
+    from steelflow.selection.zoo import status as read
     from steelflow.training.method import best_device
 
     jobs = _jobs(seeds, best_device(device).type, pretrained)

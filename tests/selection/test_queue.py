@@ -24,7 +24,7 @@ from steelflow.selection import queue
 from steelflow.selection.jobs import Job, plan
 from steelflow.selection.precisions import check_precision
 from steelflow.selection.protocols import PROTOCOLS
-from steelflow.selection.queue import run_queue, status
+from steelflow.selection.zoo import run_queue, status
 from steelflow.selection.work import do
 from steelflow.synth import CLASSES, surface
 from steelflow.synth.files import jpeg
@@ -78,7 +78,7 @@ def test_two_queues_do_not_run_on_one_folder(tmp_path: Path) -> None:
 QUEUE = """
 import sys
 from pathlib import Path
-from steelflow.selection.queue import run_queue
+from steelflow.selection.zoo import run_queue
 from queue_toys import Toy, work
 
 if __name__ == "__main__":
