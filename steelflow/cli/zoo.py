@@ -51,8 +51,8 @@ def run(
 ) -> None:
     """Do all jobs that are not done, shortest first. Killed, it goes on where it was when it is started again."""
     needs_training()
-    from steelflow.selection.zoo import run_queue
     from steelflow.selection.work import do
+    from steelflow.selection.zoo import run_queue
     from steelflow.training.method import best_device
 
     place = best_device(device).type

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 from steelflow.cli.main import app
 from steelflow.errors import DataError, LockHeld
 from steelflow.models import CATALOGUE
-from steelflow.selection import queue
+from steelflow.selection import zoo
 from steelflow.selection.jobs import Job, plan
 from steelflow.selection.precisions import check_precision
 from steelflow.selection.protocols import PROTOCOLS
-from steelflow.selection.zoo import run_queue, status
 from steelflow.selection.work import do
+from steelflow.selection.zoo import run_queue, status
 from steelflow.synth import CLASSES, surface
 from steelflow.synth.files import jpeg
 
@@ -70,7 +70,7 @@ def test_jobs_that_write_to_one_file_are_not_done_at_once(tmp_path: Path) -> Non
 
 
 def test_two_queues_do_not_run_on_one_folder(tmp_path: Path) -> None:
-    with queue._locked(tmp_path), pytest.raises(LockHeld, match=r"another queue runs on this folder; .*name another"):
+    with zoo._locked(tmp_path), pytest.raises(LockHeld, match=r"another queue runs on this folder; .*name another"):
         run_queue([Toy("a")], tmp_path, work)
     assert not (tmp_path / "events").exists()
 
