@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from steelflow.config import DriftSettings
-from steelflow.drift.signals import Reading
+from steelflow.drift.reading import Reading
 
 Verdict = Literal["none", "warn", "alarm", "insufficient"]
 _WORST: tuple[Verdict, ...] = ("alarm", "warn", "none", "insufficient")
