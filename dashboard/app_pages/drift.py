@@ -136,7 +136,7 @@ def pictures(night: dt.date, here: pl.DataFrame) -> None:
     row = here.row(0, named=True)
     line, digest = row["line"], row["model_digest"]
     st.subheader("Pictures before", anchor=False)
-    known = before(night, line, digest)
+    known = before(line, digest)
     if known:
         _gallery(known)
     else:
@@ -155,9 +155,8 @@ def _gallery(rows: Rows) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)
-def before(night: dt.date, line: str | None, digest: str) -> Rows:
-    settings = sources.settings().drift
-    return drifting.before(sources.report(), sources.registry(), settings, night, line, digest, _PICTURES)
+def before(line: str | None, digest: str) -> Rows:
+    return drifting.before(sources.report(), sources.registry(), line, digest, _PICTURES)
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from steelflow.drift.signals.base import Resampling
 from steelflow.drift.signals.rows import Groups
-from steelflow.drift.signals.signal import Resampling
 
 _DRAWS = 1000
 _Z = 3.1  # of the normal distribution at the quantile that a line's signals share, 1 − 0.01 / 11

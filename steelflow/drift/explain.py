@@ -15,14 +15,14 @@ import cv2
 import polars as pl
 
 from steelflow.archive.fetch import fetch_image
-from steelflow.config import DriftSettings, LimitSettings
+from steelflow.config import LimitSettings
 from steelflow.drift.check import night_samples
 from steelflow.drift.reading import Reading
-from steelflow.drift.references import Kept
+from steelflow.drift.references import References
 from steelflow.drift.sample import IMAGE
 from steelflow.drift.signals import SIGNALS
+from steelflow.drift.signals.base import Bars
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Bars
 from steelflow.drift.verdict import LineVerdict, NightVerdict
 from steelflow.images.decode import decode
 from steelflow.records import Failure
@@ -51,7 +51,6 @@ def write_explanation(
     report: Store,
     archive: Store,
     verdict: NightVerdict,
-    settings: DriftSettings,
     limits: LimitSettings,
     reference: bytes | None = None,
 ) -> str | None:
@@ -61,10 +60,10 @@ def write_explanation(
     """
     if verdict.date is None or verdict.verdict not in ("alarm", "warn"):
         return None
-    kept = Kept(report, verdict.model_digest, verdict.date, settings, reference)
+    references = References(report, verdict.model_digest, reference)
     samples = night_samples(report, verdict.date, verdict.model_digest)
     moved = [one.line for one in verdict.lines if one.breaches]
-    before = {line: rows for line in moved if (rows := kept.rows(line)) is not None}
+    before = {line: rows for line in moved if (rows := references.line(line)) is not None}
     after = {line: samples[line].rows for line in moved if line in samples}
 
     def fetch(key: str, member: str | None, ordinal: int | None) -> bytes | Failure:

@@ -252,7 +252,7 @@ def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path
     put_report(report, DAY, "L1", rows)
     verdict = check(report, 0, profile)
     archive = open_store(str(tmp_path), StoreSettings())
-    key = write_explanation(report, archive, verdict, DriftSettings(), LimitSettings(), profile)
+    key = write_explanation(report, archive, verdict, LimitSettings(), profile)
     assert key == f"drift/explanations/date={DAY}.html"
     text = report.get(key).decode()
     assert "brightness moved down" in text
@@ -266,4 +266,4 @@ def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path
 def test_no_page_for_a_calm_night(report: LocalStore, profile: bytes) -> None:
     put_report(report, DAY, "L1", night_rows(seed=1))
     verdict = check(report, 0, profile)
-    assert write_explanation(report, report, verdict, DriftSettings(), LimitSettings(), profile) is None
+    assert write_explanation(report, report, verdict, LimitSettings(), profile) is None

@@ -1,6 +1,6 @@
 """The signals that the drift check watches on every line. Each is one class, registered in ``SIGNALS``.
 
-To add a signal, write a subclass of ``signal.Signal`` in a file of this folder and add it to the tuple below. The
+To add a signal, write a subclass of ``base.Signal`` in a file of this folder and add it to the tuple below. The
 check, the drift table, the settings, the explanation page and the dashboard take it from ``SIGNALS``.
 
 There are three families: how the images were taken (quality), what the model says about them (outputs), and how they
@@ -23,12 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from steelflow.drift.signals.base import Signal
 from steelflow.drift.signals.classes import ClassMix, ClassShare
 from steelflow.drift.signals.confidence import Confidence
 from steelflow.drift.signals.embedding import Embedding
 from steelflow.drift.signals.moved import Brightness, Contrast, Energy, Saturation, Sharpness
 from steelflow.drift.signals.novel import Novel
-from steelflow.drift.signals.signal import Signal
 from steelflow.drift.signals.unfamiliar import Unfamiliar
 from steelflow.errors import ConfigError
 

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 
 from steelflow.drift.distances import Floats, jensen_shannon_distance, population_stability_index
+from steelflow.drift.signals.base import Bars, Observed, Resampling, Signal
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Bars, Observed, Resampling, Signal
 
 
 class _Classes(Signal):

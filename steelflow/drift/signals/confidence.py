@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from steelflow.drift.distances import kolmogorov_smirnov
+from steelflow.drift.signals.base import Observed, Resampling, Signal, rise
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Observed, Resampling, Signal, rise
 
 
 class Confidence(Signal):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from steelflow.drift.distances import Floats, frechet_distance
+from steelflow.drift.signals.base import Observed, Resampling, Signal
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Observed, Resampling, Signal
 
 
 class Embedding(Signal):

@@ -15,8 +15,8 @@ from typing import ClassVar
 import numpy as np
 
 from steelflow.drift.distances import Floats, kolmogorov_smirnov, wasserstein
+from steelflow.drift.signals.base import Observed, Resampling, Signal
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Observed, Resampling, Signal
 
 _BINS = 100
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from steelflow.drift.signals.base import Observed, Resampling, Signal, rise
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Observed, Resampling, Signal, rise
 
 
 class Novel(Signal):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from steelflow.drift.appearance import Appearance
 from steelflow.drift.distances import Floats
+from steelflow.drift.signals.base import Observed, Resampling, Signal, rise
 from steelflow.drift.signals.moved import Brightness, Contrast, Sharpness
 from steelflow.drift.signals.rows import LineRows
-from steelflow.drift.signals.signal import Observed, Resampling, Signal, rise
 
 _FEW_PICTURES = 300  # with fewer different pictures, little can be learned about how images may look
 
@@ -49,7 +50,7 @@ class Unfamiliar(Signal):
         flags = self._unfamiliar(night)
         return None if flags is None else pl.Series(flags)
 
-    def _unfamiliar(self, night: LineRows) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    def _unfamiliar(self, night: LineRows) -> npt.NDArray[np.bool_] | None:
         points = _points(night)
         return None if self._appearance is None or points is None else self._appearance.unfamiliar(points)
 
