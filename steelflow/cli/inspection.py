@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -13,6 +13,7 @@ from steelflow.config import Settings
 from steelflow.inspection.infer import infer as run_infer
 from steelflow.night.dates import night_of
 from steelflow.night.run import inspect_night
+from steelflow.report.record import NightDrift
 from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
@@ -68,9 +69,9 @@ def nightly(
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
     with serving(base) as current, counting(f"night of {night}") as tick:
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
-    if result.done_units and result.drift is not None and result.drift["verdict"] == "alarm":
-        told = f"Drift in the night of {night}: {'; '.join(result.drift['reasons'])}"
-        alert(base, "drift.alarm", told, {"night": night, **result.drift})
+    if result.done_units and result.drift is not None and result.drift.verdict == "alarm":
+        told = f"Drift in the night of {night}: {'; '.join(result.drift.reasons)}"
+        alert(base, "drift.alarm", told, {"night": night, **result.drift.to_dict()})
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"
@@ -84,15 +85,15 @@ def nightly(
     _complain(result.failed_units)
 
 
-def _drift(drift: dict[str, Any] | None) -> str:
+def _drift(drift: NightDrift | None) -> str:
     if drift is None:
         return ""
-    told = [f"\n  {reason}" for reason in drift["reasons"][:_REASONS]]
-    more = len(drift["reasons"]) - len(told)
+    told = [f"\n  {reason}" for reason in drift.reasons[:_REASONS]]
+    more = len(drift.reasons) - len(told)
     told += [f"\n  and {more} more; `steelflow drift` shows all"] if more > 0 else []
-    if drift["verdict"] == "alarm":
+    if drift.verdict == "alarm":
         told.append("\n  label what `steelflow labels queue` shows, then `steelflow retrain --reason drift`")
-    return f"\ndrift: {drift['verdict']}{''.join(told)}"
+    return f"\ndrift: {drift.verdict}{''.join(told)}"
 
 
 def _complain(failed_units: tuple[str, ...]) -> None:
