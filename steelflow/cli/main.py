@@ -57,7 +57,9 @@ def root(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration file; ./steelflow.toml when not given.")
     ] = None,
-    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     state.config_file = config_file
 
