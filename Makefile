@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo simulate screenshots test test-slow lint bench wheel zoo clean
+.PHONY: help install demo simulate screenshots test test-slow lint bench wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -44,8 +44,11 @@ screenshots: .venv/installed  ## every page of the dashboard, light and dark, in
 wheel: .venv/installed  ## source archive and wheel, into dist/
 	$(BIN)/python -m build
 
-zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minutes on a GPU, days on two cores)
+zoo: .venv/installed  ## train and judge every architecture, resumable (DEVICE=cuda, or cpu: days on two cores)
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)
+
+zoo-status: .venv/installed  ## where every job of `make zoo` is (DEVICE as there)
+	$(BIN)/steelflow zoo status --out .steelflow/zoo --device $(or $(DEVICE),cuda)
 
 clean:  ## remove .venv and everything that was made
 	rm -rf .venv dist .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,6 +30,7 @@ from steelflow.cli import (
     service,
     simulate,
     training,
+    zoo,
 )
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
@@ -74,6 +75,7 @@ app.command(rich_help_panel=_LOOP)(drift.accept_drift)
 app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)
 app.command(rich_help_panel=_LOOP)(retrain.retrain)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
+app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
 app.command(rich_help_panel=_MODELS)(training.train)
 app.command(rich_help_panel=_MODELS)(training.evaluate)
 app.command(rich_help_panel=_MODELS)(selection.reproduce)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -35,6 +35,27 @@ Data = Annotated[
         "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
     ),
 ]
+
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "auto"],
+    typer.Option(
+        "--precision", help="Of the training steps: float32, bfloat16, or what is faster for this network here."
+    ),
+]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained",
+        metavar="imagenet|FILE",
+        help="Start from these weights and fine-tune them in two phases: torchvision's of ImageNet, or a file with "
+        "torchvision's state dict (.pth, .safetensors) or a TFLite classifier.",
+    ),
+]
+
+
+def weights_of(pretrained: str | None) -> bool | Path:
+    """What was given with ``--pretrained``: True for torchvision's weights, the path of a file, False for none."""
+    return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
 
 
 def train(
@@ -65,9 +86,7 @@ def train(
             "--input-size", help="Pixels; images are resized to that square. By the architecture if not given."
         ),
     ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from ImageNet weights and fine-tune them in two phases.")
-    ] = False,
+    pretrained: PretrainedOption = None,
     start: Annotated[
         str | None,
         typer.Option("--start", help="Fine-tune this model: shipped name or ONNX file with its safetensors beside."),
@@ -90,6 +109,7 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")
     ] = None,
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth.
@@ -97,6 +117,7 @@ def train(
     Interrupted, it goes on where it was when the same command is run again.
     """
     try:
+        from steelflow.training.train import TrainingPlan
         from steelflow.training.train import train as run_train
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
@@ -104,20 +125,19 @@ def train(
     arch = arch or settings().selection.arch
     changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
     with _labelled(data) as folder, _watching(f"training {arch}") as watch:
-        result = run_train(
-            folder,
+        plan = TrainingPlan(
             arch,
-            out,
             epochs=epochs,
             seed=seed,
             input_size=input_size,
-            pretrained=pretrained,
+            changes={name: value for name, value in changes.items() if value is not None},
+            pretrained=weights_of(pretrained),
             start=start,
             teachers=teacher or (),
             device=device,
-            on_epoch=watch,
-            **{name: value for name, value in changes.items() if value is not None},
+            precision=precision,
         )
+        result = run_train(folder, plan, out, watch)
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
     figures = result.evaluation
@@ -130,6 +150,7 @@ def train(
         "trained_on": result.trained_on,
         "epochs": result.epochs,
         "resumed_after": result.resumed_after,
+        "precision": result.precision,
         "skipped": len(result.skipped),
         "seconds": round(result.seconds, 1),
         **figures.to_dict(),

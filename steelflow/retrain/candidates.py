@@ -79,7 +79,7 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
         DataError, TrainingError: as ``training.train.train``.
     """
     try:
-        from steelflow.training.train import HoldOut, suited_epochs, train
+        from steelflow.training.train import HoldOut, TrainingPlan, suited_epochs, train
     except ImportError as exc:
         raise ConfigError(f"retraining needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
 
@@ -103,13 +103,15 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
         if not done.is_file():  # it is moved there last
             train(
                 plan.data,
-                plan.arch,
+                TrainingPlan(
+                    plan.arch,
+                    epochs=passes,
+                    seed=plan.seed,
+                    start=None if start is None else str(start),
+                    hold_out=hold_out,
+                    about=plan.about,
+                ),
                 folder,
-                epochs=passes,
-                seed=plan.seed,
-                start=None if start is None else str(start),
-                hold_out=hold_out,
-                about=plan.about,
                 on_epoch=lambda p: watch(p.epoch, p.epochs, p.loss),
             )
         return Candidate(kind, done, json.loads((folder / "metrics.json").read_text()))

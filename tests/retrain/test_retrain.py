@@ -30,7 +30,7 @@ from steelflow.retrain import RetrainResult, Trial, due, records, retrain
 from steelflow.store import open_store
 from steelflow.store.lock import locked
 from steelflow.training.export import export_onnx
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 EPOCHS = 8
 
@@ -213,7 +213,7 @@ class Court:
 
     def trained(self, name: str, data: Path, seed: int) -> Path:
         recipe = replace(PLAIN, epochs=14)
-        return train(data, "steelnet_s", self.folder / name, input_size=40, recipe=recipe, seed=seed).onnx
+        return train(data, TrainingPlan("steelnet_s", input_size=40, recipe=recipe, seed=seed), self.folder / name).onnx
 
     def judged(self, challenger: Path, **rules: Any) -> tuple[str, ...]:
         settings = self.settings.model_copy(update={"retrain": RetrainSettings(**{"min_speed": 0, **rules})})
