@@ -17,7 +17,9 @@ from steelflow.models import CATALOGUE
 from steelflow.models.shipped import SHIPPED
 from steelflow.registry import model_file
 
-app = typer.Typer(help="The models that are here.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, compare and export models; register, promote and roll back versions.", no_args_is_help=True
+)
 
 
 @app.command("list")
