@@ -17,10 +17,11 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.config import LimitSettings, Settings
 from steelflow.drift.check import judge_nights, night_samples
 from steelflow.drift.explain import Fetch, page
+from steelflow.drift.reading import Reading
 from steelflow.drift.reference_profile import Profile, is_profile, parse_profile
 from steelflow.drift.references import Fixed, References
 from steelflow.drift.sources import Samples, nights_in, profile_from
-from steelflow.drift.verdict import WORST_FIRST, NightVerdict
+from steelflow.drift.verdict import WORST_FIRST, NightVerdict, Verdict
 from steelflow.errors import ConfigError, DriftError
 from steelflow.inspection.infer import infer
 from steelflow.inspection.pipeline import Done
@@ -54,6 +55,21 @@ class Comparison:
     fetch_before: Fetch
     fetch_after: Fetch
     limits: LimitSettings
+
+    @property
+    def verdict(self) -> Verdict:
+        """``none``, ``warn``, ``alarm`` or ``insufficient`` (too few images), of the chosen night."""
+        return self.chosen.verdict
+
+    @property
+    def signals(self) -> list[Reading]:
+        """The readings of all lines of the chosen night, largest share of the threshold first."""
+        return self.chosen.signals
+
+    @property
+    def reasons(self) -> list[str]:
+        """The chosen verdict in sentences."""
+        return self.chosen.reasons
 
     def explanation(self) -> str:
         """One HTML page: what moved on the chosen night, with charts and images. It reads images from the stores."""
@@ -131,8 +147,8 @@ def _of_the_model(settings: Settings) -> References:
     references = References(report, model.digest, brought_by(model.version, settings))
     if not references.exist():
         raise DriftError(
-            f"{settings.report.uri}: no reference of model {model.digest[:12]} yet; name one with --reference, or let "
-            "its first nights become it (`steelflow nightly`)"
+            f"{settings.report.uri}: no reference of model {model.digest[:12]} yet; give one (--reference), or inspect "
+            "its first nights (`steelflow nightly`), which become its reference"
         )
     return references
 
