@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
+import importlib
 import json
+import multiprocessing
 import os
 import random
 import re
-import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,14 +25,16 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import cosmic_ray.plugins
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast_from_path
-from cosmic_ray.mutating import mutate_and_test
+from cosmic_ray.mutating import use_mutation
 from cosmic_ray.work_item import MutationSpec
 from coverage import CoverageData
-from paths import ROOT
 
+ROOT = Path(__file__).resolve().parents[2]
 TESTS = {
     "archive": ("archive",),
     "drift": ("drift",),
@@ -39,7 +44,8 @@ TESTS = {
     "retrain": ("retrain",),
 }
 """The tests that a room is held to, below `tests/`; other rooms are held to the folder of their name."""
-PYTEST = (sys.executable, "-m", "pytest", "-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not slow")
+OPTIONS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not slow")
+LARGE = ("cv2", "hypothesis", "onnxruntime", "polars", "pyarrow.parquet", "torch", "typer.testing")
 IDLE = re.compile(r"strict=True|@dataclass|@property|^_THREADS|^_AHEAD")
 """Lines whose changes alter no result: a check of ourselves, a name for tools, how much is done at once."""
 OUT = ROOT / ".steelflow" / "mutation"
@@ -65,7 +71,7 @@ def reached(room: str) -> Tests:
     """Run the room's tests once with coverage. Raises ``CalledProcessError`` when one of them fails."""
     Path("coverage.ini").write_text(f"[run]\nsource = steelflow/{room}\ndynamic_context = test_function\n")
     tests = [f"tests/{one}" for one in TESTS.get(room, (room,))]
-    command = (sys.executable, "-m", "coverage", "run", "--rcfile=coverage.ini", *PYTEST[1:], *tests)
+    command = (sys.executable, "-m", "coverage", "run", "--rcfile=coverage.ini", "-m", "pytest", *OPTIONS, *tests)
     subprocess.run(command, check=True)
     data = CoverageData()
     data.read()
@@ -119,12 +125,14 @@ def drawn(specs: Iterable[MutationSpec], most: int, seed: int) -> tuple[list[Mut
 
 
 def tests_of(spec: MutationSpec, tests: Tests) -> list[str]:
-    """The tests that reach the changed line; all of the module's where the line runs on import or in a fixture."""
+    """The tests that reach the changed line, the room's own first; all of the module's where the line runs on import or
+    in a fixture."""
     lines = tests.get(str(spec.module_path), {})
     contexts = set().union(*(lines.get(line, ()) for line in range(spec.start_pos[0], spec.end_pos[0] + 1)))
     if "" in contexts:
         contexts = set().union(*lines.values())
-    return sorted(_test_id(one) for one in contexts if one)
+    own = f"tests/{spec.module_path.parts[1]}/"
+    return sorted((_test_id(one) for one in contexts if one), key=lambda test: (not test.startswith(own), test))
 
 
 def _test_id(context: str) -> str:
@@ -132,16 +140,42 @@ def _test_id(context: str) -> str:
     return f"{module.replace('.', '/')}.py::{function}"
 
 
-def tried(spec: MutationSpec, tests: Tests, timeout: float) -> dict[str, object]:
+def tried(spec: MutationSpec, tests: Tests, timeout: float) -> dict[str, Any]:
     """Make the change, run its tests, take it back."""
-    kept = {"module": str(spec.module_path), "operator": spec.operator_name, "occurrence": spec.occurrence}
-    kept |= {"start": spec.start_pos, "end": spec.end_pos}
-    chosen = tests_of(spec, tests)
-    if not chosen:
-        return {**kept, "outcome": "no test", "diff": ""}
-    result = mutate_and_test([spec], shlex.join((*PYTEST, "-x", *chosen)), timeout)
-    outcome = "timeout" if result.output == "timeout" else str(result.test_outcome and result.test_outcome.value)
-    return {**kept, "outcome": outcome, "diff": result.diff}
+    operator = cosmic_ray.plugins.get_operator(spec.operator_name)()
+    with use_mutation(spec.module_path, operator, spec.occurrence) as (before, after):
+        lines = (before.splitlines(), (after or before).splitlines())
+        found = {
+            "module": str(spec.module_path),
+            "operator": spec.operator_name,
+            "occurrence": spec.occurrence,
+            "start": spec.start_pos,
+            "end": spec.end_pos,
+            "diff": [line for line in difflib.unified_diff(*lines, n=0, lineterm="") if line[:3] not in ("---", "+++")],
+        }
+        chosen = tests_of(spec, tests)
+        return {**found, "outcome": _outcome(chosen, timeout) if chosen else "no test"}
+
+
+def _outcome(chosen: list[str], timeout: float) -> str:
+    """The tests run in a child of this process, which has loaded the large libraries already."""
+    child = multiprocessing.get_context("fork").Process(target=_run_tests, args=(chosen,))
+    child.start()
+    child.join(timeout)
+    if child.is_alive():
+        os.killpg(child.ident or 0, signal.SIGKILL)
+        child.join()
+        return "timeout"
+    return "survived" if child.exitcode == 0 else "killed"
+
+
+def _run_tests(chosen: list[str]) -> None:
+    os.setsid()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    sys.dont_write_bytecode = True
+    os._exit(pytest.main([*OPTIONS, "-x", *chosen]))
 
 
 def survivors(file: Path) -> Iterator[MutationSpec]:
@@ -161,7 +195,7 @@ def run(specs: list[MutationSpec], tests: Tests, file: Path, timeout: float) -> 
             out.write(json.dumps(found) + "\n")
             out.flush()
             if found["outcome"] in ("survived", "no test"):
-                say(f"{found['outcome']}: {spec.module_path}:{spec.start_pos[0]} {spec.operator_name}\n{found['diff']}")
+                say("\n".join([f"{found['outcome']}: {spec.module_path} {spec.operator_name}", *found["diff"]]))
     return counts
 
 
@@ -182,6 +216,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="steelflow-mutate-") as folder:
         copied(Path(folder))
         os.chdir(folder)
+        sys.path[0] = folder  # in place of this file's folder: the tests are to find the copy
         os.environ |= {"PYTHONPATH": folder, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         started = time.monotonic()
         tests = reached(options.room)
@@ -193,6 +228,8 @@ def main() -> None:
             modules = sorted(Path("steelflow", options.room).rglob("*.py"))
             specs, places = drawn((spec for one in modules for spec in changes(one)), options.sample, options.seed)
         say(f"steelflow/{options.room}: {len(specs)} of {places} places, at most {timeout:.0f} s each")
+        for name in LARGE:
+            importlib.import_module(name)
         counts = run(specs, tests, last, timeout)
         say(f"steelflow/{options.room}: " + ", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
 
