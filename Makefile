@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo simulate screenshots test test-slow lint bench wheel zoo zoo-status clean
+.PHONY: help install demo simulate screenshots test test-slow mutate lint bench wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ test: .venv/installed  ## lint, types and the fast tests
 
 test-slow: .venv/installed  ## the tests that take longer: crashes, faults, a real Prefect service
 	$(BIN)/python -m pytest -m slow
+
+mutate: .venv/installed  ## change ROOM=report in SAMPLE=60 places, one at a time: do its fast tests notice? (an hour or so)
+	$(BIN)/python tests/support/mutate.py $(or $(ROOM),report) --sample $(or $(SAMPLE),60)
 
 lint: .venv/installed  ## ruff and mypy
 	$(BIN)/ruff check .

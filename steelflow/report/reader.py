@@ -53,7 +53,7 @@ class ReportReader:
         """Counts and means by date, line, coil, status and label; empty where nothing was inspected."""
         # A date or two have folders of their own; of many, one listing is faster.
         few = dates is not None and len(dates) <= _FEW
-        prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in dates or ()] if few else [SUMMARIES]
+        prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in sorted(set(dates or ()))] if few else [SUMMARIES]
         asked = []
         for info in (info for prefix in prefixes for info in self._store.list(prefix)):
             partition = parse_folder(info.key.removesuffix(".parquet"))
