@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 
 from steelflow.cli.main import app
 from steelflow.errors import DataError, LockHeld
-from steelflow.models import CATALOGUE
-from steelflow.selection import zoo
+from steelflow.models import CATALOGUE, Architecture
+from steelflow.selection import precisions, zoo
 from steelflow.selection.jobs import Job, plan
 from steelflow.selection.precisions import check_precision
 from steelflow.selection.protocols import PROTOCOLS
+from steelflow.selection.table import read_results, render
 from steelflow.selection.work import do
 from steelflow.selection.zoo import run_queue, status
 from steelflow.synth import CLASSES, surface
@@ -211,14 +212,27 @@ def test_both_precisions_side_by_side(steel: Path, tmp_path: Path) -> None:
     assert (found["command"], found["kind"]) == ("typed", "precision")
     assert [path.name for path in tmp_path.iterdir()] == ["precision-steelnet_s.json"]
     assert check_precision("steelnet_s", steel, tmp_path, [0, 1], 1, size=32) == found
+    assert "\n| `steelnet_s` | 32² | 1 | 2 | " in render(read_results(tmp_path))
     with pytest.raises(DataError, match="another recipe or other images; name another folder"):
         check_precision("steelnet_s", steel, tmp_path, [0], 2, size=32)
+
+
+def test_the_steps_of_both_precisions_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = {"steelnet_s": Architecture("steelnet:SteelNet", 32, "", {"widths": (8, 24, 32, 48)})}
+    monkeypatch.setattr(precisions, "CATALOGUE", small)
+    answer = CliRunner().invoke(precisions.app, ["steps", "--out", str(tmp_path)])
+    assert answer.exit_code == 0, answer.output
+    found = json.loads((tmp_path / "precision-steps.json").read_text())
+    step = found["steps"]["steelnet_s"]
+    assert step["bf16_over_fp32"] == pytest.approx(step["bf16_ms"] / step["fp32_ms"], rel=0.1)
+    assert "\n| `steelnet_s` | 32² | " in render(read_results(tmp_path))
 
 
 SIZES = dict.fromkeys(CATALOGUE, 64) | {"mobilesteelnet": 32, "resnet50": 96}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # the queue steps back behind whatever else the machine does
 @pytest.mark.parametrize("arch", CATALOGUE)
 def test_every_architecture_goes_through_the_queue(arch: str, steel: Path, tmp_path: Path) -> None:
     jobs = [Job("ours", arch, (0,), 2, SIZES[arch])]
