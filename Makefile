@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo simulate screenshots test test-slow lint bench zoo clean
+.PHONY: help install demo simulate screenshots test test-slow lint bench docs zoo clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,6 +40,9 @@ bench: .venv/installed  ## images per second by stage and end to end, against th
 
 screenshots: .venv/installed  ## every page of the dashboard, light and dark, into docs/screenshots (needs Chromium)
 	$(BIN)/python tests/support/screenshots.py docs/screenshots .steelflow/screenshots
+
+docs: .venv/installed  ## docs/api.md, from the docstrings of the Python API
+	$(BIN)/python docs/api.py > docs/api.md
 
 zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minutes on a GPU, days on two cores)
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)

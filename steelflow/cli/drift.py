@@ -16,7 +16,7 @@ import typer
 
 from steelflow.archive.fetch import fetch_image
 from steelflow.archive.template import KeyTemplate
-from steelflow.cli.inspection import Model, with_model
+from steelflow.cli.inspection import Model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.config import Settings
 from steelflow.drift.accept import accept
@@ -53,7 +53,7 @@ def drift(
     as_json: Json = False,
 ) -> None:
     """Compare a night, or every night of CURRENT in order, with how the images looked while all was well."""
-    base = with_model(settings(), model, None)
+    base = settings().with_model(model)
     places = [base.report.uri if place is None else place for place in (reference, current)]
     with serving(base, *places, base.archive.uri) as reached:
         profile, fetch_before = _reference(reference, reached)
