@@ -5,7 +5,7 @@ load torch, Polars or PyArrow.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from steelflow import errors
 from steelflow.errors import SteelflowError
@@ -50,7 +50,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def _load(name: str) -> object:
     if name == "__version__":
         value = import_module("importlib.metadata").version("steelflow")
     elif name in _HOMES:
@@ -63,3 +63,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # a type checker would take every misspelt name for one that this function finds
+    __getattr__ = _load

@@ -6,45 +6,48 @@ import os
 from typing import TYPE_CHECKING
 
 from steelflow.api.arguments import Place, Progress, chosen, told
+from steelflow.api.stores import reached
 from steelflow.config import EngineName, Settings
-from steelflow.store.embedded import serving
 
 if TYPE_CHECKING:
     from steelflow.night.comparison import Comparison
 
 
 def compare_drift(
-    reference: Place,
-    current: Place,
+    reference: Place | None = None,
+    current: Place | None = None,
     *,
     model: Place | None = None,
     engine: EngineName | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Compare two sets of images for drift: do the current ones still look like those of the reference?
+    """Compare two sets of images for drift: do the current images still look like those of the reference?
 
-    Both sets are classified by the same model. Images without a report are inspected first, into a report that is
-    deleted afterwards. If the paths or the reports name nights and lines, each line is compared with the same line of
-    the reference, and each night gets a verdict.
+    Both sets are judged by one model. Images without a report are inspected first, into a temporary report. If the
+    paths or the reports name nights and lines, each line of a night is compared with the same line of the reference.
 
     Args:
         reference: images or reports of a time when all was well: a folder, a tar, tar.gz or zip file,
-            ``s3://bucket/prefix``, or a drift profile (``.parquet``).
-        current: images or reports to compare with it, of the same kinds. A verdict needs ``drift.min_images`` of the
-            settings (500) for each line.
+            ``s3://bucket/prefix``, or a drift profile (``.parquet``). Default: the reference of the model.
+        current: images or reports to compare with it. A verdict needs ``drift.min_images`` of the settings (500) for
+            each line. Default: the last night in the reports of the settings.
         model: a shipped name (``steelnet``, ``ssdc_mininet``), an ONNX file that ``steelflow.train`` wrote, a version
             of the registry (``v3``) or ``champion``. Default: ``model.ref`` of the settings.
         engine: ``auto``, ``onnxruntime``, ``openvino`` or ``torch``. Default: ``model.engine`` of the settings.
-        settings: as ``load_settings`` returns them. Default: ``load_settings()``. The section ``drift`` has the
+        settings: as ``load_settings`` returns them. Default: ``load_settings()``. Its section ``drift`` has the
             thresholds.
         progress: called with the number of images inspected since the last call, such as ``tqdm().update``.
 
     Returns:
-        TODO
+        ``verdict``: ``none``, ``warn``, ``alarm`` or ``insufficient`` (too few images), of the worst night.
+        ``signals``: each with its ``value``, its ``threshold`` and ``share``, the value as a multiple of the threshold;
+        the largest share first. ``reasons``: sentences. ``nights``: the verdict on every night. ``explanation()``
+        returns an HTML page with charts and images; images behind a report are read from ``archive.uri`` of the
+        settings.
 
     Raises:
-        DriftError: a set has no readable images, or two models made the reports.
+        DriftError: a set has no readable images, or the reports come from different models.
         ConfigError: a place does not exist, or the settings are wrong.
         ModelError, EngineError: the model is unknown or damaged, or cannot run here.
         StoreError: the storage cannot be reached.
@@ -57,6 +60,7 @@ def compare_drift(
     """
     from steelflow.night.comparison import compare
 
-    places = os.fspath(reference), os.fspath(current)
-    with serving(chosen(settings, model, engine), *places) as reached:
-        return compare(reached, *places, progress=told(progress))
+    before, after = (None if place is None else os.fspath(place) for place in (reference, current))
+    given, tell = chosen(settings, model, engine), told(progress)
+    at_hand = reached(given, before or given.report.uri, after or given.report.uri)
+    return compare(at_hand, before, after, lambda done: tell(done.counts.found))

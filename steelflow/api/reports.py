@@ -11,7 +11,7 @@ import polars as pl
 
 from steelflow.api.arguments import Place, Progress, chosen, told
 from steelflow.api.stores import reached
-from steelflow.config import EngineName, Settings
+from steelflow.config import EngineName, Settings, load_settings
 from steelflow.errors import ConfigError
 from steelflow.report.places import scan_place
 from steelflow.store import open_store
@@ -103,7 +103,7 @@ def open_report(
         rows.filter(pl.col("status") == "ok").group_by("label").len().collect()
     """
     uri = os.fspath(place)
-    current = reached(settings, uri)
+    current = reached(settings or load_settings(), uri)
     root, file = uri, None
     if uri.endswith(".parquet"):
         root, _, file = uri.rpartition("/")

@@ -21,15 +21,14 @@ _reached: dict[str, Settings] = {}
 atexit.register(_open.close)
 
 
-def reached(settings: Settings | None, place: str) -> Settings:
-    """Settings with which ``place`` can be read after this call. An embedded S3 server starts only if ``place`` is in
-    it, and runs until this Python process ends: a lazy frame reads when it is collected."""
-    settings = settings or load_settings()
-    if "://" not in place:
+def reached(settings: Settings, *places: str) -> Settings:
+    """Settings with which the places can be read after this call. An embedded S3 server starts only if one of them is
+    in it, and runs until this Python process ends: a lazy frame reads when it is collected."""
+    if not any(place.startswith("s3://") for place in places):
         return settings
     key = settings.model_dump_json()
     if key not in _reached:
-        _reached[key] = _open.enter_context(serving(settings, place))
+        _reached[key] = _open.enter_context(serving(settings, *places))
     return _reached[key]
 
 
