@@ -77,7 +77,7 @@ def signature(function: Callable[..., object], name: str) -> str:
         if one.kind is one.KEYWORD_ONLY and not keywords:
             keywords = True
             lines.append("*")
-        lines.append(str(one))
+        lines.append(str(one).replace("'", ""))  # annotations are texts
     body = "".join(f"    {line},\n" for line in lines)
     return f"```python\n{name}(\n{body}) -> {found.return_annotation}\n```\n"
 
