@@ -3,13 +3,14 @@
     app.py         the frame around every page: title, the visitor, navigation
     frame.py       what pages share: headings, empty states, and a guard so that no traceback is ever shown
     formats.py     how numbers, dates and texts from outside are shown
-    pages/         one file a page, run from top to bottom each time something on it changes
+    app_pages/     one file a page, run from top to bottom each time something on it changes; not named ``pages``,
+                   which Streamlit would run by itself, past the roles
     charts/        a Polars frame in, an Altair chart out; no Streamlit
     data/          stores and readers, made once, and the figures made from them
     media/         pictures and thumbnails of archive images
     auth/          roles, and every action that changes something: labels, promotion, rollback, starting a run
 
-A page is added in two steps: write ``pages/NAME.py`` with a function that shows it and a call of that function at
+A page is added in two steps: write ``app_pages/NAME.py`` with a function that shows it and a call of that function at
 the end, and give it a line in ``PAGES`` of ``app.py``. In it:
 
 - ``frame.heading(…)`` first; then ``sources`` for data, ``charts`` for pictures. What may fail needs no ``try``:

@@ -50,9 +50,9 @@ def main() -> None:
     page = st.navigation(
         {
             section: [
-                st.Page(f"pages/{name}.py", title=title, icon=icon, help=about, default=name == "tonight")
+                st.Page(f"app_pages/{name}.py", title=title, icon=icon, help=about, default=name == "tonight")
                 for name, title, icon, about in pages
-                if (_HERE / "pages" / f"{name}.py").exists()
+                if (_HERE / "app_pages" / f"{name}.py").exists()
             ]
             for section, pages in PAGES.items()
         }

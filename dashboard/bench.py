@@ -37,7 +37,7 @@ def main() -> None:
 
     timed("Tonight, first view", app.run)
     timed("Tonight, again", app.run)
-    app.switch_page("pages/defects.py")
+    app.switch_page("app_pages/defects.py")
     timed("Defects, first view", app.run)
     timed("Defects, a year", lambda: app.segmented_control(key="range").set_value("1 year").run())
     lines = app.multiselect(key="lines").options
@@ -51,9 +51,9 @@ def main() -> None:
     app.multiselect(key="model").set_value([])
     timed("Defects, a year, coils C10…", lambda: app.text_input(key="coil").set_value("C10").run())
     timed("Defects, a year, coils C…", lambda: app.text_input(key="coil").set_value("C").run())
-    app.switch_page("pages/runs.py")
+    app.switch_page("app_pages/runs.py")
     timed("Runs, first view", app.run)
-    app.switch_page("pages/images.py")
+    app.switch_page("app_pages/images.py")
     timed("Images, the last night", app.run)
     night = app.selectbox(key="night")
     timed("Images, a night of 100", lambda: night.set_value(night.options[-1]).run())

@@ -9,11 +9,12 @@ import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType
 
-from steelflow.night.comparison import Comparison
-
 import steelflow
+from steelflow.drift.reading import Reading
+from steelflow.drift.verdict import NightVerdict
 from steelflow.inspection.infer import InferResult
 from steelflow.labels import LabelStore
+from steelflow.night.comparison import Comparison
 from steelflow.registry import Registry, Version
 from steelflow.training.evaluate import ModelEvaluation
 from steelflow.training.metrics import ClassFigures, Evaluation
@@ -30,9 +31,19 @@ FUNCTIONS = (
     steelflow.open_registry,
     steelflow.load_settings,
 )
-RESULTS = (InferResult, TrainingResult, ModelEvaluation, Evaluation, ClassFigures, Comparison, Version)
+RESULTS = (
+    InferResult,
+    TrainingResult,
+    ModelEvaluation,
+    Evaluation,
+    ClassFigures,
+    Comparison,
+    NightVerdict,
+    Reading,
+    Version,
+)
 STORES = (LabelStore, Registry)
-SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
+SECTION = re.compile(r"^(Args|Attributes|Returns|Raises|Example):$", re.MULTILINE)
 ITEM = re.compile(r"^(\w[\w, ]*): ", re.MULTILINE)
 HEAD = """\
 # Python API
@@ -105,7 +116,13 @@ def items(body: str) -> Iterator[str]:
 
 
 def fields(result: type) -> str:
-    own = [f"- `{one.name}`: `{one.type}`\n" for one in dataclasses.fields(result)]
+    """The fields and properties that the docstring does not explain, with their types."""
+    explained = {
+        name
+        for one in re.findall(r"^    (\w[\w, ]*): ", inspect.getdoc(result) or "", re.MULTILINE)
+        for name in one.split(", ")
+    }
+    own = [f"- `{one.name}`: `{one.type}`\n" for one in dataclasses.fields(result) if one.name not in explained]
     computed = [(name, one) for name, one in vars(result).items() if isinstance(one, property)]
     own += [f"- `{name}`: `{inspect.signature(one.fget).return_annotation}`\n" for name, one in computed if one.fget]
     return "".join(own)

@@ -152,7 +152,7 @@ class LabelSettings(_Section):
 
 
 class DriftSettings(_Section):
-    """When a night counts as drifted. Thresholds are effect sizes; see `steelflow/drift/signals.py`."""
+    """When a night counts as drifted. Thresholds are effect sizes; see `steelflow/drift/signals/`."""
 
     min_images: int = Field(default=500, ge=50, description="fewer of a line are no basis for a verdict")
     reference_nights: int = Field(

@@ -14,7 +14,7 @@ from paths import ROOT
 
 PACKAGES = ("steelflow", "dashboard", "flows")
 GROUND = {"errors", "records", "config", "schema"}  # every room may import these
-ROW = re.compile(r"^\| `([a-z/]+)/` \|[^|]*\|([^|]*)\|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z_/]+)/` \|[^|]*\|([^|]*)\|$", re.MULTILINE)
 
 
 def table() -> dict[str, set[str]]:

@@ -8,8 +8,7 @@ from typing import Any
 import polars as pl
 
 from dashboard.data import images
-from steelflow.config import DriftSettings
-from steelflow.drift.references import Kept
+from steelflow.drift.references import References
 from steelflow.errors import ObjectNotFound
 from steelflow.registry import Registry
 from steelflow.report.reader import ReportReader
@@ -21,16 +20,13 @@ _IMAGE = ["object_key", "member", "ordinal"]
 Rows = list[dict[str, Any]]
 
 
-def before(
-    report: Store, registry: Registry, settings: DriftSettings, date: dt.date, line: str | None, digest: str, most: int
-) -> Rows:
+def before(report: Store, registry: Registry, line: str | None, digest: str, most: int) -> Rows:
     """``most`` images of the line's reference, always the same ones; none where it has no reference.
 
     Raises:
         DriftError, RegistryError: the reference is damaged.
     """
-    kept = Kept(report, digest, date, settings, _profile(registry, digest))
-    rows = kept.rows(line)
+    rows = References(report, digest, _profile(registry, digest)).line(line)
     return [] if rows is None else _drawn(rows.lazy().with_columns(status=pl.lit("ok")), most)
 
 

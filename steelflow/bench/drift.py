@@ -28,7 +28,7 @@ import numpy.typing as npt
 import polars as pl
 
 from steelflow.config import DriftSettings, LimitSettings
-from steelflow.drift.check import judge_night
+from steelflow.drift.check import judge_nights
 from steelflow.drift.compare import LineReference
 from steelflow.drift.sample import Sample, readable
 from steelflow.drift.verdict import NightVerdict
@@ -183,20 +183,14 @@ class _Bench:
         return found
 
     def _season(self, lines: Mapping[str | None, Season], size: int, nights: int) -> Iterator[NightVerdict]:
-        earlier: dict[str | None, list[bool]] = {line: [] for line in lines}
-        for number in range(nights):
-            samples = {line: Sample(night(size), size) for line, (_, night) in lines.items()}
-            verdict = judge_night(
+        drawn = (
+            (
                 dt.date(2026, 1, 1) + dt.timedelta(number),
-                samples,
-                lambda line, _: lines[line][0],
-                "",
-                earlier,
-                self.settings,
+                {line: Sample(night(size), size) for line, (_, night) in lines.items()},
             )
-            for one in verdict.lines:
-                earlier[one.line].append(bool(one.breaches))
-            yield verdict
+            for number in range(nights)
+        )
+        return judge_nights(drawn, lambda line, _: lines[line][0], "", self.settings)
 
 
 def _season(sides: Sides, pool: Judged, rng: np.random.Generator) -> Season:

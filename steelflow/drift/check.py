@@ -1,19 +1,20 @@
-"""A night against its reference: the verdict, and the drift table that keeps it.
+"""Compare a night with its reference, and keep the verdict in the drift table.
 
-drift/nights/date=2026-11-18.parquet   every signal of every line that night, replaced whole when it is checked again
+drift/nights/date=2026-11-18.parquet   every signal of every line on that night; replaced when it is checked again
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 import polars as pl
 
 from steelflow.config import DriftSettings
 from steelflow.drift.compare import LineReference
-from steelflow.drift.references import Kept
+from steelflow.drift.references import Growing, References
 from steelflow.drift.sample import Sample, read_report, sample
 from steelflow.drift.signals import fixed_thresholds
 from steelflow.drift.verdict import LineVerdict, NightVerdict, decide
@@ -21,7 +22,7 @@ from steelflow.report.layout import REPORTS, folder, parse_folder
 from steelflow.store.base import Store
 
 NIGHTS = "drift/nights/"
-MOST_ROWS = 10_000  # of a line and night
+MOST_ROWS = 10_000  # of a line on a night
 
 TABLE = {
     "date": pl.Date(),
@@ -45,7 +46,8 @@ TABLE = {
     "estimated_accuracy": pl.Float64(),
     "reference_estimate": pl.Float64(),
 }
-"""Columns of the drift table. ``verdict`` to the end are the line's; one without a verdict has a row with no signal."""
+"""Columns of the drift table, one row for each signal of a line. ``verdict`` and all that follow belong to the line. A
+line without readings has one row without a signal."""
 
 Samples = Mapping[str | None, Sample]
 Find = Callable[[str | None, Sample], LineReference | str]
@@ -58,22 +60,39 @@ def check_night(
 
     Args:
         report: the root of the reports.
-        model_digest: rows that another model made do not count.
-        reference: the profile that the model brought; without one the first nights become it.
+        model_digest: of the model that inspects; rows made by another model are left out.
+        reference: the profile that the model brings; without one its first nights become the reference.
 
     Raises:
-        DriftError: the reference is damaged or made with another model; nothing is changed.
-        ConfigError: ``settings.thresholds`` names a signal that there is not.
+        DriftError: the reference is damaged, or was made with another model; nothing is changed.
+        ConfigError: ``settings.thresholds`` names an unknown signal.
     """
-    kept = Kept(report, model_digest, date, settings, reference)
+    growing = Growing(References(report, model_digest, reference), date, settings)
     samples = night_samples(report, date, model_digest)
     before = drift_table(report, _nights_before(report, date, settings.window - 1))
     earlier = {line: breached(before, line, model_digest) for line in samples}
-    verdict = judge_night(date, samples, kept.find, model_digest, earlier, settings)
+    verdict = judge_night(date, samples, growing.find, model_digest, earlier, settings)
     buffer = io.BytesIO()
     table_of(verdict).drop("date").write_parquet(buffer, compression="zstd")
     report.put(f"{NIGHTS}date={date.isoformat()}.parquet", buffer.getvalue())
     return verdict
+
+
+def judge_nights(
+    nights: Iterable[tuple[dt.date | None, Samples]], find: Find, model_digest: str, settings: DriftSettings
+) -> Iterator[NightVerdict]:
+    """The verdict on each night, in order; breaches of the nights before count, see ``verdict.decide``.
+
+    Args:
+        nights: date and samples by line.
+        find: returns a line's reference, or the reason why there is none.
+    """
+    earlier: dict[str | None, list[bool]] = {}
+    for date, samples in nights:
+        verdict = judge_night(date, samples, find, model_digest, earlier, settings)
+        for line in verdict.lines:
+            earlier.setdefault(line.line, []).append(bool(line.breaches))
+        yield verdict
 
 
 def judge_night(
@@ -84,41 +103,47 @@ def judge_night(
     earlier: Mapping[str | None, Sequence[bool]],
     settings: DriftSettings,
 ) -> NightVerdict:
-    """The verdict on samples by line. ``find`` gives a line's reference or why there is none; ``earlier`` the breaches
-    of the nights before, see ``verdict.decide``."""
+    """The verdict on one night, as ``judge_nights``. ``earlier`` holds the breaches of the nights before, by line."""
     fixed = fixed_thresholds(settings.thresholds)
-    lines = []
-    for line, drawn in sorted(samples.items(), key=lambda item: str(item[0])):
-        reference = find(line, drawn)
-        if drawn.images < settings.min_images:
-            few = f"{drawn.images} readable images; a verdict takes {settings.min_images}"
-            also = f" ({reference})" if isinstance(reference, str) else ""
-            lines.append(LineVerdict(line, "insufficient", few + also, drawn.images))
-        elif isinstance(reference, str):
-            lines.append(LineVerdict(line, "insufficient", reference, drawn.images))
-        else:
-            readings = reference.compare(line, drawn.rows, fixed, settings.severe)
-            verdict, reason = decide(readings, earlier.get(line, ()), settings)
-            estimate = drawn.rows["confidence"].cast(pl.Float64).mean()
-            lines.append(
-                LineVerdict(
-                    line,
-                    verdict,
-                    reason,
-                    drawn.images,
-                    readings,
-                    reference.images,
-                    None if estimate is None else float(estimate),  # type: ignore[arg-type]
-                    reference.estimated_accuracy,
-                )
-            )
-    return NightVerdict(date, model_digest, tuple(lines))
+    lines = [
+        _judge_line(line, drawn, find(line, drawn), earlier.get(line, ()), fixed, settings)
+        for line, drawn in sorted(samples.items(), key=lambda item: str(item[0]))
+    ]
+    return NightVerdict(date=date, model_digest=model_digest, lines=tuple(lines))
+
+
+def _judge_line(
+    line: str | None,
+    drawn: Sample,
+    reference: LineReference | str,
+    earlier: Sequence[bool],
+    fixed: Mapping[str, float],
+    settings: DriftSettings,
+) -> LineVerdict:
+    if drawn.images < settings.min_images:
+        few = f"{drawn.images} readable images; a verdict takes {settings.min_images}"
+        also = f" ({reference})" if isinstance(reference, str) else ""
+        return LineVerdict(line=line, verdict="insufficient", reason=few + also, images=drawn.images)
+    if isinstance(reference, str):
+        return LineVerdict(line=line, verdict="insufficient", reason=reference, images=drawn.images)
+    readings = reference.compare(line, drawn.rows, fixed, settings.severe)
+    verdict, reason = decide(readings, earlier, settings)
+    return LineVerdict(
+        line=line,
+        verdict=verdict,
+        reason=reason,
+        images=drawn.images,
+        readings=readings,
+        reference_images=reference.images,
+        estimated_accuracy=cast(float | None, drawn.rows["confidence"].cast(pl.Float64).mean()),  # a column of numbers
+        reference_estimate=reference.estimated_accuracy,
+    )
 
 
 def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str | None, Sample]:
-    """A sample of the night's rows of each line that has a report, made by this model.
+    """A sample of the night's rows for each line that has a report. Rows made by another model are left out.
 
-    One file is held at a time, and the samples.
+    Holds the samples and one file in memory.
     """
     folders = report.folders(f"{REPORTS}date={date.isoformat()}/")
     partitions = (parse_folder(f"date={date.isoformat()}/{name}/") for name in folders)
@@ -133,18 +158,18 @@ def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str |
 
 
 def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.DataFrame:
-    """The drift table of these nights, all of them by default, columns ``TABLE``; empty where none was checked."""
+    """The drift table of these nights (all nights by default), columns ``TABLE``; empty if none was checked."""
     frames = [pl.DataFrame(schema=TABLE)]
     for info in report.list(NIGHTS):
         night = _date(info.key)
         if night is not None and (dates is None or night in dates):
             frame = pl.read_parquet(io.BytesIO(report.get(info.key)), hive_partitioning=False)
-            frames.append(frame.with_columns(date=pl.lit(night, pl.Date())).select(*TABLE).cast(TABLE))  # type: ignore[arg-type]
+            frames.append(frame.with_columns(date=pl.lit(night, pl.Date())).select(*TABLE).cast(TABLE))  # type: ignore[arg-type]  # dicts are invariant
     return pl.concat(frames).sort("date", "line", "share", descending=[False, False, True], nulls_last=True)
 
 
 def breached(table: pl.DataFrame, line: str | None, model_digest: str) -> list[bool]:
-    """Whether each night of the table breached, in order of the dates; nights of another model did not."""
+    """Whether the line breached on each night of the table, oldest first; False for nights of another model."""
     ours = (pl.col("line").eq_missing(line)) & (pl.col("model_digest") == model_digest)
     found = table.group_by("date").agg((pl.col("breach").fill_null(False) & ours).any()).sort("date")
     return list(found["breach"])
@@ -155,15 +180,9 @@ def table_of(verdict: NightVerdict) -> pl.DataFrame:
     rows = [
         {
             **(one.to_dict() if one is not None else {}),
+            **line.to_dict(),
             "date": verdict.date,
-            "line": line.line,
-            "verdict": line.verdict,
-            "reason": line.reason,
-            "images": line.images,
-            "reference_images": line.reference_images,
             "model_digest": verdict.model_digest,
-            "estimated_accuracy": line.estimated_accuracy,
-            "reference_estimate": line.reference_estimate,
         }
         for line in verdict.lines
         for one in (line.readings or (None,))

@@ -12,18 +12,17 @@ import html
 from collections.abc import Callable, Iterable, Mapping
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from steelflow.archive.fetch import fetch_image
-from steelflow.config import DriftSettings, LimitSettings
+from steelflow.config import LimitSettings
 from steelflow.drift.check import night_samples
-from steelflow.drift.compare import LineReference
-from steelflow.drift.distances import jensen_shannon_distance
-from steelflow.drift.references import Kept
+from steelflow.drift.reading import Reading
+from steelflow.drift.references import References
 from steelflow.drift.sample import IMAGE
-from steelflow.drift.signals import BY_NAME, Reading
+from steelflow.drift.signals import SIGNALS
+from steelflow.drift.signals.base import Bars
+from steelflow.drift.signals.rows import LineRows
 from steelflow.drift.verdict import LineVerdict, NightVerdict
 from steelflow.images.decode import decode
 from steelflow.records import Failure
@@ -37,7 +36,6 @@ Rows = Mapping[str | None, pl.DataFrame]
 _PICTURES = 6
 _SIDE = 160  # pixels
 _WIDTH, _HEIGHT = 300, 90
-_BINS = 40
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2rem auto;padding:0 1rem;color:#1c2733}
 h1,h2,h3{line-height:1.2} table{border-collapse:collapse} td,th{padding:.2rem .8rem .2rem 0;text-align:left}
@@ -53,7 +51,6 @@ def write_explanation(
     report: Store,
     archive: Store,
     verdict: NightVerdict,
-    settings: DriftSettings,
     limits: LimitSettings,
     reference: bytes | None = None,
 ) -> str | None:
@@ -63,10 +60,10 @@ def write_explanation(
     """
     if verdict.date is None or verdict.verdict not in ("alarm", "warn"):
         return None
-    kept = Kept(report, verdict.model_digest, verdict.date, settings, reference)
+    references = References(report, verdict.model_digest, reference)
     samples = night_samples(report, verdict.date, verdict.model_digest)
     moved = [one.line for one in verdict.lines if one.breaches]
-    before = {line: rows for line in moved if (rows := kept.rows(line)) is not None}
+    before = {line: rows for line in moved if (rows := references.line(line)) is not None}
     after = {line: samples[line].rows for line in moved if line in samples}
 
     def fetch(key: str, member: str | None, ordinal: int | None) -> bytes | Failure:
@@ -87,13 +84,14 @@ def page(
         if line.breaches and line.line in before and line.line in after:
             old, new = before[line.line], after[line.line]
             parts += [_line(line), *(_drawing(one, old, new) for one in line.breaches)]
-            reference = LineReference(old)
-            worst = line.breaches[0].signal
             parts.append(f"<h3>Pictures before</h3>{_pictures(old, fetch_before, limits)}")
             parts.append(f"<h3>Pictures of the night</h3>{_pictures(new, fetch_after, limits)}")
-            odd = new.filter(reference.odd(worst, new)) if worst in ("unfamiliar", "novel", "class_share") else None
-            if odd is not None and odd.height:
-                parts.append(f"<h3>Those that stand out ({worst})</h3>{_pictures(odd, fetch_after, limits)}")
+            worst = line.breaches[0].signal
+            flags = SIGNALS[worst](LineRows(old)).standing_out(LineRows(new))
+            if flags is not None and flags.any():
+                parts.append(
+                    f"<h3>Those that stand out ({worst})</h3>{_pictures(new.filter(flags), fetch_after, limits)}"
+                )
     made = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
@@ -107,7 +105,7 @@ def _line(line: LineVerdict) -> str:
     rows = "".join(
         f"<tr{' class=over' if one.breach else ''}><td>{_safe(one.signal)}<td>{_safe(one.family)}"
         f"<td class=n>{one.value:.3f}<td class=n>{one.threshold:.3f}<td class=n>{one.share:.2f}"
-        f"<td>{_safe(BY_NAME[one.signal].unit)}"
+        f"<td>{_safe(SIGNALS[one.signal].unit)}"
         for one in sorted(line.readings, key=lambda one: -one.share)
     )
     estimate = ""
@@ -124,30 +122,16 @@ def _line(line: LineVerdict) -> str:
 
 
 def _drawing(one: Reading, before: pl.DataFrame, after: pl.DataFrame) -> str:
-    """How the figure behind a reading was and is distributed; grey before, red after."""
-    caption = f"<h3>{_safe(one.text)}</h3>"
-    if one.signal in ("class_share", "class_mix"):
-        classes = sorted({*before["label"].drop_nulls(), *after["label"].drop_nulls()})
-        old, new = (np.array([(rows["label"] == name).sum() for name in classes], float) for rows in (before, after))
-        distance = jensen_shannon_distance(old, new)
-        named = ", ".join(
-            f"{name} {a:.0%} → {b:.0%}" for name, a, b in zip(classes, old / old.sum(), new / new.sum(), strict=True)
-        )
-        return f"{caption}{_bars(old, new)}<p><small>{_safe(named)}; Jensen-Shannon distance {distance:.2f}</small></p>"
-    column = {"unfamiliar": "sharpness", "novel": "energy", "embedding": "energy"}.get(one.signal, one.signal)
-    old, new = (rows[column].cast(pl.Float64).drop_nulls().drop_nans().to_numpy() for rows in (before, after))
-    if len(old) == 0 or len(new) == 0:
-        return caption
-    low, high = (float(np.quantile(np.concatenate([old, new]), q)) for q in (0.005, 0.995))
-    edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
-    counts = [np.histogram(values.clip(low, high), edges)[0].astype(float) for values in (old, new)]
-    return f"{caption}{_bars(*counts)}<p><small>{column} from {low:.4g} to {high:.4g}</small></p>"
+    """The distribution behind a reading; the reference in grey, the night in red."""
+    title = f"<h3>{_safe(one.text)}</h3>"
+    chart = SIGNALS[one.signal].bars(before, after)
+    return title if chart is None else f"{title}{_bars(chart)}<p><small>{_safe(chart.caption)}</small></p>"
 
 
-def _bars(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> str:
-    shares = [before / before.sum(), after / after.sum()]
+def _bars(chart: Bars) -> str:
+    shares = [counts / counts.sum() for counts in (chart.before, chart.after)]
     top = max(float(share.max()) for share in shares)
-    width = _WIDTH / len(before)
+    width = _WIDTH / len(chart.before)
     drawn = "".join(
         f'<rect class="{kind}" x="{i * width:.1f}" y="{_HEIGHT * (1 - value / top):.1f}" width="{width * 0.92:.1f}" '
         f'height="{_HEIGHT * value / top:.1f}"/>'

@@ -1,10 +1,15 @@
-"""What each line's night is compared with: what was accepted as normal since, else the profile that the model
-brought, else the line's own first nights.
+"""What the nights of each line are compared with.
 
-drift/accepted/<model>/line=L1.parquet     a person, or a retraining that found nothing to mend, said: this is normal
-drift/references/<model>/line=L1.parquet   the first nights, where the model brings no profile or it lacks the line
+A model's reference for a line is the first of these that exists:
 
-A first night cannot be compared with itself: it has no verdict.
+1. *accepted*: nights that a person, or a retraining that found no loss of accuracy, declared normal;
+2. *brought*: the profile that the model's version brings, ``reference.parquet`` in the registry;
+3. *first nights*: the first nights of the line that this model inspected.
+
+``References`` is the one place that applies this order. It reads and writes below the report's root:
+
+drift/accepted/<model>/line=L1.parquet     accepted
+drift/references/<model>/line=L1.parquet   first nights
 """
 
 from __future__ import annotations
@@ -23,65 +28,99 @@ from steelflow.records import Partition
 from steelflow.report.layout import folder
 from steelflow.store.base import Store
 
-REFERENCES = "drift/references/"
+FIRST_NIGHTS = "drift/references/"
 ACCEPTED = "drift/accepted/"
 
 
-class Given:
-    """The references of one profile; it is not added to."""
+class References:
+    """The references of one model, by line.
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._ready: dict[str | None, LineReference] = {}
-
-    def find(self, line: str | None, sample: Sample) -> LineReference | str:  # noqa: ARG002  as ``Kept.find``
-        """What to compare the line with, or why there is nothing."""
-        rows = self._profile.line(line)
-        if rows is None:
-            return "the reference does not know this line"
-        if line not in self._ready:
-            self._ready[line] = LineReference(rows)
-        return self._ready[line]
-
-
-class Kept:
-    """The references of one model below a report's root: the profile it brought (``given``), else first nights.
+    Args:
+        report: the root of the reports.
+        model_digest: SHA-256 of the model's file.
+        brought: the profile that the model's version brings; None if it brings none.
 
     Raises:
         DriftError: the profile is damaged, or was made with another model.
     """
 
-    def __init__(
-        self, report: Store, model_digest: str, date: dt.date, settings: DriftSettings, given: bytes | None
-    ) -> None:
-        self._report, self._digest, self._date, self._settings = report, model_digest, date, settings
-        self._given = None if given is None else parse_profile(given, f"the reference of model {model_digest[:12]}")
-        if self._given and self._given.model_digest != model_digest:
+    def __init__(self, report: Store, model_digest: str, brought: bytes | None) -> None:
+        self._report, self.model_digest = report, model_digest
+        name = f"the reference of model {model_digest[:12]}"
+        self.brought = None if brought is None else parse_profile(brought, name)
+        if self.brought and self.brought.model_digest != model_digest:
             raise DriftError(
-                f"the reference was made with model {self._given.model_digest[:12]}, the night with "
+                f"the reference was made with model {self.brought.model_digest[:12]}, the night with "
                 f"{model_digest[:12]}: their figures cannot be compared; build the reference with that model"
             )
 
-    def rows(self, line: str | None) -> pl.DataFrame | None:
-        """The rows of the line's reference as it stands."""
-        settled = self._settled(line)
-        return settled if settled is not None else _read(self._report, reference_key(REFERENCES, self._digest, line))
+    def line(self, name: str | None) -> pl.DataFrame | None:
+        """The reference rows of a line, columns ``sample.COLUMNS``; None if it has none yet."""
+        settled = self.settled(name)
+        return settled if settled is not None else self.first_nights(name)
 
-    def _settled(self, line: str | None) -> pl.DataFrame | None:
-        """A reference that is not added to."""
-        accepted = _read(self._report, reference_key(ACCEPTED, self._digest, line))
+    def settled(self, name: str | None) -> pl.DataFrame | None:
+        """A reference that does not grow: accepted, else brought."""
+        accepted = self._read(ACCEPTED, name)
         if accepted is not None:
             return accepted
-        return self._given.line(line) if self._given else None
+        return self.brought.line(name) if self.brought else None
+
+    def first_nights(self, name: str | None) -> pl.DataFrame | None:
+        return self._read(FIRST_NIGHTS, name)
+
+    def put_first_nights(self, name: str | None, rows: pl.DataFrame, most: int) -> None:
+        """Replace the first nights of a line by at most ``most`` of these rows."""
+        content = profile_of(rows, self.model_digest, most).to_bytes()
+        self._report.put(reference_key(FIRST_NIGHTS, self.model_digest, name), content)
+
+    def exist(self) -> bool:
+        """Whether any line has a reference."""
+        roots = (f"{root}{self.model_digest[:16]}/" for root in (ACCEPTED, FIRST_NIGHTS))
+        kept = (info.key.endswith(".parquet") for root in roots for info in self._report.list(root))
+        return self.brought is not None or any(kept)
+
+    def _read(self, root: str, line: str | None) -> pl.DataFrame | None:
+        key = reference_key(root, self.model_digest, line)
+        try:
+            content = self._report.get(key)
+        except ObjectNotFound:
+            return None
+        return parse_profile(content, f"{self._report.uri}/{key}").rows
+
+
+class Fixed:
+    """References as they are now; the nights that are compared with them are not added."""
+
+    def __init__(self, reference: Profile | References) -> None:
+        self._reference = reference
+        self._ready: dict[str | None, LineReference] = {}
+
+    def find(self, line: str | None, sample: Sample) -> LineReference | str:  # noqa: ARG002  as ``Growing.find``
+        """What to compare the line with, or why there is nothing."""
+        if line not in self._ready:
+            rows = self._reference.line(line)
+            if rows is None:
+                return "the reference does not know this line"
+            self._ready[line] = LineReference(rows)
+        return self._ready[line]
+
+
+class Growing:
+    """References to which the night of ``date`` is added, for lines whose only reference is their first nights."""
+
+    def __init__(self, references: References, date: dt.date, settings: DriftSettings) -> None:
+        self._references, self._date, self._settings = references, date, settings
 
     def find(self, line: str | None, sample: Sample) -> LineReference | str:
         """What to compare the line's night with, or why there is nothing: the night then becomes part of the reference.
 
-        Running a night again replaces its part as long as the reference grows; after that it stays as it is.
+        A night that becomes part of the reference has no verdict, because it cannot be compared with itself. Checking
+        it again replaces its part while the reference grows. A complete reference does not change any more.
         """
-        if (settled := self._settled(line)) is not None:
+        if (settled := self._references.settled(line)) is not None:
             return LineReference(settled)
-        rows = self.rows(line)
+        rows = self._references.first_nights(line)
         nights = set() if rows is None else set(rows["date"])
         of = max(self._settings.reference_nights, len(nights))
         grown = rows is not None and self._complete(rows)
@@ -92,26 +131,18 @@ class Kept:
             share = math.ceil(MOST_ROWS / self._settings.reference_nights)
             tonight = thinned(sample.rows, share)
             others = tonight.clear() if rows is None else rows.filter(pl.col("date") != self._date)
-            merged = profile_of(pl.concat([others, tonight]), self._digest, share * len(nights))
-            self._report.put(reference_key(REFERENCES, self._digest, line), merged.to_bytes())
+            self._references.put_first_nights(line, pl.concat([others, tonight]), share * len(nights))
         number = sorted(nights).index(self._date) + 1 if self._date in nights else len(nights)
-        unknown = "the model's reference does not know this line" if self._given else "no reference yet"
+        unknown = "the model's reference does not know this line" if self._references.brought else "no reference yet"
         return f"{unknown}: this night is part of it, {number} of {of}"
 
     def _complete(self, rows: pl.DataFrame) -> bool:
-        """Nights enough, and images enough in all."""
+        """Whether the reference has enough nights, and enough images in all."""
         enough = min(self._settings.min_images, MOST_ROWS)
         return rows["date"].n_unique() >= self._settings.reference_nights and rows.height >= enough
 
 
 def reference_key(root: str, model_digest: str, line: str | None) -> str:
+    """The key of a line's reference below ``root``, ``ACCEPTED`` or ``FIRST_NIGHTS``."""
     name = folder(Partition(line, None)).split("/")[1]
     return f"{root}{model_digest[:16]}/{name}.parquet"
-
-
-def _read(report: Store, key: str) -> pl.DataFrame | None:
-    try:
-        content = report.get(key)
-    except ObjectNotFound:
-        return None
-    return parse_profile(content, f"{report.uri}/{key}").rows

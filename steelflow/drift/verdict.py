@@ -1,30 +1,35 @@
-"""From readings to a verdict: how one line stands, and a night.
+"""From readings to verdicts: on one line, and on a night.
 
-One night's breach is a warning. An alarm is a severe breach, or breaches on several of the last nights: what is real
-comes back, and what was chance does not.
+A breach on one night is a warning. An alarm is a severe breach, or breaches on several of the last nights: real drift
+comes back, chance does not.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from steelflow.config import DriftSettings
-from steelflow.drift.signals import Reading
+from steelflow.drift.reading import Reading
 
 Verdict = Literal["none", "warn", "alarm", "insufficient"]
-_WORST: tuple[Verdict, ...] = ("alarm", "warn", "none", "insufficient")
+WORST_FIRST: tuple[Verdict, ...] = ("alarm", "warn", "none", "insufficient")
 
 
 @dataclass(frozen=True, slots=True)
 class LineVerdict:
-    """How a line stands on a night. ``reason`` says it in a sentence.
+    """The verdict on one line on one night.
 
-    ``images`` are the readable ones of the night, ``reference_images`` the rows of the reference.
-    ``estimated_accuracy`` is the mean calibrated confidence: an estimate without labels, to be read beside
-    ``reference_estimate``, the same of the reference.
+    Attributes:
+        line: None if the images have no line.
+        reason: the verdict in a sentence.
+        images: readable images of the night.
+        readings: one for each signal that could be compared.
+        reference_images: rows of the reference.
+        estimated_accuracy: mean calibrated confidence of the night, an estimate without labels.
+        reference_estimate: the same of the reference.
     """
 
     line: str | None
@@ -38,29 +43,35 @@ class LineVerdict:
 
     @property
     def breaches(self) -> list[Reading]:
-        """What is over its threshold, most of all first."""
+        """The readings over their threshold, largest share first."""
         return sorted((one for one in self.readings if one.breach), key=lambda one: -one.share)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields but the readings."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "readings"}
 
 
 @dataclass(frozen=True, slots=True)
 class NightVerdict:
+    """The verdict on a night: the lines' verdicts, and the worst of them. ``date`` is None if the images have none."""
+
     date: dt.date | None
     model_digest: str
     lines: tuple[LineVerdict, ...]
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the lines; insufficient only where no line has a verdict."""
-        return next((kind for kind in _WORST if any(line.verdict == kind for line in self.lines)), "insufficient")
+        """The worst verdict of the lines; insufficient only if every line is."""
+        return next((kind for kind in WORST_FIRST if any(line.verdict == kind for line in self.lines)), "insufficient")
 
     @property
     def signals(self) -> list[Reading]:
-        """Of all lines, what moved most first."""
+        """The readings of all lines, largest share first."""
         return sorted((one for line in self.lines for one in line.readings), key=lambda one: -one.share)
 
     @property
     def reasons(self) -> list[str]:
-        """Why, in sentences: each breach of the lines that alarm or warn, then the lines that have no verdict."""
+        """The verdict in sentences: each breach, then the reason of each line whose verdict is not none."""
         moved = [one.sentence for one in self.signals if one.breach]
         said = [f"{_name(one.line)}: {one.reason}" for one in self.lines if one.verdict != "none"]
         return [*moved, *said] if self.lines else ["no images of that night"]
@@ -70,26 +81,18 @@ class NightVerdict:
             "date": None if self.date is None else self.date.isoformat(),
             "verdict": self.verdict,
             "model": self.model_digest,
-            "lines": [
-                {
-                    "line": one.line,
-                    "verdict": one.verdict,
-                    "reason": one.reason,
-                    "images": one.images,
-                    "reference_images": one.reference_images,
-                    "estimated_accuracy": one.estimated_accuracy,
-                    "reference_estimate": one.reference_estimate,
-                }
-                for one in self.lines
-            ],
+            "lines": [line.to_dict() for line in self.lines],
             "signals": [one.to_dict() for one in self.signals],
             "reasons": self.reasons,
         }
 
 
 def decide(readings: Sequence[Reading], earlier: Sequence[bool], settings: DriftSettings) -> tuple[Verdict, str]:
-    """The verdict on a line, and why. ``earlier`` says of the nights before, latest last, whether they breached; those
-    without a verdict do not."""
+    """The verdict on a line, and its reason.
+
+    Args:
+        earlier: whether each of the nights before breached, latest last. A night without a verdict did not.
+    """
     breaches = sorted((one for one in readings if one.breach), key=lambda one: -one.share)
     nearest = max(readings, key=lambda one: one.share, default=None)
     if not breaches:

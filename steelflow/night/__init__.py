@@ -2,6 +2,8 @@
 
 dates.py           the night that a moment belongs to
 run.py             plan, inspect and finish a night
+reference.py       the drift reference that the model's version brings
+comparison.py      any set of images or reports compared with a reference
 backfill.py        inspect past nights again
 housekeeping.py    retention
 """

@@ -27,9 +27,9 @@ from steelflow.config import Settings
 from steelflow.drift import check_night, write_explanation
 from steelflow.errors import ConfigError, DriftError, ObjectNotFound, RegistryError, ReportError
 from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect, load_model, new_run_id
+from steelflow.night.reference import brought_by
 from steelflow.records import Partition, Unit
-from steelflow.registry import open_registry, resolved
-from steelflow.registry.version import REFERENCE
+from steelflow.registry import resolved
 from steelflow.report.daily import write_daily
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, RUNS, folder, night_lock_key, report_key, run_key
@@ -289,10 +289,10 @@ def check_drift(settings: Settings, date: dt.date) -> dict[str, Any]:
     """
     report = open_store(settings.report.uri, settings.store, create=True)
     archive = open_store(settings.archive.uri, settings.store)
-    path, version = resolved(settings)
+    model = resolved(settings)
     if date not in ReportReader(report).nights():
         raise ReportError(f"{report.uri}: no reports of {date}; run `steelflow nightly --date {date}` first")
-    return _drift(settings, report, archive, date, hashlib.sha256(path.read_bytes()).hexdigest(), version)
+    return _drift(settings, report, archive, date, model.digest, model.version)
 
 
 def _drift(
@@ -300,21 +300,12 @@ def _drift(
 ) -> dict[str, Any]:
     """The verdict on a night; where the reference is damaged, the night still gets its record."""
     try:
-        reference = _reference(settings, version)
+        reference = brought_by(version, settings)
         found = check_night(report, date, settings.drift, digest, reference)
-        write_explanation(report, archive, found, settings.drift, settings.limits, reference)
+        write_explanation(report, archive, found, settings.limits, reference)
     except (DriftError, RegistryError) as exc:
         return {"verdict": "insufficient", "reasons": [str(exc)], "lines": [], "signals": [], "model": digest}
     return found.to_dict()
-
-
-def _reference(settings: Settings, version: str | None) -> bytes | None:
-    """What the model's version brings, if it is from the registry and brings one."""
-    if version is None:
-        return None
-    registry = open_registry(settings)
-    known = registry.version(version)
-    return registry.read(known, REFERENCE) if REFERENCE in known.files else None
 
 
 def weight(unit: Unit) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,11 @@ class ModelFile(NamedTuple):
 
     path: Path
     version: str | None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, which names the model in reports."""
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
 def model_file(settings: Settings) -> Path:

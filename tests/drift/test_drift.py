@@ -17,7 +17,7 @@ from steelflow.drift import NightVerdict, build_profile, check_night, drift_tabl
 from steelflow.drift.compare import LineReference
 from steelflow.drift.reference_profile import MOST_ROWS, parse_profile
 from steelflow.drift.sample import sample
-from steelflow.drift.signals import BY_NAME, SIGNALS, fixed_thresholds
+from steelflow.drift.signals import SIGNALS, fixed_thresholds
 from steelflow.drift.verdict import decide
 from steelflow.errors import ConfigError, DriftError
 from steelflow.store import Store, open_store
@@ -50,7 +50,7 @@ def test_a_night_without_drift(report: LocalStore, profile: bytes) -> None:
     verdict = check(report, 0, profile)
     assert verdict.verdict == "none"
     assert verdict.reasons == []
-    assert {one.signal for one in verdict.signals} == set(BY_NAME)
+    assert {one.signal for one in verdict.signals} == set(SIGNALS)
     assert verdict.lines[0].images == 600
     assert verdict.lines[0].reference_images == 1800
 
@@ -184,7 +184,7 @@ def test_an_older_report_lacks_signals_and_is_compared_by_the_others(report: Loc
     put_report(report, DAY, "L1", night_rows(seed=1).drop("energy", "novel"))
     verdict = check(report, 0, profile)
     assert verdict.verdict == "none"
-    assert {one.signal for one in verdict.signals} == set(BY_NAME) - {"energy", "novel"}
+    assert {one.signal for one in verdict.signals} == set(SIGNALS) - {"energy", "novel"}
 
 
 def test_constant_figures_do_not_alarm(report: LocalStore) -> None:
@@ -216,7 +216,7 @@ def test_coils_that_differ_raise_the_threshold() -> None:
 
 def test_thresholds_can_be_set(report: LocalStore, profile: bytes) -> None:
     put_report(report, DAY, "L1", night_rows(seed=1, light=0.8))
-    calm = check(report, 0, profile, thresholds={signal.name: 9.0 for signal in SIGNALS})
+    calm = check(report, 0, profile, thresholds=dict.fromkeys(SIGNALS, 9.0))
     assert (calm.verdict, {one.fixed for one in calm.signals}) == ("none", {9.0})
     with pytest.raises(ConfigError, match=r"no signal 'brightnes'.*brightness"):
         check(report, 0, profile, thresholds={"brightnes": 1.0})
@@ -252,7 +252,7 @@ def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path
     put_report(report, DAY, "L1", rows)
     verdict = check(report, 0, profile)
     archive = open_store(str(tmp_path), StoreSettings())
-    key = write_explanation(report, archive, verdict, DriftSettings(), LimitSettings(), profile)
+    key = write_explanation(report, archive, verdict, LimitSettings(), profile)
     assert key == f"drift/explanations/date={DAY}.html"
     text = report.get(key).decode()
     assert "brightness moved down" in text
@@ -266,4 +266,4 @@ def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path
 def test_no_page_for_a_calm_night(report: LocalStore, profile: bytes) -> None:
     put_report(report, DAY, "L1", night_rows(seed=1))
     verdict = check(report, 0, profile)
-    assert write_explanation(report, report, verdict, DriftSettings(), LimitSettings(), profile) is None
+    assert write_explanation(report, report, verdict, LimitSettings(), profile) is None

@@ -39,7 +39,7 @@ def opened(
     app.run()
     if page != "tonight":
         app.query_params.update(query)
-        app.switch_page(f"pages/{page}.py").run()
+        app.switch_page(f"app_pages/{page}.py").run()
     return app
 
 

@@ -29,7 +29,7 @@ from steelflow.synth.month import Person
 from steelflow.synth.plant import objects
 
 PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
-APP_PAGES = ROOT / "dashboard" / "pages"
+APP_PAGES = ROOT / "dashboard" / "app_pages"
 _DATES = tuple(dt.date(2026, 10, 22) + dt.timedelta(days=day) for day in range(30))
 _USUAL = {
     "crazing": 0.6,

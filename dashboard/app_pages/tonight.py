@@ -230,7 +230,7 @@ def worst(night: dt.date, unit: Unit) -> None:
     if rows:
         row = ranked.row(rows[0], named=True)
         st.switch_page(
-            "pages/coil.py",
+            "app_pages/coil.py",
             query_params={"night": night.isoformat(), "line": row["line"] or "", "coil": row["coil"]},
         )
 

@@ -276,7 +276,7 @@ def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
     st.caption(plain(" · ".join(where)))
     if row["coil"] is not None and row["line"] is not None:
         st.page_link(
-            "pages/coil.py",
+            "app_pages/coil.py",
             label="The whole coil",
             icon=":material/straighten:",
             query_params={"night": night.isoformat(), "line": row["line"], "coil": row["coil"]},

@@ -14,7 +14,7 @@ from dashboard.data import drifting, images, sources
 from dashboard.data.drifting import Rows
 from dashboard.formats import plain
 from dashboard.media import thumbnails
-from steelflow.drift.signals import BY_NAME, SIGNALS
+from steelflow.drift.signals import SIGNALS
 from steelflow.report.reader import ReportReader
 
 _SPANS = {"14 nights": 14, "28 nights": 28, "90 nights": 90, "1 year": 366}
@@ -67,7 +67,7 @@ def show() -> None:
             st.caption("No night of this line could be compared yet.")
         else:
             dark = st.context.theme.type == "dark"
-            moved = charts_drift.moved(of_line, [signal.name for signal in SIGNALS], dark)
+            moved = charts_drift.moved(of_line, list(SIGNALS), dark)
             st.altair_chart(moved, alt="Signals of the line by night")
             st.caption("Blue is below the threshold, orange over it, and red from twice the threshold on.")
         one_signal(table, here)
@@ -112,7 +112,7 @@ def words(here: pl.DataFrame) -> None:
 def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
     """A signal of every line beside its threshold; at first the one that moved most."""
     known = table["signal"].drop_nulls().unique()
-    names = [signal.name for signal in SIGNALS if signal.name in known]
+    names = [name for name in SIGNALS if name in known]
     if not names:
         return
     first = here["signal"][0]
@@ -127,7 +127,7 @@ def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
             width=170,
         )
     chosen = table.filter(pl.col("signal") == name)
-    st.altair_chart(charts_drift.signal(chosen, BY_NAME[name].unit), alt=f"{name} over the nights")
+    st.altair_chart(charts_drift.signal(chosen, SIGNALS[name].unit), alt=f"{name} over the nights")
     st.caption("Dashed is the threshold of each line; a triangle is over it.")
 
 
@@ -136,7 +136,7 @@ def pictures(night: dt.date, here: pl.DataFrame) -> None:
     row = here.row(0, named=True)
     line, digest = row["line"], row["model_digest"]
     st.subheader("Pictures before", anchor=False)
-    known = before(night, line, digest)
+    known = before(line, digest)
     if known:
         _gallery(known)
     else:
@@ -155,9 +155,8 @@ def _gallery(rows: Rows) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)
-def before(night: dt.date, line: str | None, digest: str) -> Rows:
-    settings = sources.settings().drift
-    return drifting.before(sources.report(), sources.registry(), settings, night, line, digest, _PICTURES)
+def before(line: str | None, digest: str) -> Rows:
+    return drifting.before(sources.report(), sources.registry(), line, digest, _PICTURES)
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)

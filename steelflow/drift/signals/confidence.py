@@ -1,0 +1,37 @@
+"""A fall of the accuracy that the model expects of itself."""
+
+from __future__ import annotations
+
+from steelflow.drift.distances import kolmogorov_smirnov
+from steelflow.drift.signals.base import Observed, Resampling, Signal, rise
+from steelflow.drift.signals.rows import LineRows
+
+
+class Confidence(Signal):
+    """The fall of the mean calibrated confidence, which estimates the accuracy without labels.
+
+    Without drift: 1.7 points, with training images as the reference, which is what people will use. None of the
+    measured drifts needs this signal; it is for a model that fails.
+    """
+
+    name = column = "confidence"
+    family = "outputs"
+    unit = "estimated accuracy"
+    threshold = 0.04
+    points = True
+
+    def __init__(self, reference: LineRows) -> None:
+        self._before = reference.values("confidence")
+
+    def observe(self, night: LineRows) -> Observed | None:
+        before, now = self._before, night.values("confidence")
+        if before is None or now is None:
+            return None
+        old, new = float(before.mean()), float(now.mean())
+        text = f"estimated accuracy fell by {100 * (old - new):.1f} points to {new:.1%}"
+        return Observed(value=old - new, text=text, p_value=kolmogorov_smirnov(before, now)[1])
+
+    def resampling(self, images: int) -> Resampling | None:
+        if self._before is None:
+            return None
+        return Resampling(features=-self._before[:, None], statistic=rise)
