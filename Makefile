@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo simulate screenshots test test-slow mutate lint bench wheel zoo zoo-status clean
+.PHONY: help install demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -46,6 +46,9 @@ screenshots: .venv/installed  ## every page of the dashboard, light and dark, in
 
 wheel: .venv/installed  ## source archive and wheel, into dist/
 	$(BIN)/python -m build
+
+docs: .venv/installed  ## docs/api.md, from the docstrings of the Python API
+	$(BIN)/python docs/api.py > docs/api.md
 
 zoo: .venv/installed  ## train and judge every architecture, resumable (DEVICE=cuda, or cpu: days on two cores)
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)

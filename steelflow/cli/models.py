@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from steelflow.cli import export, registry, selection
-from steelflow.cli.inspection import with_model
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -63,7 +62,7 @@ app.command()(registry.versions)
 
 
 def _described(ref: str, current: Settings) -> dict[str, Any]:
-    path = model_file(with_model(current, ref, None))
+    path = model_file(current.with_model(ref))
     spec = open_engine(path, "onnxruntime").spec
     content = path.read_bytes()
     return {

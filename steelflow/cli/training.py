@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,10 +14,11 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from steelflow.cli.inspection import EngineOption, with_model
+from steelflow.api.training import evaluate as run_evaluation
+from steelflow.api.training import train as run_training
+from steelflow.cli.inspection import EngineOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
-from steelflow.errors import ConfigError, DataError
-from steelflow.labels import open_labels
+from steelflow.labels import LabelStore, open_labels
 from steelflow.models import CATALOGUE
 from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
@@ -116,28 +116,25 @@ def train(
 
     Interrupted, it goes on where it was when the same command is run again.
     """
-    try:
-        from steelflow.training.train import TrainingPlan
-        from steelflow.training.train import train as run_train
-    except ImportError as exc:
-        raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
-
     arch = arch or settings().selection.arch
-    changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
-    with _labelled(data) as folder, _watching(f"training {arch}") as watch:
-        plan = TrainingPlan(
-            arch,
+    with _labelled(data) as given, _watching(f"training {arch}") as watch:
+        result = run_training(
+            given,
+            out=out,
+            arch=arch,
             epochs=epochs,
             seed=seed,
             input_size=input_size,
-            changes={name: value for name, value in changes.items() if value is not None},
             pretrained=weights_of(pretrained),
             start=start,
             teachers=teacher or (),
+            learning_rate=learning_rate,
+            mixup=mixup,
+            patience=patience,
             device=device,
             precision=precision,
+            progress=watch,
         )
-        result = run_train(folder, plan, out, watch)
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
     figures = result.evaluation
@@ -183,15 +180,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy, macro F1, ECE, the confusion matrix and figures per class, on labelled images."""
-    from steelflow.training.evaluate import evaluate_folder
-    from steelflow.training.robustness import CONDITIONS
-
     with counting("judging") as tick:
-        result = evaluate_folder(
+        result = run_evaluation(
+            model,
             data,
-            with_model(settings(), model, engine),
             held_out=held_out,
-            conditions=CONDITIONS if robustness else None,
+            robustness=robustness,
+            engine=engine,
+            settings=settings(),
             progress=tick,
         )
     if as_json:
@@ -215,17 +211,14 @@ def evaluate(
 
 
 @contextmanager
-def _labelled(data: Path) -> Iterator[Path]:
-    """The folder or manifest that was named; for ``labels``, a folder with what stands in the label store."""
+def _labelled(data: Path) -> Iterator[Path | LabelStore]:
+    """The folder or manifest that was named; for ``labels``, the label store."""
     if data != _LABELS or data.exists():
         yield data
         return
     current = settings()
-    with serving(current, current.labels_uri) as reached, TemporaryDirectory(prefix="steelflow-labels-") as folder:
-        labels = open_labels(reached)
-        if not labels.export(labels.snapshot(), Path(folder)):
-            raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
-        yield Path(folder)
+    with serving(current, current.labels_uri) as reached:
+        yield open_labels(reached)
 
 
 @contextmanager
