@@ -31,7 +31,7 @@ else:
             (week / name).write_bytes(data)
 
 # %% Inspect both weeks. Their reports are what is compared
-reports = [work / f"report-{week.name}" for week in weeks]
+reports = [work / "-".join(["report", *week.absolute().parts[1:]]) for week in weeks]
 for week, report in zip(weeks, reports, strict=True):
     print(week, steelflow.inspect(week, out=report).images, "images")
 

@@ -33,7 +33,7 @@ else:
     (folder / "cut.jpg").write_bytes(data[: len(data) // 2])
 
 # %% Inspect. Run this cell again with more images in the folder: only the new ones are inspected
-report = work / f"report-{folder.name}"
+report = work / "-".join(["report", *folder.absolute().parts[1:]])
 result = steelflow.inspect(folder, out=report)
 print(f"{result.images} images, {result.failed} unreadable, {result.images_per_second:.0f} images/s by {result.model}")
 
