@@ -94,6 +94,20 @@ def status(
     emit({"jobs": answer, "running": running, "core_hours_left": round(hours, 1)}, as_json, "\n".join(lines))
 
 
+@app.command()
+def collect(
+    out: Out,
+    into: Annotated[Path, typer.Option("--into", help="Folder that is kept.")] = Path("docs/results"),
+) -> None:
+    """Copy the results so far to where they are kept; then `steelflow models table` shows them."""
+    from steelflow.selection.collect import collect as run
+
+    written = run(out / "results", into)
+    for path in written:
+        stdout.print(f"written: {path}")
+    stdout.print(f"{len(written)} files are new or say more than before")
+
+
 def _jobs(seeds: str, device: str, pretrained: list[str] | None) -> list[Job]:
     """Raises ``ConfigError`` for weights that are not given as ARCH=FILE, or of a file that is not there."""
     from steelflow.selection.jobs import plan

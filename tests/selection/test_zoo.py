@@ -21,6 +21,7 @@ from steelflow.cli.main import app
 from steelflow.errors import DataError, LockHeld
 from steelflow.models import CATALOGUE, Architecture
 from steelflow.selection import precisions, zoo
+from steelflow.selection.collect import collect
 from steelflow.selection.jobs import Job, plan
 from steelflow.selection.precisions import check_precision
 from steelflow.selection.protocols import PROTOCOLS
@@ -187,6 +188,29 @@ def test_the_status_command(tmp_path: Path) -> None:
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert found["jobs"][first.name]["state"] == "failed"
     assert not found["running"]
+
+
+def test_results_are_collected_where_they_say_more(tmp_path: Path) -> None:
+    out, into = tmp_path / "queue", tmp_path / "kept"
+    arguments = ["zoo", "collect", "--out", str(out), "--into", str(into)]
+
+    def put(folder: Path, name: str, runs: int, **more: object) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps({"kind": "model", "runs": [{}] * runs, **more}))
+
+    put(into, "fewer", 3)
+    put(into, "more", 1, speed={"infer": 5}, accuracy=0.5)
+    for name, runs in (("fewer", 2), ("more", 2), ("new", 1)):
+        put(out / "results", name, runs, accuracy=0.9)
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.stdout.splitlines()[-1] == "2 files are new or say more than before"
+    kept = {path.stem: json.loads(path.read_text()) for path in into.glob("*.json")}
+    assert {name: len(record["runs"]) for name, record in kept.items()} == {"fewer": 3, "more": 2, "new": 1}
+    assert (kept["more"]["speed"], kept["more"]["accuracy"]) == ({"infer": 5}, 0.9)
+    assert CliRunner().invoke(app, arguments).stdout.startswith("0 files")
+    (out / "results" / "x.json").write_text("{}")
+    with pytest.raises(DataError, match=r"x\.json: cannot be read as results"):
+        collect(out / "results", into)
 
 
 # doing it

@@ -1,0 +1,43 @@
+"""From the folder of a queue to a folder that is kept: each file of results that says more than the one there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from steelflow.errors import DataError
+from steelflow.selection.provenance import write_result
+
+
+def collect(results: Path, into: Path) -> list[Path]:
+    """Copy the files of ``results`` that are new, or have at least as many runs as those of the same name in ``into``.
+
+    The speed of a model is kept where the new file has none: it is measured apart, on a quiet machine.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    written = []
+    for path in sorted(results.glob("*.json")):
+        new, old = _read(path), _read(into / path.name) if (into / path.name).exists() else {}
+        if len(new["runs"]) < len(old.get("runs", ())):
+            continue
+        kept = {"speed": old["speed"]} if "speed" in old and new["kind"] == "model" else {}
+        if (merged := kept | new) != old:
+            write_result(into / path.name, merged)
+            written.append(into / path.name)
+    return written
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+        if isinstance(found["kind"], str) and isinstance(found["runs"], list):
+            return dict(found)
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"{path}: cannot be read as results ({type(exc).__name__}); restore or delete it") from exc
+    raise DataError(f"{path}: is no file of results; restore or delete it")
