@@ -152,7 +152,7 @@ def compare(
     needs_training()
     from steelflow.selection import candidates
     from steelflow.selection.compare import compare as run
-    from steelflow.selection.pareto import draw_results
+    from steelflow.selection.picture import draw_results
     from steelflow.selection.rule import Choice, Measured, choose
 
     current = settings()
@@ -225,7 +225,7 @@ def table(
 ) -> None:
     """docs/models.md and its picture, from the files of `steelflow models compare` and `steelflow reproduce`."""
     needs_training()
-    from steelflow.selection.pareto import draw_results
+    from steelflow.selection.picture import draw_results
     from steelflow.selection.table import read_results, render
 
     found = read_results(results)
