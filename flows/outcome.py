@@ -12,6 +12,7 @@ from prefect.states import Failed
 
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
+from steelflow.inspection.runtime import prepare
 from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
@@ -20,6 +21,7 @@ _R = TypeVar("_R")
 
 def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
     """What ``work`` returns, done with our settings and with storage that can be reached; or a failed state."""
+    prepare()
     try:
         settings = load_settings()
         with serving(settings) as reached:

@@ -32,6 +32,7 @@ _FAILED = 0.002
 _FEW = 20
 _STEPS = 64  # distinct values of a figure
 _DIGEST = "0" * 64
+_THREADS = 2
 _REIGN = 90  # nights that a version of the model inspects
 
 
@@ -58,9 +59,9 @@ class YearSpec:
                 yield Partition(line, self.start + dt.timedelta(days=night))
 
 
-def write_year(store: Store, spec: YearSpec, threads: int = 2, tell: Callable[[int], None] = lambda _: None) -> None:
+def write_year(store: Store, spec: YearSpec, tell: Callable[[int], None] = lambda _: None) -> None:
     """Write reports, summaries and run records below ``store``; ``tell`` gets the rows of each partition written."""
-    with ThreadPoolExecutor(threads, thread_name_prefix="year") as pool:
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="year") as pool:
         for rows in pool.map(lambda partition: _write(store, spec, partition), spec.partitions()):
             tell(rows)
     for night in range(spec.nights):

@@ -28,6 +28,7 @@ from steelflow.engine import open_engine
 from steelflow.errors import DriftError
 from steelflow.inspection.pipeline import new_run_id
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels
+from steelflow.labels.snapshot import HELD_OUT_RULE, is_held_out
 from steelflow.models.shipped import SELECTED
 from steelflow.registry import Registry, Version, open_registry
 from steelflow.report.reader import ReportReader
@@ -42,8 +43,6 @@ from steelflow.store.lock import locked
 
 _LOCK = "locks/retrain"
 _FEWEST = 5  # labelled training images of a class; a new class with fewer waits for more
-_SHARE = 5  # one image in so many is for evaluation
-_RULE = "one image in five, by its SHA-256, for good"
 _WHO = "steelflow"
 _HARMLESS = (
     0.03  # accuracy on the recent labels, of which the queue has put the hardest first, below that on the golden set
@@ -296,8 +295,8 @@ class _Run:
                 self._arch(),
                 champion if champion.with_suffix(".safetensors").is_file() else None,
                 self.settings.retrain.epochs,
-                f"the golden set ({golden.hash[:12]}), and of the others {_RULE}",
-                lambda digest: digest in sacred or int.from_bytes(digest) % _SHARE == 0,
+                f"the golden set ({golden.hash[:12]}), and of the others {HELD_OUT_RULE}",
+                lambda digest: digest in sacred or is_held_out(digest),
                 new.__contains__,
                 f"Labels of {self.labels.uri}, snapshot {snapshot.hash[:12]}.",
             ),

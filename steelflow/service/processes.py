@@ -167,7 +167,6 @@ def _environment(settings: Settings, state: Path, config: Path | None, url: str)
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "DO_NOT_TRACK": "1",
-        "OPENBLAS_NUM_THREADS": "1",  # see steelflow.cli
     }
     if config is not None:
         environment["STEELFLOW_CONFIG"] = str(config.absolute())

@@ -22,6 +22,7 @@ import polars as pl
 from steelflow.archive.fetch import Reference, fetch_images
 from steelflow.config import Settings
 from steelflow.errors import TrainingError
+from steelflow.inspection.runtime import prepare
 from steelflow.labels import Label, open_labels
 from steelflow.labels.review import queue
 from steelflow.night.run import inspect_night
@@ -36,6 +37,7 @@ NEW_CLASS = "crazing"
 _PERSON = "a person"
 _PER_CLASS = 120
 _GOLDEN = 60  # of a class
+_IMAGES = 55  # of a coil
 _REVIEWED = 150  # images a morning after an alarm
 _START = dt.date(2026, 11, 1)
 _LINES = ("L1", "L2", "L3")
@@ -81,7 +83,7 @@ class Entry:
     retraining: RetrainResult | None
 
 
-def month(nights: int = 30, coils: int = 10, images: int = 55, seed: int = 5) -> PlantSpec:
+def month(nights: int = 30, coils: int = 10, seed: int = 5) -> PlantSpec:
     """The plant with all that happens to it."""
     dates = [_START + dt.timedelta(days=night) for night in range(nights)]
     cameras: dict[str | tuple[str, dt.date], Camera] = {}
@@ -98,7 +100,7 @@ def month(nights: int = 30, coils: int = 10, images: int = 55, seed: int = 5) ->
         start=_START,
         nights=nights,
         coils=coils,
-        images=images,
+        images=_IMAGES,
         sharded=1.0,
         kinds=("tar",),
         broken=1,
@@ -166,7 +168,7 @@ def make_archive(spec: PlantSpec, folder: Path, tell: Callable[[int], None]) -> 
     """Photograph the whole plant into a folder, on all cores, a night of a line at a time. Returns the objects."""
     parts = [replace(spec, lines=(line,), start=date, nights=1) for date in spec.dates for line in spec.lines]
     made = 0
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=prepare) as pool:
         for count in pool.map(partial(_photograph, folder=folder), parts):
             made += count
             tell(count)

@@ -208,11 +208,11 @@ class Failing(LocalStore):
 
     left = 10**9
 
-    def put(self, key: str, data: Any, metadata: Any = None) -> ObjectInfo:
+    def put(self, key: str, data: Any) -> ObjectInfo:
         self.left -= 1
         if self.left < 0:
             raise StoreError("switched off")
-        return super().put(key, data, metadata)
+        return super().put(key, data)
 
 
 def test_images_without_a_batch_do_no_harm(tmp_path: Path) -> None:
