@@ -8,7 +8,9 @@ from pathlib import Path
 from streamlit.web.cli import main
 
 from dashboard.ahead import import_ahead
+from steelflow.inspection.runtime import prepare
 
+prepare()
 import_ahead()
 sys.argv = ["streamlit", "run", str(Path(__file__).parent / "app.py"), *sys.argv[1:]]
 main()

@@ -16,6 +16,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from dashboard.ahead import import_ahead
+from steelflow.inspection.runtime import prepare
 
 APP = Path(__file__).parent / "app.py"
 _PATIENCE = 300.0  # seconds
@@ -23,6 +24,7 @@ _PATIENCE = 300.0  # seconds
 
 def main() -> None:
     seconds: dict[str, float] = {}
+    prepare()
     started = time.perf_counter()
     import_ahead()
     seconds["imports, once per process"] = round(time.perf_counter() - started, 3)

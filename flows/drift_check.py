@@ -15,6 +15,7 @@ from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings
 from steelflow.report.reader import ReportReader
+from steelflow.report.record import NightDrift
 from steelflow.store import open_store
 
 
@@ -34,11 +35,11 @@ def last_night(settings: Settings) -> dt.date | None:
 
 
 @task(**patient)
-def check(settings: Settings, date: dt.date) -> dict[str, Any]:
+def check(settings: Settings, date: dt.date) -> NightDrift:
     """Compare a night with the reference, and write its drift table again."""
     from steelflow.night.drift import check_drift
 
-    return check_drift(settings, date).to_dict()
+    return check_drift(settings, date)
 
 
 @flow(name="drift-check", persist_result=False, **hooks)
@@ -55,7 +56,8 @@ def drift_check(night: DriftCheckParameters = _LAST_NIGHT) -> State[Any]:
             return Failed(message=f"{settings.report.uri}: no reports yet; run `steelflow nightly`")
         drift = check(settings, date)
         follow_up(settings, date, drift)
-        reasons = "; ".join(drift["reasons"])
-        return Completed(message=f"night of {date}: {drift['verdict']}{f': {reasons}' if reasons else ''}", data=drift)
+        reasons = "; ".join(drift.reasons)
+        message = f"night of {date}: {drift.verdict}{f': {reasons}' if reasons else ''}"
+        return Completed(message=message, data=drift.to_dict())
 
     return settled(work)

@@ -220,7 +220,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
         "flow_seconds": round(time.perf_counter() - started, 3),
         "library_seconds": round(sum(seconds), 3),
     }
-    follow_up(settings, date, recorded.get("drift"))
+    follow_up(settings, date, result.drift)
     if result.failed_units:
         return Failed(
             message=f"night of {date}: {len(result.failed_units)} work units failed, everything else is done; "

@@ -1,4 +1,4 @@
-"""How our flows end: an error of ours is a failed run that says it in one line, and whom it concerns is told."""
+"""How our flows end: an error of ours becomes a failed run with a one-line message, and an alert is sent."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from prefect.states import Failed
 
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
+from steelflow.inspection.runtime import prepare
 from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
@@ -19,7 +20,8 @@ _R = TypeVar("_R")
 
 
 def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
-    """What ``work`` returns, done with our settings and with storage that can be reached; or a failed state."""
+    """What ``work`` returns, called with settings whose storage can be reached; or a failed state with our error."""
+    prepare()
     try:
         settings = load_settings()
         with serving(settings) as reached:
@@ -29,11 +31,11 @@ def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
 
 
 def tell(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """The hook of a run that failed, crashed or was cancelled: also where its own process cannot say it any more."""
+    """Send an alert about a run that failed, crashed or was cancelled, also when its own process is gone."""
     try:
         settings = load_settings()
     except SteelflowError as exc:
-        get_logger("steelflow").warning("Nobody is told that %s ended as %s: %s", run.name, state.name, exc)
+        get_logger("steelflow").warning("No alert is sent that %s ended as %s: %s", run.name, state.name, exc)
         return
     ended = str(state.name).lower()
     text = f"{flow.name} ({run.name}) {ended}: {state.message or 'no reason is known'}"

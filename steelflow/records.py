@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
-
-_NOTHING: Mapping[str, str] = {}  # shared: a night lists a million objects
 
 
 class ObjectInfo(NamedTuple):
@@ -17,7 +15,6 @@ class ObjectInfo(NamedTuple):
     size: int
     etag: str
     modified: dt.datetime | None = None
-    metadata: Mapping[str, str] = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

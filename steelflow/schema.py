@@ -15,6 +15,14 @@ PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it when the sa
 PROBABILITY = "p_"
 STAMP = pa.timestamp("us", tz="UTC")
 
+QUALITY = (
+    "brightness",  # mean grey level, 0 to 255
+    "contrast",  # standard deviation of the grey level
+    "sharpness",  # mean squared difference of neighbouring pixels
+    "saturation",  # share of pixels at 250 or above
+)
+"""Figures of how a picture was taken, in the order of ``images.quality.measure``; each is a column."""
+
 
 def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
     """Columns of a report for a model with these classes and so many embedding dimensions.
@@ -44,10 +52,7 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
             pa.field("energy", pa.float32()),  # −log Σ exp of the logits: high where no class has much to say for it
             pa.field("novelty", pa.float32()),  # distance in embedding space from the training images; 1 is the limit
             pa.field("novel", pa.bool_()),  # beyond a limit of distance or energy; null for a model without limits
-            pa.field("brightness", pa.float32()),  # mean grey level, 0 to 255
-            pa.field("contrast", pa.float32()),  # standard deviation of the grey level
-            pa.field("sharpness", pa.float32()),  # mean squared difference of neighbouring pixels
-            pa.field("saturation", pa.float32()),  # share of pixels at 250 or above
+            *(pa.field(name, pa.float32()) for name in QUALITY),
             pa.field("embedding", pa.list_(pa.field("item", pa.float16(), nullable=False), embedding_dims)),
             pa.field("model_name", pa.string(), nullable=False),
             pa.field("model_version", pa.string(), nullable=False),

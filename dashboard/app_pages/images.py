@@ -20,6 +20,7 @@ from steelflow.images.decode import Grey
 from steelflow.records import Failure
 from steelflow.report.neighbours import LOOKED, neighbours
 from steelflow.report.reader import ReportReader
+from steelflow.schema import QUALITY
 
 _PAGE = 24
 _COLUMNS = 8
@@ -27,12 +28,12 @@ _NEAR = 8
 _ALL = "all"
 _STATUS: dict[str, Literal["ok", "failed"] | None] = {_ALL: None, "readable": "ok", "unreadable": "failed"}
 _HERE = ("object", "member", "ordinal", "of")  # of the address: the image that is shown large
-_QUALITY = (
-    ("Brightness", "brightness", "{:.0f}", "mean grey level, 0 to 255"),
-    ("Contrast", "contrast", "{:.1f}", "standard deviation of the grey level"),
-    ("Sharpness", "sharpness", "{:,.1f}", "mean squared difference of neighbouring pixels"),
-    ("Overexposed", "saturation", "{:.1%}", "share of pixels at 250 or above"),
-)
+_QUALITY = {
+    "brightness": ("Brightness", "{:.0f}", "mean grey level, 0 to 255"),
+    "contrast": ("Contrast", "{:.1f}", "standard deviation of the grey level"),
+    "sharpness": ("Sharpness", "{:,.1f}", "mean squared difference of neighbouring pixels"),
+    "saturation": ("Overexposed", "{:.1%}", "share of pixels at 250 or above"),
+}
 
 
 def show() -> None:
@@ -281,9 +282,10 @@ def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
             icon=":material/straighten:",
             query_params={"night": night.isoformat(), "line": row["line"], "coil": row["coil"]},
         )
-    if row["brightness"] is not None:
+    if row[QUALITY[0]] is not None:
         with st.grid(2, min_column_width=90, gap="xsmall"):
-            for title, name, kind, about in _QUALITY:
+            for name in QUALITY:
+                title, kind, about = _QUALITY[name]
                 st.metric(title, kind.format(row[name]), help=about, border=True)
     st.caption(plain(f"Judged by {row['model_name']} {row['model_version']} ({row['model_digest'][:8]})"))
 

@@ -6,12 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from steelflow.api.arguments import Place, Progress, chosen, told
 from steelflow.config import EngineName, Settings, load_settings
-from steelflow.errors import ConfigError, DataError
+from steelflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from steelflow.labels import LabelStore
@@ -161,7 +160,7 @@ def _folder(data: Place | LabelStore) -> Iterator[Path]:
     if isinstance(data, (str, os.PathLike)):
         yield Path(data).expanduser()
         return
-    with TemporaryDirectory(prefix="steelflow-labels-") as folder:
-        if not data.export(data.snapshot(), Path(folder)):
-            raise DataError(f"{data.uri}: holds no labels; add some with `steelflow labels import`")
-        yield Path(folder)
+    from steelflow.labels.export import as_folder
+
+    with as_folder(data) as folder:
+        yield folder

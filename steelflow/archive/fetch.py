@@ -6,9 +6,7 @@ however many are: a tar has no directory, and a person looks at few images of ma
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from steelflow.archive.names import kind_of
@@ -19,6 +17,7 @@ from steelflow.config import MIB, LimitSettings
 from steelflow.errors import ObjectChanged, ObjectNotFound, ObjectUnreadable
 from steelflow.records import Failure, Partition, Unit
 from steelflow.store.base import Store
+from steelflow.store.ordered import in_order
 
 _THREADS = 16
 _USUAL = MIB  # asked for at first: only what is larger costs a second question, and no object is read without a limit
@@ -78,7 +77,7 @@ def _fetch_loose(
 ) -> Iterator[tuple[Reference, bytes | Failure]]:
     """As ``Store.get_many``, but no more of an object is read than one image may have."""
 
-    def fetch(reference: Reference) -> bytes | Failure:
+    def bytes_of(reference: Reference) -> bytes | Failure:
         if reference.member is not None:
             return Failure("missing", f"is no shard by its name, and has no member {reference.member!r}")
         try:
@@ -92,22 +91,14 @@ def _fetch_loose(
         except ObjectUnreadable as exc:
             return Failure("unreadable", str(exc))
 
-    def filled(reference: Reference) -> Reference:
-        return reference._replace(ordinal=0) if reference.ordinal is None else reference
+    def fetch(reference: Reference) -> tuple[Reference, bytes | Failure]:
+        filled = reference._replace(ordinal=0) if reference.ordinal is None else reference
+        return filled, bytes_of(reference)
 
-    if len(references) == 1:
-        yield filled(references[0]), fetch(references[0])
-        return
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="fetch") as pool:
-        pending: deque[tuple[Reference, Future[bytes | Failure]]] = deque()
-        for reference in references:
-            pending.append((filled(reference), pool.submit(fetch, reference)))
-            if len(pending) > _THREADS:
-                done, future = pending.popleft()
-                yield done, future.result()
-        while pending:
-            done, future = pending.popleft()
-            yield done, future.result()
+    if len(references) == 1:  # needs no thread
+        yield fetch(references[0])
+    else:
+        yield from in_order(fetch, references, _THREADS, name="fetch")
 
 
 def _fetch_shard(

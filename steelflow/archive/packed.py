@@ -26,7 +26,7 @@ def packed_key(record: bytes) -> bytes:
 
 
 class Packed(Sequence[ObjectInfo]):
-    """What ``pack`` was given, in this order, and unpacked when it is looked at: without ``modified`` and metadata."""
+    """What ``pack`` was given, in this order, and unpacked when it is looked at: without ``modified``."""
 
     __slots__ = ("_bytes", "_ends")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from steelflow.config import load_settings
 from steelflow.errors import DataError
 from steelflow.inspection.infer import infer
+from steelflow.inspection.runtime import prepare
 
 
 def peak_mib(source: Path) -> float:
@@ -32,5 +33,6 @@ def _peak_kib() -> int:
 
 
 if __name__ == "__main__":
+    prepare()
     infer(sys.argv[1], sys.argv[2], load_settings())
     sys.stdout.write(str(_peak_kib() / 1024))

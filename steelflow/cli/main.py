@@ -34,6 +34,7 @@ from steelflow.cli import (
 )
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
+from steelflow.inspection.runtime import prepare
 
 app = typer.Typer(
     name="steelflow",
@@ -93,6 +94,7 @@ app.command("dashboard-bench", rich_help_panel=_TOOLS)(dashboard.dashboard_bench
 
 
 def main() -> None:
+    prepare()
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries are no news: what fails for good is an error
     # A thread back from decoding waits for the reading one no longer than this, not Python's 5 ms. The gain is small:
     # 0 to 3 %, within the noise of a shared machine.

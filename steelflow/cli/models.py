@@ -1,4 +1,4 @@
-"""``steelflow models``: what ships, what can be trained, what is registered."""
+"""``steelflow models``: shipped models, architectures to train, registered versions."""
 
 from __future__ import annotations
 

@@ -14,17 +14,32 @@ from rich.table import Table
 
 from steelflow.cli.output import Json, emit, settings, state, stderr, stdout, stepping
 from steelflow.cli.training import PrecisionOption, PretrainedOption, weights_of
-from steelflow.config import save_setting
 from steelflow.errors import ConfigError
-from steelflow.models.shipped import SHIPPED
 
 if TYPE_CHECKING:
+    from steelflow.selection.session import Comparison
     from steelflow.training.state import Progress
 
 Data = Annotated[Path, typer.Option("--data", help="Folder with a folder per class, or a manifest.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of those of the recipe.")]
 Seeds = Annotated[str, typer.Option("--seeds", help="Each has its own split and its own initial weights.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")]
+
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        help="Shipped names, ONNX files, and folders with a folder per seed, with commas between them. By default the "
+        "shipped models.",
+    ),
+]
+Trained = Annotated[
+    str | None,
+    typer.Option(
+        "--train",
+        help="Train these first, with commas between them: an architecture, or one at a size, such as effnet@128.",
+    ),
+]
 
 
 def reproduce(
@@ -33,7 +48,7 @@ def reproduce(
         typer.Argument(help="The protocol: ssdc, lee, casi-70-30, casi-80-20, mobilesteelnet or kamel."),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are there are not repeated.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are in it are not repeated.")],
     arch: Annotated[str | None, typer.Option("--arch", help="Architecture; the paper's own when not given.")] = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
@@ -51,7 +66,7 @@ def reproduce(
 ) -> None:
     """Repeat a paper's protocol on these images: its split, its schedule, our figure beside the paper's.
 
-    Interrupted, it goes on where it was when the same command is run again.
+    An interrupted run resumes when the same command is run again.
     """
     needs_training()
     from steelflow.selection.reproduce import reproduce as run
@@ -118,110 +133,87 @@ def _verdict(found: dict[str, Any]) -> str:
 
 def compare(
     data: Data,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            "--models", help="Shipped names, ONNX files and folders with a folder per seed, by commas; what ships."
-        ),
-    ] = None,
-    train: Annotated[
-        str | None,
-        typer.Option("--train", help="Train these first, by commas: an architecture, or one at a size: effnet@128."),
-    ] = None,
+    models: Models = None,
+    train: Trained = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
     trained: Annotated[
         Path | None,
-        typer.Option("--trained", help="Folder for what is trained; what is there is not trained again. Below home."),
+        typer.Option(
+            "--trained", help="Folder for trained models; models that are in it are not trained again. Below home."
+        ),
     ] = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Folder for the figures and the picture. Below home.")
     ] = None,
     held_out: Annotated[
-        int, typer.Option("--held-out", min=0, help="The seed that models were trained with which do not say it.")
+        int, typer.Option("--held-out", min=0, help="The training seed of models that do not name it.")
     ] = 0,
     every_image: Annotated[
-        bool, typer.Option("--every-image", help="Judge those models on all images: none of them was trained on.")
+        bool,
+        typer.Option(
+            "--every-image", help="Judge those models on all images, because they were trained on none of them."
+        ),
     ] = False,
-    rounds: Annotated[int, typer.Option("--rounds", min=0, help="Of measuring the speed; 0 leaves it out.")] = 5,
-    save: Annotated[bool, typer.Option("--save", help="Make the pick what `steelflow train` trains.")] = False,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=0, help="Rounds of the speed measurement; 0 leaves it out.")
+    ] = 5,
+    save: Annotated[bool, typer.Option("--save", help="Let `steelflow train` train the pick by default.")] = False,
     device: Device = None,
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
-    """Candidates side by side, and a pick by the rule of the settings (selection.rule).
+    """Compare candidates side by side, and pick one by the rule of the settings (selection.rule).
 
     Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s through the engine of the nights.
     """
     needs_training()
-    from steelflow.selection import candidates
-    from steelflow.selection.compare import compare as run
-    from steelflow.selection.pareto import draw_results
-    from steelflow.selection.rule import Choice, Measured, choose
+    from steelflow.selection.session import compare_and_choose, gather, save_pick
 
     current = settings()
-    results = results or current.home / "selection"
     typed = command()
     with stepping("training") as step:
-
-        def watch(_: str, progress: Progress) -> None:
-            step(progress.epoch, progress.epochs)
-
-        found = [
-            candidates.train_seeds(
-                what,
-                data,
-                numbers(seeds),
-                trained or current.home / "trained",
-                epochs=epochs,
-                device=device,
-                precision=precision,
-                command=typed,
-                on_epoch=watch,
-            )
-            for what in names(train)
-        ]
-    there = {candidate.name for candidate in found}
-    refs = names(models) if models is not None else [name for name in SHIPPED if name not in there]
-    found = [*found, *(candidates.find(ref) for ref in refs)]
-    if not found:
-        raise ConfigError("nothing to compare; give --models or --train")
-    measured = run(
+        found = gather(
+            data,
+            trained or current.home / "trained",
+            models=names(models) if models is not None else None,
+            train=names(train),
+            seeds=numbers(seeds),
+            epochs=epochs,
+            device=device,
+            precision=precision,
+            command=typed,
+            on_epoch=lambda _, progress: step(progress.epoch, progress.epochs),
+        )
+    comparison = compare_and_choose(
         found,
         data,
         current,
-        results,
+        results or current.home / "selection",
         held_out=None if every_image else held_out,
         rounds=rounds,
         command=typed,
         say=stderr.print,
     )
-    timed = [m for m in measured if "speed" in m]
-    choice = Choice(None, "no speed was measured, so there is no pick; give --rounds")
-    answer: dict[str, Any] = {"models": measured, "results": str(results)}
-    if timed:
-        rated = [Measured(m["model"], m["accuracy"], m["speed"]["end_to_end_ratio"]) for m in timed]
-        choice = choose(rated, current.selection)
-        answer["picture"] = str(results / "pareto.png")
-        draw_results(timed, results / "pareto.png")
-    pick = next((m for m in measured if m["model"] == choice.name), None)
-    answer |= {"pick": choice.name, "arch": pick["arch"] if pick else None, "reason": choice.reason}
-    if save:
-        answer["saved_to"] = str(_save(answer["arch"], choice.reason))
+    saved = save_pick(comparison, state.config_file) if save else None
     if as_json:
-        emit(answer, True, "")
-        return
-    stdout.print(_worth(measured))
-    stdout.print(_cost(measured))
-    for m in measured:
-        if any(run["seed"] is None for run in m["runs"]):
-            stdout.print(f"{m['model']} does not say what it was trained on; judged {_judged(every_image, held_out)}")
-    stdout.print(choice.reason)
-    if save:
-        stdout.print(f'selection.arch = "{answer["arch"]}" is now in {answer["saved_to"]}')
-    elif pick:
-        stdout.print(f'to train it by default: --save, or [selection] arch = "{pick["arch"]}" in steelflow.toml')
-    stdout.print(f"results: {results}" + (f"; picture: {answer['picture']}" if timed else ""))
+        emit(comparison.to_dict() | ({"saved_to": str(saved)} if saved else {}), True, "")
+    else:
+        _tell(comparison, saved, _judged(every_image, held_out))
+
+
+def _tell(comparison: Comparison, saved: Path | None, judged: str) -> None:
+    stdout.print(_worth(comparison.models))
+    stdout.print(_cost(comparison.models))
+    for model in comparison.unknown_origin:
+        stdout.print(f"{model} does not say what it was trained on; judged {judged}")
+    stdout.print(comparison.choice.reason)
+    if saved:
+        stdout.print(f'selection.arch = "{comparison.arch}" is now in {saved}')
+    elif comparison.arch:
+        stdout.print(f'to train it by default: --save, or [selection] arch = "{comparison.arch}" in steelflow.toml')
+    picture = f"; picture: {comparison.picture}" if comparison.picture else ""
+    stdout.print(f"results: {comparison.results}{picture}")
 
 
 def table(
@@ -230,7 +222,7 @@ def table(
 ) -> None:
     """docs/models.md and its picture, from the files of `steelflow models compare` and `steelflow reproduce`."""
     needs_training()
-    from steelflow.selection.pareto import draw_results
+    from steelflow.selection.picture import draw_results
     from steelflow.selection.table import read_results, render
 
     found = read_results(results)
@@ -286,14 +278,8 @@ def _judged(every_image: bool, held_out: int) -> str:
     return "on every image" if every_image else f"on what seed {held_out} holds out"
 
 
-def _save(arch: str | None, reason: str) -> Path:
-    if arch is None:
-        raise ConfigError(f"nothing to save: {reason}")
-    return save_setting(state.config_file, "selection", "arch", arch)
-
-
 def names(text: str | None) -> list[str]:
-    """What stands between commas."""
+    """The parts between commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
@@ -306,7 +292,7 @@ def needs_training() -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """Raises ``ConfigError`` for what is no list of seeds."""
+    """Seeds from text such as ``0,1,2``. Raises ``ConfigError`` for anything else."""
     try:
         found = [int(part) for part in text.split(",")]
     except ValueError:
@@ -317,5 +303,5 @@ def numbers(text: str) -> list[int]:
 
 
 def command() -> str:
-    """What was typed, for the record; of whole paths the name is enough."""
+    """The command line, for the record; absolute paths are shortened to their names."""
     return shlex.join(["steelflow", *(re.sub(r"(^|=)/.*/([^/]+)/*$", r"\1…/\2", part) for part in sys.argv[1:])])

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from steelflow.errors import DriftError
+from steelflow.schema import QUALITY
 from steelflow.store.base import Store
 
 COLUMNS = {
@@ -22,16 +23,13 @@ COLUMNS = {
     "confidence": pl.Float32(),
     "energy": pl.Float32(),
     "novel": pl.Boolean(),
-    "brightness": pl.Float32(),
-    "contrast": pl.Float32(),
-    "sharpness": pl.Float32(),
-    "saturation": pl.Float32(),
+    **dict.fromkeys(QUALITY, pl.Float32()),
     "embedding": pl.List(pl.Float16()),
     "model_digest": pl.String(),
 }
 """The report columns that the drift check uses. Older reports lack some of them; these are null here."""
 
-_ALWAYS = ("confidence", "brightness", "contrast", "sharpness", "saturation")
+_ALWAYS = ("confidence", *QUALITY)
 IMAGE = ("object_key", "member", "ordinal")
 _REPORT = {"object_key", "status", "model_digest"}  # a file with these columns is a report
 

@@ -8,7 +8,6 @@ grey pictures of inspection cameras, stored as three equal channels), without th
 from __future__ import annotations
 
 import io
-import warnings
 
 import cv2
 import numpy as np
@@ -26,10 +25,6 @@ _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
 _SCANS_MATTER = 1_000_000  # pixels: below, even thousands of scans take no time worth counting
-
-cv2.setNumThreads(1)  # our own threads use the cores: one picture, one core
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
-warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in its row
 
 
 def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:

@@ -31,13 +31,13 @@ from steelflow.engine import Engine, Outputs, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
 from steelflow.images.decode import Grey, decode, resize
-from steelflow.images.quality import QUALITY, measure
+from steelflow.images.quality import measure
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
 from steelflow.report.judged import Judged, Origin, Place
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION
+from steelflow.schema import PIPELINE_VERSION, QUALITY
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 from steelflow.errors import LabelError, ObjectNotFound, StoreError
 from steelflow.store.base import Store
+from steelflow.store.ordered import in_order
 
 _THREADS = 16
 
@@ -28,14 +28,7 @@ class Images:
 
     def put_many(self, images: Iterable[bytes]) -> Iterator[str]:
         """``put`` for each, side by side and in order; holds a few of them at a time."""
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="images") as pool:
-            pending: deque[Future[str]] = deque()
-            for data in images:
-                pending.append(pool.submit(self.put, data))
-                if len(pending) > _THREADS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+        return in_order(self.put, images, _THREADS, name="images")
 
     def get(self, image: str) -> bytes:
         """Raises ``LabelError`` when it is missing, or is not what was stored."""

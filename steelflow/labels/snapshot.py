@@ -15,7 +15,9 @@ from steelflow.store.base import Store
 
 Part = Literal["training", "evaluation"]
 
-_EVALUATION = 5  # one image in five is never trained on
+_ONE_IN = 5
+HELD_OUT_RULE = "one image in five, by its SHA-256, for good"
+"""``is_held_out`` in words, for the record of a training."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,6 +26,11 @@ class Snapshot:
 
     hash: str
     frame: pl.DataFrame
+
+    def only(self, part: Part) -> Snapshot:
+        """The images of one part."""
+        frame = self.frame.filter(pl.col("part") == part)
+        return Snapshot(content_hash(frame), frame)
 
 
 def content_hash(frame: pl.DataFrame) -> str:
@@ -34,9 +41,17 @@ def content_hash(frame: pl.DataFrame) -> str:
     return whole.hexdigest()
 
 
+def is_held_out(digest: bytes) -> bool:
+    """Whether no model is trained on the image with this SHA-256: one image in five.
+
+    The bytes of the image alone decide, so an image never changes sides when others are added.
+    """
+    return int.from_bytes(digest) % _ONE_IN == 0
+
+
 def part_of(image: str) -> Part:
-    """By the image's bytes alone, so for good: it does not change sides when others come."""
-    return "evaluation" if int(image, 16) % _EVALUATION == 0 else "training"
+    """The part of an image, by its SHA-256 in hex."""
+    return "evaluation" if is_held_out(bytes.fromhex(image)) else "training"
 
 
 def take(current: pl.DataFrame, without: Iterable[str] = ()) -> Snapshot:

@@ -6,11 +6,11 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
-from steelflow.config import CHAMPION, EMBEDDED, Settings
+from steelflow.config import CHAMPION, Settings
 from steelflow.models.shipped import SELECTED, resolve
-from steelflow.registry.registry import Registry, open_registry
+from steelflow.registry.registry import Registry
 from steelflow.registry.version import Version, is_version
-from steelflow.store.embedded import serving
+from steelflow.store.embedded import reading
 
 
 class ModelFile(NamedTuple):
@@ -42,10 +42,8 @@ def resolved(settings: Settings) -> ModelFile:
     ref = settings.model.ref
     if ref != CHAMPION and not is_version(ref):
         return ModelFile(resolve(ref), None)
-    if ref == CHAMPION and _never_used(settings):
-        return ModelFile(resolve(SELECTED), None)
-    with serving(settings, settings.registry_uri) as reached:
-        registry = open_registry(reached)
+    with reading(settings, settings.registry_uri) as store:
+        registry = Registry(store)
         version = _wanted(registry, ref)
         if version is None:
             return ModelFile(resolve(SELECTED), None)
@@ -54,11 +52,3 @@ def resolved(settings: Settings) -> ModelFile:
 
 def _wanted(registry: Registry, ref: str) -> Version | None:
     return registry.champion() if ref == CHAMPION else registry.version(ref)
-
-
-def _never_used(settings: Settings) -> bool:
-    """Whether the registry would be in the embedded store and is not there. Looked up in its folder: inspecting a
-    folder need not start a server to learn that there is nothing on it."""
-    scheme, _, path = settings.registry_uri.partition("://")
-    embedded = scheme == "s3" and settings.store.endpoint == EMBEDDED
-    return embedded and not (settings.home / "objects" / path / "log").is_dir()

@@ -14,7 +14,7 @@ import pyarrow as pa
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, Unit
-from steelflow.schema import PROBABILITY, STAMP, report_schema
+from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 
 Floats = npt.NDArray[np.float32]
 
@@ -116,10 +116,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         "entropy": spread(entropy, f32),
         "energy": spread(judged.energy, f32),
         **_novelty(judged, origin.novelty, spread),
-        **{
-            name: spread(judged.quality[:, q], f32)
-            for q, name in enumerate(("brightness", "contrast", "sharpness", "saturation"))
-        },
+        **{name: spread(judged.quality[:, q], f32) for q, name in enumerate(QUALITY)},
         "embedding": _embeddings(judged, origin.spec.embedding_dims),
         "model_name": pa.repeat(origin.spec.name, count),
         "model_version": pa.repeat(origin.spec.version, count),

@@ -12,7 +12,7 @@ from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.scan import scan
-from steelflow.report.summary import load_summary, merged
+from steelflow.report.summary import MEANS, load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
@@ -20,7 +20,7 @@ _FEW = 8
 _EMPTY_SUMMARY = pl.Schema(
     {"date": pl.Date(), "line": pl.String(), "coil": pl.String(), "status": pl.String(), "label": pl.String()}
     | {"images": pl.UInt32()}
-    | {name: pl.Float32() for name in ("confidence", "brightness", "contrast", "sharpness", "saturation")}
+    | dict.fromkeys(MEANS, pl.Float32())
 )
 
 

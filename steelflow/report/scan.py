@@ -7,9 +7,7 @@ that Polars' client does not (some answer a range that covers the whole object w
 from __future__ import annotations
 
 import io
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 import polars.selectors as cs
@@ -19,8 +17,9 @@ from steelflow.records import ObjectInfo
 from steelflow.report.footer import read_footers
 from steelflow.store.base import Store
 from steelflow.store.local import LocalStore
+from steelflow.store.ordered import in_order
 
-_AHEAD = 8
+_AHEAD = 8  # files that are loaded beside the one in use
 
 
 def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
@@ -47,7 +46,7 @@ def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
         wanted = projection or schema.names()
         # What does not name a column (a count) still needs the rows to be there.
         template = pl.DataFrame(schema=schema).select(wanted)
-        for frame in _ahead(infos, lambda info: load(info, wanted)):
+        for frame in in_order(lambda info: load(info, wanted), infos, _AHEAD, name="scan"):
             full = pl.concat([template, frame], how="diagonal").select(wanted)
             if predicate is not None:
                 full = full.filter(predicate)
@@ -63,15 +62,3 @@ def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
 
 def _uniform(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(cs.by_name("embedding", require_all=False).cast(pl.List(pl.Float16)))
-
-
-def _ahead(infos: list[ObjectInfo], load: Callable[[ObjectInfo], pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Load a few files ahead of the one that is used."""
-    with ThreadPoolExecutor(_AHEAD, thread_name_prefix="scan") as pool:
-        pending: deque[Future[pl.DataFrame]] = deque()
-        for info in infos:
-            pending.append(pool.submit(load, info))
-            if len(pending) >= _AHEAD:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()

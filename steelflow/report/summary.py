@@ -11,13 +11,14 @@ from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import Partition
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.scan import scan
+from steelflow.schema import QUALITY
 from steelflow.store.base import Store
 
 BANDS = (0.5, 0.7, 0.9, 0.99)
 """Where the next band of confidence begins: band 0 is below the first, band 4 from the last on."""
 
 KEYS = ("coil", "status", "label", "band", "model")
-MEANS = ("confidence", "brightness", "contrast", "sharpness", "saturation")
+MEANS = ("confidence", *QUALITY)
 COLUMNS = (*KEYS, "images", *MEANS)
 SUMMARY = pl.Schema(
     {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "band": pl.UInt8(), "model": pl.String()}

@@ -23,9 +23,6 @@ from steelflow.store.leftovers import clear, own_name
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
 ROW_GROUP = 4096
-
-# Arrow's own allocator keeps what was freed: 20 to 40 MiB of a night's 250, for no gain in speed.
-pa.set_memory_pool(pa.system_memory_pool())
 _DRAFT = "steelflow-draft-"
 
 

@@ -11,10 +11,10 @@ decision.py     registered, and promoted or not; reference.py makes the new refe
 record.py       what was decided, and why
 """
 
-from steelflow.retrain.due import due, new_labels
+from steelflow.retrain.due import Due, due, new_labels
 from steelflow.retrain.gate import Gate
 from steelflow.retrain.record import RetrainResult, Trigger, records
 from steelflow.retrain.run import retrain
 from steelflow.retrain.trial import Trial
 
-__all__ = ["Gate", "RetrainResult", "Trial", "Trigger", "due", "new_labels", "records", "retrain"]
+__all__ = ["Due", "Gate", "RetrainResult", "Trial", "Trigger", "due", "new_labels", "records", "retrain"]

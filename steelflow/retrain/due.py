@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -13,11 +14,22 @@ from steelflow.retrain.record import RetrainResult, last_run, last_snapshot, rec
 from steelflow.retrain.retraining import Retraining
 
 
-def due(settings: Settings) -> str | None:
-    """Why the number of new labels calls for a retraining, or None if it does not."""
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Why a retraining is due, and the ``key`` of its request: of several requests with one key, one is served."""
+
+    reason: str
+    key: str
+
+
+def due(settings: Settings) -> Due | None:
+    """Whether a retraining is due by the number of new labels."""
     labels, registry = open_labels(settings), open_registry(settings)
-    fresh = labels_since(labels, labels.snapshot(), records(registry.store), registry.champion()).height
-    return f"{fresh:,} labels since the last retraining" if fresh >= settings.retrain.new_labels else None
+    snapshot = labels.snapshot()
+    fresh = labels_since(labels, snapshot, records(registry.store), registry.champion()).height
+    if fresh < settings.retrain.new_labels:
+        return None
+    return Due(f"{fresh:,} labels since the last retraining", f"labels:{snapshot.hash}")
 
 
 def labels_since(

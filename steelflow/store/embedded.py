@@ -32,6 +32,8 @@ from pydantic import SecretStr
 
 from steelflow.config import EMBEDDED, Settings, StoreSettings
 from steelflow.errors import StoreError
+from steelflow.store import Store, open_store
+from steelflow.store.local import LocalStore
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened ahead and never used; all puts are done
@@ -51,6 +53,21 @@ def serving(settings: Settings, *uris: str) -> Iterator[Settings]:
     with embedded_s3(settings.home, buckets) as server:
         reached = server.model_dump(include={"endpoint", "access_key", "secret_key"})
         yield settings.model_copy(update={"store": settings.store.model_copy(update=reached)})
+
+
+@contextlib.contextmanager
+def reading(settings: Settings, uri: str) -> Iterator[Store]:
+    """The store at ``uri``, to read from; a place where nothing was written yet is empty.
+
+    No embedded server is started for it: where none runs, the objects are plain files below ``home/objects``.
+    """
+    scheme, _, path = uri.partition("://")
+    embedded = scheme == "s3" and settings.store.endpoint == EMBEDDED
+    if embedded and _running(settings.home.absolute() / "s3") is None:
+        yield LocalStore(settings.home / "objects" / path, create=True)
+    else:
+        with serving(settings, uri) as reached:
+            yield open_store(uri, reached.store, create=True)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -14,16 +14,14 @@ from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, Object
 from steelflow.records import ObjectInfo
 from steelflow.store.leftovers import clear, own_name
 
-_ATTRIBUTE = "user.steelflow."
 _PART = ".steelflow-part-"  # a file being written, in the root, where no glob over reports meets it: never listed
 
 
 class LocalStore:
     """Objects are files; replacing one is a rename, so that a reader never sees a part of it.
 
-    ``etag`` is size and modification time; user metadata are extended attributes of the file. Symbolic links are
-    followed to read, so that an archive can be put together from several disks; nothing is written or deleted outside
-    of the folder.
+    ``etag`` is size and modification time. Symbolic links are followed to read, so that an archive can be put together
+    from several disks; nothing is written or deleted outside of the folder.
 
     Args:
         root: the folder.
@@ -53,7 +51,7 @@ class LocalStore:
         with _translated(self._path(key)) as path:
             if not path.is_file():
                 raise FileNotFoundError
-            return _info(key, path.stat())._replace(metadata=_metadata(path))
+            return _info(key, path.stat())
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         with _translated(self._path(key)) as path, path.open("rb") as file:
@@ -67,15 +65,13 @@ class LocalStore:
         for key in keys:
             yield key, self._whole(key)
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
-        return self._put(key, data, metadata or {}, _move)
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
+        return self._put(key, data, _move)
 
     def put_new(self, key: str, data: bytes) -> ObjectInfo:
-        return self._put(key, data, {}, _link)
+        return self._put(key, data, _link)
 
-    def _put(
-        self, key: str, data: bytes | Path, metadata: Mapping[str, str], place: Callable[[Path, Path], None]
-    ) -> ObjectInfo:
+    def _put(self, key: str, data: bytes | Path, place: Callable[[Path, Path], None]) -> ObjectInfo:
         self._check_root()
         with _translated(self._own_path(key)) as path:
             if not self._cleared:
@@ -90,14 +86,13 @@ class LocalStore:
                     else:
                         file.write(data)
                     file.flush()
-                    _set_metadata(file, path, metadata)
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
                 place(part, path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
-        return info._replace(metadata=dict(metadata))
+        return info
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
@@ -174,24 +169,6 @@ def _translated(path: Path) -> Iterator[Path]:
         raise AccessDenied(f"{path}: permission denied; check the owner and the mode of file and folder") from exc
     except OSError as exc:
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
-
-
-def _set_metadata(file: IO[bytes], path: Path, metadata: Mapping[str, str]) -> None:
-    try:
-        for name, value in metadata.items():
-            os.setxattr(file.fileno(), _ATTRIBUTE + name, value.encode())
-    except (OSError, AttributeError) as exc:
-        raise StoreError(
-            f"{path}: this file system keeps no user metadata ({type(exc).__name__}); use another one, or S3"
-        ) from exc
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    try:
-        names = [name for name in os.listxattr(path) if name.startswith(_ATTRIBUTE)]
-        return {name.removeprefix(_ATTRIBUTE): os.getxattr(path, name).decode() for name in names}
-    except (OSError, AttributeError):
-        return {}
 
 
 def _created(part: Path) -> IO[bytes]:

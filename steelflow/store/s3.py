@@ -16,9 +16,7 @@ import os
 import random
 import re
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -43,6 +41,7 @@ from steelflow.errors import (
     StoreUnreachable,
 )
 from steelflow.records import ObjectInfo
+from steelflow.store.ordered import in_order
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig
@@ -54,7 +53,6 @@ _REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocation
 _AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
 _BUSY = {429, 500, 502, 503, 504}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
-_META = "x-amz-meta-"
 _PART_SIZE = 16 * 1024 * 1024
 _SEND = 64 * 1024
 _PROCESS = os.getpid()
@@ -103,9 +101,7 @@ class S3Store:
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
             found = self._minio.stat_object(self.bucket, self._name(key))
-        headers = {name.lower(): value for name, value in (found.metadata or {}).items()}
-        metadata = {name.removeprefix(_META): value for name, value in headers.items() if name.startswith(_META)}
-        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified, metadata)
+        return ObjectInfo(key, found.size or 0, (found.etag or "").strip('"'), found.last_modified)
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         if length == 0:
@@ -113,31 +109,24 @@ class S3Store:
         return self._retried(key, lambda: self._get_once(key, start, length, etag))
 
     def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        ahead = 2 * self._settings.concurrency
-        with ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="fetch") as pool:
-            pending: deque[tuple[str, Future[bytes]]] = deque()
+        def fetch(key: str) -> tuple[str, bytes | StoreError]:
             try:
-                for key in keys:
-                    pending.append((key, pool.submit(self._fetch_whole, key)))
-                    if len(pending) >= ahead:
-                        yield _outcome(*pending.popleft())
-                while pending:
-                    yield _outcome(*pending.popleft())
-            finally:
-                for _, future in pending:
-                    future.cancel()
+                return key, self._fetch_whole(key)
+            except (ObjectNotFound, ObjectUnreadable) as exc:
+                return key, exc
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+        threads = self._settings.concurrency
+        return in_order(fetch, keys, threads, ahead=2 * threads, name="fetch")
+
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         def put_once() -> ObjectInfo:
             with data.open("rb") if isinstance(data, Path) else io.BytesIO(data) as body:
                 size = body.seek(0, io.SEEK_END)
                 body.seek(0)
-                result = self._minio.put_object(
-                    self.bucket, self._name(key), body, size, metadata=dict(metadata or {}), part_size=_PART_SIZE
-                )
+                result = self._minio.put_object(self.bucket, self._name(key), body, size, part_size=_PART_SIZE)
             if not result.etag:  # completing an upload may fail under status 200
                 raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
-            return ObjectInfo(key, size, result.etag.strip('"'), metadata=dict(metadata or {}))
+            return ObjectInfo(key, size, result.etag.strip('"'))
 
         return self._retried(key, put_once)
 
@@ -397,13 +386,6 @@ def endpoint_url(endpoint: str) -> str:
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.endswith(parts.netloc):
             return url
     raise ConfigError(f"store.endpoint {endpoint!r}: not a store's address; use host:port, or http(s)://host:port")
-
-
-def _outcome(key: str, future: Future[bytes]) -> tuple[str, bytes | StoreError]:
-    try:
-        return key, future.result()
-    except (ObjectNotFound, ObjectUnreadable) as exc:
-        return key, exc
 
 
 def _one_line(exc: Exception) -> str:

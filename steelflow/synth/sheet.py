@@ -9,14 +9,16 @@ from steelflow.synth.camera import Camera, photograph
 from steelflow.synth.textures import CLASSES, surface
 
 _GAP = 6
+_COLUMNS = 5  # pictures of a class
+_SIZE = 200  # pixels
 
 
-def contact_sheet(camera: Camera, seed: int, columns: int = 5, size: int = 200) -> bytes:
-    """A JPEG with a row for each class, in the order of ``CLASSES``, of ``columns`` pictures each."""
+def contact_sheet(camera: Camera, seed: int) -> bytes:
+    """A JPEG with a row for each class, in the order of ``CLASSES``, of a few pictures each."""
     rows = []
     for row, label in enumerate(CLASSES):
         rng = np.random.default_rng([seed, row])
-        pictures = [photograph(surface(label, rng, size), camera, rng) for _ in range(columns)]
+        pictures = [photograph(surface(label, rng, _SIZE), camera, rng) for _ in range(_COLUMNS)]
         framed = [cv2.copyMakeBorder(p, 0, _GAP, 0, _GAP, cv2.BORDER_CONSTANT, value=(255,)) for p in pictures]
         rows.append(np.hstack(framed))
     return bytes(cv2.imencode(".jpg", np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 85])[1])

@@ -251,11 +251,11 @@ def test_an_interrupted_import_leaves_no_half_batch(plant: Path, tmp_path: Path)
     class SwitchedOff(LocalStore):
         left = 40
 
-        def put(self, key: str, data: Any, metadata: Any = None) -> Any:
+        def put(self, key: str, data: Any) -> Any:
             self.left -= 1
             if self.left < 0:
                 raise KeyboardInterrupt
-            return super().put(key, data, metadata)
+            return super().put(key, data)
 
     with pytest.raises(KeyboardInterrupt):
         take(plant / "truth.csv", archive, LabelStore(SwitchedOff(tmp_path, create=True)))

@@ -91,7 +91,7 @@ def test_a_night_is_inspected_by_the_champion_and_says_so(settings: Settings) ->
     assert inspect_night(settings, NIGHT).done_units == 0
 
 
-def test_the_embedded_storage_is_started_for_a_champion_only(tmp_path: Path) -> None:
+def test_a_model_is_looked_up_without_the_embedded_storage(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path / "home",
         archive=ArchiveSettings(uri=str(tmp_path)),
@@ -103,9 +103,14 @@ def test_the_embedded_storage_is_started_for_a_champion_only(tmp_path: Path) -> 
     with serving(settings) as reached:
         register_both(reached)
         open_registry(reached).promote("v2", who="ann", reason="a test")
+        assert resolved(settings).version == "v2"  # through the server, since one runs
+    log = settings.home / "s3" / "server.log"
+    log.unlink()  # a server that starts writes another one
     assert resolved(settings).version == "v2"
     assert load_model(asking(settings, "v1")).spec.version == "v1"
-    assert not (settings.home / "s3" / "server.json").exists()  # it was stopped again
+    with pytest.raises(RegistryError, match=r"'v9': no such version in the registry; there are: v1, v2"):
+        resolved(asking(settings, "v9"))
+    assert not log.exists()
 
 
 def test_a_registry_in_a_bucket_of_its_own(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ from steelflow.models import CATALOGUE
 from steelflow.selection import candidates, compare, provenance, speed
 from steelflow.selection import reproduce as reproduction
 from steelflow.selection.interval import half_width
-from steelflow.selection.pareto import Point, draw_pareto, front, speed_ticks, value_ticks
+from steelflow.selection.pareto import Point, front
+from steelflow.selection.picture import draw_pareto
 from steelflow.selection.protocols import PROTOCOLS, Counts
 from steelflow.selection.reproduce import reproduce
 from steelflow.selection.rule import Measured, choose
@@ -304,19 +305,20 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert front(points[:1]) == points[:1]
 
 
-def test_axes_hold_what_is_drawn() -> None:
-    assert speed_ticks(3, 700) == [2, 5, 10, 20, 50, 100, 200, 500, 1000]
-    assert speed_ticks(5, 5) == [5, 10]
-    assert value_ticks(0.971, 0.999) == pytest.approx([0.97, 0.98, 0.99, 1.0])
-    assert value_ticks(1.0, 1.0) == pytest.approx([0.999, 1.0])
-
-
-def test_the_picture_has_a_panel_for_each_title(tmp_path: Path) -> None:
-    points = [Point("one", 1.5, 0.9), Point("two", 8000, 0.99)]
+@pytest.mark.parametrize("points", [
+    [Point("one", 1.5, 0.9), Point("two", 8000, 0.99), Point("three", 7900, 0.9899), Point("four", 50, 0.5)],
+    [Point("alone", 5.0, 1.0)],
+    [Point("twin", 5.0, 1.0), Point("other", 5.0, 1.0)],
+], ids=["spread", "alone", "twins"])  # fmt: skip
+def test_the_picture_shows_every_point_of_every_panel(tmp_path: Path, points: list[Point]) -> None:
     draw_pareto({"a": points, "b": points[:1]}, tmp_path / "picture.png")
     with Image.open(tmp_path / "picture.png") as picture:
         assert picture.size == (900, 840)
-        assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 10
+        halves = [picture.convert("RGB").crop((0, top, 900, top + 420)) for top in (0, 420)]
+    on_front = (31, 95, 168)  # a point is filled with the colour of the front, some 30 pixels at least
+    assert all(
+        {colour: count for count, colour in half.getcolors(1 << 20) or []}.get(on_front, 0) > 30 for half in halves
+    )
 
 
 # compare

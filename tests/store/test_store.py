@@ -58,13 +58,6 @@ def keys(store: Store, prefix: str = "") -> list[str]:
     return sorted(info.key for info in store.list(prefix))
 
 
-def test_user_metadata_goes_with_the_object(store: Store) -> None:
-    assert store.put("a/x", b"1", {"camera": "7", "shift": "night"}).metadata == {"camera": "7", "shift": "night"}
-    assert store.stat("a/x").metadata == {"camera": "7", "shift": "night"}
-    store.put("a/x", b"2")
-    assert store.stat("a/x").metadata == {}
-
-
 @pytest.mark.parametrize("key", KEYS)
 def test_any_key_goes_round(store: Store, key: str) -> None:
     data = key.encode()

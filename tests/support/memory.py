@@ -50,7 +50,7 @@ class MemoryStore:
             except ObjectNotFound as exc:
                 yield key, exc
 
-    def put(self, key: str, data: bytes | Path, metadata: Mapping[str, str] | None = None) -> ObjectInfo:
+    def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         raise NotImplementedError
 
     def delete(self, key: str) -> None:

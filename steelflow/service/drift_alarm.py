@@ -1,0 +1,22 @@
+"""What people are told about drift in a night."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from steelflow.config import Settings
+from steelflow.report.record import NightDrift
+from steelflow.service.alerts import alert
+
+
+def drift_reason(night: dt.date, drift: NightDrift) -> str:
+    """What drifted, in one line: the reason of a retraining."""
+    return f"drift in the night of {night}: {'; '.join(drift.reasons)}"
+
+
+def alert_of_drift(settings: Settings, night: dt.date, drift: NightDrift | None) -> bool:
+    """Post the alert ``drift.alarm`` if the verdict is an alarm. Returns whether it was delivered."""
+    if drift is None or drift.verdict != "alarm":
+        return False
+    reason = drift_reason(night, drift)
+    return alert(settings, "drift.alarm", reason[0].upper() + reason[1:], {"night": night, **drift.to_dict()})
