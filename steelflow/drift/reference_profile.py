@@ -37,7 +37,7 @@ class Profile:
     images: dict[str | None, int]
 
     def line(self, name: str | None) -> pl.DataFrame | None:
-        """The rows that a line is compared with: its own, or all if the profile or the night has no lines; else None."""
+        """The rows to compare a line with: its own; all of them if the profile or the night has no lines; else None."""
         if name in self.images:
             return self.rows.filter(pl.col("line").eq_missing(name))
         return self.rows if name is None or set(self.images) == {None} else None
