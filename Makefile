@@ -4,12 +4,12 @@ BIN := .venv/bin
 NEU := $(wildcard ../shared/datasets/neu-cls)
 export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
 
-.PHONY: help install demo simulate screenshots test test-slow lint bench zoo clean
+.PHONY: help install demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-install: .venv/installed  ## everything, into .venv (the other targets do it when needed)
+install: .venv/installed  ## steelflow with all extras and the tools of development, into .venv (other targets do it when needed)
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,7 +30,10 @@ test: .venv/installed  ## lint, types and the fast tests
 test-slow: .venv/installed  ## the tests that take longer: crashes, faults, a real Prefect service
 	$(BIN)/python -m pytest -m slow
 
-lint: .venv/installed
+mutate: .venv/installed  ## change ROOM=report in SAMPLE=60 places, one at a time: do its fast tests notice? (an hour or so)
+	$(BIN)/python tests/support/mutate.py $(or $(ROOM),report) --sample $(or $(SAMPLE),60)
+
+lint: .venv/installed  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -41,8 +44,17 @@ bench: .venv/installed  ## images per second by stage and end to end, against th
 screenshots: .venv/installed  ## every page of the dashboard, light and dark, into docs/screenshots (needs Chromium)
 	$(BIN)/python tests/support/screenshots.py docs/screenshots .steelflow/screenshots
 
-zoo: .venv/installed  ## train and judge every architecture (DEVICE=cuda: minutes on a GPU, days on two cores)
+wheel: .venv/installed  ## source archive and wheel, into dist/
+	$(BIN)/python -m build
+
+docs: .venv/installed  ## docs/api.md, from the docstrings of the Python API
+	$(BIN)/python docs/api.py > docs/api.md
+
+zoo: .venv/installed  ## train and judge every architecture, resumable (DEVICE=cuda, or cpu: days on two cores)
 	PATH=$(BIN):$$PATH sh infra/zoo.sh $(STEELFLOW_NEU_DIR) .steelflow/zoo $(or $(DEVICE),cuda)
 
-clean:
-	rm -rf .venv .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis
+zoo-status: .venv/installed  ## where every job of `make zoo` is (DEVICE as there)
+	$(BIN)/steelflow zoo status --out .steelflow/zoo --device $(or $(DEVICE),cuda)
+
+clean:  ## remove .venv and everything that was made
+	rm -rf .venv dist .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,10 +36,9 @@ def last_night(settings: Settings) -> dt.date | None:
 @task(**patient)
 def check(settings: Settings, date: dt.date) -> dict[str, Any]:
     """Compare a night with the reference, and write its drift table again."""
-    from steelflow.night.run import check_drift
+    from steelflow.night.drift import check_drift
 
-    drift: dict[str, Any] = check_drift(settings, date)
-    return drift
+    return check_drift(settings, date).to_dict()
 
 
 @flow(name="drift-check", persist_result=False, **hooks)

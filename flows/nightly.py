@@ -32,7 +32,8 @@ from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
 from steelflow.inspection.pipeline import Done
 from steelflow.night.dates import night_of
-from steelflow.night.run import Night, NightResult, PartitionPlan, groups, weight
+from steelflow.night.plan import PartitionPlan, groups, weight
+from steelflow.night.run import Night, NightResult
 from steelflow.records import Partition, Unit
 
 _LOCK_WAIT = 12 * 3600.0

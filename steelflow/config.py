@@ -30,6 +30,9 @@ EMBEDDED = "embedded"
 CHAMPION = "champion"
 
 
+EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -97,7 +100,7 @@ class ModelSettings(_Section):
         description="'champion': the registry's, or the model that ships while nothing was promoted; a version of the "
         "registry; a shipped name; or the path of an ONNX file",
     )
-    engine: Literal["auto", "onnxruntime", "openvino", "torch"] = "auto"
+    engine: EngineName = "auto"
     batch_size: int | None = Field(
         default=None, ge=1, le=4096, description="images; measured at start-up when not given"
     )
@@ -231,6 +234,11 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     dashboard: DashboardSettings = DashboardSettings()
 
+    def with_model(self, ref: str | None, engine: EngineName | None = None) -> Settings:
+        """These settings with another model or engine; None keeps the one that is set."""
+        given = {name: value for name, value in (("ref", ref), ("engine", engine)) if value is not None}
+        return self.model_copy(update={"model": self.model.model_copy(update=given)})
+
     @property
     def registry_uri(self) -> str:
         return self.registry.uri or f"{self.report.uri.rstrip('/')}/registry"
@@ -251,13 +259,24 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
-def load_settings(path: Path | None = None) -> Settings:
-    """Read the settings from ``path``, else ``$STEELFLOW_CONFIG``, else ``./steelflow.toml`` if there is one.
+def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
+    """Read the settings of steelflow. Every setting has a default, so no file is needed.
+
+    Args:
+        path: a TOML file. Default: the file that the variable ``STEELFLOW_CONFIG`` names, else ``./steelflow.toml``
+            if it exists. Variables such as ``STEELFLOW_STORE__ENDPOINT`` override the file.
+
+    Returns:
+        The settings, frozen. ``settings.model_copy(update=…)`` makes a changed copy.
 
     Raises:
-        ConfigError: naming the file or variable, the field, and what it accepts.
+        ConfigError: a setting is wrong. The message names the file or variable, the field, and what it accepts.
+
+    Example:
+        settings = steelflow.load_settings("steelflow.toml")
+        steelflow.open_report(settings.report.uri, settings=settings)
     """
-    file, named = _file(path)
+    file, named = _file(None if path is None else Path(path))
     if named and not file.is_file():
         raise ConfigError(f"{file}: no such configuration file; name one that exists or leave the option out")
 

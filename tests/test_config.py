@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -42,6 +43,20 @@ def test_the_documented_file_is_the_defaults() -> None:
             assert values == {key: defaults[section][key] for key in values}, section
         else:
             assert values == defaults[section]
+
+
+def test_the_documented_file_names_every_setting() -> None:
+    section, named = "", set()
+    for line in (ROOT / "infra" / "steelflow.toml").read_text().splitlines():
+        if table := re.match(r"\[([a-z.]+)\]", line):
+            section = table[1]
+            named.add(section)
+        elif setting := re.match(r"(?:# )?([a-z_]+) = ", line):
+            named.add(f"{section}.{setting[1]}" if section else setting[1])
+    fields = {"home"}
+    for name, values in Settings().model_dump().items():
+        fields |= {f"{name}.{field}" for field in values} if isinstance(values, dict) else set()
+    assert fields - named == set()
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from dashboard.formats import plain
 from steelflow.registry import Entry, Version
 from steelflow.registry.log import state_of
 from steelflow.registry.version import CARD, CURVES, METRICS
+from steelflow.retrain.gate import ClassComparison, Comparison, Gate
+from steelflow.retrain.record import RetrainResult
 from steelflow.selection.pareto import Point, front
 
 _RESULTS = Path(steelflow.__file__).parents[1] / "docs" / "results"
@@ -230,40 +232,40 @@ def retrainings() -> None:
         return
     zone = sources.settings().night.timezone
     for record in records[:20]:
-        badge = f":{_ENDED.get(record['state'], 'gray')}-badge[{plain(record['state'])}]"
+        badge = f":{_ENDED[record.state]}-badge[{plain(record.state)}]"
         st.markdown(
-            f"{badge} **{formats.moment(record['started_at'], zone)}**, {plain(record.get('trigger'))}, by "
-            f"{plain(record.get('who'))}: {plain(record.get('reason'))}  \n{plain(record.get('text'))}"
+            f"{badge} **{formats.moment(record.started_at, zone)}**, {plain(record.trigger)}, by "
+            f"{plain(record.who)}: {plain(record.reason)}  \n{plain(record.text)}"
         )
-        details = record.get("details") or {}
-        gate = details.get("gate") or {}
-        if gate.get("comparisons"):
-            with st.expander(f"What {plain(record.get('challenger') or 'the challenger')} was compared by"):
+        gate = record.details.gate
+        if gate is not None and gate.comparisons:
+            with st.expander(f"What {plain(record.challenger or 'the challenger')} was compared by"):
                 compared(record, gate)
     if len(records) > 20:
         st.caption("The latest 20; Runs has more.")
 
 
-def compared(record: dict[str, Any], gate: dict[str, Any]) -> None:
-    old, new = str(record.get("champion") or "before"), str(record.get("challenger") or "challenger")
+def compared(record: RetrainResult, gate: Gate) -> None:
+    old, new = record.champion or "before", record.challenger or "challenger"
     rows = []
-    for comparison in gate["comparisons"]:
-        for name, figures in {"all": comparison, **comparison.get("classes", {})}.items():
+    for comparison in gate.comparisons:
+        of_all: dict[str, Comparison | ClassComparison] = {"all": comparison}
+        for name, figures in (of_all | comparison.classes).items():
             rows.append(
                 {
-                    "images of": comparison["name"],
+                    "images of": comparison.name,
                     "class": formats.class_name(name),
-                    "images": figures.get("images"),
-                    old: _percent(figures.get("champion")),
-                    new: _percent(figures.get("challenger")),
+                    "images": figures.images,
+                    old: _percent(figures.champion),
+                    new: _percent(figures.challenger),
                 }
             )
     share = st.column_config.NumberColumn
     st.dataframe(
         rows, hide_index=True, height=240, column_config={old: share(format="%.1f %%"), new: share(format="%.1f %%")}
     )
-    told = [f"speed {gate['speed']:.2f} times the champion's"] if gate.get("speed") else []
-    told += [str(problem) for problem in gate.get("problems", ())]
+    told = [f"speed {gate.speed:.2f} times the champion's"] if gate.speed else []
+    told += gate.problems
     if told:
         st.caption(plain("; ".join(told)))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -17,7 +16,9 @@ from dashboard.charts import figures as charts
 from dashboard.charts import palette
 from dashboard.data import sources
 from dashboard.formats import plain
+from steelflow.report.record import RunRecord
 from steelflow.report.runs import backfills
+from steelflow.retrain.record import RetrainResult
 
 _SHOWN = 30  # nights
 _RETRAIN_STAGES = ("train", "trial", "register")
@@ -157,7 +158,7 @@ def of_nights() -> None:
     if not seconds.is_empty():
         st.altair_chart(charts.stages(seconds, 190), alt="Seconds by stage and night")
     record = records[picked([night_row(record, zone) for record in records], "night-runs", 260)]
-    failed_units((record.get("units") or {}).get("failed") or [], "night")
+    failed_units(list(record.units.failed), "night")
     failed_images(record, "night")
 
 
@@ -180,41 +181,43 @@ def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
     return of_it[0] if of_it else 0
 
 
-def night_row(record: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    judged, seconds = record.get("judged") or 0, record.get("seconds") or 0.0
-    units = record.get("units") or {}
-    model = record.get("model") or {}
+def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
     return {
-        "night": record["date"],
-        "state": record["state"],
-        "finished": formats.moment(record.get("finished_at"), zone),
-        "found": record.get("found"),
-        "unreadable": record.get("failed"),
-        "judged": judged,
-        "took": formats.duration(seconds),
-        "images/s": round(judged / seconds) if seconds and judged else None,
-        "units": f"{units.get('done', 0)} done, {units.get('skipped', 0)} kept",
-        "failed units": len(units.get("failed") or ()),
-        "lines": ", ".join(str(line) for line in record.get("lines") or ()),
-        "model": f"{model.get('name', '?')} {str(model.get('digest', ''))[:8]}",
+        "night": record.date.isoformat(),
+        "state": record.state,
+        "finished": formats.moment(record.finished_at, zone),
+        "found": record.found,
+        "unreadable": record.failed,
+        "judged": record.judged,
+        "took": formats.duration(record.seconds),
+        "images/s": speed(record.judged, record.seconds),
+        "units": f"{record.units.done} done, {record.units.skipped} kept",
+        "failed units": len(record.units.failed),
+        "lines": ", ".join(str(line) for line in record.lines),
+        "model": f"{record.model.name or '?'} {record.model.digest[:8]}",
     }
 
 
-def latest_that_judged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each night the latest record that judged any image; ``records`` come latest first."""
-    latest: dict[str, dict[str, Any]] = {}
+def speed(judged: int, seconds: float) -> int | None:
+    """Images per second; None if nothing was judged."""
+    return round(judged / seconds) if seconds and judged else None
+
+
+def latest_that_judged(records: list[RunRecord]) -> list[RunRecord]:
+    """The latest record of each night that judged any image; ``records`` come latest first."""
+    latest: dict[dt.date, RunRecord] = {}
     for record in records:
-        if record.get("judged"):
-            latest.setdefault(record["date"], record)
+        if record.judged:
+            latest.setdefault(record.date, record)
     return list(latest.values())
 
 
-def stage_seconds(records: list[dict[str, Any]]) -> pl.DataFrame:
+def stage_seconds(records: list[RunRecord]) -> pl.DataFrame:
     """``night``, ``stage``, ``seconds`` and ``order``: the records of each night added up."""
     rows = [
-        (record["date"], stage, float(spent), order)
+        (record.date.isoformat(), stage, spent, order)
         for record in records
-        for order, (stage, spent) in enumerate((record.get("stage_seconds") or {}).items())
+        for order, (stage, spent) in enumerate(record.stage_seconds.items())
     ]
     schema = {"night": pl.String, "stage": pl.String, "seconds": pl.Float64, "order": pl.Int32}
     frame = pl.DataFrame(rows, schema=schema, orient="row")
@@ -222,7 +225,7 @@ def stage_seconds(records: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 @st.cache_data(ttl=sources.FRESH, max_entries=1, show_spinner="Reading the run records …")
-def recorded_backfills() -> dict[str, list[dict[str, Any]]]:
+def recorded_backfills() -> dict[str, list[RunRecord]]:
     return backfills(sources.report())
 
 
@@ -245,31 +248,31 @@ def of_backfills() -> None:
     failed_images(records[picked(nights, "backfill-nights", 176)], "again")
 
 
-def as_left(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each night the last of its records, which come in order: a backfill tried again runs a night twice."""
-    return list({record["date"]: record for record in records}.values())
+def as_left(records: list[RunRecord]) -> list[RunRecord]:
+    """The last record of each night; ``records`` come in order. A backfill that was run again has nights twice."""
+    return list({record.date: record for record in records}.values())
 
 
-def _failed_units(records: list[dict[str, Any]]) -> list[str]:
-    return [f"{one['date']} {unit}" for one in records for unit in (one.get("units") or {}).get("failed") or ()]
+def _failed_units(records: list[RunRecord]) -> list[str]:
+    return [f"{record.date} {unit}" for record in records for unit in record.units.failed]
 
 
-def backfill_row(name: str, records: list[dict[str, Any]], zone: str) -> dict[str, Any]:
+def backfill_row(name: str, records: list[RunRecord], zone: str) -> dict[str, Any]:
     """A backfill as the sum of its nights."""
-    judged = sum(record.get("judged") or 0 for record in records)
-    seconds = sum(record.get("seconds") or 0.0 for record in records)
+    judged = sum(record.judged for record in records)
+    seconds = sum(record.seconds for record in records)
     spent = stage_seconds(records).group_by("stage", maintain_order=True).agg(pl.col("seconds").sum())
     left = as_left(records)
     return {
         "backfill": name,
-        "started": formats.moment(min(record["started_at"] for record in records), zone),
-        "nights": len({record["date"] for record in records}),
-        "first": records[0]["date"],
-        "last": records[-1]["date"],
+        "started": formats.moment(min(record.started_at for record in records), zone),
+        "nights": len({record.date for record in records}),
+        "first": records[0].date.isoformat(),
+        "last": records[-1].date.isoformat(),
         "judged": judged,
-        "unreadable": sum(record.get("failed") or 0 for record in left),
+        "unreadable": sum(record.failed for record in left),
         "took": formats.duration(seconds),
-        "images/s": round(judged / seconds) if seconds and judged else None,
+        "images/s": speed(judged, seconds),
         "failed units": len(_failed_units(left)),
         **{stage: formats.duration(of_all) for stage, of_all in spent.iter_rows()},
     }
@@ -282,14 +285,13 @@ def failed_units(failed: list[str], key: str) -> None:
         st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
 
 
-def failed_images(record: Mapping[str, Any], key: str) -> None:
+def failed_images(record: RunRecord, key: str) -> None:
     """The images of a night that could not be judged, each with its reason; ``key`` begins those of the tables."""
-    night = record["date"]
-    st.subheader(f"Images of {formats.night(dt.date.fromisoformat(night))} that could not be judged", anchor=False)
-    if not record.get("failed"):
+    st.subheader(f"Images of {formats.night(record.date)} that could not be judged", anchor=False)
+    if not record.failed:
         st.caption("None: every image found was judged.")
         return
-    rows = sources.failures(dt.date.fromisoformat(night), _MOST)
+    rows = sources.failures(record.date, _MOST)
     reasons = rows.group_by(pl.col("error").str.split(": ").list.first().alias("reason")).len("images")
     left, right = st.columns((1, 3), gap="medium")
     by_reason = reasons.sort("images", "reason", descending=[True, False])
@@ -310,8 +312,8 @@ def failed_images(record: Mapping[str, Any], key: str) -> None:
         st.caption(f"The first {_MOST:,}; the report has all of them.")
 
 
-def retrain_stages(record: Mapping[str, Any]) -> dict[str, str]:
-    spent = record.get("details", {}).get("stage_seconds", {})
+def retrain_stages(record: RetrainResult) -> dict[str, str]:
+    spent = record.details.stage_seconds
     return {stage: formats.duration(spent.get(stage)) for stage in _RETRAIN_STAGES}
 
 
@@ -327,16 +329,16 @@ def of_retrains() -> None:
     st.dataframe(
         [
             {
-                "started": formats.moment(record["started_at"], zone),
-                "state": record["state"],
-                "what came of it": record.get("text"),
-                "trigger": record.get("trigger"),
-                "reason": record.get("reason"),
-                "by": record.get("who"),
-                "took": formats.duration(record.get("seconds")),
+                "started": formats.moment(record.started_at, zone),
+                "state": record.state,
+                "what came of it": record.text,
+                "trigger": record.trigger,
+                "reason": record.reason,
+                "by": record.who,
+                "took": formats.duration(record.seconds),
                 **retrain_stages(record),
-                "champion before": record.get("champion"),
-                "challenger": record.get("challenger"),
+                "champion before": record.champion,
+                "challenger": record.challenger,
             }
             for record in records[:200]
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 import streamlit as st
@@ -14,6 +14,7 @@ from dashboard.charts import figures as charts
 from dashboard.data import figures, sources
 from dashboard.data.figures import Unit
 from dashboard.formats import plain
+from steelflow.report.record import RunRecord
 
 _Colour = Literal["green", "orange", "red", "gray"]
 _STATES: dict[str, _Colour] = {"complete": "green", "limited": "orange", "failed units": "red"}
@@ -44,7 +45,7 @@ def show() -> None:
         )
     unit = Unit(sources.settings().dashboard.good_classes)
     daily = sources.daily(nights[-1])
-    record = next((one for one in sources.runs(1, night) if one["date"] == night.isoformat()), None)
+    record = next((one for one in sources.runs(1, night) if one.date == night), None)
     state(record)
     numbers(daily, night, unit, record)
     left, right = st.columns((3, 2), gap="medium")
@@ -57,20 +58,18 @@ def show() -> None:
 
 
 @frame.fragment(run_every=_LOOK)
-def state(record: dict[str, Any] | None) -> None:
+def state(record: RunRecord | None) -> None:
     """One row: how the night ended, or how far the one under way is."""
     zone = sources.settings().night.timezone
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if record is not None:
-            shown = record["state"]
+            shown = record.state
             st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
-            judged, seconds = record.get("judged") or 0, record.get("seconds") or 0
-            text = f"finished {formats.moment(record.get('finished_at'), zone)} in {formats.duration(seconds)}"
-            if judged and seconds:
-                text += f", {formats.count(judged / seconds)} images/s"
+            text = f"finished {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
+            if record.judged and record.seconds:
+                text += f", {formats.count(record.judged / record.seconds)} images/s"
             st.caption(text, width="content")
-            failed = (record.get("units") or {}).get("failed") or []
-            if failed:
+            if failed := record.units.failed:
                 st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
         under_way(zone)
 
@@ -92,7 +91,7 @@ def under_way(zone: str) -> None:
             st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
 
 
-def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: dict[str, Any] | None) -> None:
+def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: RunRecord | None) -> None:
     """Five figures, each against what is usual."""
     rates = figures.nightly(daily, unit)
     shown = rates.filter(pl.col("date") == night)
@@ -104,7 +103,6 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: dict[str, A
     week, month = (figures.usual(rates, night, days) for days in (7, figures.HISTORY))
     usually = figures.usual(rates.with_columns(rate=pl.col("found").cast(pl.Float64)), night, figures.HISTORY)
     lost = tonight["failed"] / found if found else 0.0
-    model = (record or {}).get("model") or {}
     champion = sources.champion()
     one, two, three, four, five = st.columns(5, gap="small")
     with one:
@@ -117,8 +115,9 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: dict[str, A
     with four:
         metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against it")
     with five:
-        version = f"champion {champion}" if champion else f"version {model.get('version', formats.NOTHING)}"
-        metric("Model", plain(model.get("name", formats.NOTHING)), note=plain(version))
+        name, version = (record.model.name, record.model.version) if record else ("", "")
+        shown_version = f"champion {champion}" if champion else f"version {version or formats.NOTHING}"
+        metric("Model", plain(name or formats.NOTHING), note=plain(shown_version))
 
 
 def metric(

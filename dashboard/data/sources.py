@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import datetime as dt
-from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -19,8 +18,9 @@ from steelflow.drift.check import drift_table
 from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
 from steelflow.report.reader import ReportReader
+from steelflow.report.record import RunRecord
 from steelflow.report.runs import run_nights, run_records
-from steelflow.retrain.record import records
+from steelflow.retrain.record import RetrainResult, records
 from steelflow.store import Store, open_store
 from steelflow.store.embedded import serving
 
@@ -92,7 +92,7 @@ def drift(first: dt.date, last: dt.date) -> pl.DataFrame:
 
 
 @st.cache_data(ttl=FRESH, max_entries=_FEW, show_spinner=False)
-def runs(nights: int, before: dt.date | None = None) -> list[dict[str, Any]]:
+def runs(nights: int, before: dt.date | None = None) -> list[RunRecord]:
     """Run records of the latest nights, latest first."""
     return run_records(report(), nights, before)
 
@@ -104,7 +104,7 @@ def recorded_nights() -> list[dt.date]:
 
 
 @st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)
-def retrains() -> list[dict[str, Any]]:
+def retrains() -> list[RetrainResult]:
     """What each retraining decided, latest first."""
     return records(registry().store)
 

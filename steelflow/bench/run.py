@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import platform
 import statistics
@@ -36,8 +37,9 @@ def run_bench(
         sources.write_loose(loose, images, count)
         sources.write_tars(tars, images, count)
         made = [sources.local("loose files", loose), sources.local("tar files", tars)]
-        with embedded_s3(root) as server:
+        with contextlib.ExitStack() as stack:
             if s3:
+                server = stack.enter_context(embedded_s3(root))
                 made.append(sources.as_source("loose in S3", open_store("s3://loose", server)))
                 made.append(sources.as_source("tars in S3", open_store("s3://tars", server)))
             figures = _measure(made, images, model, count, rounds, say)

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from steelflow.records import Partition
 from steelflow.report.layout import REPORTS, folder, run_key
+from steelflow.report.record import RunModel, RunRecord, RunUnits
 from steelflow.report.summary import write_summary
 from steelflow.report.writer import COUNTS, FINGERPRINT, ROW_GROUP
 from steelflow.schema import PROBABILITY, SCHEMA_VERSION, STAMP, report_schema
@@ -65,7 +66,7 @@ def write_year(store: Store, spec: YearSpec, threads: int = 2, tell: Callable[[i
             tell(rows)
     for night in range(spec.nights):
         date = spec.start + dt.timedelta(days=night)
-        store.put(run_key(date, "bench"), json.dumps(_record(spec, date)).encode())
+        store.put(run_key(date, "bench"), _record(spec, date).to_json())
 
 
 def _write(store: Store, spec: YearSpec, partition: Partition) -> int:
@@ -163,22 +164,21 @@ def _mix(day: int, line: int) -> npt.NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
-def _record(spec: YearSpec, date: dt.date) -> dict[str, object]:
+def _record(spec: YearSpec, date: dt.date) -> RunRecord:
     images = spec.images_of(date) * len(spec.lines)
     at = dt.datetime.combine(date, dt.time(2), dt.UTC)
-    return {
-        "run_id": "bench",
-        "date": date.isoformat(),
-        "state": "complete",
-        "started_at": at.isoformat(),
-        "finished_at": (at + dt.timedelta(seconds=60)).isoformat(),
-        "found": images,
-        "ok": images,
-        "failed": 0,
-        "units": {"done": len(spec.lines), "skipped": 0, "failed": [], "pending": 0},
-        "judged": images,
-        "seconds": 60.0,
-        "stage_seconds": {"fetch": 20.0, "decode": 40.0, "infer": 50.0, "write": 5.0},
-        "lines": list(spec.lines),
-        "model": {"name": "steelnet", "version": _version((date - spec.start).days), "digest": _DIGEST},
-    }
+    return RunRecord(
+        run_id="bench",
+        date=date,
+        state="complete",
+        started_at=at,
+        finished_at=at + dt.timedelta(seconds=60),
+        found=images,
+        ok=images,
+        units=RunUnits(done=len(spec.lines)),
+        judged=images,
+        seconds=60.0,
+        stage_seconds={"fetch": 20.0, "decode": 40.0, "infer": 50.0, "write": 5.0},
+        lines=spec.lines,
+        model=RunModel(name="steelnet", version=_version((date - spec.start).days), digest=_DIGEST),
+    )

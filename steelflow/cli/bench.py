@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from steelflow.bench.run import run_bench
-from steelflow.cli.inspection import EngineOption, Model, with_model
+from steelflow.cli.inspection import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
 
 
@@ -30,7 +30,7 @@ def bench(
     folder = data or (Path(known) if known else None)
     with stderr.status("benchmark") as status:
         result = run_bench(
-            with_model(settings(), model, engine), folder, images, rounds, s3, compare, lambda text: status.update(text)
+            settings().with_model(model, engine), folder, images, rounds, s3, compare, lambda text: status.update(text)
         )
     result["data"] = str(folder) if folder else "synthetic"
     emit(result, as_json, _table(result))

@@ -20,12 +20,12 @@ from steelflow.service.processes import check_prefect
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
-app = typer.Typer(help="The configuration in force.", no_args_is_help=True)
+app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
 
 
 @app.callback()
 def _group() -> None:
-    """The configuration in force."""
+    """Show the settings in force."""
 
 
 @app.command()

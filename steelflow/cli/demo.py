@@ -183,9 +183,9 @@ def _inspect(settings: Settings, person: Person, date: dt.date, note: str = "") 
 
 
 def _drift(result: NightResult) -> None:
-    drift = result.drift or {}
-    stdout.print(f"drift: {drift.get('verdict')}")
-    for reason in drift.get("reasons", [])[:6]:
+    drift = result.drift
+    stdout.print(f"drift: {drift and drift.verdict}")
+    for reason in drift.reasons[:6] if drift else ():
         stdout.print(f"  {reason}")
 
 
@@ -194,7 +194,7 @@ def _close_the_loop(settings: Settings, person: Person, drifted: NightResult) ->
     wanted = queue(reader, person.looked_at(), _REVIEWED, dates=[drifted.date])
     reasons = ", ".join(f"{count} {name}" for name, count in wanted.group_by("reason").len().sort("reason").iter_rows())
     stdout.print(f"{person.review(wanted)} images labelled, chosen by the queue as {reasons}")
-    why = (drifted.drift or {}).get("reasons", ["drift"])[0]
+    why = drifted.drift.reasons[0] if drifted.drift else "drift"
     _tell_retraining(_retrain(settings, "drift", why))
 
 

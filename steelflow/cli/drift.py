@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from steelflow.cli.inspection import Model, with_model
+from steelflow.cli.inspection import Model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.drift.accept import accept
 from steelflow.errors import ConfigError
@@ -34,7 +34,7 @@ def drift(
     as_json: Json = False,
 ) -> None:
     """Compare the last night, or every night of CURRENT in order, with a reference."""
-    base = with_model(settings(), model, None)
+    base = settings().with_model(model)
     places = [base.report.uri if place is None else place for place in (reference, current)]
     with serving(base, *places, base.archive.uri) as reached, counting("comparing") as tick:
         found = compare(reached, reference, current, lambda done: tick(done.counts.found))

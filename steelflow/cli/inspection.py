@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
+from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
-from steelflow.config import Settings
-from steelflow.inspection.infer import infer as run_infer
+from steelflow.config import EngineName
 from steelflow.night.dates import night_of
 from steelflow.night.run import inspect_night
+from steelflow.report.record import NightDrift
 from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
 
 _REASONS = 5
 
-Engine = Literal["auto", "onnxruntime", "openvino", "torch"]
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
-EngineOption = Annotated[Engine | None, typer.Option("--engine", help="What runs the model.")]
-
-
-def with_model(current: Settings, model: str | None, engine: Engine | None) -> Settings:
-    """The settings with what the command line says of the model."""
-    given = {key: value for key, value in (("ref", model), ("engine", engine)) if value is not None}
-    return current.model_copy(update={"model": current.model.model_copy(update=given)})
+EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="What runs the model.")]
 
 
 def infer(
@@ -37,8 +31,8 @@ def infer(
     as_json: Json = False,
 ) -> None:
     """Classify every image of SOURCE and write a Parquet report."""
-    with serving(with_model(settings(), model, engine), source, out) as current, counting("inspecting") as tick:
-        result = run_infer(source, out, current, lambda done: tick(done.counts.found))
+    with counting("inspecting") as tick:
+        result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
         f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}\n"
@@ -64,13 +58,13 @@ def nightly(
     as_json: Json = False,
 ) -> None:
     """Inspect a night: what is new or changed in the archive, and nothing twice."""
-    base = with_model(settings(), model, engine)
+    base = settings().with_model(model, engine)
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
     with serving(base) as current, counting(f"night of {night}") as tick:
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
-    if result.done_units and result.drift is not None and result.drift["verdict"] == "alarm":
-        told = f"Drift in the night of {night}: {'; '.join(result.drift['reasons'])}"
-        alert(base, "drift.alarm", told, {"night": night, **result.drift})
+    if result.done_units and result.drift is not None and result.drift.verdict == "alarm":
+        told = f"Drift in the night of {night}: {'; '.join(result.drift.reasons)}"
+        alert(base, "drift.alarm", told, {"night": night, **result.drift.to_dict()})
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"
@@ -84,15 +78,15 @@ def nightly(
     _complain(result.failed_units)
 
 
-def _drift(drift: dict[str, Any] | None) -> str:
+def _drift(drift: NightDrift | None) -> str:
     if drift is None:
         return ""
-    told = [f"\n  {reason}" for reason in drift["reasons"][:_REASONS]]
-    more = len(drift["reasons"]) - len(told)
+    told = [f"\n  {reason}" for reason in drift.reasons[:_REASONS]]
+    more = len(drift.reasons) - len(told)
     told += [f"\n  and {more} more; `steelflow drift` shows all"] if more > 0 else []
-    if drift["verdict"] == "alarm":
+    if drift.verdict == "alarm":
         told.append("\n  label what `steelflow labels queue` shows, then `steelflow retrain --reason drift`")
-    return f"\ndrift: {drift['verdict']}{''.join(told)}"
+    return f"\ndrift: {drift.verdict}{''.join(told)}"
 
 
 def _complain(failed_units: tuple[str, ...]) -> None:

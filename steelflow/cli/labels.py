@@ -29,7 +29,7 @@ from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
-app = typer.Typer(help="Labelled images: import, review, golden set.", no_args_is_help=True)
+app = typer.Typer(help="Import, export and review labels; choose the golden set.", no_args_is_help=True)
 
 NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a class that is not known; repeatable.")]
 Who = Annotated[str | None, typer.Option("--who", help="Who says so; the user of this machine by default.")]

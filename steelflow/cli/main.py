@@ -30,6 +30,7 @@ from steelflow.cli import (
     service,
     simulate,
     training,
+    zoo,
 )
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
@@ -57,33 +58,38 @@ def root(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration file; ./steelflow.toml when not given.")
     ] = None,
-    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     state.config_file = config_file
 
 
-app.command()(inspection.infer)
-app.command()(inspection.nightly)
-app.command()(training.train)
-app.command()(training.evaluate)
-app.command()(selection.reproduce)
-app.add_typer(models.app, name="models")
-app.add_typer(labels.app, name="labels")
-app.command()(retrain.retrain)
-app.command()(drift.drift)
-app.command()(drift.accept_drift)
-app.command()(drift.drift_bench)
-app.command()(operations.backfill)
-app.command()(operations.housekeeping)
-app.command("simulate")(simulate.simulate_month)
-app.command()(data.synth)
-app.command()(bench.bench)
-app.add_typer(config.app, name="config")
-app.command()(config.doctor)
-app.command()(service.up)
-app.command("dashboard")(dashboard.dashboard)
-app.command("dashboard-bench")(dashboard.dashboard_bench)
-app.command()(demo.demo)
+_NIGHT, _LOOP, _MODELS, _SERVICE, _TOOLS = "Night", "Loop", "Models", "Service", "Tools"  # the panels of the help
+
+app.command(rich_help_panel=_NIGHT)(inspection.nightly)
+app.command(rich_help_panel=_NIGHT)(inspection.infer)
+app.command(rich_help_panel=_NIGHT)(operations.backfill)
+app.command(rich_help_panel=_LOOP)(drift.drift)
+app.command(rich_help_panel=_LOOP)(drift.accept_drift)
+app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)
+app.command(rich_help_panel=_LOOP)(retrain.retrain)
+app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
+app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
+app.command(rich_help_panel=_MODELS)(training.train)
+app.command(rich_help_panel=_MODELS)(training.evaluate)
+app.command(rich_help_panel=_MODELS)(selection.reproduce)
+app.command(rich_help_panel=_SERVICE)(service.up)
+app.command("dashboard", rich_help_panel=_SERVICE)(dashboard.dashboard)
+app.command(rich_help_panel=_SERVICE)(operations.housekeeping)
+app.command(rich_help_panel=_SERVICE)(config.doctor)
+app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
+app.command(rich_help_panel=_TOOLS)(demo.demo)
+app.command(rich_help_panel=_TOOLS)(data.synth)
+app.command("simulate", rich_help_panel=_TOOLS)(simulate.simulate_month)
+app.command(rich_help_panel=_TOOLS)(bench.bench)
+app.command(rich_help_panel=_TOOLS)(drift.drift_bench)
+app.command("dashboard-bench", rich_help_panel=_TOOLS)(dashboard.dashboard_bench)
 
 
 def main() -> None:

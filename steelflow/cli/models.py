@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from steelflow.cli import export, registry, selection
-from steelflow.cli.inspection import with_model
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -17,7 +16,9 @@ from steelflow.models import CATALOGUE
 from steelflow.models.shipped import SHIPPED
 from steelflow.registry import model_file
 
-app = typer.Typer(help="The models that are here.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, compare and export models; register, promote and roll back versions.", no_args_is_help=True
+)
 
 
 @app.command("list")
@@ -61,7 +62,7 @@ app.command()(registry.versions)
 
 
 def _described(ref: str, current: Settings) -> dict[str, Any]:
-    path = model_file(with_model(current, ref, None))
+    path = model_file(current.with_model(ref))
     spec = open_engine(path, "onnxruntime").spec
     content = path.read_bytes()
     return {

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.cli.output import Json, emit, settings, state, stderr, stdout, stepping
+from steelflow.cli.training import PrecisionOption, PretrainedOption, weights_of
 from steelflow.config import save_setting
 from steelflow.errors import ConfigError
 from steelflow.models.shipped import SHIPPED
@@ -43,8 +44,9 @@ def reproduce(
         int | None,
         typer.Option("--per-class", min=1, help="Training images of each class, instead of the paper's share."),
     ] = None,
-    pretrained: Annotated[bool, typer.Option("--pretrained", help="Start from ImageNet weights.")] = False,
+    pretrained: PretrainedOption = None,
     device: Device = None,
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Repeat a paper's protocol on these images: its split, its schedule, our figure beside the paper's.
@@ -68,8 +70,9 @@ def reproduce(
             epochs=epochs,
             recipe=recipe,
             per_class=per_class,
-            pretrained=pretrained,
+            pretrained=weights_of(pretrained),
             device=device,
+            precision=precision,
             command=command(),
             on_epoch=watch,
         )
@@ -143,6 +146,7 @@ def compare(
     rounds: Annotated[int, typer.Option("--rounds", min=0, help="Of measuring the speed; 0 leaves it out.")] = 5,
     save: Annotated[bool, typer.Option("--save", help="Make the pick what `steelflow train` trains.")] = False,
     device: Device = None,
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Candidates side by side, and a pick by the rule of the settings (selection.rule).
@@ -171,6 +175,7 @@ def compare(
                 trained or current.home / "trained",
                 epochs=epochs,
                 device=device,
+                precision=precision,
                 command=typed,
                 on_epoch=watch,
             )

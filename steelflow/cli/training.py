@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -15,10 +14,11 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from steelflow.cli.inspection import EngineOption, with_model
+from steelflow.api.training import evaluate as run_evaluation
+from steelflow.api.training import train as run_training
+from steelflow.cli.inspection import EngineOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
-from steelflow.errors import ConfigError, DataError
-from steelflow.labels import open_labels
+from steelflow.labels import LabelStore, open_labels
 from steelflow.models import CATALOGUE
 from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
@@ -35,6 +35,27 @@ Data = Annotated[
         "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
     ),
 ]
+
+PrecisionOption = Annotated[
+    Literal["fp32", "bf16", "auto"],
+    typer.Option(
+        "--precision", help="Of the training steps: float32, bfloat16, or what is faster for this network here."
+    ),
+]
+PretrainedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pretrained",
+        metavar="imagenet|FILE",
+        help="Start from these weights and fine-tune them in two phases: torchvision's of ImageNet, or a file with "
+        "torchvision's state dict (.pth, .safetensors) or a TFLite classifier.",
+    ),
+]
+
+
+def weights_of(pretrained: str | None) -> bool | Path:
+    """What was given with ``--pretrained``: True for torchvision's weights, the path of a file, False for none."""
+    return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
 
 
 def train(
@@ -65,9 +86,7 @@ def train(
             "--input-size", help="Pixels; images are resized to that square. By the architecture if not given."
         ),
     ] = None,
-    pretrained: Annotated[
-        bool, typer.Option("--pretrained", help="Start from ImageNet weights and fine-tune them in two phases.")
-    ] = False,
+    pretrained: PretrainedOption = None,
     start: Annotated[
         str | None,
         typer.Option("--start", help="Fine-tune this model: shipped name or ONNX file with its safetensors beside."),
@@ -90,33 +109,31 @@ def train(
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")
     ] = None,
+    precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth.
 
     Interrupted, it goes on where it was when the same command is run again.
     """
-    try:
-        from steelflow.training.train import train as run_train
-    except ImportError as exc:
-        raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
-
     arch = arch or settings().selection.arch
-    changes: dict[str, Any] = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
-    with _labelled(data) as folder, _watching(f"training {arch}") as watch:
-        result = run_train(
-            folder,
-            arch,
-            out,
+    with _labelled(data) as given, _watching(f"training {arch}") as watch:
+        result = run_training(
+            given,
+            out=out,
+            arch=arch,
             epochs=epochs,
             seed=seed,
             input_size=input_size,
-            pretrained=pretrained,
+            pretrained=weights_of(pretrained),
             start=start,
             teachers=teacher or (),
+            learning_rate=learning_rate,
+            mixup=mixup,
+            patience=patience,
             device=device,
-            on_epoch=watch,
-            **{name: value for name, value in changes.items() if value is not None},
+            precision=precision,
+            progress=watch,
         )
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
@@ -130,6 +147,7 @@ def train(
         "trained_on": result.trained_on,
         "epochs": result.epochs,
         "resumed_after": result.resumed_after,
+        "precision": result.precision,
         "skipped": len(result.skipped),
         "seconds": round(result.seconds, 1),
         **figures.to_dict(),
@@ -162,15 +180,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy, macro F1, ECE, the confusion matrix and figures per class, on labelled images."""
-    from steelflow.training.evaluate import evaluate_folder
-    from steelflow.training.robustness import CONDITIONS
-
     with counting("judging") as tick:
-        result = evaluate_folder(
+        result = run_evaluation(
+            model,
             data,
-            with_model(settings(), model, engine),
             held_out=held_out,
-            conditions=CONDITIONS if robustness else None,
+            robustness=robustness,
+            engine=engine,
+            settings=settings(),
             progress=tick,
         )
     if as_json:
@@ -194,17 +211,14 @@ def evaluate(
 
 
 @contextmanager
-def _labelled(data: Path) -> Iterator[Path]:
-    """The folder or manifest that was named; for ``labels``, a folder with what stands in the label store."""
+def _labelled(data: Path) -> Iterator[Path | LabelStore]:
+    """The folder or manifest that was named; for ``labels``, the label store."""
     if data != _LABELS or data.exists():
         yield data
         return
     current = settings()
-    with serving(current, current.labels_uri) as reached, TemporaryDirectory(prefix="steelflow-labels-") as folder:
-        labels = open_labels(reached)
-        if not labels.export(labels.snapshot(), Path(folder)):
-            raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
-        yield Path(folder)
+    with serving(current, current.labels_uri) as reached:
+        yield open_labels(reached)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from steelflow.config import MIB, LimitSettings, Settings
 from steelflow.engine import Engine, Outputs, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
-from steelflow.images.decode import decode, resize
+from steelflow.images.decode import Grey, decode, resize
 from steelflow.images.quality import QUALITY, measure
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
@@ -151,15 +151,21 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
 
 def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
     """Decode, measure and classify a chunk. What cannot be decoded is a failure in its place."""
+    places = [Place(i.key, i.member, i.ordinal, i.coil, i.position, i.captured_at) for i in images]
+    decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, limits) for i in images)
+    return judge_pictures(places, decoded, engine)
+
+
+def judge_pictures(places: list[Place], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
+    """Measure and classify grey pictures, uint8 (H, W) each, or the failures in their places, one for each place."""
     started = time.perf_counter()
-    count, size = len(images), engine.spec.input_size
+    count, size = len(places), engine.spec.input_size
     batch = np.empty((count, 1, size, size), np.uint8)
     quality: list[tuple[float, ...]] = []
     sizes: list[tuple[int, ...]] = []
     good: list[int] = []
     failures: dict[int, Failure] = {}
-    for i, image in enumerate(images):
-        grey = image.data if isinstance(image.data, Failure) else decode(image.data, limits)
+    for i, grey in enumerate(pictures):
         if isinstance(grey, Failure):
             failures[i] = grey
             continue
@@ -170,7 +176,7 @@ def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judg
     decoded = time.perf_counter()
     outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
     return Judged(
-        [Place(i.key, i.member, i.ordinal, i.coil, i.position, i.captured_at) for i in images],
+        places,
         failures,
         np.array(good, np.intp),
         outputs.probabilities,

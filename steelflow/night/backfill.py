@@ -24,7 +24,8 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.config import CHAMPION, Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, new_run_id
-from steelflow.night.run import Night, NightResult, PartitionPlan, Progress
+from steelflow.night.plan import PartitionPlan
+from steelflow.night.run import Night, NightResult, Progress
 from steelflow.records import Unit
 from steelflow.registry import resolved
 from steelflow.report.layout import REPORTS, parse_folder, report_key

@@ -6,6 +6,7 @@ import datetime as dt
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +28,7 @@ from steelflow.inspection.infer import infer
 from steelflow.inspection.pipeline import Done
 from steelflow.night.dates import night_of
 from steelflow.night.reference import brought_by
+from steelflow.records import Failure
 from steelflow.registry import resolved
 from steelflow.report.reader import ReportReader
 from steelflow.store import Store, open_store
@@ -68,7 +70,7 @@ class Comparison:
 
     @property
     def reasons(self) -> list[str]:
-        """The chosen verdict in sentences."""
+        """The verdict on the chosen night in sentences."""
         return self.chosen.reasons
 
     def explanation(self) -> str:
@@ -182,7 +184,17 @@ def _nights(place: str, settings: Settings, progress: Progress) -> tuple[Nights,
 
 
 def _fetch_from_archive(settings: Settings) -> Fetch:
-    return _fetch_from(open_store(settings.archive.uri, settings.store), settings)
+    """Reads the images behind reports. The archive is opened for the first image: the verdict does not need it."""
+    archive = cache(lambda: open_store(settings.archive.uri, settings.store))
+
+    def fetch(key: str, member: str | None, ordinal: int | None) -> bytes | Failure:
+        try:
+            store = archive()
+        except ConfigError as exc:
+            return Failure("unreachable", str(exc))
+        return fetch_image(store, key, member, ordinal, settings.limits)
+
+    return fetch
 
 
 def _fetch_from(images: Store, settings: Settings) -> Fetch:

@@ -122,6 +122,7 @@ class Registry:
         return [self._manifest(entry) for entry in state_of(self.log()).registered.values()]
 
     def version(self, name: str) -> Version:
+        """The version with this name, such as ``v3``. Raises ``RegistryError`` if there is none."""
         return self._manifest(_registered(state_of(self.log()), name))
 
     def champion(self) -> Version | None:

@@ -42,7 +42,7 @@ class ReportReader:
         """
         frames = []
         for partition, infos in self._files(dates, lines).items():
-            frames.append(scan(self._store, infos).with_columns(*_columns(partition)))
+            frames.append(scan(self._store, infos).with_columns(*path_columns(partition)))
         if not frames:
             raise ReportError(f"{self._store.uri}: no reports for these nights and lines; run `steelflow nightly`")
         return pl.concat(frames, how="diagonal")
@@ -53,16 +53,16 @@ class ReportReader:
         """Counts and means by date, line, coil, status and label; empty where nothing was inspected."""
         # A date or two have folders of their own; of many, one listing is faster.
         few = dates is not None and len(dates) <= _FEW
-        prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in dates or ()] if few else [SUMMARIES]
+        prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in sorted(set(dates or ()))] if few else [SUMMARIES]
         asked = []
         for info in (info for prefix in prefixes for info in self._store.list(prefix)):
             partition = parse_folder(info.key.removesuffix(".parquet"))
-            if partition is not None and _asked(partition, dates, lines):
+            if partition is not None and is_asked(partition, dates, lines):
                 asked.append(partition)
 
         def read(partition: Partition) -> pl.DataFrame:
             frame = merged(load_summary(self._store, partition), ("coil", "status", "label"))
-            return frame.with_columns(*_columns(partition)).select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
+            return frame.with_columns(*path_columns(partition)).select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
 
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:
             frames = [pl.DataFrame(schema=_EMPTY_SUMMARY), *pool.map(read, asked)]
@@ -99,15 +99,15 @@ class ReportReader:
         for prefix in folders:
             for info in self._store.list(prefix):
                 partition = parse_folder(info.key)
-                if partition is not None and info.key.endswith(".parquet") and _asked(partition, dates, lines):
+                if partition is not None and info.key.endswith(".parquet") and is_asked(partition, dates, lines):
                     files.setdefault(partition, []).append(info)
         return files
 
 
-def _asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str | None] | None) -> bool:
+def is_asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str | None] | None) -> bool:
     return (dates is None or partition.date in dates) and (lines is None or partition.line in lines)
 
 
-def _columns(partition: Partition) -> tuple[pl.Expr, pl.Expr]:
+def path_columns(partition: Partition) -> tuple[pl.Expr, pl.Expr]:
     """The two columns that stand in a report's path."""
     return pl.lit(partition.date, pl.Date).alias("date"), pl.lit(partition.line, pl.String).alias("line")

@@ -1,17 +1,19 @@
-"""Reading the run records back: what each night did, and how long it took."""
+"""Reads run records: what each night did, and how long it took."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
+import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from steelflow.errors import ObjectNotFound
+from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.report.layout import RUNS, parse_folder
+from steelflow.report.record import RunRecord
 from steelflow.store.base import Store
 
 _THREADS = 16
+_log = logging.getLogger(__name__)
 
 
 def run_nights(store: Store) -> list[dt.date]:
@@ -20,43 +22,65 @@ def run_nights(store: Store) -> list[dt.date]:
     return sorted({partition.date for partition in found if partition and partition.date})
 
 
-def run_records(store: Store, nights: int, before: dt.date | None = None) -> list[dict[str, Any]]:
-    """The records of the latest ``nights`` nights that have any, up to ``before`` (included); latest first.
+def run_records(store: Store, nights: int, before: dt.date | None = None) -> list[RunRecord]:
+    """The records of the latest ``nights`` nights that have any, up to and including ``before``; latest first.
 
-    One that is damaged, or was deleted meanwhile, is left out: a night can be run again, its record is only a record.
+    A damaged record is left out with a warning in the log: the reports of its night do not depend on it.
 
     Raises:
         StoreError: they cannot be listed or read.
     """
     dates = [date for date in run_nights(store) if before is None or date <= before][-nights:]
-    found = _records(store, [info.key for date in dates for info in store.list(f"{RUNS}date={date.isoformat()}/")])
-    return sorted(found, key=lambda record: (record["date"], record["started_at"]), reverse=True)
+    found = _records(store, [key for date in dates for key in _keys(store, date)])
+    return sorted(found, key=_order, reverse=True)
 
 
-def backfills(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """The records of each backfill by its name, the latest backfill first; its nights ascending. A night that it found
-    up to date has none.
-
-    A backfill may be of any night, so every record is read: half a second for a year of them.
+def records_of(store: Store, date: dt.date) -> Iterator[tuple[str, RunRecord]]:
+    """The records of one night with their keys, latest first. Each is read when it is asked for.
 
     Raises:
         StoreError: they cannot be listed or read.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
-    records = _records(store, [info.key for info in store.list(RUNS)])
-    for record in sorted(records, key=lambda record: (record["date"], record["started_at"])):
-        if name := record.get("backfill"):
-            found.setdefault(str(name), []).append(record)
-    return dict(sorted(found.items(), key=lambda one: max(each["started_at"] for each in one[1]), reverse=True))
+    for key in sorted(_keys(store, date), reverse=True):
+        if (record := _read(store, key)) is not None:
+            yield key, record
 
 
-def _records(store: Store, keys: list[str]) -> list[dict[str, Any]]:
-    def read(key: str) -> dict[str, Any] | None:
-        try:
-            record = json.loads(store.get(key))
-        except (ObjectNotFound, ValueError):
-            return None
-        return record if isinstance(record, dict) and {"date", "state", "started_at"} <= record.keys() else None
+def backfills(store: Store) -> dict[str, list[RunRecord]]:
+    """The records of each backfill by its name, the latest backfill first and its nights ascending. A night that the
+    backfill found up to date has no record.
 
+    A backfill can be of any night, so all records are read: half a second for those of a year.
+
+    Raises:
+        StoreError: they cannot be listed or read.
+    """
+    found: dict[str, list[RunRecord]] = {}
+    for record in sorted(_records(store, [info.key for info in store.list(RUNS)]), key=_order):
+        if record.backfill:
+            found.setdefault(record.backfill, []).append(record)
+    return dict(sorted(found.items(), key=lambda one: max(each.started_at for each in one[1]), reverse=True))
+
+
+def _order(record: RunRecord) -> tuple[dt.date, dt.datetime]:
+    return record.date, record.started_at
+
+
+def _keys(store: Store, date: dt.date) -> list[str]:
+    return [info.key for info in store.list(f"{RUNS}date={date.isoformat()}/")]
+
+
+def _records(store: Store, keys: list[str]) -> list[RunRecord]:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="runs") as pool:
-        return [record for record in pool.map(read, keys) if record is not None]
+        return [record for record in pool.map(lambda key: _read(store, key), keys) if record is not None]
+
+
+def _read(store: Store, key: str) -> RunRecord | None:
+    """None for a record that is damaged, or was deleted after it was listed."""
+    try:
+        return RunRecord.from_json(store.get(key), f"{store.uri}/{key}")
+    except ObjectNotFound:
+        return None
+    except ReportError as exc:
+        _log.warning("%s", exc)
+        return None

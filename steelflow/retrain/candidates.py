@@ -1,7 +1,7 @@
 """The candidates of a retraining: the selected architecture from scratch, and the champion fine-tuned.
 
-Each is trained in a folder of its own, named after all that decides its weights: a retraining that was killed goes on
-where it was, and a candidate that is done is not trained again.
+Each has its own folder in the workplace. A retraining that was killed resumes from the last checkpoint there, and does
+not train a finished candidate again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.errors import ConfigError, ModelError, TrainingError
+from steelflow.retrain.material import Material
+from steelflow.retrain.retraining import Progress, Retraining, Tell
+from steelflow.retrain.workplace import lay_out
 
 _TUNING_SHARE = 0.25  # of the epochs from scratch
 _FEWEST_EPOCHS = 5
 _MOST_OFTEN = 8
+_SHARE = 5  # one image in so many is for evaluation
+_RULE = "one image in five, by its SHA-256, for good"
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A trained model: its ONNX file, with weights, card, curves and metrics.json beside it; its figures are those on
-    the held-out part of the labels."""
+    """A trained model: its ONNX file, with weights, card, curves and metrics.json beside it. The figures are those on
+    the held-out labels."""
 
     kind: str  # from scratch | fine-tuned
     onnx: Path
@@ -35,16 +40,22 @@ class Candidate:
 
     @property
     def merit(self) -> tuple[float, float]:
-        """What the better of two has more of: accuracy, then the F1 of its classes."""
+        """The better candidate has the higher accuracy, or as high a one and the higher F1 over its classes."""
         return self.accuracy, float(self.metrics["held_out"]["macro_f1"])
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """On the held-out labels, with the epochs that it was trained for."""
+        return {**self.metrics["held_out"], "epochs": len(self.metrics["curves"]["epoch"])}
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be trained, on what.
+    """What is to be trained, on which images.
 
-    ``data`` is a folder per class; ``is_held_out`` says of an image's SHA-256 whether it is kept for evaluation, by
-    ``rule``, and ``is_new`` whether it came after the last retraining: new ones are shown more often, see ``times``.
+    ``data`` has a folder per class. ``is_held_out`` takes an image's SHA-256 and says whether it is kept for
+    evaluation; ``rule`` says so in words. ``is_new`` says whether it came after the last retraining: new images are
+    shown more often, see ``times``.
     """
 
     data: Path
@@ -59,27 +70,44 @@ class Plan:
     seed: int = 0
 
 
-Tell = Callable[[str], None]
-Progress = Callable[[float], None]
-"""Is told the share of the epochs that is done, 0 to 1."""
+def candidates(run: Retraining, material: Material, work: Path, champion: Path) -> list[Candidate]:
+    """Train on the material in the folder ``work``; the better candidate comes first.
+
+    Raises:
+        As ``train_candidates``.
+    """
+    run.tell(f"{material.snapshot.frame.height:,} labelled images and {material.golden.frame.height:,} golden ones")
+    new = {bytes.fromhex(image) for image in material.fresh["image"]}
+    sacred = {bytes.fromhex(image) for image in material.golden.frame["image"]}
+    plan = Plan(
+        data=lay_out(run, material, work),
+        work=work,
+        arch=run.settings.selection.arch,
+        champion=champion if champion.with_suffix(".safetensors").is_file() else None,
+        epochs=run.settings.retrain.epochs,
+        rule=f"the golden set ({material.golden.hash[:12]}), and of the others {_RULE}",
+        is_held_out=lambda digest: digest in sacred or int.from_bytes(digest) % _SHARE == 0,
+        is_new=new.__contains__,
+        about=f"Labels of {run.labels.uri}, snapshot {material.snapshot.hash[:12]}.",
+    )
+    return train_candidates(plan, run.tell, run.progress)
 
 
 def times(images: int, new: int) -> int:
-    """How often a new image is shown in an epoch, of ``images`` with ``new`` among them: so often that they are a third
-    of what is shown, and no more than eight times. A few hundred images of a drifted line would be lost among years of
-    others."""
+    """How often each of ``new`` images is shown in an epoch of ``images``: until new images are a third of all that is
+    shown, at most eight times. Otherwise a few hundred images of a drifted line would be lost among years of others."""
     return min(max(round((images - new) / (2 * new)), 1), _MOST_OFTEN) if new else 1
 
 
 def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candidate]:
-    """Train them, the better one first. The fine-tuned one is left out where the champion does not allow it.
+    """Train them; the better one comes first. There is no fine-tuned one if the champion cannot be fine-tuned.
 
     Raises:
         ConfigError: torch is not installed.
         DataError, TrainingError: as ``training.train.train``.
     """
     try:
-        from steelflow.training.train import HoldOut, suited_epochs, train
+        from steelflow.training.train import HoldOut, TrainingPlan, suited_epochs, train
     except ImportError as exc:
         raise ConfigError(f"retraining needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
 
@@ -103,13 +131,15 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
         if not done.is_file():  # it is moved there last
             train(
                 plan.data,
-                plan.arch,
+                TrainingPlan(
+                    plan.arch,
+                    epochs=passes,
+                    seed=plan.seed,
+                    start=None if start is None else str(start),
+                    hold_out=hold_out,
+                    about=plan.about,
+                ),
                 folder,
-                epochs=passes,
-                seed=plan.seed,
-                start=None if start is None else str(start),
-                hold_out=hold_out,
-                about=plan.about,
                 on_epoch=lambda p: watch(p.epoch, p.epochs, p.loss),
             )
         return Candidate(kind, done, json.loads((folder / "metrics.json").read_text()))
@@ -118,6 +148,6 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
     if plan.champion is not None:
         try:
             found.append(one("fine-tuned", plan.champion, tuning, epochs))
-        except (ModelError, TrainingError) as exc:  # another architecture, no torch weights, a loss that breaks
+        except (ModelError, TrainingError) as exc:  # another architecture, no torch weights, a loss that diverges
             tell(f"the champion is not fine-tuned: {exc}")
     return sorted(found, key=lambda candidate: candidate.merit, reverse=True)

@@ -1,4 +1,4 @@
-"""The gate before a promotion: a challenger against the champion, image by image, and the reasons to refuse it.
+"""The gate before a promotion: compares a challenger with the champion, image by image, and says why it is refused.
 
 Accuracy is compared pairwise, both models on the same images. The difference Δ = accuracy of the challenger − accuracy
 of the champion comes with a 95 % interval from the paired bootstrap (Efron and Tibshirani 1993, ch. 13): images drawn
@@ -8,39 +8,43 @@ with replacement, 2,000 times.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from steelflow.config import RetrainSettings
 
 _ROUNDS = 2000
-_LOST = 2  # images, net: one alone is chance, whatever share of a small set or class it is
-FEWEST = 10  # images below which a set decides nothing
+_LOST = 2  # images, net: a single one is chance, even if it is a large share of a small set or class
+FEWEST = 10  # images; a smaller set decides nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a model says of N images: the labels it decides for, and the probability it gives the right one."""
+    """A model's answers for N images: the label it chose, and the probability it gave the right one."""
 
     labels: tuple[str, ...]
     right: npt.NDArray[np.bool_]  # (N,)
-    probability: npt.NDArray[np.float64]  # (N,), 0 for a class that it does not know
+    probability: npt.NDArray[np.float64]  # (N,), 0 for a class that the model does not know
 
 
-@dataclass(frozen=True, slots=True)
-class ClassComparison:
+class ClassComparison(BaseModel):
+    """The two models on the images of one class."""
+
+    model_config = ConfigDict(frozen=True)
+
     images: int
     champion: float  # recall
     challenger: float
     lost: int  # images, net
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(BaseModel):
     """The two models on one set of images. ``low`` and ``high`` bound the difference with 95 % confidence."""
+
+    model_config = ConfigDict(frozen=True)
 
     name: str
     images: int
@@ -49,7 +53,7 @@ class Comparison:
     low: float
     high: float
     classes: dict[str, ClassComparison]
-    problems: tuple[str, ...]
+    problems: tuple[str, ...] = ()
 
     @property
     def difference(self) -> float:
@@ -62,26 +66,25 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The decision with all that it rests on. Without ``problems`` the challenger is promoted."""
+class Gate(BaseModel):
+    """The decision and its grounds. Without ``problems`` the challenger is promoted."""
+
+    model_config = ConfigDict(frozen=True)
 
     comparisons: tuple[Comparison, ...]
     speed: float  # images per second of the challenger, as a share of the champion's
     problems: tuple[str, ...]
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property
     def passed(self) -> bool:
         return not self.problems
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "passed": self.passed}
 
 
 def compare(
     name: str, truth: Sequence[str], champion: Answers, challenger: Answers, rules: RetrainSettings, seed: int = 0
 ) -> Comparison:
-    """What ``truth`` (N labels) says of the two; a set of fewer than ten images has no say and says so."""
+    """Compare the two on N images with the labels ``truth``. With fewer than ten images no problem is reported."""
     labels = np.array(truth, dtype=object)
     count = len(labels)
     low, high = _interval(challenger.right.astype(np.int64) - champion.right, seed) if count else (0.0, 0.0)
@@ -90,19 +93,21 @@ def compare(
         own = labels == label
         before, after = champion.right[own], challenger.right[own]
         classes[label] = ClassComparison(
-            int(own.sum()), float(before.mean()), float(after.mean()), int(before.sum() - after.sum())
+            images=int(own.sum()),
+            champion=float(before.mean()),
+            challenger=float(after.mean()),
+            lost=int(before.sum() - after.sum()),
         )
     found = Comparison(
-        name,
-        count,
-        float(champion.right.mean()) if count else 0.0,
-        float(challenger.right.mean()) if count else 0.0,
-        low,
-        high,
-        classes,
-        (),
+        name=name,
+        images=count,
+        champion=float(champion.right.mean()) if count else 0.0,
+        challenger=float(challenger.right.mean()) if count else 0.0,
+        low=low,
+        high=high,
+        classes=classes,
     )
-    return Comparison(**{**_fields(found), "problems": tuple(_worse(found, rules)) if count >= FEWEST else ()})
+    return found if count < FEWEST else found.model_copy(update={"problems": tuple(_worse(found, rules))})
 
 
 def decide(
@@ -112,14 +117,14 @@ def decide(
     problems = [problem for one in comparisons for problem in one.problems]
     if speed < rules.min_speed:
         problems.append(
-            f"it is too slow: {speed:.2f} times the champion's images per second, {rules.min_speed:g} is asked for "
-            "(retrain.min_speed)"
+            f"it is too slow: {speed:.2f} times the champion's images per second, at least {rules.min_speed:g} is "
+            "needed (retrain.min_speed)"
         )
     if len(champion.right) < FEWEST:
-        problems.append(f"{len(champion.right)} images to judge it by are too few to prove anything; label more")
+        problems.append(f"{len(champion.right)} images are too few to judge it by; label more")
     elif not problems and not _proves_better(champion, challenger):
-        problems.append("it is as good as the champion and not better; the champion stays")
-    return Gate(tuple(comparisons), speed, tuple(problems))
+        problems.append("it is not better than the champion; the champion stays")
+    return Gate(comparisons=tuple(comparisons), speed=speed, problems=tuple(problems))
 
 
 def together(answers: Sequence[Answers]) -> Answers:
@@ -149,7 +154,7 @@ def _worse(found: Comparison, rules: RetrainSettings) -> list[str]:
 
 
 def _proves_better(champion: Answers, challenger: Answers) -> bool:
-    """More images right; or as many, and significantly more sure of what is right (log-likelihood, paired)."""
+    """More images right; or equally many, with significantly higher log-likelihood of the right label (paired)."""
     gained = int(challenger.right.sum()) - int(champion.right.sum())
     if gained:
         return gained > 0
@@ -160,13 +165,10 @@ def _proves_better(champion: Answers, challenger: Answers) -> bool:
 
 
 def _interval(better: npt.NDArray[np.int64], seed: int) -> tuple[float, float]:
-    """Of the mean of values −1, 0 and 1: drawing images with replacement is drawing how many have each value."""
+    """The 95 % interval of the mean of values −1, 0 and 1. Drawing images with replacement is the same as drawing how
+    many images have each value."""
     count = len(better)
     shares = np.bincount(better + 1, minlength=3) / count
     drawn = np.random.default_rng(seed).multinomial(count, shares, _ROUNDS)
     low, high = np.quantile((drawn[:, 2] - drawn[:, 0]) / count, (0.025, 0.975))
     return float(low), float(high)
-
-
-def _fields(found: Comparison) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in found.__dataclass_fields__}

@@ -1,4 +1,4 @@
-"""Two models on the same images, through the engine of the nights: what each answers, and how fast."""
+"""Two models on the same images, through the engine that inspects the nights: what each answers, and how fast."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _FLOOR = 1e-12
 def answers(
     engine: Engine, images: Iterable[tuple[str, bytes]], truth: Sequence[str], limits: LimitSettings
 ) -> Answers:
-    """What ``engine`` says of ``images`` (reference, encoded bytes), of which ``truth`` has the labels in order.
+    """The answers of ``engine`` for N ``images`` (reference, encoded bytes); ``truth`` has their N labels in order.
 
-    An image that cannot be decoded is answered by nothing and wrong for every model alike.
+    An image that cannot be decoded counts as wrong for every model.
     """
     classes = engine.spec.classes
     labels: list[str] = []
@@ -43,8 +43,8 @@ def answers(
 
 
 def relative_speed(challenger: Engine, champion: Engine) -> float:
-    """Images per second of ``challenger`` as a share of the champion's, on one thread: the two take turns, and the
-    quickest round of each counts, which is what the machine allows when nothing else runs on it."""
+    """Images per second of ``challenger`` as a share of the champion's, on one thread. The two take turns, and the
+    fastest round of each counts: other work on the machine slows down the other rounds."""
     batches = [
         np.random.default_rng(0).integers(
             256, size=(_BATCH, 1, one.spec.input_size, one.spec.input_size), dtype=np.uint8

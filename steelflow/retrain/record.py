@@ -1,13 +1,16 @@
-"""What a retraining decided, and why: one JSON object for each, beside the registry's log."""
+"""What a retraining decided, and why: one JSON object per decision, beside the registry's log."""
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from steelflow.errors import RegistryError
+from steelflow.report.record import Moment
+from steelflow.retrain.gate import Gate
 from steelflow.store.base import Store
 
 RETRAINS = "retrains/"
@@ -16,58 +19,97 @@ Trigger = Literal["drift", "labels", "calendar", "manual"]
 State = Literal["promoted", "refused", "skipped"]
 
 
-@dataclass(frozen=True, slots=True)
-class RetrainResult:
-    """``state``: promoted; refused by the gate; or skipped, since there was nothing to be done. ``text`` says why, in
-    one line. ``details`` are the figures: labels, candidates, gate, and ``stage_seconds``: train, trial, register (with
-    the reference for drift)."""
+class Details(BaseModel):
+    """The figures of a retraining. A figure is set when its stage is done, and only figures that are set are recorded.
+
+    Attributes:
+        labels: images with a label; ``new_labels`` of them came after the last retraining.
+        left_out: classes that have too few images to be learnt yet.
+        snapshot: the hash of the labels; ``golden`` is that of the golden set.
+        stage_seconds: of train, trial and register. The last one includes the new reference for drift.
+        chosen: the kind of the better candidate.
+        candidates: by kind, the figures on the held-out labels, and the epochs.
+        accepted: lines whose drift is taken as normal from now on.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    labels: int = 0
+    new_labels: int = 0
+    left_out: tuple[str, ...] = ()
+    snapshot: str | None = None
+    stage_seconds: dict[str, float] = {}
+    golden: str | None = None
+    chosen: str | None = None
+    candidates: dict[str, dict[str, Any]] = {}
+    gate: Gate | None = None
+    accepted: tuple[str | None, ...] = ()
+
+
+class RetrainResult(BaseModel):
+    """A decision. ``text`` gives the reason in one line; ``reason`` is why the retraining was requested.
+
+    ``state`` is promoted; refused by the gate; or skipped, when there was nothing to do. ``champion`` is the version
+    before, ``challenger`` the version that was registered. ``key`` names the request, so that it is decided once.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     id: str
     state: State
-    text: str
-    trigger: Trigger
-    reason: str
-    who: str
-    started_at: str
-    seconds: float
-    champion: str | None  # the version before
-    challenger: str | None  # the version that was registered
-    details: dict[str, Any]
+    text: str = ""
+    trigger: Trigger = "manual"
+    reason: str = ""
+    who: str = ""
+    started_at: Moment
+    seconds: float = 0.0
+    champion: str | None = None
+    challenger: str | None = None
+    details: Details = Details()
+    key: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """For JSON, without the key."""
+        return self.model_dump(mode="json", exclude={"key"}, exclude_unset=True)
+
+    def to_json(self) -> bytes:
+        return json.dumps(self.model_dump(mode="json", exclude_unset=True), indent=2).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> RetrainResult:
+        """Read what ``to_json`` of this version or an earlier one wrote.
+
+        Args:
+            where: the address of the object, for the error.
+
+        Raises:
+            RegistryError: it is not the record of a retraining.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as exc:
+            raise RegistryError(f"{where}: is not a record of a retraining; remove it") from exc
 
 
-def put_record(store: Store, result: RetrainResult, key: str | None) -> None:
-    """Keep a decision. ``key`` is what asked for it, so that it is not asked for twice."""
-    record = {**result.to_dict(), "key": key}
-    store.put(f"{RETRAINS}{result.id}.json", json.dumps(record, indent=2).encode())
+def put_record(store: Store, result: RetrainResult) -> None:
+    store.put(f"{RETRAINS}{result.id}.json", result.to_json())
 
 
-def records(store: Store) -> list[dict[str, Any]]:
+def records(store: Store) -> list[RetrainResult]:
     """All decisions, the latest first.
 
     Raises:
-        RegistryError: one of them is not what was written.
+        RegistryError: one of them is damaged. None is skipped: what is learnt next depends on them.
     """
     keys = sorted((info.key for info in store.list(RETRAINS) if info.key.endswith(".json")), reverse=True)
-    found = []
-    for key in keys:
-        try:
-            record = json.loads(store.get(key))
-            record["id"], record["state"], record["started_at"]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise RegistryError(f"{store.uri}/{key}: is no record of a retraining; remove it") from exc
-        found.append(record)
-    return found
+    return [RetrainResult.from_json(store.get(key), f"{store.uri}/{key}") for key in keys]
 
 
-def last_snapshot(found: list[dict[str, Any]]) -> str | None:
-    """The hash of the labels that the latest one which did train had; promoted or refused, they had their say."""
-    return next((one["details"]["snapshot"] for one in found if one["state"] != "skipped"), None)
+def last_snapshot(found: list[RetrainResult]) -> str | None:
+    """The hash of the labels of the latest retraining that trained, whether it promoted or refused."""
+    return next((one.details.snapshot for one in found if one.state != "skipped"), None)
 
 
-def last_run(found: list[dict[str, Any]]) -> dt.datetime | None:
-    """When the latest one that did train was started."""
-    times = [dt.datetime.fromisoformat(one["started_at"]) for one in found if one["state"] != "skipped"]
-    return max(times, default=None)
+def last_run(found: list[RetrainResult]) -> dt.datetime | None:
+    """When the latest retraining that trained was started."""
+    return max((one.started_at for one in found if one.state != "skipped"), default=None)

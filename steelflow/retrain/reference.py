@@ -30,9 +30,11 @@ _REFERENCE = ("object_key", "member", "ordinal")
 def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
     """A profile of the images of the latest nights (``drift.reference_nights`` of each line) as ``engine`` sees them.
 
-    Of a line that has drifted it takes the nights since it has: a mixture of before and after would be like neither.
-    Whole coils are drawn, since the images of one are alike: up to 250 of a coil until 2,000 of a line. None where no
-    line has ``drift.min_images`` of them, in reports and in the archive.
+    If a line has drifted, only the nights since then count: a mixture of before and after would be like neither. Whole
+    coils are drawn, since the images of one coil are alike: up to 250 images of a coil, until 2,000 images of a line.
+
+    Returns:
+        The profile, or None if no line has ``drift.min_images`` images both in reports and in the archive.
     """
     report = open_store(settings.report.uri, settings.store, create=True)
     reader = ReportReader(report)
@@ -51,8 +53,12 @@ def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
 
 
 def before_drift(table: pl.DataFrame) -> pl.DataFrame:
-    """The lines and dates of a drift table that came before drift which is still there: of each line whose latest night
-    warns or alarms, all nights before the first of those that do so without a break."""
+    """The nights before a drift that still lasts: for each line whose latest night warns or alarms, all nights before
+    the unbroken series of such nights.
+
+    Returns:
+        The columns line and date.
+    """
     nights = table.group_by(*_PLACE).agg(moved=pl.col("verdict").is_in(["warn", "alarm"]).any()).sort(*_PLACE)
     since = nights.with_columns(calm_after=(~pl.col("moved")).cum_max(reverse=True).over("line"))
     last = pl.col("moved").last().over("line")
@@ -60,14 +66,14 @@ def before_drift(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _sample(reader: ReportReader, dates: Collection[dt.date], without: pl.DataFrame) -> pl.DataFrame:
-    """References with line and date, by partition and key; ``without`` has lines and dates to be left out."""
+    """References with line and date, by partition and key, but for the lines and dates in ``without``."""
     if not dates:
         return pl.DataFrame()
     good = reader.images(dates).filter(pl.col("status") == "ok").select(*_PLACE, "coil", *_REFERENCE)
     good = good.with_columns(group=pl.coalesce("coil", "object_key"))
     good = good.join(without.lazy(), on=_PLACE, how="anti", nulls_equal=True)
     thin = max(1, good.select(pl.len()).collect().item() // _LOOKED_AT)
-    good = good.filter(pl.col("group").hash(1) % thin == 0)  # of a night of millions a part of the coils will do
+    good = good.filter(pl.col("group").hash(1) % thin == 0)  # for millions of images, some of the coils are enough
     sizes = good.group_by(*_PLACE, "group").agg(images=pl.len().clip(upper_bound=_OF_A_COIL)).collect()
     order = sizes.with_columns(turn=pl.struct(*_PLACE, "group").hash(2)).sort("turn")
     before = pl.col("images").cum_sum().over("line") - pl.col("images")
@@ -78,14 +84,15 @@ def _sample(reader: ReportReader, dates: Collection[dt.date], without: pl.DataFr
 
 
 def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, engine: Engine) -> pl.DataFrame:
-    """Rows of a report for these images; an image that has left the archive is a failed one."""
+    """Report rows for these images; an image that is no longer in the archive is a failed row."""
     archive = open_store(settings.archive.uri, settings.store)
     coils = dict(zip(references.select(_REFERENCE).rows(), references["coil"], strict=True))
-    origin = Origin(Unit("", partition, "loose", ()), engine.spec, engine.digest, "", engine.novelty)
+    unit = Unit(id="", partition=partition, kind="loose", objects=())
+    origin = Origin(unit=unit, spec=engine.spec, model_digest=engine.digest, run_id="", novelty=engine.novelty)
     fetched = fetch_images(archive, [Reference(*row) for row in coils], settings.limits)
     tables = []
     while batch := [
-        RawImage(place.key, place.member, place.ordinal or 0, data, coils[tuple(place)])
+        RawImage(key=place.key, member=place.member, ordinal=place.ordinal or 0, data=data, coil=coils[tuple(place)])
         for place, data in islice(fetched, _BATCH)
     ]:
         tables.append(rows(judge(batch, engine, settings.limits), origin))

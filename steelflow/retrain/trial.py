@@ -1,4 +1,4 @@
-"""A challenger on trial: does it run, is it what was trained, is it better than the champion, is it fast enough?"""
+"""A challenger on trial: does it run, is it the network that was trained, is it better than the champion, and fast?"""
 
 from __future__ import annotations
 
@@ -15,27 +15,46 @@ from steelflow.errors import EngineError, ModelError
 from steelflow.images.decode import decode, resize
 from steelflow.labels import LabelStore
 from steelflow.records import Failure
+from steelflow.retrain.candidates import Candidate
+from steelflow.retrain.due import new_labels
 from steelflow.retrain.gate import Answers, Gate, compare, decide, together
 from steelflow.retrain.judging import answers, relative_speed
+from steelflow.retrain.material import Material
+from steelflow.retrain.retraining import Retraining
 
+GOLDEN = "golden set"
+RECENT = "recent labels"
 _PARITY_IMAGES = 64
+
+
+def try_out(run: Retraining, material: Material, best: Candidate, champion: Path) -> Gate:
+    """Judge the better candidate on the golden set, and on the labels that the champion was not trained on.
+
+    Raises:
+        As ``Trial.judge``.
+    """
+    run.tell(f"the model {best.kind} against the champion")
+    seen = None if run.champion is None else run.champion.data_hash
+    recent = new_labels(run.labels, material.snapshot, seen).filter(pl.col("part") == "evaluation")
+    sets = {GOLDEN: material.golden.frame, RECENT: recent}
+    return Trial(run.settings, run.labels, sets).judge(champion, best.onnx)
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The images to judge by: ``sets`` has frames with the columns image (SHA-256) and label, by their names."""
+    """The images to judge by. ``sets`` maps a name to a frame with the columns image (SHA-256) and label."""
 
     settings: Settings
     labels: LabelStore
     sets: Mapping[str, pl.DataFrame]
 
     def judge(self, champion: Path, challenger: Path) -> Gate:
-        """The decision on two ONNX files. A challenger that cannot be run, or is not the network beside it, is refused
-        for that reason alone.
+        """The decision on two ONNX files. A challenger that cannot be run, or differs from the torch weights beside it,
+        is refused without a comparison.
 
         Raises:
             ModelError, EngineError: the champion cannot be run.
-            LabelError: an image of the label store is not what was stored.
+            LabelError: an image of the label store is damaged.
         """
         kind = self.settings.model.engine
         before = open_engine(champion, kind)
@@ -43,7 +62,7 @@ class Trial:
             after = open_engine(challenger, kind)
             self._check_parity(challenger)
         except (ModelError, EngineError) as exc:
-            return Gate((), 0.0, (f"it cannot be trusted: {exc}",))
+            return Gate(comparisons=(), speed=0.0, problems=(f"it cannot be trusted: {exc}",))
         pairs: list[tuple[Answers, Answers]] = []
         comparisons = []
         for name, frame in self.sets.items():
@@ -58,7 +77,8 @@ class Trial:
         return answers(engine, self.labels.images.get_many(frame["image"].to_list()), truth, self.settings.limits)
 
     def _check_parity(self, challenger: Path) -> None:
-        """ONNX and torch have to say the same of real images, where there are torch weights. Raises ``ModelError``."""
+        """ONNX and torch have to give the same logits for real images, if there are torch weights. Raises
+        ``ModelError``."""
         weights = challenger.with_suffix(".safetensors")
         if not weights.is_file():
             return

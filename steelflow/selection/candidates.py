@@ -15,8 +15,9 @@ from steelflow.models import architecture
 from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.selection.provenance import provenance, write_result
+from steelflow.training.precision import Wanted
 from steelflow.training.state import Progress
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def train_seeds(
     *,
     epochs: int | None = None,
     device: str | None = None,
+    precision: Wanted = "fp32",
     command: str = "",
     on_epoch: Callable[[str, Progress], None] = lambda *_: None,
 ) -> Candidate:
@@ -95,12 +97,15 @@ def train_seeds(
         if not (out / f"{arch}.onnx").is_file():
             train(
                 data,
-                arch,
+                TrainingPlan(
+                    arch,
+                    epochs=epochs,
+                    seed=seed,
+                    input_size=int(size) if size else None,
+                    device=device,
+                    precision=precision,
+                ),
                 out,
-                epochs=epochs,
-                seed=seed,
-                input_size=int(size) if size else None,
-                device=device,
                 on_epoch=lambda progress, seed=seed: on_epoch(f"{place.name}, seed {seed}", progress),  # type: ignore[misc]
             )
             write_result(out / "provenance.json", provenance(command))

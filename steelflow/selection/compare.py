@@ -13,6 +13,7 @@ from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.models import CATALOGUE, architecture
 from steelflow.models.cost import flops, parameters
+from steelflow.models.spec import ModelSpec
 from steelflow.selection.candidates import Candidate, ModelFile
 from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
@@ -20,6 +21,7 @@ from steelflow.selection.speed import REFERENCE, Speed, measure_speeds
 from steelflow.training.data import Dataset, load_images
 from steelflow.training.evaluate import evaluate_folder
 from steelflow.training.robustness import CONDITIONS
+from steelflow.training.train import suited_epochs
 
 _ENCODED = 600  # images that the speed is measured with, repeated
 
@@ -102,6 +104,8 @@ def _judge(
         "bytes": candidate.files[0].path.stat().st_size,
         "data_hash": data_hash,
         "training": _training(candidate.files[0]),
+        "caveats": _caveats(candidate.files[0], spec),
+        "hours": round(sum(run["trained_in_seconds"] or 0 for run in runs) / 3600, 3),
         "runs": runs,
         "accuracy": statistics.fmean(run["accuracy"] for run in runs),
         "interval_95": half_width([run["accuracy"] for run in runs]),
@@ -130,7 +134,8 @@ def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) 
         "ece": found.figures.ece,
         "robustness": {name: asdict(disturbed) for name, disturbed in found.disturbed.items()},
         "trained_in_seconds": file.record.get("seconds"),
-        "trained_by": {key: file.origin[key] for key in ("command", "commit") if key in file.origin},
+        "precision": file.record.get("precision"),
+        "trained_by": {key: file.origin[key] for key in ("command", "commit", "machine") if key in file.origin},
     }
 
 
@@ -158,6 +163,17 @@ def _training(file: ModelFile) -> dict[str, Any]:
     return {
         key: file.record[key] for key in ("recipe", "split", "images", "device", "pretrained") if key in file.record
     }
+
+
+def _caveats(file: ModelFile, spec: ModelSpec) -> list[str]:
+    """In what the training was less than the usual one: fewer epochs, smaller pictures."""
+    found = []
+    epochs = file.record.get("recipe", {}).get("epochs")
+    if epochs is not None and epochs < (usual := suited_epochs(file.record["images"]["training"])):
+        found.append(f"trained for {epochs} epochs; {usual} are usual for so many images")
+    if spec.arch in CATALOGUE and spec.input_size < (side := CATALOGUE[spec.arch].input_size):
+        found.append(f"trained at {spec.input_size}×{spec.input_size}; the architecture is made for {side}×{side}")
+    return found
 
 
 def _speed(speeds: dict[str, Speed], name: str, rounds: int) -> dict[str, Any]:

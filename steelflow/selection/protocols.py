@@ -278,7 +278,7 @@ PROTOCOLS: dict[str, Protocol] = {
         figures={"mobilenet_v2_transfer": 0.95, "resnet50v2_transfer": 0.95},
         caveats=(
             "its split is that of one seed (42) of another library: ours are others",
-            "its weights are ImageNet's at first: so are ours with --pretrained, where they can be had",
+            "its weights are ImageNet's at first: so are ours with --pretrained; a TFLite file has them in 8 bits",
         ),
         open_points=(
             "it trains in two phases, first the head: so do we with --pretrained; from scratch there is one phase",

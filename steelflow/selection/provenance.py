@@ -21,8 +21,13 @@ def provenance(command: str) -> dict[str, Any]:
     packages = ("steelflow", "torch", "numpy", "onnxruntime")
     return found | {
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-        "machine": f"{len(os.sched_getaffinity(0))} cores of {_cpu()}",
+        "machine": machine(),
     }
+
+
+def machine() -> str:
+    """Such as "2 cores of AMD EPYC"."""
+    return f"{len(os.sched_getaffinity(0))} cores of {_cpu()}"
 
 
 def code_commit() -> str | None:

@@ -12,15 +12,18 @@ from typing import Any, Literal
 
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import architecture
+from steelflow.models.weights_file import origin_of
 from steelflow.selection.interval import half_width
 from steelflow.selection.protocols import Parts, Protocol, protocol
-from steelflow.selection.provenance import code_commit, provenance, write_result
+from steelflow.selection.provenance import code_commit, machine, provenance, write_result
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import load_images
+from steelflow.training.method import Callbacks, Method, best_device
+from steelflow.training.precision import Wanted, checked
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.train import suited_epochs
-from steelflow.training.trained import Trained, best_device, train_in_memory
+from steelflow.training.trained import Trained, train_in_memory
 from steelflow.training.transfer import Phases
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -38,8 +41,9 @@ def reproduce(
     epochs: int | None = None,
     recipe: RecipeName = "paper",
     per_class: int | None = None,
-    pretrained: bool = False,
+    pretrained: bool | Path = False,
     device: str | None = None,
+    precision: Wanted = "fp32",
     command: str = "",
     on_epoch: Callable[[int, Progress], None] = lambda *_: None,
 ) -> dict[str, Any]:
@@ -54,7 +58,9 @@ def reproduce(
         recipe: ``paper`` follows its schedule and input size as far as it tells them; ``ours`` is what
             `steelflow train` does, at the architecture's own input size.
         per_class: training images of each class, instead of the paper's share.
-        pretrained: start from ImageNet weights, and fine-tune in phases where the paper does.
+        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in phases where the
+            paper does.
+        precision: of the training steps, as ``training.train.train``.
         command: for the record.
         on_epoch: called with the seed and its progress.
 
@@ -63,7 +69,7 @@ def reproduce(
 
     Raises:
         ConfigError: no such protocol, or an argument out of range.
-        DataError: the images cannot be used, or the file holds results of something else.
+        DataError: the images cannot be used, or the file holds results of something else or in another precision.
         ModelError, TrainingError: as ``training.train.train``.
     """
     wanted = protocol(name)
@@ -71,7 +77,7 @@ def reproduce(
         raise ConfigError("reproduce needs at least one seed, one epoch and one training image a class")
     arch = arch or wanted.arch
     entry = architecture(arch)
-    place = best_device(device)
+    place, precision = best_device(device), checked(precision)
     data = load_images(data_dir, wanted.input_size if recipe == "paper" else entry.input_size)
     parts = {seed: wanted.divide(data, seed, per_class) for seed in seeds}
     if recipe == "ours":
@@ -90,7 +96,7 @@ def reproduce(
             "data_hash": data.hash,
             "recipe": asdict(plan),
             "phases": asdict(phases) if phases else None,
-            "pretrained": pretrained,
+            "pretrained": origin_of(pretrained),
         }
     )
     share = f"-{per_class}-a-class" if per_class else ""
@@ -99,8 +105,10 @@ def reproduce(
     record: dict[str, Any] = {"kind": "protocol", **setting, **_about(wanted, arch, recipe, parts[seeds[0]])}
     for seed in seeds:
         if any(run["seed"] == seed for run in runs):
+            _same_precision(path, runs, seed, precision)
             continue
-        checkpoint = Checkpoint(out_dir / f"{path.stem}-{seed}.checkpoint.safetensors", {**setting, "seed": seed})
+        fingerprint = {**setting, "seed": seed, "precision": precision}
+        checkpoint = Checkpoint(out_dir / f"{path.stem}-{seed}.checkpoint.safetensors", fingerprint)
         started = time.perf_counter()
         trained = train_in_memory(
             data,
@@ -109,14 +117,14 @@ def reproduce(
             seed,
             parts=(parts[seed].training, parts[seed].test),
             validation=parts[seed].validation if plan.patience else None,
-            phases=phases,
-            pretrained=pretrained,
-            device=place,
-            checkpoint=checkpoint,
-            on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
+            method=Method(phases=phases, pretrained=pretrained, device=place, precision=precision),
+            callbacks=Callbacks(
+                checkpoint=checkpoint,
+                on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
+            ),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
-        runs.append(_run(seed, trained, place.type, seconds))
+        runs.append(_run(seed, trained, place.type, seconds, command))
         write_result(path, record | provenance(command) | _summary(runs, wanted))
         checkpoint.remove()
     return {**json.loads(path.read_text()), "file": str(path)}
@@ -135,7 +143,7 @@ def _about(wanted: Protocol, arch: str, recipe: RecipeName, parts: Parts) -> dic
     }
 
 
-def _run(seed: int, trained: Trained, device: str, seconds: float) -> dict[str, Any]:
+def _run(seed: int, trained: Trained, device: str, seconds: float, command: str) -> dict[str, Any]:
     figures = trained.evaluation
     return {
         "seed": seed,
@@ -147,15 +155,28 @@ def _run(seed: int, trained: Trained, device: str, seconds: float) -> dict[str, 
         "epochs": len(trained.history.curves),
         "seconds": round(seconds, 1),
         "device": device,
+        "precision": trained.history.precision,
+        "machine": machine(),
+        "command": command,
         **({"commit": commit} if (commit := code_commit()) else {}),
     }
 
 
 def _summary(runs: list[dict[str, Any]], wanted: Protocol) -> dict[str, Any]:
     values = [run[wanted.measure] for run in runs]
-    return {"runs": sorted(runs, key=lambda run: run["seed"]), "mean": statistics.fmean(values)} | {
-        "interval_95": half_width(values)
+    return {
+        "runs": sorted(runs, key=lambda run: run["seed"]),
+        "mean": statistics.fmean(values),
+        "interval_95": half_width(values),
+        "hours": round(sum(run["seconds"] for run in runs) / 3600, 3),
     }
+
+
+def _same_precision(path: Path, runs: Sequence[dict[str, Any]], seed: int, wanted: Wanted) -> None:
+    """Any precision does for ``auto``; runs of the time before there was a choice were in float32."""
+    (found,) = (run.get("precision", "fp32") for run in runs if run["seed"] == seed)
+    if wanted not in ("auto", found):
+        raise DataError(f"{path}: holds seed {seed} in {found}; name another folder with --out to run it in {wanted}")
 
 
 def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:

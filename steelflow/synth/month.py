@@ -209,16 +209,16 @@ def simulate(settings: Settings, alone: Settings, spec: PlantSpec, person: Perso
         tell(f"night of {date}")
         result = inspect_night(settings, date)
         inspect_night(alone, date)
-        drift = result.drift or {"verdict": "none", "reasons": []}
+        drift = result.drift
         count, retraining = 0, None
-        if drift["verdict"] == "alarm":
+        if drift is not None and drift.verdict == "alarm":
             tell(f"{date}: a person labels what the queue shows")
-            lines = [one["line"] for one in drift["lines"] if one["verdict"] == "alarm"]
+            lines = [one.line for one in drift.lines if one.line and one.verdict == "alarm"]
             count = person.review(queue(reader, person.looked_at(), _REVIEWED, dates=[date], lines=lines))
             retraining = retrain(
                 settings,
                 trigger="drift",
-                reason=drift["reasons"][0],
+                reason=drift.reasons[0],
                 who=_PERSON,
                 key=f"drift:{result.model}:{date}",
                 tell=lambda text, date=date: tell(f"{date}: {text}"),  # type: ignore[misc]
@@ -228,8 +228,8 @@ def simulate(settings: Settings, alone: Settings, spec: PlantSpec, person: Perso
             tuple(event.what for event in EVENTS if event.night == number),
             result.found,
             result.model,
-            str(drift["verdict"]),
-            tuple(drift["reasons"]),
+            "none" if drift is None else drift.verdict,
+            () if drift is None else drift.reasons,
             person.accuracy(reader, date),
             person.accuracy(other, date),
             count,

@@ -67,7 +67,7 @@ def _recipe(record: dict[str, Any]) -> str:
         *(f"{method} with α = {recipe[method]}" for method in ("mixup", "cutmix") if recipe[method]),
     ]
     if record["pretrained"]:
-        parts.append("starting from ImageNet weights")
+        parts.append(_pretrained(record["pretrained"]))
     if record["start"]:
         parts.append(f"starting from {record['start']['ref']} (`{record['start']['weights'][:12]}`)")
     if record["class_weights"]:
@@ -77,6 +77,12 @@ def _recipe(record: dict[str, Any]) -> str:
         temperature = recipe["distillation_temperature"]
         parts.append(f"distilled from {named}, share {recipe['distillation']}, temperature {temperature}")
     return ", ".join(parts)
+
+
+def _pretrained(origin: bool | dict[str, str]) -> str:
+    if isinstance(origin, dict):
+        return f"starting from the weights of {origin['file']} (`{origin['sha256'][:12]}`)"
+    return "starting from ImageNet weights"
 
 
 def _phases(phases: dict[str, Any]) -> str:

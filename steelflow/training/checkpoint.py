@@ -16,7 +16,7 @@ from safetensors.torch import save
 from steelflow.errors import TrainingError
 from steelflow.training.state import TrainingState
 
-FORMAT = 1
+FORMAT = 2
 SECONDS = 20.0
 """Between two checkpoints, at least: what an interruption costs is this, or one epoch if that takes longer."""
 

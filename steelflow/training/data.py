@@ -16,6 +16,9 @@ from steelflow.images.decode import Grey, decode, resize
 from steelflow.records import Failure
 from steelflow.training.manifest import MANIFESTS, list_manifest
 
+Indices = npt.NDArray[np.int64]
+
+HELD_OUT = 0.2  # share of the images of each class on which a model is judged
 MAX_CLASSES = 256
 MAX_NAME = 100  # characters
 
@@ -166,8 +169,8 @@ def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
 
 
 def split(
-    data: Dataset, share: float = 0.2, seed: int = 0, among: npt.NDArray[np.int64] | None = None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    data: Dataset, share: float = HELD_OUT, seed: int = 0, among: Indices | None = None
+) -> tuple[Indices, Indices]:
     """Training and held-out indices, stratified, by ``SPLIT_RULE``; of the images ``among`` if that is given.
 
     The rule looks at what is in a file, not at its name or at the other files, so an image keeps its side (but for a

@@ -24,6 +24,7 @@ from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.loss import Loss, Teacher, class_weights
 from steelflow.training.mixing import mix
 from steelflow.training.optimizer import learning_rate
+from steelflow.training.precision import Precision, Wanted, casting, choose_precision
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress, TrainingState
 
@@ -39,6 +40,7 @@ class History:
     curves: tuple[Progress, ...]
     kept: int  # the epoch whose weights the network has now
     resumed_after: int = 0  # epochs that an earlier, interrupted run had done
+    precision: Precision = "fp32"  # of its steps
 
     @property
     def seconds_before(self) -> float:
@@ -57,6 +59,7 @@ def fit(
     validation: tuple[Tensor, Tensor] | None = None,
     teacher: Teacher | None = None,
     frozen: Sequence[nn.Module] = (),
+    precision: Wanted = "fp32",
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
@@ -71,6 +74,7 @@ def fit(
         validation: images and labels to be judged after each epoch; needed for patience.
         teacher: see ``loss.Loss``; shown the same pixels as the network, before ``prepare``.
         frozen: modules that stay as they are: they get no gradient, and their batch norms stay in evaluation mode.
+        precision: of the steps; ``auto`` is measured once, when the training begins, and kept when it is resumed.
         checkpoint: from where to resume, and where the state is kept.
         rescue: where the last good weights go if training fails.
 
@@ -81,49 +85,58 @@ def fit(
     if recipe.patience and validation is None:
         raise ConfigError(f"patience is {recipe.patience} and there is no validation part; give one, or patience 0")
     began = time.perf_counter()
-    batches = math.ceil(len(images) / recipe.batch_size)
     with one_thread(), _own_randomness(network, seed), _without_gradient(frozen):
         network.train()
         for module in frozen:
             module.eval()
-        state = TrainingState(network, recipe, seed, batches)
+        state = TrainingState(network, recipe, seed, _batches(images, recipe))
         images, labels = images.to(state.device), labels.to(state.device)
         loss_of = Loss(recipe, class_weights(labels) if recipe.class_weighting else None, teacher)
         if checkpoint is not None and checkpoint.restore(state):
             began -= state.curves[-1].seconds
+        else:
+            state.precision = choose_precision(precision, network, prepare, images, labels)
         resumed_after = len(state.curves)
         while not state.finished:
-            epoch, total = len(state.curves) + 1, 0.0
-            order = torch.randperm(len(images), generator=state.rng, device=state.device)
-            for chosen in order.tensor_split(batches):
-                pixels = 255 * recipe.augmentation(images[chosen].float() / 255, state.rng)
-                pixels, mixed = mix(pixels, recipe.mixup, recipe.cutmix, state.rng)
-                logits = network(prepare(pixels).contiguous(memory_format=torch.channels_last))
-                loss = loss_of(logits, labels[chosen], pixels, mixed)
-                if not math.isfinite(value := loss.item()):
-                    raise TrainingError(_rescue(state, epoch, rescue))
-                rate = learning_rate(recipe, state.steps, batches)
-                for group in state.optimizer.param_groups:
-                    group["lr"] = rate
-                state.average.update()  # before the step: these weights have shown a finite loss, the next have not
-                state.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                state.optimizer.step()
-                total += value * len(chosen)
-            judged = _judge(state, prepare, loss_of, *validation) if validation is not None else (None, None)
-            seconds = time.perf_counter() - began
-            state.add(Progress(epoch, recipe.epochs, total / len(images), seconds, rate, *judged))
+            loss, rate = _epoch(state, prepare, loss_of, images, labels, rescue)
+            judged = _judge(state, prepare, loss_of, *validation) if validation else (None, None)
+            state.add(Progress(len(state.curves) + 1, recipe.epochs, loss, time.perf_counter() - began, rate, *judged))
             if checkpoint is not None:
                 checkpoint.save(state)
             if on_epoch is not None:
                 on_epoch(state.curves[-1])
-    weights = state.best or state.weights
-    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-        raise TrainingError(_rescue(state, len(state.curves), rescue))
-    network.load_state_dict(weights)
+    network.load_state_dict(_final_weights(state, rescue))
     network.eval().to(memory_format=torch.contiguous_format)
-    kept = state.best_epoch if state.best else len(state.curves)
-    return History(tuple(state.curves), kept, resumed_after)
+    return History(tuple(state.curves), state.kept_epoch, resumed_after, state.precision)
+
+
+def _batches(images: Tensor, recipe: Recipe) -> int:
+    return math.ceil(len(images) / recipe.batch_size)
+
+
+def _epoch(
+    state: TrainingState, prepare: Prepare, loss_of: Loss, images: Tensor, labels: Tensor, rescue: Path | None
+) -> tuple[float, float]:
+    """One pass over the images. Returns the mean loss and the last learning rate."""
+    recipe, batches, total, rate = state.recipe, _batches(images, state.recipe), 0.0, 0.0
+    order = torch.randperm(len(images), generator=state.rng, device=state.device)
+    for chosen in order.tensor_split(batches):
+        pixels = 255 * recipe.augmentation(images[chosen].float() / 255, state.rng)
+        pixels, mixed = mix(pixels, recipe.mixup, recipe.cutmix, state.rng)
+        with casting(state.device, state.precision):
+            logits = state.network(prepare(pixels).contiguous(memory_format=torch.channels_last))
+        loss = loss_of(logits.float(), labels[chosen], pixels, mixed)
+        if not math.isfinite(value := loss.item()):
+            raise TrainingError(_rescue(state, len(state.curves) + 1, rescue))
+        rate = learning_rate(recipe, state.steps, batches)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        state.average.update()  # before the step: these weights gave a finite loss, the next ones may not
+        state.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        total += value * len(chosen)
+    return total / len(images), rate
 
 
 @contextmanager
@@ -172,6 +185,13 @@ def _judge(
         loss += len(some) * loss_of.cross_entropy(logits, wanted).item()
         right += (logits.argmax(1) == wanted).sum().item()
     return loss / len(images) if math.isfinite(loss) else None, right / len(images)
+
+
+def _final_weights(state: TrainingState, rescue: Path | None) -> dict[str, Tensor]:
+    weights = state.best or state.weights
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+        raise TrainingError(_rescue(state, len(state.curves), rescue))
+    return weights
 
 
 def _rescue(state: TrainingState, epoch: int, file: Path | None) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from steelflow.training.average import Average
 from steelflow.training.optimizer import build_optimizer
+from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
 
 
@@ -40,6 +41,7 @@ class TrainingState:
         self.rng = torch.Generator(self.device).manual_seed(seed)
         self.curves: list[Progress] = []
         self.best: dict[str, Tensor] = {}
+        self.precision: Precision = "fp32"
 
     @property
     def steps(self) -> int:
@@ -49,6 +51,11 @@ class TrainingState:
     def weights(self) -> dict[str, Tensor]:
         """Those that count now: the average, or the last ones where the recipe has none."""
         return self.average.mean if self.recipe.averaging else self.network.state_dict()
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights the network has at the end."""
+        return self.best_epoch if self.best else len(self.curves)
 
     @property
     def best_epoch(self) -> int:
@@ -78,7 +85,7 @@ class TrainingState:
 
     def facts(self) -> dict[str, Any]:
         """What is no tensor, for JSON."""
-        return {"steps": self.steps, "curves": [asdict(epoch) for epoch in self.curves]}
+        return {"steps": self.steps, "precision": self.precision, "curves": [asdict(epoch) for epoch in self.curves]}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
@@ -99,6 +106,7 @@ class TrainingState:
         optimizer["state"] = dict(_moments(self.optimizer, tensors))
         self.optimizer.load_state_dict(optimizer)
         self.average.updates = facts["steps"]
+        self.precision = facts["precision"]
         self.curves = [Progress(**epoch) for epoch in facts["curves"]]
         self.rng.set_state(tensors["generator"])
         _set_torch_generator(self.device, tensors["torch_generator"])

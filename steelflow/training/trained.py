@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,28 +12,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from steelflow.errors import ConfigError
 from steelflow.models import architecture
 from steelflow.models.deployable import Deployable
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
-from steelflow.training.checkpoint import Checkpoint
-from steelflow.training.data import Dataset, split
-from steelflow.training.distil import TeacherModel
+from steelflow.models.weights_file import load_weights
+from steelflow.training.data import HELD_OUT, Dataset, Indices, split
 from steelflow.training.export import embedding_dims, fit_projection
 from steelflow.training.loop import History, fit, one_thread
-from steelflow.training.loss import Teacher
+from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
 from steelflow.training.novelty import fit_novelty
 from steelflow.training.recipe import Recipe
 from steelflow.training.start import start_from
-from steelflow.training.state import Progress
-from steelflow.training.transfer import Phases, fit_in_phases
+from steelflow.training.transfer import fit_in_phases
 
-HELD_OUT = 0.2
+_SAMPLE = 64
 VALIDATION = 0.1  # of the rest, where the recipe has patience
-
-Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,85 +52,81 @@ def train_in_memory(
     seed: int,
     *,
     name: str | None = None,
-    split_seed: int | None = None,
     parts: tuple[Indices, Indices] | None = None,
     validation: Indices | None = None,
-    pretrained: bool = False,
-    start: TeacherModel | None = None,
-    teacher: Teacher | None = None,
-    phases: Phases | None = None,
-    device: torch.device | None = None,
-    checkpoint: Checkpoint | None = None,
-    on_epoch: Callable[[Progress], None] | None = None,
-    rescue: Path | None = None,
+    method: Method = Method(),  # noqa: B008  immutable
+    callbacks: Callbacks = Callbacks(),  # noqa: B008  immutable
 ) -> Trained:
-    """Split, train, calibrate, project and evaluate; the held-out part is touched by nothing but the last.
+    """Split, train, calibrate, project and evaluate. Only the evaluation uses the held-out part.
 
     Args:
-        parts: training and held-out indices, where a protocol says which; else a fifth is held out by ``split_seed``.
-        validation: indices to judge each epoch by, where a protocol says which; else, where the recipe has patience, a
-            tenth of the training part, by the rule of the held-out part.
-        pretrained: start from ImageNet weights.
-        start: start from the weights of this model; see ``start.start_from``.
-        teacher: see ``loss.Loss``; a module is moved to ``device``.
-        phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
-        device: where to train; ``best_device`` when not given. The model comes back on the CPU.
+        name: of the model; ``arch`` when not given.
+        parts: training and held-out indices of a protocol; when not given, a fifth is held out by ``seed``.
+        validation: indices of a protocol by which each epoch is judged; when not given, and the recipe has patience, a
+            tenth of the training part, chosen by the rule of the held-out part.
 
     Raises:
-        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``start`` does not
-            fit.
+        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``method.start``
+            does not fit.
         TrainingError: as ``fit``.
     """
-    split_seed = seed if split_seed is None else split_seed
-    training, held_out = parts or split(data, HELD_OUT, split_seed)
+    training, held_out = parts or split(data, HELD_OUT, seed)
     if recipe.patience and validation is None:
-        training, validation = split(data, VALIDATION, split_seed, among=training)
-    device = device or best_device()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = architecture(arch).build(len(data.classes), data.images.shape[-1])
-        if pretrained:
-            from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
-
-            load_imagenet(network, arch)
-        spec = ModelSpec(
-            name=name or arch,
-            arch=arch,
-            classes=data.classes,
-            input_size=data.images.shape[-1],
-            embedding_dims=embedding_dims(network),
-        )
-        model = Deployable(network, spec)
-        if start is not None:
-            start_from(model, arch, data.classes, start)
-        model = model.to(device)
-    images, labels = _tensors(data, training)
-    history = (fit if phases is None else partial(fit_in_phases, phases=phases))(
-        network,
+        training, validation = split(data, VALIDATION, seed, among=training)
+    model, spec = _fresh(data, arch, name or arch, seed, method, training)
+    images, labels, device = *_tensors(data, training), next(model.parameters()).device
+    history = (fit if method.phases is None else partial(fit_in_phases, phases=method.phases))(
+        model.network,
         model.normalise,
         images,
         labels,
         recipe,
         seed,
         validation=None if validation is None else _tensors(data, validation),
-        teacher=teacher.to(device) if isinstance(teacher, nn.Module) else teacher,
-        checkpoint=checkpoint,
-        on_epoch=on_epoch,
-        rescue=rescue,
+        teacher=method.teacher.to(device) if isinstance(method.teacher, nn.Module) else method.teacher,
+        precision=method.precision,
+        checkpoint=callbacks.checkpoint,
+        on_epoch=callbacks.on_epoch,
+        rescue=callbacks.rescue,
     )
     model.eval()
     with one_thread():
         fit_projection(model, images.to(device))
-        disturbed = _disturbed(images, recipe, seed)
-        temperature = fit_temperature(logits_of(model, disturbed), data.labels[training])
-        spec = spec.model_copy(update={"temperature": temperature})
+        temperature = fit_temperature(logits_of(model, _disturbed(images, recipe, seed)), data.labels[training])
         probabilities = softmax(logits_of(model, data.images[held_out]), temperature)
-        logits, embedding = outputs_of(model, data.images[training])
-        novelty = fit_novelty(embedding, logits, data.labels[training], seed)
-    figures = evaluate(data.labels[held_out], probabilities, data.classes)
-    none = np.array([], dtype=np.int64)
-    validation = none if validation is None else validation
-    return Trained(model.cpu(), spec, figures, training, held_out, validation, history, novelty)
+        novelty = fit_novelty(*outputs_of(model, data.images[training])[::-1], data.labels[training], seed)
+    return Trained(
+        model=model.cpu(),
+        spec=spec.model_copy(update={"temperature": temperature}),
+        evaluation=evaluate(data.labels[held_out], probabilities, data.classes),
+        training=training,
+        held_out=held_out,
+        validation=np.array([], dtype=np.int64) if validation is None else validation,
+        history=history,
+        novelty=novelty,
+    )
+
+
+def _fresh(
+    data: Dataset, arch: str, name: str, seed: int, method: Method, training: Indices
+) -> tuple[Deployable, ModelSpec]:
+    """The untrained model on its device, and its spec, not yet calibrated."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = architecture(arch).build(len(data.classes), data.images.shape[-1])
+        spec = ModelSpec(
+            name=name,
+            arch=arch,
+            classes=data.classes,
+            input_size=data.images.shape[-1],
+            embedding_dims=embedding_dims(network),
+        )
+        model = Deployable(network, spec)
+        if method.pretrained:
+            _load_pretrained(model, arch, method.pretrained, data.images[training])
+        if method.start is not None:
+            start_from(model, arch, data.classes, method.start)
+        return model.to(method.device or best_device()), spec
 
 
 def logits_of(model: Deployable, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -156,17 +146,16 @@ def outputs_of(
     return logits, embedding
 
 
-def best_device(name: str | None = None) -> torch.device:
-    """The device of that name; the GPU where there is one and the CPU elsewhere, when it is not given.
+def _load_pretrained(model: Deployable, arch: str, pretrained: bool | Path, images: npt.NDArray[np.uint8]) -> None:
+    """``images`` (N, S, S) are the training images; some of them, evenly spread, are the sample of ``load_weights``."""
+    if isinstance(pretrained, Path):
+        few = torch.from_numpy(images[:: max(1, len(images) // _SAMPLE)])[:, None]
+        with one_thread():
+            load_weights(model.network, arch, pretrained, model.normalise(few))
+        return
+    from steelflow.models.pretrained import load_imagenet  # torchvision takes a second to load
 
-    Raises:
-        ConfigError: there is no such device here.
-    """
-    if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"no device {name!r} that torch can use here; give 'cpu', or leave it out")
-    return torch.device(name)
+    load_imagenet(model.network, arch)
 
 
 def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ from steelflow.models.backbone import BackboneNetwork
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.loop import History, Prepare, fit
 from steelflow.training.loss import Teacher
+from steelflow.training.precision import Wanted
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 
@@ -49,6 +50,7 @@ def fit_in_phases(
     *,
     validation: tuple[Tensor, Tensor] | None = None,
     teacher: Teacher | None = None,
+    precision: Wanted = "fp32",
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
@@ -84,6 +86,7 @@ def fit_in_phases(
             validation=validation,
             teacher=teacher,
             frozen=frozen,
+            precision=before.precision if number else precision,  # the first phase chooses for both
             checkpoint=checkpoint.part(number) if checkpoint is not None else None,
             on_epoch=_after(continued, on_epoch) if on_epoch is not None else None,
             rescue=rescue,
@@ -92,6 +95,7 @@ def fit_in_phases(
             (*before.curves, *map(continued, history.curves)),
             len(before.curves) + history.kept,
             before.resumed_after + history.resumed_after,
+            history.precision,
         )
     return before
 

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from paths import ROOT
 from plants import FOUND, NIGHT, UNITS, make_plant
 
 from steelflow.cli.main import main
@@ -69,6 +71,19 @@ def refused(answer: Answer, *words: str) -> None:
     assert answer.err.startswith("steelflow: ")
     for word in words:
         assert word in answer.err
+
+
+def test_version_is_the_one_of_pyproject(run: Any) -> None:
+    answer = run("--version")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (answer.code, answer.out, answer.err) == (0, f"steelflow {declared}\n", "")
+
+
+def test_help_lists_every_command_in_a_named_panel(run: Any) -> None:
+    answer = run("--help")
+    assert answer.code == 0
+    assert "Night" in answer.out
+    assert "─ Commands ─" not in answer.out  # where Typer puts a command without a panel
 
 
 def test_infer_prints_one_json_object(run: Any, plant: Path, tmp_path: Path) -> None:

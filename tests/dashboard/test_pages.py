@@ -215,10 +215,10 @@ def test_a_backfill_is_the_sum_of_its_nights(tmp_path: Path, monkeypatch: pytest
     assert (shown["backfill"], shown["nights"], shown["judged"]) == (name, 2, 2 * FOUND)
     assert (shown["first"], shown["last"]) == (str(NIGHT), str(SECOND))
     assert (shown["unreadable"], shown["failed units"]) == (2 * FAILED, 0)
-    seconds = sum(record["seconds"] for record in records)
+    seconds = sum(record.seconds for record in records)
     assert (shown["took"], shown["images/s"]) == (duration(seconds), round(2 * FOUND / seconds))
     for stage in ("fetch", "decode", "infer", "write"):
-        assert shown[stage] == duration(sum(record["stage_seconds"][stage] for record in records))
+        assert shown[stage] == duration(sum(record.stage_seconds[stage] for record in records))
     nights = [table["night"].to_list() for table in tables if "night" in table.columns]
     assert nights == [[str(SECOND), str(NIGHT), str(NIGHT)], [str(NIGHT), str(SECOND)]]
     assert sum("error" in table.columns for table in tables) == 2, "of the night, and of the backfill's first"

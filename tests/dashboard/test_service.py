@@ -69,8 +69,8 @@ def test_a_retraining_started_on_the_page_shows_progress_and_ends(up: Up) -> Non
         expect(tab.get_by_role("progressbar")).to_be_hidden(timeout=PATIENCE)
         assert trouble == []
     (record,) = records(LocalStore(up.home / "objects" / "steelflow-reports" / "registry"))
-    assert (record["who"], record["reason"]) == ("anna", "a new grade")
-    assert record["state"] in ("promoted", "refused")
+    assert (record.who, record.reason) == ("anna", "a new grade")
+    assert record.state in ("promoted", "refused")
     (run,) = up.runs()
     assert run.state_name == "Completed", up.logs()
 

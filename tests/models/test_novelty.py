@@ -50,6 +50,26 @@ def test_the_distance_is_that_of_mahalanobis_to_the_nearest_centre() -> None:
     np.testing.assert_allclose(known.distance(images), expected, rtol=1e-4)
 
 
+def test_one_training_image_in_two_hundred_is_beyond_each_limit() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], 1000)
+    embedding = (10 * np.eye(2, 4)[labels] + rng.normal(0, 1, (2000, 4))).astype(np.float32)
+    logits = (6 * np.eye(2)[labels] + rng.normal(0, 1, (2000, 2))).astype(np.float32)
+    known = fit_novelty(embedding, logits, labels)
+    near, low = np.zeros(2000, np.float32), np.full(2000, -1000, np.float32)
+    assert known.novel(known.distance(embedding), low).sum() == 10
+    beyond = known.novel(near, energy(logits))
+    assert beyond.sum() == 10
+    assert energy(logits)[beyond].min() > known.energy_limit > energy(logits)[~beyond].max()
+
+
+def test_the_limits_themselves_are_not_beyond() -> None:
+    known = Novelty(np.zeros((1, 2), np.float32), np.eye(2, dtype=np.float32), 2.0, 4.0)
+    distance = np.array([0.5, 1.0, 1.001, 0.5, 0.5, 0.5], np.float32)
+    values = np.array([-9.0, -9.0, -9.0, 3.9, 4.0, 4.1], np.float32)
+    assert known.novel(distance, values).tolist() == [False, False, True, False, False, True]
+
+
 def test_energy_of_large_logits_is_finite() -> None:
     logits = np.array([[1000.0, 0.0], [-1000.0, -1000.0]], np.float32)
     np.testing.assert_allclose(energy(logits), [-1000.0, 1000.0 - np.log(2)], rtol=1e-6)

@@ -64,11 +64,11 @@ def test_records_name_the_backfill_that_their_night_was_part_of(settings: Settin
     backfill(with_another_model(settings), NIGHT, SECOND)
     store = LocalStore(Path(settings.report.uri))
     later, first = backfills(store).values()
-    assert [record["date"] for record in first] == [str(SECOND)], "the other night was up to date"
-    assert [record["date"] for record in later] == [str(NIGHT), str(SECOND)]
-    assert sum(record["judged"] for record in later) == 2 * FOUND
-    (alone,) = [record for record in run_records(store, 9) if record["backfill"] is None]
-    assert alone["date"] == str(NIGHT)
+    assert [record.date for record in first] == [SECOND], "the other night was up to date"
+    assert [record.date for record in later] == [NIGHT, SECOND]
+    assert sum(record.judged for record in later) == 2 * FOUND
+    (alone,) = [record for record in run_records(store, 9) if record.backfill is None]
+    assert alone.date == NIGHT
     inspect_again(settings, NIGHT, name="misty-otter 0a1b2c3d")
     assert next(iter(backfills(store))) == "misty-otter 0a1b2c3d"
 

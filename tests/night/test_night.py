@@ -115,6 +115,17 @@ def test_another_model_does_the_night_again(settings: Settings, tmp_path: Path) 
     assert result.done_units > 0
 
 
+def test_another_template_does_the_night_again(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    assert set(rows_of(settings)["coil"]) == {f"C{i:04d}" for i in range(1, 5)}
+    template = "line={line}/date={date}/{coil}/{name}"
+    other = settings.model_copy(update={"archive": settings.archive.model_copy(update={"template": template})})
+    result = inspect_night(other, NIGHT)
+    assert (result.done_units, result.skipped_units) == (UNITS, 0)
+    assert set(rows_of(settings)["coil"]) == {f"coil=C{i:04d}" for i in range(1, 5)}
+    assert inspect_night(other, NIGHT).done_units == 0
+
+
 def test_images_packed_or_renamed_are_not_counted_twice(settings: Settings) -> None:
     inspect_night(settings, NIGHT)
     folder = Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}"

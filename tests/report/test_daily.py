@@ -159,7 +159,7 @@ def test_a_summary_of_an_older_version_has_null_where_it_lacks_a_column(store: S
     assert ReportReader(store).summary([DAY])["brightness"].to_list() == [None]
 
 
-def test_run_records_latest_first_and_damaged_ones_left_out(store: Store) -> None:
+def test_run_records_latest_first_and_damaged_ones_left_out(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     for day in range(3):
         date = DAY + dt.timedelta(days=day)
         for run in range(2):
@@ -168,12 +168,8 @@ def test_run_records_latest_first_and_damaged_ones_left_out(store: Store) -> Non
     store.put(f"runs/date={DAY + dt.timedelta(days=2)}/2.json", b"{half")
     store.put(f"runs/date={DAY + dt.timedelta(days=2)}/3.json", b"[]")
     found = run_records(store, 2)
-    assert [(one["date"][-2:], one["started_at"][11:13]) for one in found] == [
-        ("01", "01"),
-        ("01", "00"),
-        ("30", "01"),
-        ("30", "00"),
-    ]
+    assert [(one.date.day, one.started_at.hour) for one in found] == [(1, 1), (1, 0), (30, 1), (30, 0)]
+    assert sorted(record.getMessage().partition(": ")[0][-6:] for record in caplog.records) == ["2.json", "3.json"]
     assert len(run_nights(store)) == 3
     for name, days in (("first", (1, 0)), ("later", (0,))):
         for day in days:
@@ -181,10 +177,10 @@ def test_run_records_latest_first_and_damaged_ones_left_out(store: Store) -> Non
             at = f"{DAY + dt.timedelta(days=9 + len(name))}T0{day}:00:00+00:00"
             text = f'{{"date": "{date}", "state": "complete", "started_at": "{at}", "backfill": "{name}"}}'
             store.put(f"runs/date={date}/{name}.json", text.encode())
-    told = {name: [one["date"] for one in records] for name, records in backfills(store).items()}
-    days = [(DAY + dt.timedelta(days=day)).isoformat() for day in (0, 1)]
+    told = {name: [one.date for one in records] for name, records in backfills(store).items()}
+    days = [DAY + dt.timedelta(days=day) for day in (0, 1)]
     assert list(told.items()) == [("first", days), ("later", days[:1])]
-    assert {one["date"] for one in run_records(store, 9, before=DAY)} == {DAY.isoformat()}
+    assert {one.date for one in run_records(store, 9, before=DAY)} == {DAY}
 
 
 Image = st.tuples(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from steelflow.config import RetrainSettings
 from steelflow.retrain.gate import Answers, compare, decide, together
@@ -101,3 +102,104 @@ def test_the_interval_is_that_of_the_paired_bootstrap() -> None:
     rng = np.random.default_rng(5)
     means = [better[rng.integers(400, size=400)].mean() for _ in range(4000)]
     np.testing.assert_allclose((found.low, found.high), np.quantile(means, (0.025, 0.975)), atol=0.01)
+
+
+def of(right: list[bool], probability: float = 0.9) -> Answers:
+    known = np.array(right, bool)
+    return Answers(tuple("a" if one else "b" for one in right), known, np.where(known, probability, 1 - probability))
+
+
+def first(count: int, of_all: int) -> list[bool]:
+    """All right but the first ``count``."""
+    return [i >= count for i in range(of_all)]
+
+
+@pytest.mark.parametrize(("images", "decides"), [(9, False), (10, True)])
+def test_ten_images_decide_and_nine_do_not(images: int, decides: bool) -> None:
+    truth = ["a"] * images
+    worse, better = of([False] * images), of([True] * images)
+    refused = compare("golden set", truth, better, worse, RULES)
+    assert bool(refused.problems) == decides
+    comparison = compare("golden set", truth, worse, better, RULES)
+    assert decide([comparison], worse, better, 1.0, RULES).passed == decides
+
+
+def test_two_images_lost_are_the_fewest_that_count() -> None:
+    rules = RetrainSettings(max_drop=0.0, class_floor=0.0)
+    truth = ["a"] * 100
+    for lost, refused in ((1, False), (2, True)):
+        found = compare("golden set", truth, of([True] * 100), of(first(lost, 100)), rules)
+        assert found.difference == pytest.approx(-lost / 100)
+        assert found.classes["a"].lost == lost
+        assert len(found.problems) == (2 if refused else 0), "overall, and in its class"
+
+
+@pytest.mark.parametrize(("lost", "refused"), [(5, False), (6, True)])
+def test_the_allowed_drop_may_be_reached_and_not_passed(lost: int, refused: bool) -> None:
+    """The interval reaches beyond 0, for many images were gained and as many lost: the drop itself decides."""
+    truth = ["a"] * 1024
+    rules = RetrainSettings(max_drop=5 / 1024)  # exact in binary, as is the accuracy of 1,024 images
+    champion = of(first(100, 1024))
+    challenger = of([not 100 <= i < 200 + lost for i in range(1024)])
+    found = compare("golden set", truth, champion, challenger, rules)
+    assert found.difference == -lost / 1024
+    assert found.low < 0 < found.high
+    assert bool(found.problems) == refused
+
+
+@pytest.mark.parametrize(("lost", "refused"), [(5, False), (6, True)])
+def test_the_allowed_loss_of_a_class_may_be_reached_and_not_passed(lost: int, refused: bool) -> None:
+    truth = ["rare"] * 128 + ["common"] * 872
+    rules = RetrainSettings(class_floor=5 / 128)  # exact in binary, as is the recall of 128 images
+    champion = of([True] * 128 + first(20, 872))
+    challenger = of(first(lost, 128) + [True] * 872)
+    found = compare("golden set", truth, champion, challenger, rules)
+    assert found.challenger > found.champion
+    assert [problem.partition(":")[0] for problem in found.problems] == (
+        ["it is worse on class rare of the golden set"] if refused else []
+    )
+
+
+@pytest.mark.parametrize(("speed", "passed"), [(0.49, False), (0.5, True)])
+def test_half_the_speed_is_enough(speed: float, passed: bool) -> None:
+    assert (gate(answers({1, 2}), answers(set()), speed) == ()) == passed
+
+
+def test_fewer_right_is_not_better_however_sure() -> None:
+    (problem,) = gate(answers({1}, 0.6), answers({1, 2}, 0.999))
+    assert "not better" in problem
+
+
+def test_as_many_right_and_no_surer_is_not_better() -> None:
+    """Surer of some and less sure of others, a little more in sum: chance, for all that 400 images tell."""
+    champion = answers({1}, 0.9)
+    swaying = np.where(np.arange(400) % 2 == 0, 0.96, 0.85)
+    challenger = Answers(champion.labels, champion.right, np.where(champion.right, swaying, 0.1))
+    assert np.log(challenger.probability).sum() > np.log(champion.probability).sum()
+    (problem,) = gate(champion, challenger)
+    assert "not better" in problem
+    assert gate(champion, answers({1}, 0.91)) == (), "a little surer of each is no chance"
+
+
+def test_a_problem_of_any_set_refuses() -> None:
+    good, worse = answers({1, 2}), answers(set(range(0, 400, 20)))
+    sets = [
+        compare("golden set", TRUTH, good, answers(set()), RULES),
+        compare("recent labels", TRUTH, answers(set()), worse, RULES),
+    ]
+    both = together([good, answers(set())]), together([answers(set()), worse])
+    found = decide(sets, *both, 1.0, RULES)
+    assert not found.passed
+    assert found.to_dict()["passed"] is False
+    assert all("recent labels" in problem for problem in found.problems)
+
+
+def test_what_a_comparison_says() -> None:
+    truth = ["a"] * 20 + ["b"] * 30
+    champion, challenger = of(first(10, 50)), of([True] * 45 + [False] * 5)
+    found = compare("golden set", truth, champion, challenger, RULES)
+    assert (found.images, found.champion, found.challenger) == (50, 0.8, 0.9)
+    a, b = found.classes["a"], found.classes["b"]
+    assert (a.images, a.champion, a.challenger, a.lost) == (20, 0.5, 1.0, -10)
+    assert (b.images, b.champion, b.challenger, b.lost) == (30, 1.0, pytest.approx(25 / 30), 5)
+    assert str(found).startswith("golden set: 80.00% → 90.00% of 50 images (")

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from toys import PLAIN, stripes
 
 from steelflow.config import ArchiveSettings, ReportSettings, RetrainSettings, SelectionSettings, Settings
-from steelflow.errors import LabelError, LockHeld
+from steelflow.errors import LabelError, LockHeld, RegistryError
 from steelflow.labels import Label, open_labels
 from steelflow.models.deployable import Deployable, load_torch, save_torch
 from steelflow.models.spec import ModelSpec
@@ -30,9 +30,10 @@ from steelflow.retrain import RetrainResult, Trial, due, records, retrain
 from steelflow.store import open_store
 from steelflow.store.lock import locked
 from steelflow.training.export import export_onnx
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 EPOCHS = 8
+OLD = Path(__file__).parent / "data" / "retrain-0.1.0.json"  # of the plant below, as version 0.1.0 wrote it
 
 
 @pytest.fixture
@@ -89,9 +90,10 @@ def test_the_first_labels_of_a_plant_make_its_first_champion(settings: Settings)
     snapshot = open_labels(settings).read_snapshot(champion.data_hash)
     assert snapshot is not None
     assert not set(golden.frame["image"]) & set(snapshot.frame["image"])
-    assert records(open_store(settings.registry_uri, settings.store))[0]["id"] == result.id
-    assert result.details["gate"]["comparisons"][0]["challenger"] > 0.95
-    assert list(result.details["stage_seconds"]) == ["train", "trial", "register"]
+    assert records(open_store(settings.registry_uri, settings.store))[0] == result
+    assert result.details.gate is not None
+    assert result.details.gate.comparisons[0].challenger > 0.95
+    assert list(result.details.stage_seconds) == ["train", "trial", "register"]
     assert not list((settings.home / "retrain").glob("*")), "the workplace is cleared"
 
 
@@ -112,6 +114,34 @@ def test_what_was_asked_for_is_decided_once(settings: Settings) -> None:
     first = run(settings, key="drift:v1:2026-11-01")
     assert run(settings, key="drift:v1:2026-11-01") == first
     assert len(records(open_store(settings.registry_uri, settings.store))) == 1
+
+
+def test_a_decision_of_version_0_1_is_read_and_written_as_it_was() -> None:
+    data = OLD.read_bytes()
+    record = RetrainResult.from_json(data, str(OLD))
+    assert (record.state, record.key, record.details.left_out) == ("promoted", "drift:v1:2026-11-01", ("dots",))
+    assert record.details.gate is not None
+    assert (record.details.gate.passed, record.details.gate.comparisons[0].classes["along"].images) == (True, 12)
+    assert record.to_json() == data
+
+
+def test_a_decision_of_version_0_1_counts(settings: Settings) -> None:
+    store = open_store(settings.registry_uri, settings.store, create=True)
+    store.put(f"retrains/{OLD.name}", OLD.read_bytes())
+    assert run(settings, key="drift:v1:2026-11-01") == RetrainResult.from_json(OLD.read_bytes(), str(OLD))
+    label(settings, 60, "across", "along")
+    recent = settings.model_copy(update={"retrain": settings.retrain.model_copy(update={"cooldown_hours": 1e6})})
+    waits = run(recent, trigger="labels")
+    assert waits.state == "skipped"
+    assert "the last retraining was at 2026-11-26 14:03 UTC" in waits.text
+
+
+@pytest.mark.parametrize("data", [b"{half", b"[]", b'{"id": "1", "state": "promoted"}'])
+def test_a_damaged_decision_stops_a_retraining(settings: Settings, data: bytes) -> None:
+    label(settings, 60, "across", "along")
+    open_store(settings.registry_uri, settings.store, create=True).put("retrains/1.json", data)
+    with pytest.raises(RegistryError, match=r"retrains/1\.json: is not a record of a retraining; remove it"):
+        run(settings)
 
 
 def test_the_cooldown_is_for_those_that_nobody_asked_for(tmp_path: Path) -> None:
@@ -143,7 +173,7 @@ def test_a_class_with_too_few_images_waits(settings: Settings) -> None:
     label(settings, 60, "across", "along")
     label(settings, 3, "dots")
     result = run(settings)
-    assert (result.state, result.details["left_out"]) == ("promoted", ["dots"])
+    assert (result.state, result.details.left_out) == ("promoted", ("dots",))
     champion, golden = open_registry(settings).champion(), open_labels(settings).golden()
     assert champion is not None
     assert golden is not None
@@ -155,7 +185,7 @@ def test_too_few_to_judge_by_freeze_no_golden_set(settings: Settings) -> None:
     label(settings, 14, "across", "along")
     result = run(settings)
     assert result.state == "skipped"
-    assert "one in five of which is for the golden set" in result.text
+    assert "the golden set needs 10 images" in result.text
     assert open_labels(settings).golden() is None
     assert open_registry(settings).champion() is None
 
@@ -213,7 +243,7 @@ class Court:
 
     def trained(self, name: str, data: Path, seed: int) -> Path:
         recipe = replace(PLAIN, epochs=14)
-        return train(data, "steelnet_s", self.folder / name, input_size=40, recipe=recipe, seed=seed).onnx
+        return train(data, TrainingPlan("steelnet_s", input_size=40, recipe=recipe, seed=seed), self.folder / name).onnx
 
     def judged(self, challenger: Path, **rules: Any) -> tuple[str, ...]:
         settings = self.settings.model_copy(update={"retrain": RetrainSettings(**{"min_speed": 0, **rules})})
@@ -280,11 +310,11 @@ def test_an_onnx_that_is_not_its_torch_model_is_refused(court: Court) -> None:
 
 def test_too_slow_is_refused(court: Court) -> None:
     problems = court.judged(changed(court, "same"), min_speed=50.0)
-    assert any("too slow" in problem and "50 is asked for" in problem for problem in problems)
+    assert any("too slow" in problem and "at least 50 is needed" in problem for problem in problems)
 
 
 def test_the_champion_itself_is_not_better(court: Court) -> None:
-    assert court.judged(changed(court, "twin")) == ("it is as good as the champion and not better; the champion stays",)
+    assert court.judged(changed(court, "twin")) == ("it is not better than the champion; the champion stays",)
 
 
 @pytest.mark.slow
@@ -296,6 +326,7 @@ def test_killed_in_training_it_goes_on_and_leaves_no_half_version(tmp_path: Path
         "run(plant(Path(sys.argv[1])), tell=lambda text: print(text, flush=True))"
     )
     command = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
+    first_epochs = []
     for epoch in (2, 5):
         with subprocess.Popen(
             command,
@@ -304,7 +335,10 @@ def test_killed_in_training_it_goes_on_and_leaves_no_half_version(tmp_path: Path
             env=os.environ | {"PYTHONWARNINGS": "ignore", "PYTHONPATH": str(SUPPORT)},
         ) as child:
             assert child.stdout is not None
-            for line in child.stdout:
+            told = (line for line in child.stdout if " epoch " in line)
+            for number, line in enumerate(told):
+                if number == 0:
+                    first_epochs.append(int(line.partition(" epoch ")[2].partition(" ")[0]))
                 if f"epoch {epoch} of" in line:
                     os.kill(child.pid, signal.SIGKILL)
                     break
@@ -312,6 +346,8 @@ def test_killed_in_training_it_goes_on_and_leaves_no_half_version(tmp_path: Path
         assert [version.version for version in registry.versions()] in ([], ["v1"])
         assert records(registry.store) == []
         time.sleep(0.1)
+    assert first_epochs[0] == 1
+    assert first_epochs[1] > 1, "it resumed"
     result = run(settings)
     assert result.state == "promoted"
     assert [version.version for version in open_registry(settings).versions()] == ["v1", "v2"]

@@ -32,7 +32,7 @@ from steelflow.training.data import Dataset, load_folder, split
 from steelflow.training.metrics import Evaluation, evaluate
 from steelflow.training.quantise import kept_in_float, quantise, scale_of_logits
 from steelflow.training.rewrite import with_half_weights, with_metadata
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 CLASSES = ("crazing", "patches", "scratches")
 SIZE = 48
@@ -61,7 +61,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = replace(PLAIN, epochs=15, learning_rate=6e-3)
-    return train(folder, "ssdc_mininet", tmp_path_factory.mktemp("model"), recipe=recipe, input_size=SIZE).onnx
+    return train(
+        folder, TrainingPlan("ssdc_mininet", recipe=recipe, input_size=SIZE), tmp_path_factory.mktemp("model")
+    ).onnx
 
 
 @pytest.fixture(scope="module")

@@ -206,7 +206,7 @@ def test_the_reproduce_command(steel: Path, tmp_path: Path) -> None:
         (["ssdc", "--seeds", "0,x"], "--seeds '0,x': give different whole numbers"),
         (["ssdc", "--seeds", "0,0"], "different"),
         (["mobilesteelnet", "--arch", "steelnet_s"], "10 images do not make a protocol of 15/15/270"),
-        (["kamel", "--arch", "steelnet_s", "--pretrained"], "no ImageNet weights"),
+        (["kamel", "--arch", "steelnet_s", "--pretrained", "imagenet"], "no ImageNet weights"),
     ],
 )
 def test_what_cannot_be_reproduced_is_said_in_a_line(

@@ -89,9 +89,9 @@ def test_an_alarm_starts_one_retraining_however_often_the_night_is_run(up: Up) -
     assert run.state_name == "Completed", up.logs()
     reports = LocalStore(up.home / "objects" / "steelflow-reports")
     (record,) = records(LocalStore(reports.root / "registry"))
-    assert record["trigger"] == "drift"
-    assert record["state"] in ("promoted", "refused")
-    assert f"drift in the night of {DARK}" in record["reason"]
+    assert record.trigger == "drift"
+    assert record.state in ("promoted", "refused")
+    assert f"drift in the night of {DARK}" in record.reason
     newest = max(info.key for info in reports.list(f"runs/date={DARK.isoformat()}/"))
     assert json.loads(reports.get(newest))["drift"]["verdict"] == "alarm"
     assert up.end(signal.SIGINT) == 0

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,16 @@ def test_serving_starts_it_only_where_it_is_needed(tmp_path: Path) -> None:
         assert list(open_store(settings.report.uri, reached.store).list()) == []
         with pytest.raises(BucketNotFound):
             list(open_store("s3://another-bucket", reached.store).list())
+
+
+def test_without_rclone_doctor_says_what_to_install(tmp_path: Path) -> None:
+    venv.create(tmp_path / "python", symlinks=True)  # its bin folder has no rclone
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PATH": ""}
+    command = [tmp_path / "python" / "bin" / "python", "-m", "steelflow.cli.main", "doctor", "--json"]
+    answer = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert answer.returncode == 1
+    checks = json.loads(answer.stdout)["checks"]
+    for name in ("archive", "reports"):
+        assert not checks[name]["ok"]
+        assert "rclone" in checks[name]["says"]
+        assert "pip install 'steelflow[embedded]'" in checks[name]["says"]

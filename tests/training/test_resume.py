@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from interrupted import Killed, kill_at, network
 from networks import centred, dark_and_bright, transfer
 from paths import SUPPORT
 from safetensors.torch import load_file
@@ -24,37 +25,11 @@ from steelflow.training.augment import Augmentation
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 from steelflow.training.transfer import Phases, fit_in_phases
 
 IMAGES, LABELS = dark_and_bright(20, 12)
 VALIDATION = dark_and_bright(8, 8, seed=1)
-
-
-class Killed(BaseException):
-    pass
-
-
-def kill_at(epoch: int) -> Callable[[Progress], None]:
-    def on_epoch(progress: Progress) -> None:
-        if progress.epoch == epoch:
-            raise Killed
-
-    return on_epoch
-
-
-def network() -> nn.Module:
-    """With all that has a state of its own: batch norms, dropout, kernels in another memory format."""
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
-        nn.Conv2d(8, 4, 2),
-        nn.Dropout(),
-        nn.Flatten(),
-        nn.Linear(4, 2),
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -210,7 +185,7 @@ import sys, time
 from pathlib import Path
 from toys import PLAIN
 from steelflow.training import checkpoint
-from steelflow.training.train import train
+from steelflow.training.train import TrainingPlan, train
 
 checkpoint.SECONDS = 0.0
 
@@ -219,16 +194,18 @@ def on_epoch(progress):
     if progress.epoch == 6:
         time.sleep(600)
 
-data, out = map(Path, sys.argv[1:])
-train(data, "ssdc_mininet", out, epochs=8, seed=1, input_size=32, recipe=PLAIN, on_epoch=on_epoch)
+data, out = map(Path, sys.argv[1:3])
+plan = TrainingPlan("ssdc_mininet", epochs=8, seed=1, input_size=32, recipe=PLAIN, precision=sys.argv[3])
+train(data, plan, out, on_epoch)
 """
 
 
 @pytest.mark.slow
-def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tmp_path: Path, precision: str) -> None:
     data, out = write(tmp_path / "data", 30), tmp_path / "out"
     environment = os.environ | {"PYTHONPATH": str(SUPPORT)}
-    command = [sys.executable, "-c", KILLED, str(data), str(out)]
+    command = [sys.executable, "-c", KILLED, str(data), str(out), precision]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -237,9 +214,9 @@ def test_a_training_that_was_killed_ends_with_the_weights_of_one_that_was_not(tm
                 break
         process.wait()
     assert not list(out.glob("*.onnx"))
-    options = {"epochs": 8, "seed": 1, "input_size": 32, "recipe": PLAIN}
-    resumed = train(data, "ssdc_mininet", out, **options)
-    straight = train(data, "ssdc_mininet", tmp_path / "straight", **options)
+    options = {"epochs": 8, "seed": 1, "input_size": 32, "recipe": PLAIN, "precision": precision}
+    resumed = train(data, TrainingPlan("ssdc_mininet", **options), out)
+    straight = train(data, TrainingPlan("ssdc_mininet", **options), tmp_path / "straight")
     assert 3 <= resumed.resumed_after <= 6
     assert resumed.weights.read_bytes() == straight.weights.read_bytes()
     assert resumed.onnx.read_bytes() == straight.onnx.read_bytes()

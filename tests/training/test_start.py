@@ -18,7 +18,7 @@ from steelflow.models.deployable import Deployable, load_torch
 from steelflow.models.spec import ModelSpec
 from steelflow.training.distil import TeacherModel
 from steelflow.training.start import start_from
-from steelflow.training.train import HoldOut, train
+from steelflow.training.train import HoldOut, TrainingPlan, train
 
 SIZE = 64
 
@@ -63,12 +63,12 @@ def test_another_architecture_is_refused() -> None:
 def test_fine_tuning_learns_a_new_class_and_says_where_it_came_from(tmp_path: Path) -> None:
     data = write(tmp_path / "data", per_class=20)
     recipe = replace(PLAIN, epochs=8)
-    first = train(data, "steelnet_s", tmp_path / "first", input_size=40, recipe=recipe)
+    first = train(data, TrainingPlan("steelnet_s", input_size=40, recipe=recipe), tmp_path / "first")
     (data / "dots").mkdir()
     rng = np.random.default_rng(1)
     for i in range(20):
         cv2.imwrite(str(data / "dots" / f"{i}.png"), rng.integers(0, 255, (40, 40), dtype=np.uint8))
-    second = train(data, "steelnet_s", tmp_path / "second", start=str(first.onnx), recipe=recipe)
+    second = train(data, TrainingPlan("steelnet_s", start=str(first.onnx), recipe=recipe), tmp_path / "second")
     assert second.spec.classes == ("across", "along", "dots")
     assert second.spec.input_size == 40
     assert second.evaluation.accuracy > 0.9
@@ -79,22 +79,30 @@ def test_fine_tuning_learns_a_new_class_and_says_where_it_came_from(tmp_path: Pa
 def test_what_is_held_out_can_be_told(tmp_path: Path) -> None:
     data = write(tmp_path / "data", per_class=12)
     rule = HoldOut("every fourth by its digest", lambda digest: digest[0] % 4 == 0)
-    result = train(data, "steelnet_s", tmp_path / "out", input_size=40, recipe=replace(PLAIN, epochs=1), hold_out=rule)
+    result = train(
+        data,
+        TrainingPlan("steelnet_s", input_size=40, recipe=replace(PLAIN, epochs=1), hold_out=rule),
+        tmp_path / "out",
+    )
     assert result.trained_on + result.evaluation.images == 24
     assert "every fourth by its digest" in result.card.read_text()
     nothing = HoldOut("nothing", lambda _: False)
     with pytest.raises(DataError, match="would be held out"):
-        train(data, "steelnet_s", tmp_path / "x", input_size=40, recipe=replace(PLAIN, epochs=1), hold_out=nothing)
+        train(
+            data,
+            TrainingPlan("steelnet_s", input_size=40, recipe=replace(PLAIN, epochs=1), hold_out=nothing),
+            tmp_path / "x",
+        )
 
 
 def test_two_beginnings_are_one_too_many(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="leave one out"):
-        train(tmp_path, "mobilenet_v2_transfer", tmp_path / "out", start="steelnet", pretrained=True)
+        train(tmp_path, TrainingPlan("mobilenet_v2_transfer", start="steelnet", pretrained=True), tmp_path / "out")
 
 
 def test_a_model_without_torch_weights_cannot_be_a_beginning(tmp_path: Path) -> None:
     data = write(tmp_path / "data", per_class=4)
-    first = train(data, "steelnet_s", tmp_path / "first", input_size=40, recipe=replace(PLAIN, epochs=1))
+    first = train(data, TrainingPlan("steelnet_s", input_size=40, recipe=replace(PLAIN, epochs=1)), tmp_path / "first")
     alone = Path(shutil.copy(first.onnx, tmp_path / "alone.onnx"))
     with pytest.raises(ModelError, match=r"alone\.safetensors"):
-        train(data, "steelnet_s", tmp_path / "out", start=str(alone), recipe=replace(PLAIN, epochs=1))
+        train(data, TrainingPlan("steelnet_s", start=str(alone), recipe=replace(PLAIN, epochs=1)), tmp_path / "out")

@@ -17,7 +17,8 @@ from steelflow.errors import ConfigError, ModelError
 from steelflow.models.deployable import load_torch
 from steelflow.training import loop, robustness, sweep
 from steelflow.training.data import load_folder, split
-from steelflow.training.train import train
+from steelflow.training.method import Method
+from steelflow.training.train import TrainingPlan, train
 from steelflow.training.trained import train_in_memory
 from steelflow.training.transfer import Phases
 
@@ -58,7 +59,10 @@ def test_training_on_toys_learns_and_writes_everything(tmp_path: Path) -> None:
     epochs: list[loop.Progress] = []
     data, out = write(tmp_path / "data", 40), tmp_path / "out"
     result = train(
-        data, "ssdc_mininet", out, epochs=12, input_size=32, name="toy", recipe=PLAIN, on_epoch=epochs.append
+        data,
+        TrainingPlan("ssdc_mininet", epochs=12, input_size=32, name="toy", recipe=PLAIN),
+        out,
+        on_epoch=epochs.append,
     )
     assert result.evaluation.accuracy >= 0.9
     assert [p.epoch for p in epochs] == list(range(1, 13))
@@ -85,7 +89,9 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(
     data = write(tmp_path / "data", 6)
     state = torch.get_rng_state()
     files = [
-        train(data, "ssdc_mininet", tmp_path / f"{i}", epochs=2, seed=seed, input_size=32, recipe=PLAIN).weights
+        train(
+            data, TrainingPlan("ssdc_mininet", epochs=2, seed=seed, input_size=32, recipe=PLAIN), tmp_path / f"{i}"
+        ).weights
         for i, seed in enumerate((0, 0, 1))
     ]
     assert torch.equal(state, torch.get_rng_state())
@@ -95,28 +101,32 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(
 
 
 def test_two_images_a_class_are_enough_to_run(tmp_path: Path) -> None:
-    result = train(write(tmp_path / "data", 2), "ssdc_mininet", tmp_path / "out", epochs=1, input_size=32, recipe=PLAIN)
+    result = train(
+        write(tmp_path / "data", 2),
+        TrainingPlan("ssdc_mininet", epochs=1, input_size=32, recipe=PLAIN),
+        tmp_path / "out",
+    )
     assert result.trained_on == 2
 
 
 def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="epochs is 0"):
-        train(tmp_path, "ssdc_mininet", tmp_path / "out", epochs=0)
+        train(tmp_path, TrainingPlan("ssdc_mininet", epochs=0), tmp_path / "out")
     with pytest.raises(ConfigError, match="input size is 8"):
-        train(tmp_path, "ssdc_mininet", tmp_path / "out", input_size=8)
+        train(tmp_path, TrainingPlan("ssdc_mininet", input_size=8), tmp_path / "out")
     data = write(tmp_path / "data", 2)
     with pytest.raises(ModelError, match="no architecture 'nope'"):
-        train(data, "nope", tmp_path / "out")
+        train(data, TrainingPlan("nope"), tmp_path / "out")
     with pytest.raises(ModelError, match="'nope': no such model"):
-        train(tmp_path / "no data", "ssdc_mininet", tmp_path / "out", teachers=["nope"])
+        train(tmp_path / "no data", TrainingPlan("ssdc_mininet", teachers=["nope"]), tmp_path / "out")
     with pytest.raises(ConfigError, match="no device 'abacus'"):
-        train(data, "ssdc_mininet", tmp_path / "out", device="abacus")
+        train(data, TrainingPlan("ssdc_mininet", device="abacus"), tmp_path / "out")
     with pytest.raises(ConfigError, match="learning_rate is -1"):
-        train(data, "ssdc_mininet", tmp_path / "out", learning_rate=-1)
+        train(data, TrainingPlan("ssdc_mininet", changes={"learning_rate": -1}), tmp_path / "out")
     with pytest.raises(ConfigError, match="leave the learning rate out"):
-        train(data, "ssdc_mininet", tmp_path / "out", pretrained=True, learning_rate=0.1)
+        train(data, TrainingPlan("ssdc_mininet", pretrained=True, changes={"learning_rate": 0.1}), tmp_path / "out")
     with pytest.raises(ModelError, match="no ImageNet weights"):
-        train(data, "ssdc_mininet", tmp_path / "out", pretrained=True)
+        train(data, TrainingPlan("ssdc_mininet", pretrained=True), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -127,16 +137,20 @@ def test_an_export_that_fails_leaves_no_model_and_does_not_lose_the_training(
     with monkeypatch.context() as broken:
         broken.setattr("steelflow.training.export.parity", lambda *_: 1.0)
         with pytest.raises(ModelError, match="differ by"):
-            train(data, "ssdc_mininet", out, epochs=2, input_size=32, recipe=PLAIN)
+            train(data, TrainingPlan("ssdc_mininet", epochs=2, input_size=32, recipe=PLAIN), out)
     assert [file.name for file in out.iterdir()] == ["ssdc_mininet.checkpoint.safetensors"]
-    result = train(data, "ssdc_mininet", out, epochs=2, input_size=32, recipe=PLAIN)
+    result = train(data, TrainingPlan("ssdc_mininet", epochs=2, input_size=32, recipe=PLAIN), out)
     assert (result.epochs, result.resumed_after) == (2, 2)
     assert not list(out.glob("*checkpoint*"))
 
 
 def test_early_stop_holds_out_a_part_of_the_training_images_and_the_card_says_so(tmp_path: Path) -> None:
     data = write(tmp_path / "data", 20)
-    result = train(data, "ssdc_mininet", tmp_path / "out", epochs=4, input_size=32, recipe=PLAIN, patience=1)
+    result = train(
+        data,
+        TrainingPlan("ssdc_mininet", epochs=4, input_size=32, recipe=PLAIN, changes={"patience": 1}),
+        tmp_path / "out",
+    )
     record = json.loads(result.metrics.read_text())
     assert record["images"] == {"training": 28, "validation": 4, "held_out": 8}
     assert all(value is not None for value in record["curves"]["validation_loss"])
@@ -164,11 +178,13 @@ def test_the_command_takes_a_manifest_a_size_and_a_teacher(tmp_path: Path) -> No
 
 def test_a_network_with_a_backbone_is_trained_in_two_phases(tmp_path: Path) -> None:
     data = load_folder(write(tmp_path / "data", 5), 32)
-    trained = train_in_memory(data, "mobilenet_v2_transfer", PLAIN, 0, phases=Phases(head_epochs=1, tail_epochs=1))
+    trained = train_in_memory(
+        data, "mobilenet_v2_transfer", PLAIN, 0, method=Method(phases=Phases(head_epochs=1, tail_epochs=1))
+    )
     assert [(p.epoch, p.learning_rate < 1e-4) for p in trained.history.curves] == [(1, False), (2, True)]
     assert trained.evaluation.images == 2
     with pytest.raises(ModelError, match="SSDCMiniNet has no backbone"):
-        train_in_memory(data, "ssdc_mininet", PLAIN, 0, phases=Phases())
+        train_in_memory(data, "ssdc_mininet", PLAIN, 0, method=Method(phases=Phases()))
 
 
 def command(*arguments: object) -> dict[str, Any]:

@@ -1,0 +1,167 @@
+"""Train a model on labelled images, and measure a model on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from steelflow.api.arguments import Place, Progress, chosen, told
+from steelflow.config import EngineName, Settings, load_settings
+from steelflow.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from steelflow.labels import LabelStore
+    from steelflow.training.evaluate import ModelEvaluation
+    from steelflow.training.state import Progress as Epoch
+    from steelflow.training.train import TrainingResult
+
+
+def train(
+    data: Place | LabelStore,
+    *,
+    out: Place,
+    arch: str | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    input_size: int | None = None,
+    pretrained: bool | Place = False,
+    start: Place | None = None,
+    teachers: Sequence[Place] = (),
+    learning_rate: float | None = None,
+    mixup: float | None = None,
+    patience: int | None = None,
+    device: str | None = None,
+    precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    settings: Settings | None = None,
+    progress: Callable[[Epoch], object] | None = None,
+) -> TrainingResult:
+    """Train a model on labelled images. A fifth of them is held out, and the figures are about that fifth.
+
+    Needs ``pip install 'steelflow[train]'``. A training that was interrupted resumes if it is called again with the
+    same arguments, and ends with the same weights.
+
+    Args:
+        data: a folder with one folder per class; a manifest, CSV or Parquet with the columns ``path`` and ``label``;
+            or a label store, as ``open_labels`` returns it.
+        out: the folder for the model, its figures and its card.
+        arch: an architecture of the catalogue. Default: ``selection.arch`` of the settings.
+        epochs: passes over the training images. Default: by their number.
+        seed: decides the split, the initial weights, the order and the augmentation.
+        input_size: pixels, 32 to 1024; images are resized to that square. Default: that of ``start``, else of the
+            architecture.
+        pretrained: start from ImageNet weights and fine-tune them in two phases. True takes torchvision's; a path names
+            a file with torchvision's state dict (``.pth``, ``.safetensors``) or a TFLite classifier.
+        start: fine-tune this model: a shipped name, or an ONNX file with its ``.safetensors`` file beside it. It may
+            have other classes.
+        teachers: learn from these models too (distillation): shipped names or ONNX files.
+        learning_rate: the highest one. Default: that of the architecture; a sixth of it with ``start``.
+        mixup: α of the Beta distribution by which images are mixed in pairs, such as 0.2. Default: no mixing.
+        patience: stop after so many epochs without progress on a tenth of the images, set aside for this.
+        device: ``cpu`` or ``cuda``. Default: a GPU if there is one.
+        precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network here.
+        settings: as ``load_settings`` returns them. Default: ``load_settings()``.
+        progress: called after each epoch with ``epoch``, ``epochs``, ``loss``, ``seconds`` and ``learning_rate``.
+
+    Returns:
+        Paths: ``onnx`` (the model, for ``inspect``, ``classify`` and ``evaluate``), ``weights``, ``metrics``, ``card``
+        and ``curves``. ``evaluation`` has the figures on the held-out images: ``accuracy``, ``macro_f1`` and ``ece``
+        (0 to 1), ``classes``, ``confusion``. ``trained_on`` and ``skipped`` count and list images.
+
+    Raises:
+        ConfigError: an argument is out of range or contradicts another one, or PyTorch is not installed.
+        DataError: the images cannot be used: too few classes or images, an unreadable manifest, no labels.
+        ModelError: no such architecture, ``start`` or teacher, or ImageNet weights are not available.
+        TrainingError: the loss became invalid, or ``out`` has the checkpoint of another training or is not writable.
+
+    Example:
+        result = steelflow.train("labelled", out="model", start="steelnet", epochs=2)
+        print(f"{result.evaluation.accuracy:.1%} of {result.evaluation.images} held-out images are right")
+        steelflow.classify("photos/0001.jpg", model=result.onnx)
+    """
+    try:
+        from steelflow.training.train import TrainingPlan
+        from steelflow.training.train import train as run
+    except ImportError as exc:
+        raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+    given = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
+    plan = TrainingPlan(
+        arch or (settings or load_settings()).selection.arch,
+        epochs=epochs,
+        seed=seed,
+        input_size=input_size,
+        changes={name: value for name, value in given.items() if value is not None},
+        pretrained=pretrained if isinstance(pretrained, bool) else Path(pretrained).expanduser(),
+        start=None if start is None else os.fspath(start),
+        teachers=[os.fspath(teacher) for teacher in teachers],
+        device=device,
+        precision=precision,
+    )
+    with _folder(data) as folder:
+        return run(folder, plan, Path(out).expanduser(), told(progress))
+
+
+def evaluate(
+    model: Place,
+    data: Place | LabelStore,
+    *,
+    held_out: int | None = None,
+    robustness: bool = False,
+    engine: EngineName | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> ModelEvaluation:
+    """Classify labelled images with a model and compare the results with the labels.
+
+    Args:
+        model: a shipped name (``steelnet``, ``ssdc_mininet``), an ONNX file that ``steelflow.train`` wrote, a version
+            of the registry (``v3``) or ``champion``.
+        data: a folder with one folder per class; a manifest, CSV or Parquet with the columns ``path`` and ``label``;
+            or a label store, as ``open_labels`` returns it.
+        held_out: use only the fifth of the images that ``train`` held out with this seed. Images that a model was
+            trained on say little about it. Default: all images.
+        robustness: classify every image under 15 disturbances too: light, noise, blur, compression, scale, rotation.
+        engine: ``auto``, ``onnxruntime``, ``openvino`` or ``torch``. Default: ``model.engine`` of the settings.
+        settings: as ``load_settings`` returns them. Default: ``load_settings()``.
+        progress: called with the number of images classified since the last call, such as ``tqdm().update``.
+
+    Returns:
+        ``figures`` has ``images``, ``accuracy``, ``macro_f1`` and ``ece`` (0 to 1), ``classes`` with precision, recall,
+        F1 and AUC of each class, and ``confusion`` (rows: true class; columns: decision). ``disturbed`` has accuracy
+        and macro F1 for each disturbance. ``skipped`` lists unreadable files. ``to_dict()`` has all of it for JSON.
+
+    Raises:
+        DataError: the images cannot be used, or have classes that the model does not know.
+        ModelError, EngineError: the model is unknown or damaged, or cannot run here.
+
+    Example:
+        found = steelflow.evaluate("steelnet", "labelled")
+        for one in found.figures.classes:
+            print(one.name, one.support, one.recall)
+    """
+    from steelflow.training.evaluate import evaluate_folder
+    from steelflow.training.robustness import CONDITIONS
+
+    with _folder(data) as folder:
+        return evaluate_folder(
+            folder,
+            chosen(settings, model, engine),
+            held_out=held_out,
+            conditions=CONDITIONS if robustness else None,
+            progress=told(progress),
+        )
+
+
+@contextmanager
+def _folder(data: Place | LabelStore) -> Iterator[Path]:
+    """The folder or manifest of that path; for a label store, a folder with its images, the golden set left out."""
+    if isinstance(data, (str, os.PathLike)):
+        yield Path(data).expanduser()
+        return
+    with TemporaryDirectory(prefix="steelflow-labels-") as folder:
+        if not data.export(data.snapshot(), Path(folder)):
+            raise DataError(f"{data.uri}: holds no labels; add some with `steelflow labels import`")
+        yield Path(folder)

@@ -1,0 +1,49 @@
+"""The drift of a night that was inspected, measured against the reference of its model."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from steelflow.config import Settings
+from steelflow.drift import check_night, write_explanation
+from steelflow.errors import DriftError, RegistryError, ReportError
+from steelflow.night.reference import brought_by
+from steelflow.registry import resolved
+from steelflow.report.reader import ReportReader
+from steelflow.report.record import NightDrift
+from steelflow.store import Store, open_store
+
+
+def check_drift(settings: Settings, date: dt.date) -> NightDrift:
+    """Compare a night with the reference of the current model again, and write its drift table again.
+
+    Raises:
+        ReportError: the night has no reports.
+        ConfigError, ModelError, RegistryError, StoreError: as ``Night``.
+    """
+    report = open_store(settings.report.uri, settings.store, create=True)
+    archive = open_store(settings.archive.uri, settings.store)
+    model = resolved(settings)
+    if date not in ReportReader(report).nights():
+        raise ReportError(f"{report.uri}: no reports of {date}; run `steelflow nightly --date {date}` first")
+    return measure_drift(settings, report, archive, date, digest=model.digest, version=model.version)
+
+
+def measure_drift(
+    settings: Settings, report: Store, archive: Store, date: dt.date, *, digest: str, version: str | None
+) -> NightDrift:
+    """Write the drift table and the explanation of a night, and return the verdict.
+
+    If the reference is damaged, the verdict is insufficient and says so: the night is recorded all the same.
+
+    Args:
+        digest: of the model that inspected the night.
+        version: its name in the registry, None if it is not from there.
+    """
+    try:
+        reference = brought_by(version, settings)
+        found = check_night(report, date, settings.drift, digest, reference)
+        write_explanation(report, archive, found, settings.limits, reference)
+    except (DriftError, RegistryError) as exc:
+        return NightDrift(date=date, verdict="insufficient", model=digest, reasons=(str(exc),))
+    return NightDrift.model_validate(found.to_dict())

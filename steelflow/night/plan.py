@@ -1,0 +1,103 @@
+"""What is to be done of a night: a plan for each line, and work units grouped for a scheduler."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from steelflow.archive.discovery import objects
+from steelflow.archive.units import plan as plan_units
+from steelflow.archive.units import superseded
+from steelflow.inspection.pipeline import Inspection
+from steelflow.records import Partition, Unit
+from steelflow.report.footer import read_footers
+from steelflow.report.layout import REPORTS, folder, report_key
+from steelflow.report.writer import Counts
+
+_IMAGE_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPlan:
+    """What is to be done of one line and date.
+
+    ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
+    these reports hold. ``stale`` are the keys of reports to delete, ``ignored`` files are neither image nor shard, and
+    ``prints`` are the fingerprints of all units.
+    """
+
+    partition: Partition
+    todo: tuple[Unit, ...]
+    skipped: int
+    skipped_counts: Counts
+    stale: tuple[str, ...]
+    ignored: int
+    ignored_sample: tuple[str, ...]
+    prints: tuple[str, ...]
+
+    def take(self, limit: int | None) -> tuple[Unit, ...]:
+        """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
+        return self.todo if self.stale else self.todo[:limit]
+
+    def light(self) -> PartitionPlan:
+        """Without the objects of the units: a night keeps its plans, and there can be millions of objects."""
+        return dataclasses.replace(self, todo=tuple(dataclasses.replace(unit, objects=()) for unit in self.todo))
+
+
+def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> PartitionPlan:
+    """List the images and the reports of a partition. A unit is to be inspected if no report has its fingerprint.
+
+    Args:
+        unit_images: about how many loose images make one unit.
+
+    Raises:
+        StoreError: images or reports cannot be listed.
+    """
+    planned = plan_units(partition, objects(job.archive, job.template, partition), job.template, unit_images)
+    prefix = REPORTS + folder(partition)
+    there = {info.key: info for info in job.report.list(prefix) if info.key.endswith(".parquet")}
+    known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
+    todo: list[Unit] = []
+    skipped_counts = Counts()
+    prints = []
+    for unit in planned.units:
+        expected = job.fingerprint(unit)
+        prints.append(expected)
+        footer = known.get(report_key(unit))
+        if footer is not None and footer.fingerprint == expected:
+            skipped_counts += footer.counts
+        else:
+            todo.append(unit)
+    existing = {key.removeprefix(prefix).removesuffix(".parquet"): key for key in there}
+    stale = superseded(existing.keys(), [unit.id for unit in planned.units])
+    return PartitionPlan(
+        partition=partition,
+        todo=tuple(todo),
+        skipped=len(planned.units) - len(todo),
+        skipped_counts=skipped_counts,
+        stale=tuple(sorted(existing[unit_id] for unit_id in stale)),
+        ignored=planned.ignored_count,
+        ignored_sample=planned.ignored_sample,
+        prints=tuple(prints),
+    )
+
+
+def weight(unit: Unit) -> int:
+    """About how many images a unit holds. A shard is not opened: 16 KiB count as one image."""
+    return len(unit.objects) if unit.kind == "loose" else max(1, unit.objects[0].size // _IMAGE_BYTES)
+
+
+def groups(units: Iterable[Unit], images: int) -> Iterator[tuple[Unit, ...]]:
+    """Units in their order, in groups of about ``images`` images. A group is one task of a scheduler, which handles
+    hundreds of tasks well, and tens of thousands badly."""
+    group: list[Unit] = []
+    held = 0
+    for unit in units:
+        if group and held + weight(unit) > images:
+            yield tuple(group)
+            group, held = [], 0
+        group.append(unit)
+        held += weight(unit)
+    if group:
+        yield tuple(group)

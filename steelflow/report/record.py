@@ -1,0 +1,128 @@
+"""The record of one run of a night: what was found and done, by which model, and how much the night drifted.
+
+A run that changes something writes it last, as JSON at ``layout.run_key``; ``report.runs`` reads the records.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, ValidationError
+
+from steelflow.errors import ReportError
+
+RunState = Literal["complete", "limited", "failed units"]
+DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
+
+Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
+
+
+class _Part(BaseModel):
+    """What another version of steelflow wrote is kept as it is; what it did not write has a default."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RunUnits(_Part):
+    """Work units. ``failed`` names each unit that failed, with the reason; ``skipped`` units were up to date."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: tuple[str, ...] = ()
+    pending: int = 0
+
+
+class RunModel(_Part):
+    """The model that inspected: the SHA-256 of its ONNX file, and the fields of its ``models.spec.ModelSpec``."""
+
+    digest: str = ""
+    name: str = ""
+    version: str = ""
+
+
+class RunEngine(_Part):
+    name: str = ""
+    batch_size: int = 0
+    workers: int = 0
+
+
+class LineDrift(_Part):
+    """How far one line moved. ``reason`` is a sentence."""
+
+    line: str | None
+    verdict: DriftVerdict
+    reason: str = ""
+
+
+class NightDrift(_Part):
+    """The verdict on a night as ``drift.NightVerdict.to_dict`` gives it. ``model`` is the digest of the model;
+    ``signals`` has a row for each signal of each line, as ``drift.signals.Reading.to_dict`` gives it."""
+
+    date: dt.date | None = None
+    verdict: DriftVerdict
+    model: str
+    lines: tuple[LineDrift, ...] = ()
+    signals: tuple[dict[str, Any], ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class RunRecord(_Part):
+    """One run of a night. ``found`` = ``ok`` + ``failed`` over all images of the night; the run ``judged`` some of them
+    and took the others from reports that were up to date.
+
+    ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
+    ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
+    ``drift`` is None for a night that is not complete.
+    """
+
+    run_id: str = ""
+    backfill: str | None = None
+    date: dt.date
+    state: RunState
+    night: str = ""
+    started_at: Moment
+    finished_at: Moment | None = None
+    found: int = 0
+    ok: int = 0
+    failed: int = 0
+    ignored: int = 0
+    ignored_sample: tuple[str, ...] = ()
+    lines_without_images: tuple[str, ...] = ()
+    unmatched_folders: tuple[str, ...] = ()
+    units: RunUnits = RunUnits()
+    judged: int = 0
+    seconds: float = 0.0
+    stage_seconds: dict[str, float] = {}
+    lines: tuple[str | None, ...] = ()
+    model: RunModel = RunModel()
+    engine: RunEngine = RunEngine()
+    drift: NightDrift | None = None
+    archive: str = ""
+    template: str = ""
+    steelflow: str = ""
+
+    def to_json(self) -> bytes:
+        return json.dumps(self.model_dump(mode="json"), indent=2).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> RunRecord:
+        """Read what ``to_json`` of this version or an earlier one wrote.
+
+        Args:
+            where: the address of the object, for the error.
+
+        Raises:
+            ReportError: it is not a run record.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            what = f"{field}: {first['msg']}" if field else first["msg"]
+            raise ReportError(f"{where}: is not a run record ({what}); delete it") from exc

@@ -1,0 +1,154 @@
+"""What the zoo trains: every network by our recipe, and every figure of a paper by the paper's own protocol."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from steelflow.models import CATALOGUE
+from steelflow.selection.protocols import PROTOCOLS
+from steelflow.training.train import suited_epochs
+
+SECONDS = {
+    "steelnet": 2,
+    "steelnet_s": 2,
+    "steelnet_l": 3,
+    "ssdc_mininet": 3,
+    "cost_effective_cnn": 5,
+    "mobilenet_v1_010": 8,
+    "mobilenet_v1_025": 11,
+    "mobilenet_v1": 45,
+    "mobilenet_v2_transfer": 60,
+    "densenet121": 117,
+    "casi_net_blfe": 130,
+    "casi_net_blfe_si": 130,
+    "casi_net_blfe_ca": 150,
+    "casi_net": 150,
+    "effnet": 147,
+    "resnet50v2_transfer": 152,
+    "resnet50": 177,
+    "mobilesteelnet": 2250,
+}
+"""Of an epoch of 1,152 images at the catalogue's input size, on one core with AVX512-BF16, in the faster precision.
+
+They decide the order of the queue, and how many epochs of our recipe are affordable. A new network counts as 60.
+"""
+
+_IMAGES, _TRAINED_ON = 1440, 1152  # of the NEU database as it is distributed for this task, and without a fifth
+_SMALL = {"casi_net": 128, "casi_net_blfe": 128, "casi_net_blfe_si": 128, "casi_net_blfe_ca": 128}
+_SMALL |= {"effnet": 128, "mobilesteelnet": 128}
+_CORE_HOURS = 2.0
+_FEWEST_EPOCHS = 30
+_OURS = ("steelnet", "steelnet_s", "steelnet_l")
+_PER_CLASS = {"mobilesteelnet": 15}  # the paper's number of images; its share of fewer images would be 12
+_CHECKED = {"cost_effective_cnn": 40, "mobilenet_v1_025": 40}  # architecture: epochs of the check of the precision
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training, or for ``precision`` a few small ones.
+
+    ``protocol`` is ``ours`` (the usual recipe, judged as `steelflow models compare` does), the name of a paper's
+    protocol, or ``precision`` (bfloat16 against float32). ``epochs`` and ``size`` (pixels) are those of the recipe and
+    of the catalogue where they are None.
+    """
+
+    protocol: str
+    arch: str
+    seeds: tuple[int, ...]
+    epochs: int | None = None
+    size: int | None = None
+    recipe: Literal["paper", "ours"] = "paper"
+    per_class: int | None = None
+    pretrained: str = ""  # file of weights
+    hours: float = 0.0  # expected, of one core
+    round: int = 0
+
+    @property
+    def group(self) -> str:
+        """The jobs of one group add to the same file of results."""
+        size = f"-{self.size}" if self.size else ""
+        recipe = f"-{self.recipe}" if self.protocol in PROTOCOLS else ""
+        recipe += "-pretrained" if self.pretrained else ""
+        return f"{self.protocol}-{self.arch}{size}{recipe}"
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}-seed-{'-'.join(map(str, self.seeds))}"
+
+    def command(self, data: Path, device: str | None, precision: str) -> str:
+        """What does the same by hand."""
+        words = ["--data", f"…/{data.name}", "--seeds", ",".join(map(str, self.seeds))]
+        words += ["--epochs", str(self.epochs)] if self.epochs else []
+        words += ["--device", device] if device else []
+        if self.protocol == "precision":
+            return shlex.join(["python", "-m", "steelflow.selection.precisions", "check", self.arch, *words])
+        words += ["--precision", precision]
+        if self.protocol == "ours":
+            what = f"{self.arch}@{self.size}" if self.size else self.arch
+            return shlex.join(["steelflow", "models", "compare", "--models=", "--train", what, "--rounds", "0", *words])
+        words += ["--arch", self.arch, "--recipe", self.recipe]
+        words += ["--per-class", str(self.per_class)] if self.per_class else []
+        words += ["--pretrained", f"…/{Path(self.pretrained).name}"] if self.pretrained else []
+        return shlex.join(["steelflow", "reproduce", self.protocol, *words])
+
+
+def plan(seeds: Sequence[int], small: bool, weights: Mapping[str, Path] | None = None) -> list[Job]:
+    """All jobs: one seed for everything, the shortest first, then the other seeds in the same way.
+
+    Our own networks come after those of the papers: they have been measured before.
+
+    Args:
+        small: for a CPU, where not everything is affordable: with our recipe, the largest networks get smaller pictures
+            (128×128), and each as many epochs as two hours of a core allow, 30 at least.
+        weights: files of pretrained weights by architecture, from which the papers that fine-tune start; the jobs from
+            scratch stay.
+    """
+    found = [job for number, seed in enumerate(seeds) for job in _round(number, seed, small, weights or {})]
+    if small:  # without a GPU nobody need know whether bfloat16 is as good
+        found += [_check(arch, epochs, tuple(seeds)) for arch, epochs in _CHECKED.items()]
+    return sorted(found, key=lambda job: (job.round, job.arch in _OURS, job.hours, job.name))
+
+
+def _round(number: int, seed: int, small: bool, weights: Mapping[str, Path]) -> Iterator[Job]:
+    for arch in CATALOGUE:
+        size = _SMALL.get(arch) if small else None
+        epochs = _affordable(arch, size) if small else suited_epochs(_TRAINED_ON)
+        hours = _hours(arch, size, epochs, _TRAINED_ON)
+        yield Job("ours", arch, (seed,), epochs, size, hours=hours, round=number)
+    for name, protocol in PROTOCOLS.items():
+        per_class = _PER_CLASS.get(name)
+        images = 6 * per_class if per_class else round(_IMAGES * protocol.counts.training / protocol.counts.total)
+        for arch in protocol.figures:
+            hours = _hours(arch, protocol.input_size, protocol.recipe.epochs, images)
+            job = Job(name, arch, (seed,), per_class=per_class, hours=hours, round=number)
+            yield job
+            if protocol.phases and arch in weights:
+                yield replace(job, pretrained=str(weights[arch]))
+        yield _with_ours(name, seed, per_class, images, number)
+
+
+def _with_ours(name: str, seed: int, per_class: int | None, images: int, number: int) -> Job:
+    """The paper's split, learned by our network with our recipe."""
+    arch = _OURS[0]
+    hours = _hours(arch, None, suited_epochs(images), images)
+    return Job(name, arch, (seed,), recipe="ours", per_class=per_class, hours=hours, round=number)
+
+
+def _check(arch: str, epochs: int, seeds: tuple[int, ...]) -> Job:
+    hours = 2 * len(seeds) * _hours(arch, None, epochs, _TRAINED_ON)
+    return Job("precision", arch, seeds, epochs, hours=hours)
+
+
+def _affordable(arch: str, size: int | None) -> int:
+    usual = suited_epochs(_TRAINED_ON)
+    return min(usual, max(_FEWEST_EPOCHS, int(_CORE_HOURS / _hours(arch, size, 1, _TRAINED_ON))))
+
+
+def _hours(arch: str, size: int | None, epochs: int, images: int) -> float:
+    """The work of a convolution grows with the pixels."""
+    pixels = (size / CATALOGUE[arch].input_size) ** 2 if size else 1.0
+    return SECONDS.get(arch, 60) * pixels * images / _TRAINED_ON * epochs / 3600

@@ -1,0 +1,181 @@
+"""Whether a network learns as well in bfloat16 as in float32, and which of them is faster with it.
+
+    python -m steelflow.selection.precisions check ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
+    python -m steelflow.selection.precisions steps --out FOLDER
+
+In the check a seed has the same split, initial weights, order and augmentation in both precisions, so the accuracies
+are compared in pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from steelflow.errors import DataError
+from steelflow.models import CATALOGUE, architecture
+from steelflow.selection.interval import half_width
+from steelflow.selection.provenance import code_commit, machine, provenance, write_result
+from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.data import load_images
+from steelflow.training.method import Callbacks, Method, best_device
+from steelflow.training.precision import Precision
+from steelflow.training.recipe import Recipe
+from steelflow.training.steps import IMAGES, measure_steps
+from steelflow.training.trained import train_in_memory
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def check_precision(
+    arch: str,
+    data_dir: Path,
+    out_dir: Path,
+    seeds: Sequence[int],
+    epochs: int,
+    *,
+    size: int | None = None,
+    device: str | None = None,
+    command: str = "",
+    tell: Callable[[int, int], None] = lambda *_: None,
+) -> dict[str, Any]:
+    """Train ``arch`` in both precisions for each seed, and keep the figures in ``out_dir/precision-<arch>.json``.
+
+    The file is written after every training, and what it holds is not repeated; interrupted, it goes on.
+
+    Args:
+        size: of the pictures, in pixels; that of the catalogue when not given.
+        tell: called with the epoch that is done and their number, over all trainings.
+
+    Raises:
+        DataError: the images cannot be used, or the file holds results of something else.
+        ModelError, TrainingError: as ``training.train.train``.
+    """
+    entry, place = architecture(arch), best_device(device)
+    data = load_images(data_dir, size or entry.input_size)
+    usual = Recipe() if entry.learning_rate is None else Recipe(learning_rate=entry.learning_rate)
+    recipe = replace(usual, epochs=epochs)
+    setting = {
+        "kind": "precision",
+        "arch": arch,
+        "input_size": data.images.shape[-1],
+        "data_hash": data.hash,
+        "recipe": asdict(recipe),
+    }
+    path = out_dir / f"precision-{arch}.json"
+    runs = _runs_of(path, setting)
+    pairs = [(seed, precision) for seed in seeds for precision in PRECISIONS]
+    for number, (seed, precision) in enumerate(pairs):
+        if any((run["seed"], run["precision"]) == (seed, precision) for run in runs):
+            continue
+        checkpoint = Checkpoint(
+            out_dir / f"{path.stem}-{precision}-{seed}.checkpoint.safetensors",
+            {**setting, "seed": seed, "precision": precision},
+        )
+        started = time.perf_counter()
+        trained = train_in_memory(
+            data,
+            arch,
+            recipe,
+            seed,
+            method=Method(device=place, precision=precision),
+            callbacks=Callbacks(
+                checkpoint=checkpoint,
+                on_epoch=lambda p, before=number * epochs: tell(before + p.epoch, len(pairs) * epochs),  # type: ignore[misc]
+            ),
+        )
+        seconds = time.perf_counter() - started + trained.history.seconds_before
+        figures = trained.evaluation
+        runs.append(
+            {
+                "seed": seed,
+                "precision": precision,
+                "images": figures.images,
+                "accuracy": figures.accuracy,
+                "macro_f1": figures.macro_f1,
+                "seconds": round(seconds, 1),
+                "machine": machine(),
+                "commit": code_commit(),
+            }
+        )
+        write_result(path, setting | _summary(runs) | provenance(command))
+        checkpoint.remove()
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Means, and the mean over the seeds of bf16 − fp32 with half its 95 % interval."""
+    by = {p: {run["seed"]: run for run in runs if run["precision"] == p} for p in PRECISIONS}
+    gains = [by["bf16"][seed]["accuracy"] - by["fp32"][seed]["accuracy"] for seed in by["bf16"] if seed in by["fp32"]]
+    means = {p: statistics.fmean(run["accuracy"] for run in found.values()) for p, found in by.items() if found}
+    return {
+        "runs": sorted(runs, key=lambda run: (run["seed"], run["precision"])),
+        "mean": means,
+        "difference": statistics.fmean(gains) if gains else None,
+        "interval_95": half_width(gains),
+        "hours": round(sum(run["seconds"] for run in runs) / 3600, 3),
+    }
+
+
+def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the file has already, if it is of the same setting."""
+    if not path.is_file():
+        return []
+    try:
+        found = json.loads(path.read_text())
+        same = all(found[key] == value for key, value in setting.items())
+        runs: list[dict[str, Any]] = found["runs"]
+    except (OSError, ValueError, KeyError, TypeError) as exc:
+        raise DataError(f"{path}: cannot be read as results; delete it, or name another folder with --out") from exc
+    if not same:
+        raise DataError(f"{path}: holds results of another recipe or other images; name another folder with --out")
+    return runs
+
+
+app = typer.Typer(help=__doc__)
+Out = Annotated[Path, typer.Option(help="Folder for the file of results.")]
+
+
+@app.command()
+def check(
+    arch: str,
+    data: Annotated[Path, typer.Option(help="Folder with a folder per class.")],
+    out: Out = Path("results"),
+    seeds: str = "0,1,2",
+    epochs: int = 40,
+    device: str | None = None,
+) -> None:
+    """Train ARCH in both precisions."""
+    command = f"python -m steelflow.selection.precisions check {arch} --data …/{data.name} --seeds {seeds}"
+    found = check_precision(
+        arch, data, out, [*map(int, seeds.split(","))], epochs, device=device, command=f"{command} --epochs {epochs}"
+    )
+    typer.echo(json.dumps({key: found[key] for key in ("mean", "difference", "interval_95", "hours")}))
+
+
+@app.command()
+def steps(out: Out = Path("results")) -> None:
+    """Time a training step of every architecture at its own input size, in both precisions, on one thread."""
+    found: dict[str, Any] = {}
+    for arch, entry in CATALOGUE.items():
+        seconds = measure_steps(arch, entry.input_size)
+        found[arch] = {
+            "input_size": entry.input_size,
+            **{f"{precision}_ms": round(1000 * value, 2) for precision, value in seconds.items()},
+            "bf16_over_fp32": round(seconds["bf16"] / seconds["fp32"], 3),
+        }
+        typer.echo(f"{arch}: {found[arch]}")
+    about = {"kind": "precision-steps", "images": IMAGES, "threads": 1, "steps": found}
+    write_result(out / "precision-steps.json", about | provenance("python -m steelflow.selection.precisions steps"))
+
+
+if __name__ == "__main__":
+    app()

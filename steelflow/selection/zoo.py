@@ -1,0 +1,239 @@
+"""A queue of long jobs that survives being killed: each has a process of its own and its state on disk.
+
+A job that has ended is never repeated. One that fails is recorded with its reason, and the others go on. A queue that
+was killed goes on when it is started again; what a job does to resume its own work is its own affair.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from steelflow.errors import LockHeld, SteelflowError
+
+_POLL = 5.0  # seconds between two looks at what the jobs say
+_SAY_EVERY = 600.0  # seconds between two lines about a job that runs
+
+
+class Job(Protocol):
+    @property
+    def name(self) -> str:
+        """Of its state on disk: unlike that of any other job."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """Jobs of one group write to the same file, so they run one after the other."""
+        ...
+
+
+J = TypeVar("J", bound=Job)
+Work = Callable[[J, Path, Callable[[int, int], None]], float]
+"""Does a job, with its state below a folder, and tells the epoch that is done and how many there are. Returns the
+accuracy. It is called in another process, so it must be picklable: a function of a module, or a partial of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a job is."""
+
+    state: Literal["waiting", "running", "interrupted", "done", "failed"] = "waiting"
+    epoch: int = 0
+    epochs: int = 0
+    accuracy: float | None = None
+    reason: str = ""
+    seconds: float = 0.0  # that it has run, over all its starts
+
+    def __str__(self) -> str:
+        hours = f"{self.seconds / 3600:.2f} h"
+        at = f"epoch {self.epoch} of {self.epochs}, {hours}" if self.epochs else "its first epoch"
+        if self.state == "done":
+            return f"done, {self.accuracy:.2%}, {hours}"
+        if self.state == "failed":
+            return f"failed: {self.reason}"
+        return {"waiting": "waiting", "running": f"running, {at}", "interrupted": f"interrupted, {at}"}[self.state]
+
+
+def status(jobs: Sequence[Job], folder: Path) -> list[Status]:
+    """Where each job is, read from ``folder``."""
+    found = [_read(folder, job) for job in jobs]
+    if any(one.state == "running" for one in found) and not is_running(folder):
+        found = [replace(one, state="interrupted") if one.state == "running" else one for one in found]
+    return found
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a queue runs on ``folder`` now."""
+    if not (folder / "lock").is_file():
+        return False
+    try:
+        with _locked(folder):
+            return False
+    except LockHeld:
+        return True
+
+
+def run_queue(
+    jobs: Sequence[J],
+    folder: Path,
+    work: Work[J],
+    *,
+    workers: int = 1,
+    again: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Status]:
+    """Do ``jobs`` in their order, so many at a time, each in a process of the lowest priority.
+
+    Args:
+        folder: of the state of the queue, and of the jobs.
+        again: try those that have failed once more.
+        say: called with a line when a job begins, ends or fails, and now and then in between.
+
+    Returns:
+        Where each job is at the end.
+
+    Raises:
+        LockHeld: another queue runs on ``folder``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        Queue(folder, work, say).run([job for job in jobs if _is_due(_read(folder, job), again)], workers)
+    return status(jobs, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class Queue(Generic[J]):
+    folder: Path
+    work: Work[J]
+    say: Callable[[str], None]
+
+    def run(self, jobs: Sequence[J], workers: int) -> None:
+        waiting, running = list(jobs), list[tuple[J, SpawnProcess]]()
+        said = dict[str, float]()
+        while waiting or running:
+            busy = {job.group for job, _ in running}
+            while len(running) < workers and (job := _next(waiting, busy)) is not None:
+                waiting.remove(job)
+                busy.add(job.group)
+                self.say(f"{job.name}: begins")
+                said[job.name] = time.monotonic()
+                running.append((job, self.start(job)))
+            wait([process.sentinel for _, process in running], timeout=_POLL)
+            for job, process in [pair for pair in running if not pair[1].is_alive()]:
+                running.remove((job, process))
+                self.end(job, process.exitcode)
+            for job, _ in running:
+                if time.monotonic() - said[job.name] >= _SAY_EVERY:
+                    said[job.name] = time.monotonic()
+                    self.say(f"{job.name}: {_read(self.folder, job)}")
+
+    def start(self, job: J) -> SpawnProcess:
+        before = _read(self.folder, job)
+        _write(self.folder, job, replace(before, state="running", reason=""))
+        process = multiprocessing.get_context("spawn").Process(
+            target=_do, args=(job, self.folder, self.work), daemon=False
+        )
+        process.start()
+        return process
+
+    def end(self, job: J, code: int | None) -> None:
+        """What the process has not written itself, it did not live to write."""
+        found = _read(self.folder, job)
+        if found.state == "running":
+            killed = f"by signal {-code}, perhaps for want of memory" if code and code < 0 else f"with code {code}"
+            _write(self.folder, job, replace(found, state="failed", reason=f"its process was ended {killed}"))
+        self.say(f"{job.name}: {_read(self.folder, job)}")
+
+
+def _do(job: J, folder: Path, work: Work[J]) -> None:
+    """In a process of its own."""
+    _end_with_the_queue()
+    _step_back()
+    began, before = time.monotonic(), _read(folder, job)
+
+    latest = before
+
+    def now(**fields: Any) -> None:
+        nonlocal latest
+        latest = replace(latest, seconds=round(before.seconds + time.monotonic() - began, 1), **fields)
+        _write(folder, job, latest)
+
+    try:
+        accuracy = work(job, folder, lambda epoch, epochs: now(epoch=epoch, epochs=epochs))
+    except SteelflowError as exc:
+        now(state="failed", reason=str(exc))
+        return
+    except Exception as exc:
+        now(state="failed", reason=f"{type(exc).__name__}: {exc}")
+        raise  # the whole of it goes to the log
+    now(state="done", accuracy=accuracy)
+
+
+def _end_with_the_queue() -> None:
+    """A job does not outlive the queue that started it: the next queue would start it a second time."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "a job has a process of its own: start it with run_queue"
+
+    def watch(sentinel: int = parent.sentinel) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _step_back() -> None:
+    """The lowest priority, and the first to go where memory is short."""
+    os.nice(19)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The kernel lets go of it when the process ends, however it ends."""
+    with (folder / "lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise LockHeld(f"{folder}: another queue runs on this folder; wait for it, or name another one") from exc
+        yield
+
+
+def _is_due(found: Status, again: bool) -> bool:
+    return found.state != "done" and (again or found.state != "failed")
+
+
+def _next(waiting: Sequence[J], busy: set[str]) -> J | None:
+    return next((job for job in waiting if job.group not in busy), None)
+
+
+def _file(folder: Path, job: Job) -> Path:
+    return folder / "state" / f"{job.name}.json"
+
+
+def _read(folder: Path, job: Job) -> Status:
+    """A file that cannot be read is that of a job that waits: it finds its own work where it was."""
+    try:
+        return Status(**json.loads(_file(folder, job).read_text()))
+    except (OSError, ValueError, TypeError):
+        return Status()
+
+
+def _write(folder: Path, job: Job, status: Status) -> None:
+    """Put whole."""
+    path = _file(folder, job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(asdict(status)) + "\n")
+    partial.replace(path)

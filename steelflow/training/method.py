@@ -1,0 +1,61 @@
+"""How a network is trained beside its recipe, and what is called while it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from steelflow.errors import ConfigError
+from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.distil import TeacherModel
+from steelflow.training.loss import Teacher
+from steelflow.training.precision import Wanted
+from steelflow.training.state import Progress
+from steelflow.training.transfer import Phases
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Method:
+    """How to train.
+
+    Attributes:
+        pretrained: start from ImageNet weights: torchvision's, or those of a file (see ``models.weights_file``).
+        start: start from the weights of this model; see ``start.start_from``.
+        teacher: see ``loss.Loss``; a module is moved to ``device``.
+        phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
+        device: where to train; ``best_device`` when not given. The model comes back on the CPU.
+        precision: of the training steps; see ``precision.choose_precision``. All else is float32.
+    """
+
+    pretrained: bool | Path = False
+    start: TeacherModel | None = None
+    teacher: Teacher | None = None
+    phases: Phases | None = None
+    device: torch.device | None = None
+    precision: Wanted = "fp32"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callbacks:
+    """``checkpoint`` keeps the state and resumes from it, ``on_epoch`` is called after each epoch, and ``rescue`` is
+    the file for the last good weights if the loss breaks."""
+
+    checkpoint: Checkpoint | None = None
+    on_epoch: Callable[[Progress], None] | None = None
+    rescue: Path | None = None
+
+
+def best_device(name: str | None = None) -> torch.device:
+    """The device of that name. Without a name: the GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"no device {name!r} that torch can use here; give 'cpu', or leave it out")
+    return torch.device(name)
