@@ -9,7 +9,8 @@ from nights import night_rows
 from scipy import stats
 
 from steelflow.drift.compare import LineReference
-from steelflow.drift.signals import SIGNALS, Reading, fixed_thresholds
+from steelflow.drift.reading import Reading
+from steelflow.drift.signals import SIGNALS, fixed_thresholds
 
 FIXED = fixed_thresholds({})
 IMAGES = 3000
@@ -52,7 +53,7 @@ def moved(rows: pl.DataFrame, signal: str, by: float) -> pl.DataFrame:
     raise AssertionError(signal)
 
 
-ALONE = [signal.name for signal in SIGNALS if signal.name not in ("unfamiliar", "class_mix")]
+ALONE = [name for name in SIGNALS if name not in ("unfamiliar", "class_mix")]
 
 
 @pytest.mark.parametrize("signal", ALONE)
@@ -83,7 +84,7 @@ def test_the_fixed_thresholds_are_those_that_were_measured() -> None:
 
 def test_the_same_night_again_moves_nothing(reference: LineReference) -> None:
     found = readings(reference, ROWS)
-    assert set(found) == {signal.name for signal in SIGNALS}
+    assert set(found) == set(SIGNALS)
     assert {name: one.value for name, one in found.items()} == pytest.approx(dict.fromkeys(found, 0.0), abs=1e-6)
 
 
