@@ -36,7 +36,7 @@ def drift(
     """Compare the last night, or every night of CURRENT in order, with a reference."""
     base = settings().with_model(model)
     places = [base.report.uri if place is None else place for place in (reference, current)]
-    with serving(base, *places, base.archive.uri) as reached, counting("inspecting") as tick:
+    with serving(base, *places, base.archive.uri) as reached, counting("comparing") as tick:
         found = compare(reached, reference, current, lambda done: tick(done.counts.found))
         if html is not None:
             html.write_bytes(found.explanation().encode("utf-8", "backslashreplace"))

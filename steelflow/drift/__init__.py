@@ -1,4 +1,16 @@
-"""Drift: does a night still look like those on which the model was right?"""
+"""Drift: does a night still look like the nights on which the model was right?
+
+sample.py             a sample of report rows, bounded in size
+reference_profile.py  a reference as a file
+references.py         which reference a line is compared with
+sources.py            reports of any layout, night by night
+signals/              what is compared, one class per signal
+distances.py, appearance.py, bootstrap.py   the statistics behind the signals
+compare.py, reading.py                      a night of one line against its reference
+verdict.py, check.py  from readings to verdicts, and the drift table
+accept.py             accept drift as normal
+explain.py            the HTML page that explains a verdict
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What moved is normal from now on: a new reference for the model that inspects, from its own reports.
+"""Accept drift as normal: make nights of the model that inspects its new reference.
 
-Drift that costs no accuracy is no reason for another model, and would alarm for ever: a grade that is rolled from now
-on, a lamp that was replaced by a brighter one.
+Drift that costs no accuracy does not need another model, but it would alarm every night: a new steel grade, a lamp that
+was replaced by a brighter one.
 """
 
 from __future__ import annotations
@@ -29,15 +29,20 @@ def accept(
     reason: str,
     lines: Collection[str | None] | None = None,
 ) -> list[str | None]:
-    """Make the nights ``dates`` the reference of ``lines`` (all that have reports of theirs, when not given).
+    """Make nights the reference of lines. Who accepted them and why is stored as JSON beside each line's reference.
 
-    Who said so and why stands beside each line's reference, as JSON.
+    Args:
+        report: the root of the reports.
+        model_digest: of the model that inspects; rows made by another model are left out.
+        dates: the nights.
+        min_images: a line with fewer readable images keeps its reference.
+        lines: by default all lines that have reports of these nights.
 
     Returns:
-        The lines that have a new reference; one with fewer than ``min_images`` readable images keeps its own.
+        The lines that have a new reference.
 
     Raises:
-        DriftError: none of the lines has images enough; nothing is changed.
+        DriftError: no line has enough images, or ``who`` or ``reason`` is empty; nothing is changed.
     """
     if not who.strip() or not reason.strip():
         raise DriftError("accepting drift as normal needs a name and a reason; give --who and --reason")
@@ -51,8 +56,8 @@ def accept(
     if not enough:
         nights = ", ".join(map(str, dates)) or "no nights"
         raise DriftError(
-            f"{report.uri}: {nights}: no line has {min_images} images judged by model {model_digest[:12]}, as one"
-            " reference takes; run `steelflow nightly` first, or name more nights"
+            f"{report.uri}: {nights}: no line has {min_images} images judged by model {model_digest[:12]}, which a"
+            " reference needs; run `steelflow nightly` first, or name more nights"
         )
     for line in enough:
         key = reference_key(ACCEPTED, model_digest, line)

@@ -1,6 +1,6 @@
-"""How far two samples lie apart: the statistics that drift is measured by, in numpy alone.
+"""The distances between two samples that measure drift, in numpy alone.
 
-All but the test's p-value are effect sizes: they do not grow with the number of images.
+All except the p-value are effect sizes: they do not grow with the number of images.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _SMOOTHING = 0.5  # images added to each bin: the prior of Jeffreys (1946)
 
 
 def population_stability_index(reference: npt.ArrayLike, current: npt.ArrayLike) -> Floats:
-    """PSI = Σ_k (q_k − p_k) · ln(q_k / p_k) of counts (…, K), with p_k = (n_k + ½) / (N + K/2) and q_k alike.
+    """PSI = Σ_k (q_k − p_k) · ln(q_k / p_k) of counts (…, K), with p_k = (n_k + ½) / (N + K/2) and q_k likewise.
 
-    The half image in every bin keeps an empty one finite. From 0; credit scoring, where it comes from (Siddiqi 2006),
-    calls a shift above 0.25 significant.
+    At least 0. Half an image is added to every bin, so that an empty bin gives a finite value. The index comes from
+    credit scoring (Siddiqi 2006), where a shift above 0.25 counts as significant.
     """
     p, q = _smoothed(reference), _smoothed(current)
     return np.asarray(((q - p) * np.log(q / p)).sum(-1))
@@ -39,21 +39,21 @@ def jensen_shannon_distance(reference: npt.ArrayLike, current: npt.ArrayLike) ->
 def kolmogorov_smirnov(reference: npt.ArrayLike, current: npt.ArrayLike) -> tuple[float, float]:
     """sup_x |F(x) − G(x)| of two samples (N,) and (M,), 0 to 1, and its asymptotic p-value.
 
-    The p-value is that of Kolmogorov's distribution at √(NM / (N + M)) · D. It informs and decides nothing: with
-    images enough every difference is significant.
+    The p-value is that of Kolmogorov's distribution at √(NM / (N + M)) · D. It decides nothing: with enough images
+    every difference is significant.
     """
     a, b = np.sort(np.asarray(reference, float)), np.sort(np.asarray(current, float))
     points = np.concatenate([a, b])
     distance = float(np.abs(_cdf(a, points) - _cdf(b, points)).max())
     scaled = math.sqrt(len(a) * len(b) / (len(a) + len(b))) * distance
-    if scaled < 0.2:  # the series below needs more terms there, and the value is 1 to twelve digits
+    if scaled < 0.2:  # the series would need more terms, and the value is 1 to twelve digits
         return distance, 1.0
     terms = sum((-1) ** (k - 1) * math.exp(-2 * (k * scaled) ** 2) for k in range(1, 101))
     return distance, min(max(2 * terms, 0.0), 1.0)
 
 
 def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
-    """∫ |F(x) − G(x)| dx of two samples (N,) and (M,), in their unit: by how much the values moved on average."""
+    """∫ |F(x) − G(x)| dx of two samples (N,) and (M,), in their unit: how far the values moved on average."""
     a, b = np.sort(np.asarray(reference, float)), np.sort(np.asarray(current, float))
     points = np.sort(np.concatenate([a, b]))
     return float(np.abs(_cdf(a, points[:-1]) - _cdf(b, points[:-1])) @ np.diff(points))
@@ -62,7 +62,7 @@ def wasserstein(reference: npt.ArrayLike, current: npt.ArrayLike) -> float:
 def frechet_distance(mean_1: Floats, covariance_1: Floats, mean_2: Floats, covariance_2: Floats) -> Floats:
     """|μ₁ − μ₂|² + tr(Σ₁ + Σ₂ − 2 (Σ₁^½ Σ₂ Σ₁^½)^½) of Gaussians with means (…, E) and covariances (…, E, E).
 
-    The squared 2-Wasserstein distance between them (Dowson and Landau 1982), known from Heusel et al. (2017) as FID.
+    The squared 2-Wasserstein distance between them (Dowson and Landau 1982); Heusel et al. (2017) call it FID.
     """
     values, vectors = np.linalg.eigh(covariance_1)
     root = (vectors * np.sqrt(values.clip(0))[..., None, :]) @ vectors.swapaxes(-1, -2)

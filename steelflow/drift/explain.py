@@ -1,7 +1,7 @@
-"""Why a night alarmed, on one page: what moved, on which line, by how much, and pictures from before and after.
+"""One HTML page that explains a verdict: what moved, on which line, how far, with images from before and after.
 
-One HTML file with nothing outside it: drawings are SVG, pictures are made anew from decoded pixels, and every name that
-came from an archive is escaped.
+The page needs no other file: charts are SVG, images are encoded again from decoded pixels, and every name that comes
+from an archive is escaped.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ def write_explanation(
     limits: LimitSettings,
     reference: bytes | None = None,
 ) -> str | None:
-    """Put the page of a night that alarms or warns, and return its key; None, and no page, for any other night.
+    """Write the page of a night that alarms or warns, and return its key; no page and None for any other night.
 
-    ``reference`` is the profile that ``check_night`` was given.
+    Args:
+        report: the root of the reports, where the page is written.
+        archive: where the images are read.
+        reference: the profile that the model brings, as for ``check_night``.
     """
     if verdict.date is None or verdict.verdict not in ("alarm", "warn"):
         return None
@@ -77,7 +80,13 @@ def write_explanation(
 def page(
     verdict: NightVerdict, before: Rows, after: Rows, fetch_before: Fetch, fetch_after: Fetch, limits: LimitSettings
 ) -> str:
-    """The page as HTML. ``before`` and ``after`` are rows (columns ``sample.COLUMNS``) of the lines that moved."""
+    """The page as HTML.
+
+    Args:
+        before, after: rows of the lines that moved, from the reference and from the night; columns ``sample.COLUMNS``.
+        fetch_before, fetch_after: read an image of either side by key, member and ordinal.
+        limits: on decoding these images.
+    """
     night = "" if verdict.date is None else f" on the night of {verdict.date.isoformat()}"
     parts = [f"<h1>Drift{night}: {verdict.verdict}</h1>", _list(verdict.reasons)]
     for line in verdict.lines:
@@ -142,7 +151,7 @@ def _bars(chart: Bars) -> str:
 
 
 def _pictures(rows: pl.DataFrame, fetch: Fetch, limits: LimitSettings) -> str:
-    """A few, drawn by a hash: an honest sample, and the same one every time."""
+    """A few images, drawn by a hash: not selected by hand, and the same ones every time."""
     chosen = rows.sort(pl.struct(IMAGE).hash(7), *IMAGE).head(_PICTURES)
     return f'<div class="row">{"".join(_figure(row, fetch, limits) for row in chosen.iter_rows(named=True))}</div>'
 
@@ -154,7 +163,7 @@ def _figure(row: Mapping[str, object], fetch: Fetch, limits: LimitSettings) -> s
     name = f"{key} · {member}" if member else str(key)
     caption = f"<figcaption>{_safe(str(row['label']))}<br>{_safe(name)}</figcaption>"
     if isinstance(picture, Failure):
-        return f'<figure><div class="gone">not to be had: {_safe(str(picture))}</div>{caption}</figure>'
+        return f'<figure><div class="gone">not available: {_safe(str(picture))}</div>{caption}</figure>'
     scale = min(1.0, _SIDE / max(picture.shape))
     height, width = (max(1, round(side * scale)) for side in picture.shape)
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)

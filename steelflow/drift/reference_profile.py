@@ -1,7 +1,7 @@
-"""The reference profile: what the images of each line looked like to a model while all was well.
+"""The reference profile: what the images of each line looked like to a model on nights without drift.
 
-A sample of report rows, as the bytes of a Parquet file: every statistic can be computed from it, one that is thought of
-next year too. It is ``reference.parquet`` of a version in the registry; a model that brings none gets one from its
+A profile is a sample of report rows, stored as a Parquet file. Any statistic can be computed from it, including signals
+that are added later. A version in the registry may bring one as ``reference.parquet``. Other models get one from their
 first nights, see ``references``.
 """
 
@@ -25,15 +25,19 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``rows`` have the columns ``sample.COLUMNS``; ``images`` says of how many images of each line they are a sample
-    (one line named None where the images have no lines)."""
+    """A reference of one model.
+
+    Attributes:
+        rows: a sample of report rows, columns ``sample.COLUMNS``.
+        images: the number of images that were sampled, by line; one line named None if the images have no lines.
+    """
 
     model_digest: str
     rows: pl.DataFrame
     images: dict[str | None, int]
 
     def line(self, name: str | None) -> pl.DataFrame | None:
-        """The rows that a line is compared with: its own, or all where profile or night know no lines; else None."""
+        """The rows to compare a line with: its own; all of them if the profile or the night has no lines; else None."""
         if name in self.images:
             return self.rows.filter(pl.col("line").eq_missing(name))
         return self.rows if name is None or set(self.images) == {None} else None
@@ -68,7 +72,7 @@ def build_profile(rows: pl.DataFrame, model_digest: str, most: int = MOST_ROWS) 
 
 
 def profile_of(rows: pl.DataFrame, model_digest: str, most: int = MOST_ROWS) -> Profile:
-    """The same of rows with the columns ``sample.COLUMNS``. Raises ``DriftError``, as ``build_profile``."""
+    """As ``build_profile``, from rows with the columns ``sample.COLUMNS``, as a ``Profile``."""
     own = rows.filter(pl.col("model_digest") == model_digest)
     if own.is_empty():
         raise DriftError(f"no image classified by model {model_digest[:12]}: a reference needs images; give some")
@@ -79,10 +83,10 @@ def profile_of(rows: pl.DataFrame, model_digest: str, most: int = MOST_ROWS) -> 
 
 
 def parse_profile(content: bytes, where: str) -> Profile:
-    """Read what ``build_profile`` gave. ``where`` names it for the error.
+    """Read the bytes that ``build_profile`` returned. ``where`` names their place in the error.
 
     Raises:
-        DriftError: it is no profile, or a damaged one.
+        DriftError: they are not a profile, or are damaged.
     """
     try:
         table = pq.read_table(pa.BufferReader(content))
@@ -99,8 +103,8 @@ def parse_profile(content: bytes, where: str) -> Profile:
 
 
 def is_profile(content: bytes) -> bool:
-    """Whether these bytes say that they are a profile, and not any other Parquet file."""
+    """Whether these bytes are a profile rather than another Parquet file. True for what is not Parquet at all."""
     try:
         return _KEY in (pq.read_metadata(pa.BufferReader(content)).metadata or {})
     except (pa.ArrowException, OSError):
-        return True  # ``parse_profile`` says what is wrong with it
+        return True  # ``parse_profile`` then says what is wrong

@@ -1,4 +1,4 @@
-"""A sample of a night's rows, of a size that does not grow with the night."""
+"""A sample of a night's report rows. Its size does not grow with the night."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ COLUMNS = {
     "embedding": pl.List(pl.Float16()),
     "model_digest": pl.String(),
 }
-"""Of a report's columns, those that drift is measured by; older reports lack some, which are null here."""
+"""The report columns that the drift check uses. Older reports lack some of them; these are null here."""
 
 _ALWAYS = ("confidence", "brightness", "contrast", "sharpness", "saturation")
 IMAGE = ("object_key", "member", "ordinal")
-_REPORT = {"object_key", "status", "model_digest"}  # columns by which a report is known
+_REPORT = {"object_key", "status", "model_digest"}  # a file with these columns is a report
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """``rows`` with the columns ``COLUMNS``, drawn from ``images`` readable images."""
+    """``rows`` (columns ``COLUMNS``), drawn from ``images`` readable images."""
 
     rows: pl.DataFrame
     images: int
 
 
 def readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows of a report that were classified, with the columns ``COLUMNS``."""
+    """The classified rows of a report, columns ``COLUMNS``."""
     good = frame.filter(pl.col("status") == "ok") if "status" in frame.columns else frame
     chosen = [
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind).alias(name)
@@ -56,7 +56,7 @@ def readable(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def read_report(store: Store, key: str) -> pl.DataFrame | None:
-    """``readable`` rows of one report file; None for a Parquet file that is no report.
+    """The ``readable`` rows of one report file; None if the Parquet file is not a report.
 
     Raises:
         DriftError: the file is damaged.
@@ -74,8 +74,10 @@ def read_report(store: Store, key: str) -> pl.DataFrame | None:
 
 
 def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
-    """At most ``most`` rows: those of the smallest hash over the image's place, so that the same rows are drawn
-    whenever and in whatever order they come. Holds one frame and the sample."""
+    """At most ``most`` rows: those with the smallest hash of the image's place.
+
+    The same rows are drawn in every run, whatever the order of ``frames``. Holds one frame and the sample in memory.
+    """
     kept = pl.DataFrame(schema=COLUMNS)
     images = 0
     for frame in frames:
@@ -85,7 +87,7 @@ def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
 
 
 def thinned(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """At most ``most`` rows, by the rule of ``sample``."""
+    """At most ``most`` rows, drawn as in ``sample``."""
     if rows.height <= most:
         return rows
     return rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)

@@ -1,4 +1,4 @@
-"""Reports wherever they lie, night by night: a report's root, a hive of files, or a folder of single ones."""
+"""Read reports night by night, in any layout: a report's root, a hive of files, or a folder of single files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Samples = dict[str | None, Sample]
 
 
 def nights_in(store: Store, template: KeyTemplate) -> Iterator[tuple[dt.date | None, Samples]]:
-    """Each night of the Parquet reports below ``store``, in order, with a sample of every line's rows.
+    """Each night of the Parquet reports below ``store``, oldest first, with a sample of every line's rows.
 
-    Line and date stand in a report's path or in its columns; where neither says them, ``template`` reads them from the
-    keys of the images. One night is held at a time, or, of files that are not laid out by night, all of them.
+    Line and date come from the report's path or its columns, or else from the keys of the images by ``template``.
+    Holds the samples of one night in memory. If the files are not laid out by night, it holds those of all nights.
 
     Raises:
-        DriftError: there are no reports.
+        DriftError: there are no reports with readable images.
     """
     keys = sorted(info.key for info in store.list() if info.key.endswith(".parquet"))
     keys = [key for key in keys if key.startswith(REPORTS)] or keys
@@ -48,11 +48,11 @@ def nights_in(store: Store, template: KeyTemplate) -> Iterator[tuple[dt.date | N
             found = True
             yield night, parts[night]
     if not found:
-        raise DriftError(f"{store.uri}: holds no reports with readable images; name a place that does")
+        raise DriftError(f"{store.uri}: no reports with readable images; name a place that has some")
 
 
 def profile_from(nights: Iterable[tuple[dt.date | None, Samples]], where: str) -> Profile:
-    """All nights together as a reference. Raises ``DriftError`` where several models made them."""
+    """All nights together as a reference. Raises ``DriftError`` if they were made by several models."""
     rows = pl.concat([part.rows for _, samples in nights for part in samples.values()])
     digests = sorted(rows["model_digest"].unique())
     if len(digests) != 1:
@@ -64,7 +64,7 @@ def profile_from(nights: Iterable[tuple[dt.date | None, Samples]], where: str) -
 
 
 def _placed(rows: pl.DataFrame, key: str, template: KeyTemplate) -> pl.DataFrame:
-    """The rows with line and date."""
+    """The rows with their line and date, as ``nights_in`` finds them."""
     partition = parse_folder(key)
     if partition is not None:
         return rows.with_columns(line=pl.lit(partition.line, pl.String()), date=pl.lit(partition.date, pl.Date()))

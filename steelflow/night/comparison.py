@@ -60,17 +60,17 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """``none``, ``warn``, ``alarm`` or ``insufficient``, of the chosen night."""
+        """``none``, ``warn``, ``alarm`` or ``insufficient`` (too few images), of the chosen night."""
         return self.chosen.verdict
 
     @property
     def signals(self) -> list[Reading]:
-        """The readings of the chosen night, largest share of its threshold first."""
+        """The readings of all lines of the chosen night, largest share of the threshold first."""
         return self.chosen.signals
 
     @property
     def reasons(self) -> list[str]:
-        """The verdict on the chosen night in sentences."""
+        """The chosen verdict in sentences."""
         return self.chosen.reasons
 
     def explanation(self) -> str:
@@ -149,8 +149,8 @@ def _of_the_model(settings: Settings) -> References:
     references = References(report, model.digest, brought_by(model.version, settings))
     if not references.exist():
         raise DriftError(
-            f"{settings.report.uri}: no reference of model {model.digest[:12]} yet; name one with --reference, or let "
-            "its first nights become it (`steelflow nightly`)"
+            f"{settings.report.uri}: no reference of model {model.digest[:12]} yet; give one (--reference), or inspect "
+            "its first nights (`steelflow nightly`), which become its reference"
         )
     return references
 

@@ -68,7 +68,7 @@ def test_images_of_lines_and_nights(hive: bool, monkeypatch: pytest.MonkeyPatch)
     assert any("brightness" in reason for reason in found["reasons"])
     page = Path("why.html").read_text()
     assert page.count("data:image/jpeg") >= 12
-    assert "not to be had" not in page
+    assert "not available" not in page
 
 
 def test_reports_are_judged_night_by_night() -> None:

@@ -256,7 +256,7 @@ def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path
     assert key == f"drift/explanations/date={DAY}.html"
     text = report.get(key).decode()
     assert "brightness moved down" in text
-    assert "not to be had: missing" in text
+    assert "not available: missing" in text
     assert "<script" not in text
     assert "\x1b" not in text
     assert "http" not in text.replace('http-equiv="', "")
