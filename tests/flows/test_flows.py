@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -53,9 +54,11 @@ from steelflow.config import Settings
 from steelflow.errors import ModelError, StoreError, StoreUnreachable
 from steelflow.inspection.pipeline import Done
 from steelflow.night.plan import groups, weight
-from steelflow.night.run import Night, NightResult, inspect_night
+from steelflow.night.run import Night, inspect_night
 from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.report.record import NightDrift
 from steelflow.report.runs import backfills
+from steelflow.retrain import Due
 from steelflow.store.local import LocalStore
 
 Monkey = pytest.MonkeyPatch
@@ -335,7 +338,7 @@ DRIFT = {
     "verdict": "alarm",
     "reasons": ["L2: brightness moved by 1.31 σ (threshold 0.30), 4.4 times over"],
     "model": "d" * 64,
-    "lines": ["L2"],
+    "lines": [{"line": "L2", "verdict": "alarm", "reason": "a severe breach"}],
     "signals": [
         {"line": "L2", "signal": "brightness", "breach": True},
         {"line": "L1", "signal": "mix", "breach": False},
@@ -345,8 +348,8 @@ DRIFT = {
 
 def drifted(monkeypatch: Monkey, drift: dict[str, Any] | None) -> None:
     """Every night that is recorded has this verdict."""
-    to_dict = NightResult.to_dict
-    monkeypatch.setattr(NightResult, "to_dict", lambda result: {**to_dict(result), "drift": drift})
+    finish, verdict = Night.finish, None if drift is None else NightDrift.model_validate(drift)
+    monkeypatch.setattr(Night, "finish", lambda *given: replace(finish(*given), drift=verdict))
 
 
 @pytest.fixture
@@ -427,7 +430,7 @@ def test_a_plant_may_look_at_drift_itself(
 
 
 def test_new_labels_ask_once_a_night(settings: Settings, served: Any, monkeypatch: Monkey) -> None:
-    due = ("600 labels since the champion", "labels:abc")
+    due = Due("600 labels since the champion", "labels:abc")
     monkeypatch.setattr(consequences.labels_due, "fn", lambda settings: due)
     for date in (NIGHT, NIGHT, NIGHT + dt.timedelta(1)):
         result_of(run(NightParameters(date=date)))
