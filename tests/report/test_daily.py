@@ -26,7 +26,7 @@ DAY = dt.date(2026, 11, 29)
 CLASSES = ("crazing", "patches", "scratches")
 
 
-def put_summary(store: Store, line: str, date: dt.date, counts: dict[tuple[str, str | None], int]) -> None:
+def put_summary(store: Store, line: str | None, date: dt.date, counts: dict[tuple[str, str | None], int]) -> None:
     """``counts``: images by coil and label; no label is an image that could not be read."""
     frame = pl.DataFrame(
         [
@@ -132,6 +132,21 @@ def test_all_coils_of_a_line_are_counted_once(store: Store) -> None:
     assert (scratched["coils"].to_list(), scratched["images"].to_list()) == ([2, 2], [7, 7])
     assert scratched["confidence"].to_list() == pytest.approx([(5 * 0.505 + 2 * 0.502) / 7] * 2)
     assert first.filter(pl.col("status") == "failed")["images"].to_list() == [1, 1]
+
+
+def test_an_archive_without_lines_has_days_too(store: Store) -> None:
+    put_summary(store, None, DAY, {("C1", "patches"): 3, ("C2", None): 1})
+    put_summary(store, None, DAY + dt.timedelta(days=1), {("C1", "patches"): 4})
+    before = daily(store)
+    assert before.select("line", "label", "images").rows() == [
+        (None, None, 1),
+        (None, "patches", 3),
+        (None, "patches", 4),
+    ]
+    assert write_daily(store) == 1
+    assert daily(store).equals(before)
+    assert daily_of_coils(store, "C").equals(before)
+    assert daily_of_coils(store, "c1")["images"].to_list() == [3, 4]
 
 
 @pytest.mark.parametrize("damage", [b"", b"no parquet", b"PAR1xxxxPAR1"])
