@@ -107,7 +107,13 @@ class LabelStore:
             overruled = before - fresh.height
         batch = self._batches.write(fresh) if fresh.height else None
         new = sorted(set(fresh["label"].drop_nulls()) - known)
-        return Added(batch, fresh.height, len(said) - fresh.height - overruled, overruled, tuple(new))
+        return Added(
+            batch=batch,
+            added=fresh.height,
+            unchanged=len(said) - fresh.height - overruled,
+            overruled=overruled,
+            new_classes=tuple(new),
+        )
 
     def history(self, image: str | None = None) -> pl.DataFrame:
         """Everything that was said, or what was said of one image; the last row of an image stands."""
