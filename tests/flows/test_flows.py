@@ -52,7 +52,8 @@ from flows.serve import deployments
 from steelflow.config import Settings
 from steelflow.errors import ModelError, StoreError, StoreUnreachable
 from steelflow.inspection.pipeline import Done
-from steelflow.night.run import Night, NightResult, groups, inspect_night, weight
+from steelflow.night.plan import groups, weight
+from steelflow.night.run import Night, NightResult, inspect_night
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.runs import backfills
 from steelflow.store.local import LocalStore
