@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,42 +66,54 @@ def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done],
     model = load_model(settings)
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
-
-    def key_of(unit: Unit) -> str:
-        return f"{prefix}.{unit.id}.parquet"
-
-    job = Inspection(archive, report, template, settings.limits, model, new_run_id(), key_of, hive=False)
-    there = {info.key: info for info in report.list(f"{prefix}.") if info.key.endswith(".parquet")}
-    known = read_footers(report, there.values())
-    current = {
-        key: known[key].counts
-        for unit in planned.units
-        if (key := key_of(unit)) in known and known[key].fingerprint == job.fingerprint(unit)
-    }
-    ids = {key.removeprefix(f"{prefix}.").removesuffix(".parquet"): key for key in there}
-    for unit_id in superseded(ids.keys(), [unit.id for unit in planned.units]):
-        report.delete(ids[unit_id])
+    job = Inspection(
+        archive=archive,
+        report=report,
+        template=template,
+        limits=settings.limits,
+        model=model,
+        run_id=new_run_id(),
+        key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
+        hive=False,
+    )
+    current = _up_to_date(job, prefix, planned.units)
     done = []
-    for one in inspect_units((unit for unit in planned.units if key_of(unit) not in current), job):
+    for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
     seconds = time.perf_counter() - clock
-    judged = sum((one.counts for one in done if one.error is None), Counts())
+    good = [one for one in done if one.error is None]
+    judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
-    good = {*current, *(one.key for one in done if one.error is None)}
+    written = {*current, *(one.key for one in good)}
     return InferResult(
-        counts.found,
-        counts.ok,
-        counts.failed,
-        counts.ignored + planned.ignored_count,
-        judged.found,
-        round(seconds, 3),
-        round(judged.found / seconds, 1),
-        model.engine.spec.name,
-        model.engine.name,
-        tuple(f"{report.uri}/{key_of(unit)}" for unit in planned.units if key_of(unit) in good),
-        tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        images=counts.found,
+        ok=counts.ok,
+        failed=counts.failed,
+        ignored=counts.ignored + planned.ignored_count,
+        judged=judged.found,
+        seconds=round(seconds, 3),
+        images_per_second=round(judged.found / seconds, 1),
+        model=model.engine.spec.name,
+        engine=model.engine.name,
+        files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
     )
+
+
+def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:
+    """The reports that need not be made again, by key. Reports whose images now belong to other units are deleted."""
+    there = {info.key: info for info in job.report.list(f"{prefix}.") if info.key.endswith(".parquet")}
+    known = read_footers(job.report, there.values())
+    current = {
+        key: known[key].counts
+        for unit in units
+        if (key := job.key_of(unit)) in known and known[key].fingerprint == job.fingerprint(unit)
+    }
+    ids = {key.removeprefix(f"{prefix}.").removesuffix(".parquet"): key for key in there}
+    for unit_id in superseded(ids.keys(), [unit.id for unit in units]):
+        job.report.delete(ids[unit_id])
+    return current
 
 
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:

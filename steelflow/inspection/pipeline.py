@@ -35,7 +35,7 @@ from steelflow.images.quality import measure
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
-from steelflow.report.judged import Judged, Origin, Place
+from steelflow.report.judged import Judged, Origin, Place, place_of
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION, QUALITY
 from steelflow.store.base import Store
@@ -151,9 +151,8 @@ def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
 
 def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
     """Decode, measure and classify a chunk. What cannot be decoded is a failure in its place."""
-    places = [Place(i.key, i.member, i.ordinal, i.coil, i.position, i.captured_at) for i in images]
     decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, limits) for i in images)
-    return judge_pictures(places, decoded, engine)
+    return judge_pictures([place_of(image) for image in images], decoded, engine)
 
 
 def judge_pictures(places: list[Place], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
@@ -176,16 +175,16 @@ def judge_pictures(places: list[Place], pictures: Iterable[Grey | Failure], engi
     decoded = time.perf_counter()
     outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
     return Judged(
-        places,
-        failures,
-        np.array(good, np.intp),
-        outputs.probabilities,
-        outputs.embedding,
-        outputs.energy,
-        np.array(quality, np.float32).reshape(-1, len(QUALITY)),
-        np.array(sizes, np.int32).reshape(-1, 2),
-        decoded - started,
-        time.perf_counter() - decoded,
+        places=places,
+        failures=failures,
+        good=np.array(good, np.intp),
+        probabilities=outputs.probabilities,
+        embedding=outputs.embedding,
+        energy=outputs.energy,
+        quality=np.array(quality, np.float32).reshape(-1, len(QUALITY)),
+        sizes=np.array(sizes, np.int32).reshape(-1, 2),
+        decode_seconds=decoded - started,
+        infer_seconds=time.perf_counter() - decoded,
     )
 
 
@@ -273,8 +272,16 @@ class _Draft:
         self._fetch_seconds = 0.0
         self._key = job.key_of(unit)
         engine = job.model.engine
-        origin = Origin(unit, job.model.spec, engine.digest, job.run_id, engine.novelty)
-        self._writer = UnitWriter(job.report, self._key, origin, job.fingerprint(unit), job.hive)
+        origin = Origin(
+            unit=unit,
+            spec=job.model.spec,
+            model_digest=engine.digest,
+            run_id=job.run_id,
+            novelty=engine.novelty,
+        )
+        self._writer = UnitWriter(
+            job.report, self._key, origin=origin, fingerprint=job.fingerprint(unit), hive=job.hive
+        )
 
     def chunks(self) -> Iterator[list[RawImage]]:
         """The unit's images in batches, cut short where their bytes would be many."""
@@ -302,7 +309,7 @@ class _Draft:
             started = time.perf_counter()
             self._writer.append(judged)
             spent = time.perf_counter() - started
-            self._seconds += Seconds(0.0, judged.decode_seconds, judged.infer_seconds, spent)
+            self._seconds += Seconds(decode=judged.decode_seconds, infer=judged.infer_seconds, write=spent)
         except Exception as exc:  # noqa: BLE001  raised again by ``end``, in the thread that can stop the work
             self.error = self.error or exc
         finally:
@@ -319,9 +326,14 @@ class _Draft:
             if self.error is not None and (isinstance(self.error, _STOPS) or not isinstance(self.error, StoreError)):
                 raise self.error
         spent = Seconds(fetch=self._fetch_seconds, write=time.perf_counter() - started)
-        if self.error is not None:
-            return Done(self._unit, self._key, Counts(), self._seconds + spent, str(self.error))
-        return Done(self._unit, self._key, counts, self._seconds + spent)
+        failed = self.error is not None
+        return Done(
+            unit=self._unit,
+            key=self._key,
+            counts=Counts() if failed else counts,
+            seconds=self._seconds + spent,
+            error=str(self.error) if failed else None,
+        )
 
     def abandon(self) -> None:
         with self._writer:

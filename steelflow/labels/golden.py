@@ -112,13 +112,13 @@ def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: 
             if before is not None and before.hash == digest:
                 return before
         pin = Pin(
-            max(_numbers(store), default=0) + 1,
-            digest,
-            frame.height,
-            dict(frame.group_by("label").len().sort("label").iter_rows()),
-            who,
-            dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            reason.strip(),
+            number=max(_numbers(store), default=0) + 1,
+            hash=digest,
+            images=frame.height,
+            classes=dict(frame.group_by("label").len().sort("label").iter_rows()),
+            who=who,
+            at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            reason=reason.strip(),
         )
         text = json.dumps(asdict(pin), indent=1).encode()
         put_frame(store, _key(digest), frame)

@@ -169,12 +169,15 @@ class Intake:
                     self.ignored += 1
                     continue
                 key = f"{folder.name}/{file.name}"
-                yield Row(key, "image", True, Reference(key, None, 0), folder.name)
+                reference = Reference(key, None, 0)
+                yield Row(where=key, column="image", local=True, reference=reference, label=folder.name)
 
     def _check_label(self, row: Row, problems: _Problems) -> None:
         if not row.label:
             problems.add(row.where, "column label", "is empty; fill it in or remove the row")
-        elif (why := problem_of(Label(_ANY_IMAGE, row.label, row.who or "-", "-", row.at))) is not None:
+            return
+        said = Label(image=_ANY_IMAGE, label=row.label, who=row.who or "-", source="-", at=row.at)
+        if (why := problem_of(said)) is not None:
             problems.add(row.where, "column label", why)
         elif row.label not in self.classes and row.label not in self._new_classes:
             problems.add(row.where, "column label", unknown_class(row.label, self.classes))
@@ -207,7 +210,7 @@ class Intake:
         return list(chosen.values())
 
     def _label(self, row: Row, who: str, source: str, note: str | None) -> Label:
-        said = Label(row.image, row.label, row.who or who, source, row.at, note)
+        said = Label(image=row.image, label=row.label, who=row.who or who, source=source, at=row.at, note=note)
         if row.local:
             return said
         key, member, ordinal = row.reference
@@ -325,5 +328,12 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _
     local = os.path.isfile(base / path)  # noqa: PTH113  Path.is_file raises for a name that is too long
     if kind_of(path) != "shard" and ordinal is None:
         ordinal = 0
-    reference = Reference(path, member, ordinal)
-    return Row(where, f"column {image}", local, reference, found["label"], found.get("who") or None, at)
+    return Row(
+        where=where,
+        column=f"column {image}",
+        local=local,
+        reference=Reference(path, member, ordinal),
+        label=found["label"],
+        who=found.get("who") or None,
+        at=at,
+    )

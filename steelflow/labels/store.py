@@ -108,7 +108,13 @@ class LabelStore:
             overruled = before - fresh.height
         batch = self._batches.write(fresh) if fresh.height else None
         new = sorted(set(fresh["label"].drop_nulls()) - known)
-        return Added(batch, fresh.height, len(said) - fresh.height - overruled, overruled, tuple(new))
+        return Added(
+            batch=batch,
+            added=fresh.height,
+            unchanged=len(said) - fresh.height - overruled,
+            overruled=overruled,
+            new_classes=tuple(new),
+        )
 
     def withdraw(self, prefixes: Iterable[str], who: str, note: str | None = None) -> Added:
         """Take labels back, of images by the beginning of their SHA-256: they are not trained on, nor asked for again.

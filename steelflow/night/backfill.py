@@ -1,12 +1,12 @@
-"""Past nights again, with the model that inspects now: after a promotion, or for an archive older than steelflow.
+"""Inspects past nights again with the current model: after a promotion, or for an archive older than steelflow.
 
     for date in nights(settings, first, last):       oldest first
-        inspect_again(settings, date)                what is up to date stays: a backfill that was stopped goes on
+        inspect_again(settings, date)                what is up to date stays, so a backfill can be resumed
 
-The run record of a night that it ran names the backfill: what it took as a whole is the sum of these records.
+The run records of its nights name the backfill; its total time is the sum over these records.
 
-A report mirrors its archive, and archives expire. A line of a night whose images have left the archive, all or some of
-them, keeps the report that it has, and the result says so: a backfill loses no row.
+A report mirrors its archive, and images expire there. If images of a line are no longer in the archive, the line keeps
+its report for that night, and the result says so: a backfill loses no row.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from steelflow.store import Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """A night of a backfill. ``result`` is about the lines that were inspected, None where there was none; ``kept``
-    says of every other line why its report stays as it was."""
+    """A night of a backfill. ``result`` is for the lines that were inspected, None if there were none. ``kept`` says
+    for each of the other lines why its report stays."""
 
     date: dt.date
     result: NightResult | None
@@ -59,7 +59,7 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Backfilled:
-    """All nights of a backfill, oldest first. Those with ``failed_units`` are to be run again."""
+    """All nights of a backfill, oldest first. Run nights with ``failed_units`` again."""
 
     model: str
     nights: tuple[Again, ...]
@@ -79,7 +79,7 @@ class Backfilled:
 
     @property
     def text(self) -> str:
-        kept = f"; reports stay in {self.kept} of them, for their images have left the archive" if self.kept else ""
+        kept = f"; {self.kept} of them keep reports whose images are no longer in the archive" if self.kept else ""
         return f"{len(self.nights)} nights, {self.judged:,} images judged by {self.model}{kept}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Backfilled:
 
 
 def pinned(settings: Settings) -> Settings:
-    """The settings with the champion of this moment, by name: one that comes in the middle judges none of the nights.
+    """The settings with the name of the current champion, so that a promotion in the middle changes nothing.
 
     Raises:
         ModelError, RegistryError, StoreError: as ``registry.resolved``.
@@ -107,7 +107,7 @@ def nights(settings: Settings, first: dt.date, last: dt.date, lines: Iterable[st
     """The dates from ``first`` to ``last``, both included, that have images or reports of these lines, ascending.
 
     Raises:
-        ConfigError: the range is empty, or a line was never seen, in images or reports.
+        ConfigError: the range is empty, or a line has neither images nor reports.
         StoreError: images or reports cannot be listed.
     """
     if first > last:
@@ -132,7 +132,7 @@ def inspect_again(
     progress: Progress = lambda _: None,
     name: str | None = None,
 ) -> Again:
-    """Inspect a night as ``inspect_night`` does, but for the lines of which images have left the archive.
+    """Inspect a night as ``inspect_night`` does, except for lines whose images are no longer all in the archive.
 
     Args:
         lines: only these; when empty, those of the settings, or all.
@@ -140,8 +140,8 @@ def inspect_again(
         name: of the backfill that the night is part of.
 
     Raises:
-        LockHeld: another process still does.
-        ConfigError, StoreError, ModelError: nothing, or whole reports only, have been written.
+        LockHeld: another process still inspects it.
+        ConfigError, StoreError, ModelError: what has been written are whole reports, if anything.
     """
     archive, report, template = _places(settings)
     wanted = tuple(lines) or settings.night.lines
@@ -158,7 +158,9 @@ def inspect_again(
         for partition in night.partitions:
             plan = night.plan(partition)
             if gone := _gone(report, plan):
-                kept.append(f"{partition.line}: {gone:,} objects of its report have left the archive, the report stays")
+                kept.append(
+                    f"{partition.line}: {gone:,} objects of its report are no longer in the archive, the report stays"
+                )
                 continue
             night.clear(plan)
             plans.append(plan.light())
@@ -181,17 +183,17 @@ def backfill(
     tell: Callable[[Again], None] = lambda _: None,
     progress: Progress = lambda _: None,
 ) -> Backfilled:
-    """Inspect the nights from ``first`` to ``last`` again, one after the other, and tell of each when it is done.
+    """Inspect the nights from ``first`` to ``last`` again, one after the other, and call ``tell`` after each.
 
     Raises:
-        As ``nights`` and ``inspect_again``. The nights before are done; run it again to go on.
+        As ``nights`` and ``inspect_again``. The nights before the error are done; run it again to continue.
     """
     asked = tuple(lines)
     fixed = pinned(settings)
     name = new_run_id()
     found = []
     for date in nights(fixed, first, last, asked):
-        found.append(inspect_again(fixed, date, asked, wait, progress, name))
+        found.append(inspect_again(fixed, date, asked, wait=wait, progress=progress, name=name))
         tell(found[-1])
     return Backfilled(fixed.model.ref, tuple(found))
 
@@ -209,9 +211,9 @@ def _reported(report: Store, date: dt.date) -> set[str | None]:
 
 
 def _gone(report: Store, plan: PartitionPlan) -> int:
-    """How many objects stand in the reports that the plan would replace or delete, and are in the archive no more.
+    """How many objects are in the reports that the plan would replace or delete, but no longer in the archive.
 
-    A shard is one object: of one that was packed anew under its old name, the new content counts.
+    A shard is one object: if it was packed again under its old name, it still counts as present.
     """
     there = {info.key for unit in plan.todo for info in unit.objects}
     gone: set[str] = set()

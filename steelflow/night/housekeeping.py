@@ -1,7 +1,7 @@
-"""What is kept for how long: old nights, drift tables, model versions, and what they left on this machine.
+"""Retention: deletes old nights, drift tables, model versions, and their files on this machine.
 
-A night goes in the reverse order of its making (run records, summary, reports), so that whatever stops it, what is left
-looks like a night under way, and the next housekeeping finds it. The images are the archive's own affair.
+A night is deleted in the reverse order of its making: run records, summary, reports. If that is interrupted, the rest
+looks like a night under way, and the next housekeeping finds it. Images of the archive are never deleted.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(slots=True)
 class Tidied:
-    """What was deleted, or would be in a dry run."""
+    """What was deleted, or would be deleted in a dry run."""
 
     dry_run: bool
     nights: list[dt.date] = field(default_factory=list)  # with their reports, summaries and run records
-    drift: list[dt.date] = field(default_factory=list)  # nights whose drift table or explanation went
+    drift: list[dt.date] = field(default_factory=list)  # nights whose drift table or explanation was deleted
     objects: int = 0  # of these nights and drift tables
     bytes: int = 0
-    busy: list[dt.date] = field(default_factory=list)  # nights that are being inspected: the next time
+    busy: list[dt.date] = field(default_factory=list)  # nights that are being inspected: left for the next time
     versions: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)  # digests of model files of this machine
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
-        busy = f"; {len(self.busy)} nights are being inspected, and wait" if self.busy else ""
+        """A summary in one line."""
+        busy = f"; {len(self.busy)} nights are being inspected and were left out" if self.busy else ""
         size = f"{self.objects:,} objects, {self.bytes / 1e6:,.1f} MB"
         return (
             f"{'would be deleted' if self.dry_run else 'deleted'}: {len(self.nights)} nights and {len(self.drift)} "
@@ -57,14 +57,14 @@ class Tidied:
 
 
 def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
-    """Delete what ``settings.retention`` does not keep: nights that are more days before ``today`` than it says, and
-    all versions but the newest ones.
+    """Delete what ``settings.retention`` does not keep: nights that are too many days before ``today``, and all
+    versions but the newest ones.
 
-    The champion, the challenger, what a rollback goes to and the version that ``model.ref`` names always stay.
+    The champion, the challenger, the target of a rollback and the version that ``model.ref`` names always stay.
 
     Raises:
-        RegistryError: the registry is not what was written; none of its versions was deleted.
-        StoreError: run it again to go on.
+        RegistryError: the registry is damaged; none of its versions was deleted.
+        StoreError: run it again to continue.
     """
     keep = settings.retention
     tidied = Tidied(dry_run)
@@ -81,12 +81,12 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
 
 
 def _old(names: Iterable[str], today: dt.date, days: int | None) -> list[dt.date]:
-    """The nights that stand in these names and are older than so many days, oldest first."""
+    """The dates in these names that are more than ``days`` days old, oldest first."""
     if days is None:
         return []
     found = set()
     for name in names:
-        with contextlib.suppress(ValueError):  # a date that no calendar has is not of our making
+        with contextlib.suppress(ValueError):  # steelflow writes no date that is not in the calendar
             found |= {dt.date.fromisoformat(date) for date in _DATE.findall(name)}
     return sorted(night for night in found if (today - night).days > days)
 

@@ -1,4 +1,4 @@
-"""Model versions that never change, and the log of which of them inspects."""
+"""Model versions that never change, and the log that says which of them inspects."""
 
 from __future__ import annotations
 

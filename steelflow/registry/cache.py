@@ -1,4 +1,4 @@
-"""Model files on this machine: a folder per digest, checked with every use."""
+"""Model files on this machine: a folder per digest, checked at every use."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _KEPT = {WEIGHTS: f"{_STEM}.safetensors", CARD: f"{_STEM}.md", MODEL: f"{_STEM}.
 
 
 def kept(version: Version, cache: Path, read: Callable[[str], bytes]) -> Path:
-    """The ONNX file of ``version`` in ``cache``, with its weights and card beside it. What is missing there, or is not
-    as the manifest says, is fetched with ``read``.
+    """The ONNX file of ``version`` in ``cache``, with its weights and card beside it. A file that is missing there, or
+    differs from the manifest, is fetched with ``read``.
 
     Raises:
         RegistryError: the cache cannot be written to.
-        StoreError, RegistryError: of ``read``.
+        StoreError, RegistryError: from ``read``.
     """
     folder = cache / version.digest
     for name, local in _KEPT.items():

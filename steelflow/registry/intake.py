@@ -18,7 +18,7 @@ from steelflow.registry.version import CARD, CURVES, METRICS, MODEL, WEIGHTS, sh
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """``files`` by their names in the registry; ``record`` is what training wrote of the model, empty if nothing."""
+    """``files`` by their names in the registry; ``record`` is the training's metrics.json, empty if there is none."""
 
     spec: ModelSpec
     files: Mapping[str, bytes]
@@ -36,14 +36,14 @@ class Candidate:
 
 
 def take_in(source: Path | str) -> Candidate:
-    """Read a model and what lies beside it.
+    """Read a model and the files beside it.
 
     Args:
         source: a folder that ``steelflow train`` wrote, the path of an ONNX file, or the name of a shipped model.
 
     Raises:
-        RegistryError: there is no model, or more than one, or its weights are of another.
-        ModelError: the ONNX file is damaged, or contradicts its spec; or the weights are.
+        RegistryError: there is no model or more than one, or the files beside it cannot be read.
+        ModelError: the ONNX file or the weights are damaged, contradict the spec, or are of different models.
     """
     path = _onnx(Path(source))
     try:
@@ -75,14 +75,14 @@ def _onnx(source: Path) -> Path:
 
 
 def _record(path: Path, spec: ModelSpec) -> dict[str, Any]:
-    """What training wrote of this very model: a folder may hold others, exported later."""
+    """The metrics.json of this very model: the folder may also have models that were exported later."""
     if not path.is_file():
         return {}
     try:
         record = json.loads(path.read_bytes())
         return record if ModelSpec.model_validate(record["model"]) == spec else {}
     except (ValueError, TypeError, KeyError) as exc:
-        raise RegistryError(f"{path}: no record of a training; train again or move the file away") from exc
+        raise RegistryError(f"{path}: is not the record of a training; train again or move the file away") from exc
 
 
 def _check_weights(path: Path, spec: ModelSpec) -> None:
@@ -90,7 +90,7 @@ def _check_weights(path: Path, spec: ModelSpec) -> None:
     try:
         from steelflow.models.deployable import load_torch  # here: torch takes seconds to load
     except ImportError:
-        return  # where they cannot be read they are not used either, and who trains on from them checks them again
+        return  # without torch they are not used, and training from them checks them again
     _, theirs = load_torch(path)
     if theirs != spec:
         differing = [name for name in ModelSpec.model_fields if getattr(theirs, name) != getattr(spec, name)]

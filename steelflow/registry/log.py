@@ -1,8 +1,8 @@
 """The promotion log: append-only, one object per entry, each holding the digest of the one before.
 
-The log is the only place that says which version is champion or challenger, and which versions there are. The chain
-shows an entry that was edited, lost or put between. That the last ones were taken away it does not show, nor that all
-of it was written anew: who may write to the store has to be trusted that far.
+The log is the only place that says which versions exist, and which one is champion or challenger. The chain detects an
+entry that was edited, removed or inserted. It cannot detect that the last entries were removed, or that all of it was
+rewritten: everybody who may write to the store has to be trusted that far.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One change. ``alias`` is what ``version`` was made, and ``previous`` who was it before; ``manifest`` is the
-    SHA-256 of the version's manifest, ``before`` the ``digest`` of the entry before (empty for the first), and
-    ``digest`` the SHA-256 of all other fields."""
+    """One change. ``version`` became ``alias`` in place of ``previous``. ``manifest`` is the SHA-256 of the version's
+    manifest, ``before`` is the ``digest`` of the previous entry (empty for the first one), ``digest`` is the SHA-256 of
+    all other fields."""
 
     number: int
     at: dt.datetime
@@ -58,9 +58,9 @@ class Entry:
 
 @dataclass(slots=True)
 class State:
-    """What a log amounts to. ``reign`` are the champions, the present one last: a promotion adds one, a rollback takes
-    away those that came after its target, so that rolling back again goes further back. ``registered`` holds the
-    entry that registered each version which was not deleted since."""
+    """The result of a log. ``reign`` has the champions, the current one last: a promotion adds one, and a rollback
+    removes those after its target, so that a second rollback goes further back. ``registered`` has the register entry
+    of each version that was not deleted. ``standing`` has the entry that made the champion and the challenger."""
 
     reign: list[str] = field(default_factory=list)
     challenger: str | None = None
@@ -72,7 +72,7 @@ class State:
         return self.reign[-1] if self.reign else None
 
     def earlier(self) -> list[str]:
-        """The champions that can be rolled back to, the last one first."""
+        """The champions that a rollback can go to, the latest first."""
         found = dict.fromkeys(name for name in reversed(self.reign) if name in self.registered)
         return [name for name in found if name != self.champion]
 
@@ -99,13 +99,13 @@ def state_of(log: Iterable[Entry]) -> State:
 
 
 def read_log(store: Store) -> list[Entry]:
-    """All entries, oldest first. Raises ``RegistryError`` naming the object that is missing or was changed."""
+    """All entries, oldest first. Raises ``RegistryError`` with the name of an object that is missing or was changed."""
     return list(reversed(list(newest_first(store))))
 
 
 def newest_first(store: Store) -> Iterator[Entry]:
-    """The entries from the last one back, each checked against its digest and its successor's, read as they are asked
-    for. That no number is missing is checked at once. Raises ``RegistryError``."""
+    """The entries, newest first, read as they are needed. Each is checked against its digest and the entry after it.
+    Missing numbers are detected at the start. Raises ``RegistryError``."""
     keys = _keys(store)
     after: Entry | None = None
     for end in range(len(keys), 0, -_AT_ONCE):
@@ -123,11 +123,11 @@ def newest_first(store: Store) -> Iterator[Entry]:
 
 
 def append(store: Store, log: Sequence[Entry], entry: Entry) -> Entry:
-    """Write ``entry`` behind ``log``, numbered and chained. To be called with the registry's lock held, which the store
-    backs up: an entry that is there is never overwritten.
+    """Write ``entry`` at the end of ``log``, numbered and chained. The caller holds the registry's lock. The store is a
+    second guard: an existing entry is never overwritten.
 
     Raises:
-        RegistryError: another process has appended meanwhile.
+        RegistryError: another process has appended an entry in the meantime.
     """
     before = log[-1].digest if log else ""
     sealed = replace(entry, number=len(log) + 1, before=before).sealed()
@@ -135,8 +135,8 @@ def append(store: Store, log: Sequence[Entry], entry: Entry) -> Entry:
         store.put_new(_key(sealed.number), (json.dumps(sealed.to_dict(), indent=1) + "\n").encode())
     except ObjectExists as exc:
         raise RegistryError(
-            f"{store.uri}/{_key(sealed.number)}: another process changed the registry meanwhile; "
-            "nothing was changed, run again"
+            f"{store.uri}/{_key(sealed.number)}: another process changed the registry in the meantime; "
+            "this change was not made, run again"
         ) from exc
     return sealed
 

@@ -1,4 +1,4 @@
-"""How ``model.ref`` of the settings becomes a file."""
+"""Finds the model file that ``model.ref`` of the settings names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from steelflow.store.embedded import reading
 
 
 class ModelFile(NamedTuple):
-    """An ONNX file; ``version`` is its name in the registry, None for one that is not from there."""
+    """An ONNX file; ``version`` is its name in the registry, None if it is not from the registry."""
 
     path: Path
     version: str | None
@@ -31,12 +31,13 @@ def model_file(settings: Settings) -> Path:
 
 
 def resolved(settings: Settings) -> ModelFile:
-    """What ``model.ref`` means: ``champion`` is the registry's, or the model that ships while none was promoted; ``v3``
-    is that version; anything else is a shipped name or a path. Files of the registry are kept in ``home/models``.
+    """The model that ``model.ref`` names. ``champion`` is the registry's champion, or the shipped model if none was
+    promoted; ``v3`` is that version; anything else is the name of a shipped model, or a path. Files of the registry are
+    cached in ``home/models``.
 
     Raises:
         ModelError: no such model.
-        RegistryError: no such version, or something of it was changed.
+        RegistryError: no such version, or one of its objects was changed.
         StoreError: the registry cannot be reached.
     """
     ref = settings.model.ref

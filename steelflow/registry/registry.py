@@ -1,7 +1,7 @@
 """The registry: register, challenge, promote, roll back, fetch.
 
 versions/v3/…          the files of a version, its manifest last
-log/00000007.json      what happened; a version exists from the entry that registered it, written after the manifest
+log/00000007.json      a change; a version exists once its register entry is there, which is written after the manifest
 locks/log/             held while the log grows
 """
 
@@ -42,15 +42,15 @@ _LOCK = "locks/log"
 
 
 def open_registry(settings: Settings) -> Registry:
-    """The registry of these settings. Nothing is contacted yet."""
+    """The registry of these settings. Opening it sends no request."""
     return Registry(open_store(settings.registry_uri, settings.store, create=True))
 
 
 class Registry:
-    """Model versions in ``store``. All that is read is checked against its digest.
+    """Model versions in ``store``. Everything that is read is checked against its digest.
 
-    Every method raises ``RegistryError`` where an object was edited or is missing, naming it, and ``StoreError``. Those
-    that write raise ``LockHeld`` when another process holds the registry for ``wait`` seconds on end.
+    Every method raises ``StoreError``, and ``RegistryError`` with the name of an object that was edited or is missing.
+    Methods that write raise ``LockHeld`` if another process holds the registry for ``wait`` seconds.
     """
 
     def __init__(self, store: Store, wait: float = 120.0) -> None:
@@ -67,20 +67,19 @@ class Registry:
         metrics: Mapping[str, Any] | None = None,
         reference: bytes | None = None,
     ) -> Version:
-        """Keep a model for ever as a new version; nothing is promoted.
+        """Store a model as a new version; nothing is promoted.
 
-        The same ONNX file with the same ``data_hash`` is registered once: a second time, the version that is there is
-        returned as it is.
+        The same ONNX file with the same ``data_hash`` is registered once. A second call returns the existing version.
 
         Args:
             source: a folder that ``steelflow train`` wrote, the path of an ONNX file, or the name of a shipped model.
             data_hash: of the training data; from metrics.json when not given.
             metrics: figures for the manifest; those on the held-out images in metrics.json when not given.
-            reference: the drift reference profile, as it is to be read again.
+            reference: the reference profile for drift, as ``read`` will return it.
 
         Raises:
-            RegistryError: there is no model in ``source``, or its parts do not belong together.
-            ModelError: the model is damaged, or does not do what its spec says.
+            RegistryError: there is no model in ``source``, or its files are of different models.
+            ModelError: the model is damaged, or contradicts its spec.
         """
         _said(who, reason)
         found = take_in(source)
@@ -114,7 +113,8 @@ class Registry:
                 self.store.put_new(key(name, file), data)
             manifest = version.to_bytes()
             self.store.put_new(key(name, MANIFEST), manifest)
-            chain.append(self.store, log, _entry("register", name, who, reason, sha256(manifest), data_hash))
+            entry = _entry("register", name, who=who, reason=reason, manifest=sha256(manifest), data_hash=data_hash)
+            chain.append(self.store, log, entry)
         return version
 
     def versions(self) -> list[Version]:
@@ -126,19 +126,19 @@ class Registry:
         return self._manifest(_registered(state_of(self.log()), name))
 
     def champion(self) -> Version | None:
-        """The version that inspects; None while none was promoted. Reads the log from its end, as far as needed."""
+        """The version that inspects; None if none was promoted yet. Reads the log from its end, as far as needed."""
         made = next((entry for entry in chain.newest_first(self.store) if entry.alias == "champion"), None)
         return None if made is None else self._manifest(made)
 
     def challenger(self) -> Version | None:
-        """The version that was put up last against the champion, until it is champion itself."""
+        """The version that was compared with the champion last; None once it is champion itself."""
         name = state_of(self.log()).challenger
         return None if name is None else self.version(name)
 
     def challenge(
         self, version: str | Version, who: str, reason: str, figures: Mapping[str, Any] | None = None
     ) -> Entry:
-        """Make ``version`` the challenger. If it is that already, nothing changes.
+        """Make ``version`` the challenger. If it is the challenger already, nothing changes.
 
         Raises:
             RegistryError: no such version, or it is the champion.
@@ -152,7 +152,7 @@ class Registry:
                 return state.standing["challenger"]
             if state.champion == name:
                 raise RegistryError(f"{self.store.uri}: {name} is the champion; name another version as challenger")
-            return self._append(log, state, "challenge", name, who, reason, figures)
+            return self._append(log, state, "challenge", name, who=who, reason=reason, figures=figures)
 
     def promote(
         self,
@@ -163,10 +163,11 @@ class Registry:
         figures: Mapping[str, Any] | None = None,
         expect: str | EllipsisType | None = ...,
     ) -> Entry:
-        """Make ``version`` the champion. If it is that already, nothing changes: the entry that made it so is returned.
+        """Make ``version`` the champion. If it is the champion already, nothing changes, and the entry of its promotion
+        is returned.
 
         Args:
-            figures: what the decision rests on, for the log.
+            figures: the grounds of the decision, for the log.
             expect: the champion that ``version`` was compared with; None when there was none.
 
         Raises:
@@ -182,16 +183,16 @@ class Registry:
             if expect is not ... and expect != state.champion:
                 raise RegistryError(
                     f"{self.store.uri}: {name} was compared with {expect or 'no champion'}, but the champion is "
-                    f"{state.champion or 'none'} by now; compare again"
+                    f"now {state.champion or 'none'}; compare again"
                 )
-            return self._append(log, state, "promote", name, who, reason, figures)
+            return self._append(log, state, "promote", name, who=who, reason=reason, figures=figures)
 
     def rollback(self, *, who: str, reason: str, to: str | Version | None = None) -> Entry:
-        """Make an earlier champion champion again: the one before, or ``to``. Doing it again goes further back; a
-        later one comes back by ``promote``.
+        """Make an earlier champion the champion again: the one before, or ``to``. A second rollback goes further back.
+        To return to a later champion, use ``promote``.
 
         Raises:
-            RegistryError: there is none before, ``to`` was none of them, or one of its files is damaged.
+            RegistryError: there is no earlier champion, ``to`` is not one, or one of its files is damaged.
         """
         _said(who, reason)
         with self._writing() as log:
@@ -204,15 +205,15 @@ class Registry:
                     f"{f' to {name}' if name else ''}: the champions before it are: {', '.join(earlier) or 'none'}; "
                     "promote a version instead"
                 )
-            return self._append(log, state, "rollback", name, who, reason, None)
+            return self._append(log, state, "rollback", name, who=who, reason=reason)
 
     def log(self) -> list[Entry]:
         """Every change, oldest first; the whole chain is checked."""
         return chain.read_log(self.store)
 
     def fetch(self, version: str | Version, cache: Path) -> Path:
-        """The ONNX file in ``cache``, below its digest, as ``model.onnx``; weights and card beside it, as
-        ``model.safetensors`` and ``model.md``. A file that is damaged there is fetched again."""
+        """The ONNX file in ``cache``, as ``<digest>/model.onnx``, with ``model.safetensors`` (weights) and ``model.md``
+        (card) beside it. A file that is missing or damaged there is fetched."""
         found = self._found(version)
         return kept(found, cache, lambda file: self.read(found, file))
 
@@ -227,20 +228,21 @@ class Registry:
         return self._checked(name, found.files[file].sha256)
 
     def delete(self, version: str | Version, *, who: str = "housekeeping", reason: str = "retention") -> None:
-        """Remove a version that nothing needs; its number is not used again, and the log keeps its entries.
+        """Remove a version. Its number is not used again, and the log keeps its entries.
 
         Raises:
-            RegistryError: no such version, or it is champion, challenger, or what a rollback would go to.
+            RegistryError: no such version, or it is champion, challenger, or the target of a rollback.
         """
         name = _name(version)
         with self._writing() as log:
             state = state_of(log)
             entry = _registered(state, name)
             needed = {state.champion: "the champion", state.challenger: "the challenger"}
-            needed |= dict.fromkeys(state.earlier()[:1], "what a rollback goes to")
+            needed |= dict.fromkeys(state.earlier()[:1], "the target of a rollback")
             if name in needed:
                 raise RegistryError(f"{self.store.uri}: {name} is {needed[name]}, and is not deleted")
-            chain.append(self.store, log, _entry("delete", name, who, reason, entry.manifest, entry.data_hash))
+            gone = _entry("delete", name, who=who, reason=reason, manifest=entry.manifest, data_hash=entry.data_hash)
+            chain.append(self.store, log, gone)
             self._remove(name)
 
     def _found(self, version: str | Version) -> Version:
@@ -269,17 +271,28 @@ class Registry:
         state: State,
         action: Action,
         name: str,
+        *,
         who: str,
         reason: str,
-        figures: Mapping[str, Any] | None,
+        figures: Mapping[str, Any] | None = None,
     ) -> Entry:
         registered = state.registered[name]
         version = self._manifest(registered)
-        for file in version.files:  # what is damaged must not inspect
+        for file in version.files:  # a damaged model must not inspect
             self.read(version, file)
         alias: Alias = "challenger" if action == "challenge" else "champion"
         previous = state.challenger if action == "challenge" else state.champion
-        entry = _entry(action, name, who, reason, registered.manifest, registered.data_hash, alias, previous, figures)
+        entry = _entry(
+            action,
+            name,
+            who=who,
+            reason=reason,
+            manifest=registered.manifest,
+            data_hash=registered.data_hash,
+            alias=alias,
+            previous=previous,
+            figures=figures,
+        )
         return chain.append(self.store, log, entry)
 
     @contextmanager
@@ -292,12 +305,12 @@ class Registry:
             raise LockHeld(f"{str(exc).partition(';')[0]}; try again when it has ended") from exc
 
     def _next(self, log: Sequence[Entry]) -> str:
-        """A name that no version ever had, nor one that was never finished: its writer may only be slow."""
+        """A name that no version ever had. Unfinished versions count: their writer may only be slow."""
         taken = {number(entry.version) for entry in log} | {number(name) for name in self.store.folders(VERSIONS)}
         return f"v{max(taken, default=0) + 1}"
 
     def _clear_leftovers(self, state: State) -> None:
-        """Remove what crashes left: versions that were never finished, or not wholly deleted."""
+        """Remove the leftovers of crashes: versions that were not finished, or not completely deleted."""
         for name in list(self.store.folders(VERSIONS)):
             if number(name) and name not in state.registered:
                 self._remove(name)
@@ -318,6 +331,7 @@ def _registered(state: State, name: str) -> Entry:
 def _entry(
     action: Action,
     version: str,
+    *,
     who: str,
     reason: str,
     manifest: str,
@@ -326,9 +340,21 @@ def _entry(
     previous: str | None = None,
     figures: Mapping[str, Any] | None = None,
 ) -> Entry:
-    """An entry that has no place in the log yet."""
-    plain = None if figures is None else _plain(figures)
-    return Entry(0, _now(), who, action, alias, version, previous, reason, plain, data_hash, manifest, "")
+    """An entry that is not in the log yet: ``log.append`` gives it a number and chains it."""
+    return Entry(
+        number=0,
+        at=_now(),
+        who=who,
+        action=action,
+        alias=alias,
+        version=version,
+        previous=previous,
+        reason=reason,
+        figures=None if figures is None else _plain(figures),
+        data_hash=data_hash,
+        manifest=manifest,
+        before="",
+    )
 
 
 def _name(version: str | Version) -> str:
@@ -341,7 +367,7 @@ def _said(who: str, reason: str) -> None:
 
 
 def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures as JSON will give them back: the digest of an entry has to be the same then."""
+    """The figures as they are read back from JSON, so that the digest of their entry is the same."""
     try:
         plain: dict[str, Any] = json.loads(json.dumps(dict(figures)))
     except (TypeError, ValueError) as exc:

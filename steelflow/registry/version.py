@@ -34,9 +34,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What the manifest of a version says. ``classes`` are those of the spec, in order; ``metrics`` are figures that
-    the version was registered with; ``data_hash`` identifies its training data, None where that is not known; ``code``
-    is steelflow's version then."""
+    """The manifest of a version. ``classes`` are in the order of the spec. ``metrics`` are the figures given at
+    registration. ``data_hash`` identifies the training data, None if it is not known. ``code`` is the version of
+    steelflow at registration."""
 
     version: str
     name: str
@@ -52,7 +52,7 @@ class Version:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the ONNX file: what the rows of a report call ``model_digest``."""
+        """SHA-256 of the ONNX file, the column ``model_digest`` of a report."""
         return self.files[MODEL].sha256
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,11 +75,11 @@ def parse_version(data: bytes, where: str) -> Version:
             }
         )
     except (ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise RegistryError(f"{where}: no manifest of this version of steelflow; was it edited?") from exc
+        raise RegistryError(f"{where}: is not a manifest that this version of steelflow wrote; was it edited?") from exc
 
 
 def is_version(text: str) -> bool:
-    """Whether ``text`` is shaped like a version's name: ``v1``, ``v2``, …"""
+    """Whether ``text`` has the form of a version's name: ``v1``, ``v2``, …"""
     return _NAME.fullmatch(text) is not None
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
-from steelflow.records import Failure, Unit
+from steelflow.records import Failure, RawImage, Unit
 from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 
 Floats = npt.NDArray[np.float32]
@@ -28,6 +28,17 @@ class Place(NamedTuple):
     coil: str | None
     position: float | None
     captured_at: dt.datetime | None
+
+
+def place_of(image: RawImage) -> Place:
+    return Place(
+        key=image.key,
+        member=image.member,
+        ordinal=image.ordinal,
+        coil=image.coil,
+        position=image.position,
+        captured_at=image.captured_at,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +74,16 @@ class Origin:
 def joined(chunks: list[Judged]) -> Judged:
     """Chunks one after another as a single one."""
     starts = np.cumsum([0, *(len(chunk.places) for chunk in chunks)])[:-1]
+    moved = list(zip(starts, chunks, strict=True))
     return Judged(
-        [place for chunk in chunks for place in chunk.places],
-        {int(start) + i: f for start, chunk in zip(starts, chunks, strict=True) for i, f in chunk.failures.items()},
-        np.concatenate([chunk.good + start for start, chunk in zip(starts, chunks, strict=True)]),
-        np.concatenate([chunk.probabilities for chunk in chunks]),
-        np.concatenate([chunk.embedding for chunk in chunks]),
-        np.concatenate([chunk.energy for chunk in chunks]),
-        np.concatenate([chunk.quality for chunk in chunks]),
-        np.concatenate([chunk.sizes for chunk in chunks]),
+        places=[place for chunk in chunks for place in chunk.places],
+        failures={int(start) + i: failure for start, chunk in moved for i, failure in chunk.failures.items()},
+        good=np.concatenate([chunk.good + start for start, chunk in moved]),
+        probabilities=np.concatenate([chunk.probabilities for chunk in chunks]),
+        embedding=np.concatenate([chunk.embedding for chunk in chunks]),
+        energy=np.concatenate([chunk.energy for chunk in chunks]),
+        quality=np.concatenate([chunk.quality for chunk in chunks]),
+        sizes=np.concatenate([chunk.sizes for chunk in chunks]),
     )
 
 

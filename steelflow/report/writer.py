@@ -48,7 +48,7 @@ class UnitWriter:
     Memory holds one row group. Leaving the context without a commit leaves nothing behind.
     """
 
-    def __init__(self, store: Store, key: str, origin: Origin, fingerprint: str, hive: bool) -> None:
+    def __init__(self, store: Store, key: str, *, origin: Origin, fingerprint: str, hive: bool) -> None:
         self._store, self._key, self._origin, self._fingerprint = store, key, origin, fingerprint
         schema = report_schema(origin.spec.classes, origin.spec.embedding_dims)
         if hive:  # line and date stand in the path: readers refuse a column that is in both

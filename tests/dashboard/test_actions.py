@@ -104,7 +104,7 @@ def test_promote_and_roll_back(store: Store) -> None:
     assert registry.champion() is None
     entry = actions.promote(OPERATOR, registry, "v1", " better ", None)
     assert (entry.who, entry.reason) == ("olga", "better")
-    with pytest.raises(RegistryError, match="v2 was compared with no champion, but the champion is v1 by now"):
+    with pytest.raises(RegistryError, match="v2 was compared with no champion, but the champion is now v1"):
         actions.promote(OPERATOR, registry, "v2", "a second browser", None)
     actions.promote(OPERATOR, registry, "v2", "faster", "v1")
     with pytest.raises(RegistryError, match="needs a reason"):

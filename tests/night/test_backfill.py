@@ -128,7 +128,7 @@ def test_a_line_that_has_lost_images_keeps_its_rows(settings: Settings, what: st
     before = rows_of(settings)
     next(path for path in images(settings, "L1") if path.match(what)).unlink()
     again = inspect_again(with_another_model(settings), NIGHT)
-    assert again.kept == ("L1: 1 objects of its report have left the archive, the report stays",)
+    assert again.kept == ("L1: 1 objects of its report are no longer in the archive, the report stays",)
     after = rows_of(settings)
     assert after.filter(line="L1").equals(before.filter(line="L1"))
     assert set(after.filter(line="L2")["model_name"]) == {"ssdc_mininet"}
@@ -212,4 +212,4 @@ def test_the_command_tells_of_every_night(settings: Settings, tmp_path: Path) ->
     assert result["judged"] == FOUND
     expire(settings, "L1", SECOND)
     text = called(backfill_command, config, *span)
-    assert text.endswith("; reports stay in 1 of them, for their images have left the archive\n")
+    assert text.endswith("; 1 of them keep reports whose images are no longer in the archive\n")

@@ -121,7 +121,7 @@ def test_what_training_wrote_is_the_default(local: Registry, model: Path, tmp_pa
     (folder / "metrics.json").write_text(json.dumps(record | {"model": record["model"] | {"name": "another"}}))
     assert local.register(folder, who=WHO, reason="a test").data_hash is None
     (folder / "metrics.json").write_text("[]")
-    with pytest.raises(RegistryError, match=r"metrics.json: no record of a training"):
+    with pytest.raises(RegistryError, match=r"metrics.json: is not the record of a training"):
         local.register(folder, who=WHO, reason="a test")
 
 
@@ -202,7 +202,7 @@ def test_a_deleted_version_is_gone_and_its_number_too(registry: Registry, model:
     fill(registry, model, 5)
     promote(registry, "v1", "v2", "v3")
     registry.challenge("v4", WHO, "a test")
-    for name, why in (("v3", "the champion"), ("v4", "the challenger"), ("v2", "what a rollback goes to")):
+    for name, why in (("v3", "the champion"), ("v4", "the challenger"), ("v2", "the target of a rollback")):
         with pytest.raises(RegistryError, match=f"{name} is {why}"):
             registry.delete(name)
     registry.delete("v5", who=WHO, reason="too many")
@@ -250,7 +250,7 @@ def test_the_champion_is_promoted_once(registry: Registry, model: Path) -> None:
     before = objects(registry.store)
     assert registry.promote("v1", who="bob", reason="good", expect=None) == first
     for expect in (None, "v2"):
-        with pytest.raises(RegistryError, match=r"v2 was compared with (no champion|v2), but .* is v1 by now"):
+        with pytest.raises(RegistryError, match=r"v2 was compared with (no champion|v2), but .* is now v1"):
             registry.promote("v2", who=WHO, reason="better", expect=expect)
     assert objects(registry.store) == before
     assert registry.promote("v2", who=WHO, reason="better", expect="v1").previous == "v1"
