@@ -91,13 +91,15 @@ def run_queue(
     *,
     workers: int = 1,
     again: bool = False,
+    nice: int = 19,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Status]:
-    """Do ``jobs`` in their order, so many at a time, each in a process of the lowest priority.
+    """Do ``jobs`` in their order, so many at a time, each in a process of its own.
 
     Args:
         folder: of the state of the queue, and of the jobs.
         again: try those that have failed once more.
+        nice: how far the processes step back behind others; 19 is the lowest priority.
         say: called with a line when a job begins, ends or fails, and now and then in between.
 
     Returns:
@@ -108,7 +110,7 @@ def run_queue(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        Queue(folder, work, say).run([job for job in jobs if _is_due(_read(folder, job), again)], workers)
+        Queue(folder, work, say, nice).run([job for job in jobs if _is_due(_read(folder, job), again)], workers)
     return status(jobs, folder)
 
 
@@ -117,6 +119,7 @@ class Queue(Generic[J]):
     folder: Path
     work: Work[J]
     say: Callable[[str], None]
+    nice: int
 
     def run(self, jobs: Sequence[J], workers: int) -> None:
         waiting, running = list(jobs), list[tuple[J, SpawnProcess]]()
@@ -142,7 +145,7 @@ class Queue(Generic[J]):
         before = _read(self.folder, job)
         _write(self.folder, job, replace(before, state="running", reason=""))
         process = multiprocessing.get_context("spawn").Process(
-            target=_do, args=(job, self.folder, self.work), daemon=False
+            target=_do, args=(job, self.folder, self.work, self.nice), daemon=False
         )
         process.start()
         return process
@@ -156,10 +159,10 @@ class Queue(Generic[J]):
         self.say(f"{job.name}: {_read(self.folder, job)}")
 
 
-def _do(job: J, folder: Path, work: Work[J]) -> None:
+def _do(job: J, folder: Path, work: Work[J], nice: int) -> None:
     """In a process of its own."""
     _end_with_the_queue()
-    _step_back()
+    _step_back(nice)
     began, before = time.monotonic(), _read(folder, job)
 
     latest = before
@@ -192,9 +195,9 @@ def _end_with_the_queue() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _step_back() -> None:
-    """The lowest priority, and the first to go where memory is short."""
-    os.nice(19)
+def _step_back(nice: int) -> None:
+    """Behind other processes, and the first to go where memory is short."""
+    os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
