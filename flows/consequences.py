@@ -1,8 +1,8 @@
-"""What follows from a night: whom drift concerns is told, and a retraining is asked for, once however often the night
-is run.
+"""The consequences of a night: people are told about drift, and a retraining is requested, once per night however often
+the night is run.
 
-The run of ``retrain`` is started directly, which is immediate; the event is there for the timeline of the UI and for
-automations that a plant sets up itself.
+The run of ``retrain`` is started directly, which is immediate. The event is for the timeline of the UI and for the
+plant's own automations.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import get_run_logger, task
 from prefect.client.schemas.objects import FlowRun
@@ -21,7 +21,10 @@ from prefect.exceptions import ObjectNotFound
 from flows.patience import patient
 from flows.retrain import DEPLOYMENT, RetrainRequest
 from steelflow.config import Settings
-from steelflow.service.alerts import alert
+from steelflow.service.drift_alarm import alert_of_drift, drift_reason
+
+if TYPE_CHECKING:
+    from steelflow.retrain import Due
 
 DRIFT_DETECTED = "steelflow.drift.detected"
 _SHOWN = 50  # signals in an event, whose size Prefect limits
@@ -41,22 +44,21 @@ def follow_up(settings: Settings, night: dt.date, drift: Mapping[str, Any] | Non
         raise_alarm(settings, night, drift)
         if settings.retrain.on_drift:
             key = f"drift:{drift['model']}:{night}"
-            reason = f"drift in the night of {night}: {'; '.join(drift['reasons'])}"
+            reason = drift_reason(night, drift)
             ask_for_retraining(RetrainRequest(trigger="drift", reason=reason, who="nightly", key=key), key)
             return
         log.warning("No retraining is asked for: retrain.on_drift is off")
     if (due := labels_due(settings)) is not None:
-        reason, key = due
-        # Asked again each night: what the cooldown put off must not be forgotten. What was decided on these labels is
-        # answered with that decision.
-        ask_for_retraining(RetrainRequest(trigger="labels", reason=reason, who="nightly", key=key), f"{key}:{night}")
+        # Asked again each night, since the cooldown may have put the last request off. A request about labels on which
+        # was decided already is answered with that decision.
+        request = RetrainRequest(trigger="labels", reason=due.reason, who="nightly", key=due.key)
+        ask_for_retraining(request, f"{due.key}:{night}")
 
 
 @task(**patient)
 def raise_alarm(settings: Settings, night: dt.date, drift: Mapping[str, Any]) -> None:
     """Tell the webhook, and whoever listens to Prefect's events."""
-    text = f"Drift in the night of {night}: {'; '.join(drift['reasons'])}"
-    alert(settings, "drift.alarm", text, {"night": night, **drift})
+    alert_of_drift(settings, night, drift)
     signals = [signal for signal in drift.get("signals", ()) if signal.get("breach")]
     payload = {
         "night": night.isoformat(),
@@ -71,16 +73,11 @@ def raise_alarm(settings: Settings, night: dt.date, drift: Mapping[str, Any]) ->
 
 
 @task(**patient)
-def labels_due(settings: Settings) -> tuple[str, str] | None:
-    """Why the number of new labels calls for a retraining, and a key that names these labels."""
-    from steelflow.labels import LabelStore
-    from steelflow.retrain import due
-    from steelflow.store import open_store
+def labels_due(settings: Settings) -> Due | None:
+    """Whether the number of new labels calls for a retraining."""
+    from steelflow.retrain import due  # here: it loads what the process that serves us does not need
 
-    if (reason := due(settings)) is None:
-        return None
-    labels = LabelStore(open_store(settings.labels_uri, settings.store, create=True))
-    return reason, f"labels:{labels.snapshot().hash}"
+    return due(settings)
 
 
 @task(**patient)

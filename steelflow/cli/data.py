@@ -1,4 +1,4 @@
-"""``steelflow synth``: a plant for who has none."""
+"""``steelflow synth``: make a synthetic plant."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from steelflow.cli.output import Json, counting, emit
 from steelflow.errors import ConfigError
 from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec, line_names, write_plant
+from steelflow.synth.folders import write_file
 from steelflow.synth.sheet import contact_sheet
 
 
@@ -53,9 +54,7 @@ def synth(
     with counting("photographing") as tick:
 
         def put(key: str, data: bytes) -> None:
-            path = out / key
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            write_file(out / key, data)
             tick(1)
 
         made = write_plant(spec, put, labelled)

@@ -13,7 +13,7 @@ from steelflow.config import Settings
 from steelflow.inspection.infer import infer as run_infer
 from steelflow.night.dates import night_of
 from steelflow.night.run import inspect_night
-from steelflow.service.alerts import alert
+from steelflow.service.drift_alarm import alert_of_drift
 from steelflow.store.embedded import serving
 
 _REASONS = 5
@@ -68,9 +68,8 @@ def nightly(
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
     with serving(base) as current, counting(f"night of {night}") as tick:
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
-    if result.done_units and result.drift is not None and result.drift["verdict"] == "alarm":
-        told = f"Drift in the night of {night}: {'; '.join(result.drift['reasons'])}"
-        alert(base, "drift.alarm", told, {"night": night, **result.drift})
+    if result.done_units:
+        alert_of_drift(base, night, result.drift)
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,13 +13,13 @@ import polars as pl
 import typer
 
 from steelflow.archive.template import KeyTemplate
-from steelflow.cli.output import Json, emit, settings
+from steelflow.cli.output import Json, emit, settings, user
 from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError
-from steelflow.labels import Golden, Label, LabelStore, Snapshot, open_labels, queue
-from steelflow.labels.intake import Intake, import_labels
-from steelflow.labels.snapshot import content_hash
+from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue
+from steelflow.labels.export import Format, write_labels
+from steelflow.labels.intake import Intake, choose_golden, import_labels
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
 from steelflow.report.reader import ReportReader
@@ -52,7 +49,7 @@ def import_command(
     with _serving() as current:
         labels = open_labels(current)
         intake = _intake(source, labels, current, new_class or [])
-        result = import_labels(labels, intake, who or _user(), kind, note)
+        result = import_labels(labels, intake, user(who), kind, note)
     added = result.added
     said = [f"{added.added:,} labels added"]
     said += [f"{added.unchanged:,} there already"] * bool(added.unchanged)
@@ -66,7 +63,7 @@ def import_command(
 @app.command()
 def export(
     out: Annotated[Path, typer.Argument(help="A new folder, or with csv or parquet a new file.")],
-    kind: Annotated[Literal["folders", "csv", "parquet"], typer.Option("--format")] = "folders",
+    kind: Annotated[Format, typer.Option("--format")] = "folders",
     part: Annotated[
         Literal["training", "evaluation", "golden"] | None,
         typer.Option("--part", help="Only these; all but the golden set when not given."),
@@ -74,32 +71,12 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the labels that stand: images in a folder per class, or a table with the reference of each image."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: is there already; name a new one")
     with _serving() as current:
         labels = open_labels(current)
         chosen: Snapshot | Golden = _golden(labels) if part == "golden" else labels.snapshot()
-        if isinstance(chosen, Snapshot) and part is not None:
-            frame = chosen.frame.filter(pl.col("part") == part)
-            chosen = Snapshot(content_hash(frame), frame)
-        draft = out.with_name(f".{out.name}.part")
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(draft, ignore_errors=True)
-            if kind == "folders":
-                draft.mkdir()
-                labels.export(chosen, draft)
-            elif kind == "csv":
-                _table(chosen).write_csv(draft)
-            else:
-                _table(chosen).write_parquet(draft)
-            draft.replace(out)
-        except OSError as exc:
-            raise ConfigError(f"{out}: cannot be written: {exc.strerror}; name another place") from exc
-        finally:
-            if draft.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-            draft.unlink(missing_ok=True)
+        if isinstance(chosen, Snapshot) and part is not None and part != "golden":
+            chosen = chosen.only(part)
+        write_labels(labels, chosen, out, kind)
     counts = dict(chosen.frame.group_by("label").len().sort("label").iter_rows())
     result = {"out": str(out), "images": chosen.frame.height, "classes": counts, "hash": chosen.hash}
     emit(result, as_json, f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}")
@@ -164,15 +141,10 @@ def golden(
         labels = open_labels(current)
         if source is None:
             chosen = _golden(labels)
-            for _ in chosen.load():
-                pass
+            chosen.verify()
         else:
             intake = _intake(source, labels, current, new_class or [])
-            intake.keep(labels)
-            table = pl.DataFrame(
-                [(row.image, row.label) for row in intake.rows], {"image": pl.String, "label": pl.String}, orient="row"
-            )
-            chosen = labels.freeze(table, who or _user(), reason)
+            chosen = choose_golden(labels, intake, user(who), reason)
     pin = chosen.pin
     of_class = ", ".join(f"{name} {count:,}" for name, count in pin.classes.items())
     text = (
@@ -206,14 +178,7 @@ def withdraw(
 ) -> None:
     """Take the label of an image back: it is not trained on, and not asked for again."""
     with _serving() as current:
-        labels = open_labels(current)
-        found = [labels.find(prefix) for prefix in images]
-        places = {row["image"]: row for row in labels.current(withdrawn=True).iter_rows(named=True)}
-        names = ("object_key", "member", "ordinal", "line", "date", "coil")
-        result = labels.add(
-            Label(image, None, who or _user(), "review", note=note, **{name: places[image][name] for name in names})
-            for image in found
-        )
+        result = open_labels(current).withdraw(images, user(who), note)
     emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")
 
 
@@ -240,18 +205,6 @@ def _golden(labels: LabelStore) -> Golden:
     if chosen is None:
         raise LabelError(f"{labels.uri}: no golden set was chosen yet; see `steelflow labels golden --help`")
     return chosen
-
-
-def _table(chosen: Snapshot | Golden) -> pl.DataFrame:
-    """``image`` would be a reference, were the table imported again."""
-    return chosen.frame.drop("batch", "row", strict=False).rename({"image": "sha256"})
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container whose user has no name
-        return f"uid {os.getuid()}"
 
 
 def _stats_text(result: dict[str, Any]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +34,14 @@ state = _State()
 
 def settings() -> Settings:
     return load_settings(state.config_file)
+
+
+def user(who: str | None = None) -> str:
+    """``who``, or the name of the user who runs the command."""
+    try:
+        return who or getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container whose user has no name
+        return f"uid {os.getuid()}"
 
 
 def emit(result: dict[str, Any], as_json: bool, text: str) -> None:

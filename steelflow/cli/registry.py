@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from steelflow.cli.output import Json, emit, settings
+from steelflow.cli.output import Json, emit, settings, user
 from steelflow.registry import Entry, Registry, Version, open_registry
 from steelflow.store.embedded import serving
 
@@ -35,7 +34,7 @@ def register(
     """Keep a model as a new version. It inspects nothing until it is promoted."""
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
-        version = registry.register(source, who=_login(who), reason=reason, data_hash=data_hash)
+        version = registry.register(source, who=user(who), reason=reason, data_hash=data_hash)
     done = "registered" if version.created_at >= started else "was registered before, with the same data"
     emit(version.to_dict(), as_json, f"{version.version}: {version.name} {done}; it inspects once it is promoted")
 
@@ -49,7 +48,7 @@ def promote(
     """Make a version the champion: it inspects from the next night on. Nothing happens if it is that already."""
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
-        entry = registry.promote(version, who=_login(who), reason=reason)
+        entry = registry.promote(version, who=user(who), reason=reason)
     emit(entry.to_dict(), as_json, _changed(entry) if entry.at >= started else f"{version} is champion already")
 
 
@@ -63,7 +62,7 @@ def rollback(
 ) -> None:
     """Make an earlier champion champion again. Rolling back again goes further back; `promote` comes forward."""
     with _registry() as registry:
-        entry = registry.rollback(who=_login(who), reason=reason, to=to)
+        entry = registry.rollback(who=user(who), reason=reason, to=to)
     emit(entry.to_dict(), as_json, _changed(entry))
 
 
@@ -117,10 +116,3 @@ def _golden(version: Version) -> str:
 
 def _changed(entry: Entry) -> str:
     return f"{entry.version} is champion{f', {entry.previous} was' if entry.previous else ''} (entry {entry.number})"
-
-
-def _login(who: str | None) -> str:
-    try:
-        return who or getpass.getuser()
-    except (OSError, KeyError, ImportError):  # a container's user may have no name
-        return "unknown"

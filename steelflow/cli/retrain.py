@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import typer
 
-from steelflow.cli.output import Json, emit, settings, stderr
+from steelflow.cli.output import Json, emit, settings, stderr, user
 from steelflow.retrain import Trigger
 from steelflow.retrain import retrain as run_retrain
 from steelflow.store.embedded import serving
@@ -33,7 +32,7 @@ def retrain(
             reached,
             trigger=trigger,
             reason=reason,
-            who=who or getpass.getuser(),
+            who=user(who),
             force=force,
             tell=lambda text: status.update(text),
         )

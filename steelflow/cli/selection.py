@@ -13,11 +13,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.cli.output import Json, emit, settings, state, stderr, stdout, stepping
-from steelflow.config import save_setting
 from steelflow.errors import ConfigError
-from steelflow.models.shipped import SHIPPED
 
 if TYPE_CHECKING:
+    from steelflow.selection.session import Comparison
     from steelflow.training.state import Progress
 
 Data = Annotated[Path, typer.Option("--data", help="Folder with a folder per class, or a manifest.")]
@@ -150,73 +149,51 @@ def compare(
     Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s through the engine of the nights.
     """
     needs_training()
-    from steelflow.selection import candidates
-    from steelflow.selection.compare import compare as run
-    from steelflow.selection.picture import draw_results
-    from steelflow.selection.rule import Choice, Measured, choose
+    from steelflow.selection.session import compare_and_choose, gather, save_pick
 
     current = settings()
-    results = results or current.home / "selection"
     typed = command()
     with stepping("training") as step:
-
-        def watch(_: str, progress: Progress) -> None:
-            step(progress.epoch, progress.epochs)
-
-        found = [
-            candidates.train_seeds(
-                what,
-                data,
-                numbers(seeds),
-                trained or current.home / "trained",
-                epochs=epochs,
-                device=device,
-                command=typed,
-                on_epoch=watch,
-            )
-            for what in names(train)
-        ]
-    there = {candidate.name for candidate in found}
-    refs = names(models) if models is not None else [name for name in SHIPPED if name not in there]
-    found = [*found, *(candidates.find(ref) for ref in refs)]
-    if not found:
-        raise ConfigError("nothing to compare; give --models or --train")
-    measured = run(
+        found = gather(
+            data,
+            trained or current.home / "trained",
+            models=names(models) if models is not None else None,
+            train=names(train),
+            seeds=numbers(seeds),
+            epochs=epochs,
+            device=device,
+            command=typed,
+            on_epoch=lambda _, progress: step(progress.epoch, progress.epochs),
+        )
+    comparison = compare_and_choose(
         found,
         data,
         current,
-        results,
+        results or current.home / "selection",
         held_out=None if every_image else held_out,
         rounds=rounds,
         command=typed,
         say=stderr.print,
     )
-    timed = [m for m in measured if "speed" in m]
-    choice = Choice(None, "no speed was measured, so there is no pick; give --rounds")
-    answer: dict[str, Any] = {"models": measured, "results": str(results)}
-    if timed:
-        rated = [Measured(m["model"], m["accuracy"], m["speed"]["end_to_end_ratio"]) for m in timed]
-        choice = choose(rated, current.selection)
-        answer["picture"] = str(results / "pareto.png")
-        draw_results(timed, results / "pareto.png")
-    pick = next((m for m in measured if m["model"] == choice.name), None)
-    answer |= {"pick": choice.name, "arch": pick["arch"] if pick else None, "reason": choice.reason}
-    if save:
-        answer["saved_to"] = str(_save(answer["arch"], choice.reason))
+    saved = save_pick(comparison, state.config_file) if save else None
     if as_json:
-        emit(answer, True, "")
-        return
-    stdout.print(_worth(measured))
-    stdout.print(_cost(measured))
-    for m in measured:
-        if any(run["seed"] is None for run in m["runs"]):
-            stdout.print(f"{m['model']} does not say what it was trained on; judged {_judged(every_image, held_out)}")
-    stdout.print(choice.reason)
-    if save:
-        stdout.print(f'selection.arch = "{answer["arch"]}" is now in {answer["saved_to"]}')
-    elif pick:
-        stdout.print(f'to train it by default: --save, or [selection] arch = "{pick["arch"]}" in steelflow.toml')
-    stdout.print(f"results: {results}" + (f"; picture: {answer['picture']}" if timed else ""))
+        emit(comparison.to_dict() | ({"saved_to": str(saved)} if saved else {}), True, "")
+    else:
+        _tell(comparison, saved, _judged(every_image, held_out))
+
+
+def _tell(comparison: Comparison, saved: Path | None, judged: str) -> None:
+    stdout.print(_worth(comparison.models))
+    stdout.print(_cost(comparison.models))
+    for model in comparison.unknown_origin:
+        stdout.print(f"{model} does not say what it was trained on; judged {judged}")
+    stdout.print(comparison.choice.reason)
+    if saved:
+        stdout.print(f'selection.arch = "{comparison.arch}" is now in {saved}')
+    elif comparison.arch:
+        stdout.print(f'to train it by default: --save, or [selection] arch = "{comparison.arch}" in steelflow.toml')
+    picture = f"; picture: {comparison.picture}" if comparison.picture else ""
+    stdout.print(f"results: {comparison.results}{picture}")
 
 
 def table(
@@ -279,12 +256,6 @@ def _cost(measured: list[dict[str, Any]]) -> Table:
 
 def _judged(every_image: bool, held_out: int) -> str:
     return "on every image" if every_image else f"on what seed {held_out} holds out"
-
-
-def _save(arch: str | None, reason: str) -> Path:
-    if arch is None:
-        raise ConfigError(f"nothing to save: {reason}")
-    return save_setting(state.config_file, "selection", "arch", arch)
 
 
 def names(text: str | None) -> list[str]:

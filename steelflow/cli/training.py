@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,8 +16,9 @@ from rich.table import Table
 
 from steelflow.cli.inspection import EngineOption, with_model
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
-from steelflow.errors import ConfigError, DataError
+from steelflow.errors import ConfigError
 from steelflow.labels import open_labels
+from steelflow.labels.export import as_folder
 from steelflow.models import CATALOGUE
 from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
@@ -200,11 +200,8 @@ def _labelled(data: Path) -> Iterator[Path]:
         yield data
         return
     current = settings()
-    with serving(current, current.labels_uri) as reached, TemporaryDirectory(prefix="steelflow-labels-") as folder:
-        labels = open_labels(reached)
-        if not labels.export(labels.snapshot(), Path(folder)):
-            raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
-        yield Path(folder)
+    with serving(current, current.labels_uri) as reached, as_folder(open_labels(reached)) as folder:
+        yield folder
 
 
 @contextmanager

@@ -56,6 +56,11 @@ class Golden:
         for label, (image, data) in zip(self.frame["label"], self.images.get_many(self.frame["image"]), strict=True):
             yield image, label, data
 
+    def verify(self) -> None:
+        """Read every image. Raises ``LabelError`` as ``load``."""
+        for _ in self.load():
+            pass
+
 
 def read_golden(store: Store, images: Images) -> Golden | None:
     """The golden set that counts, or None when none was ever chosen.

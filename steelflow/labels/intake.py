@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import polars as pl
+
 from steelflow.archive.fetch import Reference, fetch_images
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate, Members
@@ -21,6 +23,7 @@ from steelflow.config import LimitSettings
 from steelflow.errors import LabelError
 from steelflow.images.decode import decode
 from steelflow.labels.batches import Label
+from steelflow.labels.golden import Golden
 from steelflow.labels.store import Added, LabelStore, bad_name, problem_of, unknown_class
 from steelflow.records import Failure
 from steelflow.store.base import Store
@@ -234,6 +237,13 @@ def import_labels(
     intake.keep(labels, set(labels.history()["image"]))
     added = labels.add(said, intake.classes, {row.label for row in intake.rows}, insist=False)
     return Imported(intake.total, intake.total - len(said), intake.ignored, added)
+
+
+def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> Golden:
+    """Keep the images of ``intake`` and freeze them as the golden set. Raises ``LabelError``, see ``golden.freeze``."""
+    intake.keep(labels)
+    rows = [(row.image, row.label) for row in intake.rows]
+    return labels.freeze(pl.DataFrame(rows, {"image": pl.String, "label": pl.String}, orient="row"), who, reason)
 
 
 def _fetched(

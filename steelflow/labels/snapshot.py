@@ -27,6 +27,11 @@ class Snapshot:
     hash: str
     frame: pl.DataFrame
 
+    def only(self, part: Part) -> Snapshot:
+        """The images of one part."""
+        frame = self.frame.filter(pl.col("part") == part)
+        return Snapshot(content_hash(frame), frame)
+
 
 def content_hash(frame: pl.DataFrame) -> str:
     """SHA-256 in hex over the lines ``<image> <label>``, sorted: the same labels have the same hash."""

@@ -17,7 +17,7 @@ from steelflow.labels import golden, snapshot
 from steelflow.labels.batches import Batches, Label, frame_of
 from steelflow.labels.golden import Golden, Pin
 from steelflow.labels.images import Images
-from steelflow.labels.snapshot import Part, Snapshot
+from steelflow.labels.snapshot import Snapshot
 from steelflow.store import Store, open_store
 
 MAX_NAME = 100  # characters of a class, a person or a source
@@ -25,6 +25,7 @@ MAX_NOTE = 2000
 
 _AHEAD = dt.timedelta(days=1)  # clocks of other machines may be wrong by less
 _REFERENCE = ("object_key", "member", "ordinal")
+_PLACE = (*_REFERENCE, "line", "date", "coil")
 _SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
@@ -109,6 +110,19 @@ class LabelStore:
         new = sorted(set(fresh["label"].drop_nulls()) - known)
         return Added(batch, fresh.height, len(said) - fresh.height - overruled, overruled, tuple(new))
 
+    def withdraw(self, prefixes: Iterable[str], who: str, note: str | None = None) -> Added:
+        """Take labels back, of images by the beginning of their SHA-256: they are not trained on, nor asked for again.
+
+        Raises:
+            LabelError: no image, or several, begin so; nothing was changed.
+        """
+        images = [self.find(prefix) for prefix in prefixes]
+        places = {row["image"]: row for row in self.current(withdrawn=True).iter_rows(named=True)}
+        return self.add(
+            Label(image, None, who, "review", note=note, **{name: places[image][name] for name in _PLACE})
+            for image in images
+        )
+
     def history(self, image: str | None = None) -> pl.DataFrame:
         """Everything that was said, or what was said of one image; the last row of an image stands."""
         rows = self._batches.read()
@@ -156,10 +170,10 @@ class LabelStore:
         """The snapshot with this hash, or None."""
         return snapshot.read_snapshot(self.store, digest) if digest else None
 
-    def export(self, labelled: Snapshot | Golden, folder: Path, part: Part | None = None) -> int:
+    def export(self, labelled: Snapshot | Golden, folder: Path) -> int:
         """Write ``folder/<class>/<first 16 of the SHA-256>.<suffix>``, as training reads it, the bytes unchanged;
         returns how many. The folder may hold others already; it is for the caller to begin with an empty one."""
-        frame = labelled.frame if part is None else labelled.frame.filter(pl.col("part") == part)
+        frame = labelled.frame
         for name in frame["label"].unique():
             (folder / name).mkdir(parents=True, exist_ok=True)
         for label, (image, data) in zip(frame["label"], self.images.get_many(frame["image"]), strict=True):

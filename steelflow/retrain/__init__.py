@@ -2,7 +2,7 @@
 
 from steelflow.retrain.gate import Gate
 from steelflow.retrain.record import RetrainResult, Trigger, records
-from steelflow.retrain.run import due, new_labels, retrain
+from steelflow.retrain.run import Due, due, new_labels, retrain
 from steelflow.retrain.trial import Trial
 
-__all__ = ["Gate", "RetrainResult", "Trial", "Trigger", "due", "new_labels", "records", "retrain"]
+__all__ = ["Due", "Gate", "RetrainResult", "Trial", "Trigger", "due", "new_labels", "records", "retrain"]

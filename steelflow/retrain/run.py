@@ -90,11 +90,22 @@ def retrain(
     return result
 
 
-def due(settings: Settings) -> str | None:
-    """Why a retraining is due by the number of new labels, or None."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Due:
+    """Why a retraining is due, and the ``key`` of its request: of several requests with one key, one is served."""
+
+    reason: str
+    key: str
+
+
+def due(settings: Settings) -> Due | None:
+    """Whether a retraining is due by the number of new labels."""
     labels, registry = open_labels(settings), open_registry(settings)
-    fresh = new_labels(labels, labels.snapshot(), *_known(records(registry.store), registry.champion())).height
-    return f"{fresh:,} labels since the last retraining" if fresh >= settings.retrain.new_labels else None
+    snapshot = labels.snapshot()
+    fresh = new_labels(labels, snapshot, *_known(records(registry.store), registry.champion())).height
+    if fresh < settings.retrain.new_labels:
+        return None
+    return Due(f"{fresh:,} labels since the last retraining", f"labels:{snapshot.hash}")
 
 
 def new_labels(labels: LabelStore, snapshot: Snapshot, *since: str | None) -> pl.DataFrame:

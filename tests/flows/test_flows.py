@@ -55,6 +55,7 @@ from steelflow.inspection.pipeline import Done
 from steelflow.night.run import Night, NightResult, groups, inspect_night, weight
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.runs import backfills
+from steelflow.retrain import Due
 from steelflow.store.local import LocalStore
 
 Monkey = pytest.MonkeyPatch
@@ -426,7 +427,7 @@ def test_a_plant_may_look_at_drift_itself(
 
 
 def test_new_labels_ask_once_a_night(settings: Settings, served: Any, monkeypatch: Monkey) -> None:
-    due = ("600 labels since the champion", "labels:abc")
+    due = Due("600 labels since the champion", "labels:abc")
     monkeypatch.setattr(consequences.labels_due, "fn", lambda settings: due)
     for date in (NIGHT, NIGHT, NIGHT + dt.timedelta(1)):
         result_of(run(NightParameters(date=date)))

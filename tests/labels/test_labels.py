@@ -325,8 +325,8 @@ def test_an_export_is_what_training_reads(local: LabelStore, tmp_path: Path) -> 
         said.append(Label(image, label, "Eva", "import"))
     local.add(said, {"inclusion", "scratches"})
     snapshot = local.snapshot()
-    assert local.export(snapshot, tmp_path / "out", "training") == (snapshot.frame["part"] == "training").sum()
-    assert local.export(snapshot, tmp_path / "out", "evaluation") == (snapshot.frame["part"] == "evaluation").sum()
+    assert local.export(snapshot.only("training"), tmp_path / "out") == (snapshot.frame["part"] == "training").sum()
+    assert local.export(snapshot.only("evaluation"), tmp_path / "out") == (snapshot.frame["part"] == "evaluation").sum()
     data = load_images(tmp_path / "out", 32)
     truth = {one.image: one.label for one in said}
     found = {digest.hex(): data.classes[label] for digest, label in zip(data.digests, data.labels, strict=True)}

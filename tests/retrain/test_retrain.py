@@ -98,7 +98,10 @@ def test_the_first_labels_of_a_plant_make_its_first_champion(settings: Settings)
 def test_new_labels_are_counted_and_few_of_them_are_no_reason(settings: Settings) -> None:
     label(settings, 60, "across", "along")
     assert due(settings) is None
-    assert due(plant(settings.home.parent, new_labels=100)) == "120 labels since the last retraining"
+    found = due(plant(settings.home.parent, new_labels=100))
+    assert found is not None
+    assert found.reason == "120 labels since the last retraining"
+    assert found.key == f"labels:{open_labels(settings).snapshot().hash}"
     run(settings)
     label(settings, 5, "across", "along", seed=1)
     result = run(settings)

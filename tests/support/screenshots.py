@@ -24,8 +24,8 @@ from steelflow.report.reader import ReportReader
 from steelflow.retrain import retrain
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import CLASSES, TEMPLATE, Camera, PlantSpec
-from steelflow.synth.month import Person
+from steelflow.synth import TEMPLATE, Camera, PlantSpec
+from steelflow.synth.person import Person
 from steelflow.synth.plant import objects
 
 PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
@@ -84,8 +84,8 @@ def make_plant(settings: Settings) -> None:
         if not key.endswith(".jpg") or chance.random() < kept:
             archive.put(key, data)
     person = Person(settings, _SPEC)
-    person.begin(_SPEC, 100, CLASSES)
-    person.choose_golden(_SPEC, 40)
+    person.begin(100)
+    person.choose_golden(40)
     retrain(settings, trigger="manual", reason="the first model of this plant", who="anna")
     for date in _DATES:
         inspect_night(settings, date)

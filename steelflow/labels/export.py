@@ -1,0 +1,62 @@
+"""Labels as files: a folder per class, or a table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import polars as pl
+
+from steelflow.errors import ConfigError, DataError
+from steelflow.labels.golden import Golden
+from steelflow.labels.snapshot import Snapshot
+from steelflow.labels.store import LabelStore
+
+Format = Literal["folders", "csv", "parquet"]
+
+
+def write_labels(labels: LabelStore, chosen: Snapshot | Golden, out: Path, kind: Format) -> None:
+    """Write ``chosen`` to ``out``, whole or not at all: images in a folder per class, or a table with their references.
+
+    Raises:
+        ConfigError: ``out`` is there already, or cannot be written.
+        LabelError, StoreError: an image cannot be read.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is there already; name a new one")
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        if kind == "folders":
+            draft.mkdir()
+            labels.export(chosen, draft)
+        elif kind == "csv":
+            _table(chosen).write_csv(draft)
+        else:
+            _table(chosen).write_parquet(draft)
+        draft.replace(out)
+    except OSError as exc:
+        raise ConfigError(f"{out}: cannot be written: {exc.strerror}; name another place") from exc
+    finally:
+        if draft.is_dir():
+            shutil.rmtree(draft, ignore_errors=True)
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def as_folder(labels: LabelStore) -> Iterator[Path]:
+    """The labels that count, in a temporary folder with a folder per class. Raises ``DataError`` if there are none."""
+    with TemporaryDirectory(prefix="steelflow-labels-") as folder:
+        if not labels.export(labels.snapshot(), Path(folder)):
+            raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
+        yield Path(folder)
+
+
+def _table(chosen: Snapshot | Golden) -> pl.DataFrame:
+    """The rows without the columns of the store; a column ``image`` would be read as a path by an import."""
+    return chosen.frame.drop("batch", "row", strict=False).rename({"image": "sha256"})
