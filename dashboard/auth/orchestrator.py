@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from dashboard.auth.access import Actor
 from steelflow.config import Settings
 from steelflow.errors import SteelflowError
-from steelflow.service.processes import running
+from steelflow.service.state import running
 
 Kind = Literal["nightly", "retrain", "backfill"]
 KINDS: tuple[Kind, ...] = ("nightly", "retrain", "backfill")

@@ -94,13 +94,7 @@ def run_drift_bench(
     pictures = _read(data, images, held_out)
     unseen = Judged(_rows(engine, pictures), images.labels[held_out])
     known = Judged(_rows(engine, _read(data, images, training)), images.labels[training])
-    drifts: dict[str, Callable[[Indices, np.random.Generator], Night]] = {}
-    for name in DISTURBANCES:
-        disturbed = Judged(_rows(engine, _disturbed(pictures, name)), unseen.labels)
-        drifts[name] = lambda part, rng, d=disturbed: _drawn(d.take(part), rng)  # type: ignore[misc]
-    for label, name in enumerate(images.classes):
-        drifts[f"{name} tripled"] = lambda part, rng, c=label: _drawn(unseen.take(part), rng, c)  # type: ignore[misc]
-
+    drifts = _drifts(engine, pictures, unseen, images.classes)
     reference = LineReference(known.rows)
 
     def halved() -> Sides:
@@ -116,9 +110,36 @@ def run_drift_bench(
         false[name] = bench.false_alarms(name, lambda s=sides: _season(s(), unseen, bench.rng))  # type: ignore[misc]
         for drift, night in drifts.items():
             power.setdefault(drift, {})[name] = bench.power(drift, sides, night)
+    if models is not None:
+        false["five classes"], found = _unseen_classes(bench, data, images, models)
+        power |= found
+    return {
+        "false_alarms": false,
+        "power": power,
+        "lines": len(LINES),
+        "seconds": round(time.perf_counter() - clock, 1),
+    }
+
+
+def _drifts(
+    engine: Engine, pictures: Encoded, unseen: Judged, classes: tuple[str, ...]
+) -> dict[str, Callable[[Indices, np.random.Generator], Night]]:
+    """What makes a night drift, by name: every disturbance, and every class tripled."""
+    drifts: dict[str, Callable[[Indices, np.random.Generator], Night]] = {}
+    for name in DISTURBANCES:
+        disturbed = Judged(_rows(engine, _disturbed(pictures, name)), unseen.labels)
+        drifts[name] = lambda part, rng, d=disturbed: _drawn(d.take(part), rng)  # type: ignore[misc]
+    for label, name in enumerate(classes):
+        drifts[f"{name} tripled"] = lambda part, rng, c=label: _drawn(unseen.take(part), rng, c)  # type: ignore[misc]
+    return drifts
+
+
+def _unseen_classes(bench: _Bench, data: Path, images: Dataset, models: Path) -> tuple[Any, dict[str, Any]]:
+    """False alarms of models that have not seen one class, and the power to find that class."""
     seasons: list[Season] = []
-    for label, name in enumerate(images.classes if models is not None else ()):
-        before, after, new = _without(data, images, label, models or data, say)
+    power = {}
+    for label, name in enumerate(images.classes):
+        before, after, new = _without(data, images, label, models, bench.say)
         own = LineReference(before.rows), np.arange(len(after.labels))
         seasons.append(_season(own, after, bench.rng))
         power[f"{name} unseen, {UNSEEN:.0%}"] = {
@@ -128,15 +149,8 @@ def run_drift_bench(
                 lambda _, rng, a=after, n=new: _mixed(a, n, rng),  # type: ignore[misc]
             )
         }
-    if seasons:
-        turns = cycle(seasons)
-        false["five classes"] = bench.false_alarms("five classes", lambda: next(turns))
-    return {
-        "false_alarms": false,
-        "power": power,
-        "lines": len(LINES),
-        "seconds": round(time.perf_counter() - clock, 1),
-    }
+    turns = cycle(seasons)
+    return bench.false_alarms("five classes", lambda: next(turns)), power
 
 
 @dataclass(frozen=True, slots=True)

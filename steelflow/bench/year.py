@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -99,31 +100,19 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
     probabilities[np.arange(count), label] = top
     coil = np.sort(random.integers(0, spec.coils, count))
     number = np.arange(count)
-
-    def text(values: npt.NDArray[np.generic], before: str, after: str = "") -> pa.Array:
-        return pc.binary_join_element_wise(before, pa.array(values).cast(pa.string()), after, "")
-
-    def figure(low: float, high: float) -> npt.NDArray[np.float64]:
-        return low + (high - low) * random.integers(0, _STEPS, count) / _STEPS
-
-    def of_good(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-        return pa.array(values, kind, mask=failed)
-
-    def same(value: object, kind: pa.DataType) -> pa.Array:
-        return pa.repeat(pa.scalar(value, kind), count)
-
+    of_good, figure = partial(pa.array, mask=failed), partial(_figure, random, count)
     f32, string = pa.float32(), pa.string()
     names = np.array(CLASSES, dtype=object)
     prototypes = np.random.default_rng(1).normal(size=(_STEPS, _DIMS)).astype(np.float16)
     flat = pa.array(prototypes[random.integers(0, _STEPS, count)].ravel(), pa.float16())
     item = pa.field("item", pa.float16(), nullable=False)
     columns: dict[str, pa.Array] = {
-        "object_key": text(number, f"line={partition.line}/date={partition.date}/", ".jpg"),
-        "member": same(None, string),
-        "ordinal": same(0, pa.int32()),
-        "coil": text(coil, f"C{day:03d}"),
+        "object_key": _text(number, f"line={partition.line}/date={partition.date}/", ".jpg"),
+        "member": _same(None, string, count),
+        "ordinal": _same(0, pa.int32(), count),
+        "coil": _text(coil, f"C{day:03d}"),
         "position": pa.array((number - np.searchsorted(coil, coil)) * 0.25, pa.float64()),
-        "captured_at": same(None, STAMP),
+        "captured_at": _same(None, STAMP, count),
         "width": of_good(np.full(count, 200), pa.int32()),
         "height": of_good(np.full(count, 200), pa.int32()),
         "status": pa.array(np.where(failed, "failed", "ok"), string),
@@ -141,16 +130,28 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
         "sharpness": of_good(figure(50, 400), f32),
         "saturation": of_good(figure(0, 0.05), f32),
         "embedding": pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(item, _DIMS)),
-        "model_name": same("steelnet", string),
-        "model_version": same(_version(day), string),
-        "model_digest": same(_DIGEST, string),
-        "unit_id": text(number // spec.unit_images, "b"),
-        "run_id": same("bench", string),
-        "inferred_at": same(dt.datetime.combine(partition.date, dt.time(2), dt.UTC), STAMP),
+        "model_name": _same("steelnet", string, count),
+        "model_version": _same(_version(day), string, count),
+        "model_digest": _same(_DIGEST, string, count),
+        "unit_id": _text(number // spec.unit_images, "b"),
+        "run_id": _same("bench", string, count),
+        "inferred_at": _same(dt.datetime.combine(partition.date, dt.time(2), dt.UTC), STAMP, count),
     }
     schema = report_schema(CLASSES, _DIMS)
     hive = pa.schema([field for field in schema if field.name not in ("line", "date")])
     return pa.table(columns, schema=hive)
+
+
+def _text(values: npt.NDArray[np.generic], before: str, after: str = "") -> pa.Array:
+    return pc.binary_join_element_wise(before, pa.array(values).cast(pa.string()), after, "")
+
+
+def _figure(random: np.random.Generator, count: int, low: float, high: float) -> npt.NDArray[np.float64]:
+    return low + (high - low) * random.integers(0, _STEPS, count) / _STEPS
+
+
+def _same(value: object, kind: pa.DataType, count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(value, kind), count)
 
 
 def _version(day: int) -> str:

@@ -16,7 +16,7 @@ from steelflow.engine import open_engine
 from steelflow.engine.onnx import available_providers
 from steelflow.errors import SteelflowError
 from steelflow.registry import model_file
-from steelflow.service.processes import check_prefect
+from steelflow.service.check import check_prefect
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
 

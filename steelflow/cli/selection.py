@@ -24,6 +24,22 @@ Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of 
 Seeds = Annotated[str, typer.Option("--seeds", help="Each has its own split and its own initial weights.")]
 Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")]
 
+Models = Annotated[
+    str | None,
+    typer.Option(
+        "--models",
+        help="Shipped names, ONNX files, and folders with a folder per seed, with commas between them. By default the "
+        "shipped models.",
+    ),
+]
+Trained = Annotated[
+    str | None,
+    typer.Option(
+        "--train",
+        help="Train these first, with commas between them: an architecture, or one at a size, such as effnet@128.",
+    ),
+]
+
 
 def reproduce(
     paper: Annotated[
@@ -114,16 +130,8 @@ def _verdict(found: dict[str, Any]) -> str:
 
 def compare(
     data: Data,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            "--models", help="Shipped names, ONNX files and folders with a folder per seed, by commas; what ships."
-        ),
-    ] = None,
-    train: Annotated[
-        str | None,
-        typer.Option("--train", help="Train these first, by commas: an architecture, or one at a size: effnet@128."),
-    ] = None,
+    models: Models = None,
+    train: Trained = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
     trained: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from steelflow.cli.output import settings, state
-from steelflow.service import processes as service
+from steelflow.service.run import Addresses, run
 
 
 def up(
@@ -19,7 +19,7 @@ def up(
     """Run the service: storage (where embedded), Prefect's server and UI, the schedules, and the dashboard."""
     current = settings()
 
-    def ready(at: service.Addresses) -> None:
+    def ready(at: Addresses) -> None:
         lines = [f"dashboard {at.dashboard}"] if at.dashboard else []
         lines.append(f"Prefect   {at.prefect}")
         if at.storage:
@@ -30,8 +30,8 @@ def up(
             f"nightly   {current.night.cron} ({current.night.timezone})",
             f"retrain   {asked}on {current.retrain.new_labels:,} new labels{calendar}",
             f"logs      {at.logs}/*.log",
-            "Ctrl-C stops it; runs under way are taken up again at the next start.",
+            "Ctrl-C stops it; runs that are under way resume at the next start.",
         ]
         typer.echo("\n".join(lines))
 
-    service.run(current, port, state.config_file, ready)
+    run(current, port, state.config_file, ready)

@@ -19,7 +19,7 @@ from up import Up
 
 from steelflow.labels import Label, LabelStore
 from steelflow.retrain import records
-from steelflow.service.processes import running
+from steelflow.service.state import running
 from steelflow.store.local import LocalStore
 from steelflow.synth import CLASSES, PlantSpec, labelled
 

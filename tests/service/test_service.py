@@ -30,7 +30,9 @@ from steelflow.config import Settings, StoreSettings
 from steelflow.errors import ConfigError, LockHeld
 from steelflow.night.dates import night_of
 from steelflow.report.layout import night_lock_key
-from steelflow.service import processes as service
+from steelflow.service.check import INSTALL, check_prefect
+from steelflow.service.run import run
+from steelflow.service.state import alone, running
 from steelflow.store.local import LocalStore
 from steelflow.store.lock import locked
 from steelflow.synth import PlantSpec, objects
@@ -73,7 +75,7 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
     assert str(up.home / "s3" / "credentials.json") in up.output()
     secret = json.loads((up.home / "s3" / "credentials.json").read_text())["secret_key"]
     assert secret not in up.logs()
-    assert service.check_prefect(up.settings)[0]
+    assert check_prefect(up.settings)[0]
 
     second = subprocess.run(
         [sys.executable, "-m", "steelflow.cli.main", "--config", str(up.config), "up"], capture_output=True, text=True
@@ -89,7 +91,7 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
     assert len(up.alive()) >= 2
     assert up.end(signal.SIGTERM) == 0
     assert up.alive() == []
-    assert service.running(up.settings) is None
+    assert running(up.settings) is None
 
 
 @pytest.mark.slow
@@ -158,15 +160,15 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"port {port} of 127.0.0.1: .*--port"):
-            service.run(offline(tmp_path), port, None, lambda _: None)
+            run(offline(tmp_path), port, None, lambda _: None)
 
 
 def test_a_home_is_served_once(tmp_path: Path) -> None:
     settings = offline(tmp_path)
     state = settings.home / "prefect"
     state.mkdir(parents=True)
-    with service._alone(state), pytest.raises(LockHeld, match="already runs here"):
-        service.run(settings, 0, None, lambda _: None)
+    with alone(state), pytest.raises(LockHeld, match="already runs here"):
+        run(settings, 0, None, lambda _: None)
 
 
 @pytest.mark.parametrize(("name", "version"), [("fastapi", "0.151.0"), ("sqlalchemy", "2.1.0b1"), ("fastapi", "1.0")])
@@ -175,23 +177,23 @@ def test_parts_that_do_not_work_are_named(
 ) -> None:
     real = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda asked: version if asked == name else real(asked))
-    fine, text = service.check_prefect(offline(tmp_path))
+    fine, text = check_prefect(offline(tmp_path))
     assert not fine
     assert f"{name} {version}" in text
-    assert service.INSTALL in text
+    assert INSTALL in text
     with pytest.raises(ConfigError, match=name):
-        service.run(offline(tmp_path), 0, None, lambda _: None)
+        run(offline(tmp_path), 0, None, lambda _: None)
 
 
 def test_prefect_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert service.check_prefect(offline(tmp_path)) == (False, f"Prefect is not installed; {service.INSTALL}")
+    assert check_prefect(offline(tmp_path)) == (False, f"Prefect is not installed; {INSTALL}")
 
 
 def test_nothing_runs_in_a_new_home(tmp_path: Path) -> None:
     settings = offline(tmp_path)
-    assert service.running(settings) is None
-    fine, text = service.check_prefect(settings)
+    assert running(settings) is None
+    fine, text = check_prefect(settings)
     assert fine
     assert "`steelflow up` starts it" in text
     assert not settings.home.exists()

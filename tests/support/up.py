@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from steelflow.config import Settings, load_settings
-from steelflow.service import processes as service
+from steelflow.service.state import running
 
 PATIENCE = 300.0  # seconds, for a machine that is busy with other things
 
@@ -76,7 +76,7 @@ class Up:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:
-        api = f"{service.running(self.settings)}/api"
+        api = f"{running(self.settings)}/api"
         with (
             temporary_settings({PREFECT_API_URL: api, PREFECT_HOME: self.home}),
             get_client(sync_client=True) as client,

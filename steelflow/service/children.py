@@ -1,0 +1,116 @@
+"""The processes that a service starts, watches and ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from steelflow.errors import ServiceError
+from steelflow.service.state import forget, record, recorded_groups
+
+_OURS = (b"prefect", b"flows.serve", b"dashboard")
+_START_SECONDS = 180.0
+_GRACE_SECONDS = 40.0
+
+
+class Children:
+    """Python processes, each the leader of its own group: we alone handle Ctrl-C, and what a child has started ends
+    with it. Leaving the context ends them, the last one first; their logs are ``state/<name>.log``."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
+        """Run ``python <arguments>``."""
+        with self._log(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603  our own interpreter and modules
+                [sys.executable, *arguments],
+                env={**environment, "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def record(self, url: str) -> None:
+        """Write down where they are, for a service that has to end them after a crash."""
+        record(self._state, url, {name: process.pid for name, process in self._running.items()})
+
+    def check(self) -> None:
+        """Raises ``ServiceError``, which names the log, if one has ended."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                raise ServiceError(
+                    f"the {name} process ended by itself ({process.returncode}); its log is {self._log(name)}; "
+                    "start again, and the runs that were under way are taken up again"
+                )
+
+    def wait(self, stop: threading.Event, ready: Callable[[], bool]) -> bool:
+        """Until ``ready``; False when told to stop before that."""
+        deadline = time.monotonic() + _START_SECONDS
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise ServiceError(
+                    f"Prefect's server did not start in {_START_SECONDS:.0f} s; see {self._log('server')}"
+                )
+            if stop.wait(0.2):
+                return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in reversed(self._running.values()):
+            _end_group(process.pid, process)
+        forget(self._state)
+
+    def _log(self, name: str) -> Path:
+        return self._state / f"{name}.log"
+
+
+def end_leftovers(state: Path) -> None:
+    """End what a service that was killed has left running."""
+    for group in reversed(recorded_groups(state)):
+        if _is_ours(group):
+            _end_group(group)
+    forget(state)
+
+
+def _is_ours(group: int) -> bool:
+    """Whether a process of the group runs our or Prefect's code: process ids are used again."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            of_group = int((process / "stat").read_text().rpartition(")")[2].split()[2])
+            command = (process / "cmdline").read_bytes()
+            if of_group == group and any(name in command for name in _OURS):
+                return True
+    return False
+
+
+def _end_group(group: int, leader: subprocess.Popen[bytes] | None = None) -> None:
+    """End a process and all that it has started; at once where the process itself is gone, else in its own way."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            os.kill(group, signal.SIGINT)  # on SIGTERM, Prefect's runner exits and leaves its flow runs behind
+        except ProcessLookupError:
+            os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < deadline:
+            if leader is not None:
+                leader.poll()
+            os.killpg(group, 0)
+            time.sleep(0.05)
+        os.killpg(group, signal.SIGKILL)
+    if leader is not None:
+        leader.wait()

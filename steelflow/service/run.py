@@ -1,0 +1,138 @@
+"""The service of one machine: embedded storage, Prefect's server, the process that serves our flows, the dashboard.
+
+    home/prefect/          Prefect's own home: its database and leases, kept across restarts
+        server.log serve.log dashboard.log
+        service.json service.lock       see ``service.state``
+
+Nothing here imports Prefect: it is started, and asked over HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from steelflow.config import EMBEDDED, Settings
+from steelflow.errors import ConfigError, ServiceError
+from steelflow.service.check import prefect_installed
+from steelflow.service.children import Children, end_leftovers
+from steelflow.service.ports import free_port, healthy, listens
+from steelflow.service.state import alone, state_folder
+from steelflow.store.embedded import serving
+
+_LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts of a running service are. ``storage`` and ``keys`` are None where no storage was started, and
+    ``dashboard`` where none is installed."""
+
+    prefect: str
+    dashboard: str | None
+    storage: str | None
+    keys: Path | None
+    logs: Path
+
+
+def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Addresses], None]) -> None:
+    """Run the service until SIGINT, SIGTERM or SIGHUP, then stop its parts in turn.
+
+    Args:
+        port: of Prefect's server, on 127.0.0.1; 0 takes a free one.
+        config: the configuration file that the flows are to read, where it is not the usual one.
+        ready: is told once where everything is.
+
+    Raises:
+        ConfigError: Prefect is not installed, or with parts it does not work with, or the port is taken.
+        LockHeld: it runs already.
+        ServiceError: a part ended by itself; names its log.
+        StoreError: the embedded storage did not start.
+    """
+    fine, problem = prefect_installed()
+    if not fine:
+        raise ConfigError(problem)
+    state = state_folder(settings)
+    state.mkdir(parents=True, exist_ok=True)
+    with alone(state), _signals() as stop:
+        end_leftovers(state)
+        with serving(settings) as reached, Children(state) as children:
+            url = f"http://127.0.0.1:{free_port(port, '--port NUMBER')}"
+            shown = free_port(settings.dashboard.port, "dashboard.port in the settings") if _has_dashboard() else None
+            if not _start(children, stop, url, shown, _environment(settings, state, config, url)):
+                return
+            embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
+            storage = reached.store.endpoint if embedded else None
+            keys = settings.home.absolute() / "s3" / "credentials.json" if embedded else None
+            ready(Addresses(url, f"http://127.0.0.1:{shown}" if shown else None, storage, keys, state))
+            while not stop.wait(_LOOK_SECONDS):
+                children.check()
+                if storage and not listens(storage):
+                    log = settings.home.absolute() / "s3" / "server.log"
+                    raise ServiceError(f"the embedded storage ended by itself; its log is {log}; start again")
+
+
+def _start(
+    children: Children, stop: threading.Event, url: str, dashboard: int | None, environment: Mapping[str, str]
+) -> bool:
+    """Start Prefect's server, then the flows and, on the port ``dashboard``, the dashboard. False if told to stop."""
+    server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(urlsplit(url).port))
+    children.start("server", server, environment)
+    children.record(url)
+    if not children.wait(stop, lambda: healthy(url)):
+        return False
+    children.start("serve", ("-m", "flows.serve"), environment)
+    if dashboard is not None:
+        at = ("--server.address", "127.0.0.1", "--server.port", str(dashboard), "--server.headless", "true")
+        quiet = ("--browser.gatherUsageStats", "false")
+        children.start("dashboard", ("-m", "dashboard", *at, *quiet), environment)
+    children.record(url)
+    return True
+
+
+def _has_dashboard() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("streamlit", "dashboard"))
+
+
+def _environment(settings: Settings, state: Path, config: Path | None, url: str) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_PROFILE"}
+    environment |= {
+        "STEELFLOW_HOME": str(settings.home.absolute()),
+        "PREFECT_HOME": str(state),
+        "PREFECT_API_URL": f"{url}/api",
+        # With the default, in memory, a server that is restarted ends the run under way some minutes later.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        # Runs of more than three months ago go; without this the server's database grows for ever.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    if config is not None:
+        environment["STEELFLOW_CONFIG"] = str(config.absolute())
+    return environment
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """An event that is set by the signals that mean stop."""
+    stop = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    before = {number: signal.signal(number, told) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,78 @@
+"""What a running service leaves in its folder ``home/prefect``: its address, its processes, and a lock.
+
+service.json       address and processes, while it runs
+service.lock       held by the one process that runs it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from steelflow.config import Settings
+from steelflow.errors import LockHeld
+
+
+def state_folder(settings: Settings) -> Path:
+    return settings.home.absolute() / "prefect"
+
+
+def running(settings: Settings) -> str | None:
+    """The address of Prefect's server where ``steelflow up`` runs with these settings, else None."""
+    state = state_folder(settings)
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with (state / "service.lock").open() as lock:
+            if not _held(lock.fileno()):
+                return None
+        return str(json.loads(_file(state).read_text())["url"])
+    return None
+
+
+def record(state: Path, url: str, groups: Mapping[str, int]) -> None:
+    """Write down where the service is, and its process groups by name."""
+    _file(state).write_text(json.dumps({"url": url, "pid": os.getpid(), "groups": groups}))
+
+
+def recorded_groups(state: Path) -> list[int]:
+    """The process groups of the service that was recorded last, in the order in which they were started."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return list(json.loads(_file(state).read_text())["groups"].values())
+    return []
+
+
+def forget(state: Path) -> None:
+    _file(state).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone(state: Path) -> Iterator[None]:
+    """Hold the lock of the service. Raises ``LockHeld`` if another process holds it."""
+    with (state / "service.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            url, pid = "unknown", "?"
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                known = json.loads(_file(state).read_text())
+                url, pid = known["url"], known["pid"]
+            raise LockHeld(
+                f"the service already runs here (process {pid}, Prefect at {url}); "
+                "stop it first, or name another `home` in the configuration"
+            ) from None
+        yield
+
+
+def _held(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _file(state: Path) -> Path:
+    return state / "service.json"
