@@ -57,7 +57,7 @@ def follow_up(settings: Settings, night: dt.date, drift: Mapping[str, Any] | Non
 
 @task(**patient)
 def raise_alarm(settings: Settings, night: dt.date, drift: Mapping[str, Any]) -> None:
-    """Tell the webhook, and whoever listens to Prefect's events."""
+    """Post the alert, and emit an event of Prefect."""
     alert_of_drift(settings, night, drift)
     signals = [signal for signal in drift.get("signals", ()) if signal.get("breach")]
     payload = {

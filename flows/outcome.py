@@ -1,4 +1,4 @@
-"""How our flows end: an error of ours is a failed run that says it in one line, and whom it concerns is told."""
+"""How our flows end: an error of ours becomes a failed run with a one-line message, and an alert is sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _R = TypeVar("_R")
 
 
 def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
-    """What ``work`` returns, done with our settings and with storage that can be reached; or a failed state."""
+    """What ``work`` returns, called with settings whose storage can be reached; or a failed state with our error."""
     prepare()
     try:
         settings = load_settings()
@@ -31,11 +31,11 @@ def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
 
 
 def tell(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
-    """The hook of a run that failed, crashed or was cancelled: also where its own process cannot say it any more."""
+    """Send an alert about a run that failed, crashed or was cancelled, also when its own process is gone."""
     try:
         settings = load_settings()
     except SteelflowError as exc:
-        get_logger("steelflow").warning("Nobody is told that %s ended as %s: %s", run.name, state.name, exc)
+        get_logger("steelflow").warning("No alert is sent that %s ended as %s: %s", run.name, state.name, exc)
         return
     ended = str(state.name).lower()
     text = f"{flow.name} ({run.name}) {ended}: {state.message or 'no reason is known'}"

@@ -1,4 +1,4 @@
-"""``steelflow dashboard``: the dashboard alone, in the foreground; ``steelflow up`` starts it with everything else."""
+"""``steelflow dashboard``: the dashboard alone, in the foreground; ``steelflow up`` starts it with the rest."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def dashboard(
     if state.config_file is not None:
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # to be stopped so, as by a service manager, is as Ctrl-C
-    with serving(current):  # for as long as the dashboard runs: it joins the storage that we keep up
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager stops it like this: same as Ctrl-C
+    with serving(current):  # the dashboard joins this storage
         process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
         try:
             code = process.wait()
@@ -61,7 +61,7 @@ def dashboard_bench(
     nights: Annotated[int, typer.Option("--nights", min=1, max=3650)] = 365,
     as_json: Json = False,
 ) -> None:
-    """How long the dashboard's pages take, server-side, over a year of synthetic reports."""
+    """Measure how long the dashboard's pages take, server-side, over a year of synthetic reports."""
     _installed()
     spec = YearSpec(images=images, nights=nights)
     report = out / "report"

@@ -1,4 +1,4 @@
-"""``steelflow labels``: what people say of images, in and out; what to look at next; the golden set."""
+"""``steelflow labels``: import and export labels, the review queue, the golden set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from steelflow.store.embedded import serving
 app = typer.Typer(help="Labelled images: import, review, golden set.", no_args_is_help=True)
 
 NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a class that is not known; repeatable.")]
-Who = Annotated[str | None, typer.Option("--who", help="Who says so; the user of this machine by default.")]
+Who = Annotated[str | None, typer.Option("--who", help="Who gives the labels; the user of this machine by default.")]
 Given = Annotated[
     Path,
     typer.Argument(metavar="DIR|CSV", help="A folder per class, or a CSV with the columns path (or key) and label."),
@@ -42,7 +42,7 @@ def import_command(
     new_class: NewClass = None,
     who: Who = None,
     kind: Annotated[str, typer.Option("--source", help="What kind of labels these are.")] = "import",
-    note: Annotated[str | None, typer.Option("--note", help="Is kept with each label.")] = None,
+    note: Annotated[str | None, typer.Option("--note", help="A note to keep with each label.")] = None,
     as_json: Json = False,
 ) -> None:
     """Import labels and their images: all of a file, or nothing when anything in it is wrong."""
@@ -70,7 +70,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the labels that stand: images in a folder per class, or a table with the reference of each image."""
+    """Write the current labels: images in a folder per class, or a table with the reference of each image."""
     with _serving() as current:
         labels = open_labels(current)
         chosen: Snapshot | Golden = _golden(labels) if part == "golden" else labels.snapshot()
@@ -113,7 +113,7 @@ def queue_command(
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The images that a person should look at first: novel, uncertain, diverse; none that has a label."""
+    """The images that a person should look at first: novel, uncertain or diverse ones without a label."""
     with _serving() as current:
         reader = ReportReader(open_store(current.report.uri, current.store, create=True))
         known = open_labels(current).references()
@@ -126,13 +126,13 @@ def golden(
     source: Annotated[
         Path | None, typer.Argument(metavar="DIR|CSV", help="Labelled images, as for import; none with --show.")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why these; is kept for ever.")] = "",
-    show: Annotated[bool, typer.Option("--show", help="The one that counts, every image verified.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why these images; the reason is kept.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="Show the current one, with every image verified.")] = False,
     new_class: NewClass = None,
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Choose the golden set, by which models are judged and on which none is trained; or show the one that counts."""
+    """Choose the golden set, or show the current one. Models are judged on it, and no model is trained on it."""
     if (source is None) != show:
         raise ConfigError("steelflow labels golden: give DIR|CSV and --reason to choose a golden set, or --show")
     if source is not None and not reason.strip():
@@ -156,7 +156,7 @@ def golden(
 
 @app.command()
 def conflicts(as_json: Json = False) -> None:
-    """Images that were given different labels, with all that was said; the last one stands."""
+    """Images with different labels, and all labels that they were given; the last one counts."""
     with _serving() as current:
         rows = open_labels(current).conflicts().drop("batch", "row").sort("image", "at", maintain_order=True)
     lines = [
@@ -176,7 +176,7 @@ def withdraw(
     note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Take the label of an image back: it is not trained on, and not asked for again."""
+    """Withdraw the label of an image: it is not trained on, and the queue does not show it again."""
     with _serving() as current:
         result = open_labels(current).withdraw(images, user(who), note)
     emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")

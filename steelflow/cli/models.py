@@ -1,4 +1,4 @@
-"""``steelflow models``: what ships, what can be trained, what is registered."""
+"""``steelflow models``: shipped models, architectures to train, registered versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from steelflow.models import CATALOGUE
 from steelflow.models.shipped import SHIPPED
 from steelflow.registry import model_file
 
-app = typer.Typer(help="The models that are here.", no_args_is_help=True)
+app = typer.Typer(help="Shipped and registered models.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -1,4 +1,4 @@
-"""``steelflow backfill`` and ``steelflow housekeeping``: what the service does too, by hand and without it."""
+"""``steelflow backfill`` and ``steelflow housekeeping``: by hand, without the service."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def backfill(
 ) -> None:
     """Inspect past nights again with the current champion.
 
-    What is up to date stays, so one that was stopped goes on. Lines whose images have left the archive keep their
-    report.
+    Reports that are up to date stay, so an interrupted backfill resumes. Lines whose images have left the archive keep
+    their report.
     """
 
     def tell(night: Again) -> None:
@@ -43,10 +43,10 @@ def backfill(
 
 
 def housekeeping(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete what the retention of the settings does not keep; never the champion, nor what a rollback goes to."""
+    """Delete what the retention settings do not keep; never the champion, nor the champion before it."""
     current = settings()
     uris = (current.report.uri, current.registry_uri)
     with serving(current, *uris) as reached:

@@ -13,7 +13,7 @@ from steelflow.cli.output import Json, emit, settings, user
 from steelflow.registry import Entry, Registry, Version, open_registry
 from steelflow.store.embedded import serving
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the log.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the log keeps it.")]
 Who = Annotated[str | None, typer.Option("--who", help="Who decides; your login name when not given.")]
 
 
@@ -45,7 +45,7 @@ def promote(
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Make a version the champion: it inspects from the next night on. Nothing happens if it is that already."""
+    """Make a version the champion: it inspects from the next night on. Changes nothing if it is that already."""
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
         entry = registry.promote(version, who=user(who), reason=reason)

@@ -15,7 +15,9 @@ from steelflow.store.embedded import serving
 def retrain(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")] = "by hand",
     who: Annotated[str | None, typer.Option("--who", help="Who asks; the login name when not given.")] = None,
-    trigger: Annotated[Trigger, typer.Option("--trigger", help="What asks; `manual` knows no cooldown.")] = "manual",
+    trigger: Annotated[
+        Trigger, typer.Option("--trigger", help="What asks for it; `manual` ignores the cooldown.")
+    ] = "manual",
     force: Annotated[
         bool, typer.Option("--force", help="Also without enough new labels, and within the cooldown.")
     ] = False,
@@ -23,7 +25,7 @@ def retrain(
 ) -> None:
     """Train on the labels as they stand, and promote the model if it proves better than the champion.
 
-    Interrupted, it goes on where it was when it is run again.
+    An interrupted retraining resumes when the command is run again.
     """
     current = settings()
     uris = (current.registry_uri, current.labels_uri, current.report.uri, current.archive.uri)

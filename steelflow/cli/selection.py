@@ -47,7 +47,7 @@ def reproduce(
         typer.Argument(help="The protocol: ssdc, lee, casi-70-30, casi-80-20, mobilesteelnet or kamel."),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are there are not repeated.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are in it are not repeated.")],
     arch: Annotated[str | None, typer.Option("--arch", help="Architecture; the paper's own when not given.")] = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
@@ -64,7 +64,7 @@ def reproduce(
 ) -> None:
     """Repeat a paper's protocol on these images: its split, its schedule, our figure beside the paper's.
 
-    Interrupted, it goes on where it was when the same command is run again.
+    An interrupted run resumes when the same command is run again.
     """
     needs_training()
     from steelflow.selection.reproduce import reproduce as run
@@ -136,23 +136,30 @@ def compare(
     epochs: Epochs = None,
     trained: Annotated[
         Path | None,
-        typer.Option("--trained", help="Folder for what is trained; what is there is not trained again. Below home."),
+        typer.Option(
+            "--trained", help="Folder for trained models; models that are in it are not trained again. Below home."
+        ),
     ] = None,
     results: Annotated[
         Path | None, typer.Option("--results", help="Folder for the figures and the picture. Below home.")
     ] = None,
     held_out: Annotated[
-        int, typer.Option("--held-out", min=0, help="The seed that models were trained with which do not say it.")
+        int, typer.Option("--held-out", min=0, help="The training seed of models that do not name it.")
     ] = 0,
     every_image: Annotated[
-        bool, typer.Option("--every-image", help="Judge those models on all images: none of them was trained on.")
+        bool,
+        typer.Option(
+            "--every-image", help="Judge those models on all images, because they were trained on none of them."
+        ),
     ] = False,
-    rounds: Annotated[int, typer.Option("--rounds", min=0, help="Of measuring the speed; 0 leaves it out.")] = 5,
-    save: Annotated[bool, typer.Option("--save", help="Make the pick what `steelflow train` trains.")] = False,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=0, help="Rounds of the speed measurement; 0 leaves it out.")
+    ] = 5,
+    save: Annotated[bool, typer.Option("--save", help="Let `steelflow train` train the pick by default.")] = False,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Candidates side by side, and a pick by the rule of the settings (selection.rule).
+    """Compare candidates side by side, and pick one by the rule of the settings (selection.rule).
 
     Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s through the engine of the nights.
     """
@@ -267,7 +274,7 @@ def _judged(every_image: bool, held_out: int) -> str:
 
 
 def names(text: str | None) -> list[str]:
-    """What stands between commas."""
+    """The parts between commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
@@ -280,7 +287,7 @@ def needs_training() -> None:
 
 
 def numbers(text: str) -> list[int]:
-    """Raises ``ConfigError`` for what is no list of seeds."""
+    """Seeds from text such as ``0,1,2``. Raises ``ConfigError`` for anything else."""
     try:
         found = [int(part) for part in text.split(",")]
     except ValueError:
@@ -291,5 +298,5 @@ def numbers(text: str) -> list[int]:
 
 
 def command() -> str:
-    """What was typed, for the record; of whole paths the name is enough."""
+    """The command line, for the record; absolute paths are shortened to their names."""
     return shlex.join(["steelflow", *(re.sub(r"(^|=)/.*/([^/]+)/*$", r"\1…/\2", part) for part in sys.argv[1:])])

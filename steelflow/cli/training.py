@@ -94,7 +94,7 @@ def train(
 ) -> None:
     """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth.
 
-    Interrupted, it goes on where it was when the same command is run again.
+    An interrupted training resumes when the same command is run again.
     """
     try:
         from steelflow.training.train import train as run_train

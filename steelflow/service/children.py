@@ -51,11 +51,11 @@ class Children:
             if process.poll() is not None:
                 raise ServiceError(
                     f"the {name} process ended by itself ({process.returncode}); its log is {self._log(name)}; "
-                    "start again, and the runs that were under way are taken up again"
+                    "start again, and the runs that were under way resume"
                 )
 
     def wait(self, stop: threading.Event, ready: Callable[[], bool]) -> bool:
-        """Until ``ready``; False when told to stop before that."""
+        """Wait until ``ready``; False if told to stop before that."""
         deadline = time.monotonic() + _START_SECONDS
         while not ready():
             self.check()
@@ -99,7 +99,7 @@ def _is_ours(group: int) -> bool:
 
 
 def _end_group(group: int, leader: subprocess.Popen[bytes] | None = None) -> None:
-    """End a process and all that it has started; at once where the process itself is gone, else in its own way."""
+    """End a process and all that it has started: by SIGINT, or by SIGTERM if the process itself is gone."""
     deadline = time.monotonic() + _GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
         try:

@@ -44,12 +44,12 @@ class Addresses:
 
 
 def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Addresses], None]) -> None:
-    """Run the service until SIGINT, SIGTERM or SIGHUP, then stop its parts in turn.
+    """Run the service until SIGINT, SIGTERM or SIGHUP, then stop its parts one after the other.
 
     Args:
         port: of Prefect's server, on 127.0.0.1; 0 takes a free one.
-        config: the configuration file that the flows are to read, where it is not the usual one.
-        ready: is told once where everything is.
+        config: the configuration file for the flows, if it is not the usual one.
+        ready: called once, when everything runs, with the addresses.
 
     Raises:
         ConfigError: Prefect is not installed, or with parts it does not work with, or the port is taken.
