@@ -84,5 +84,5 @@ def test_one_partition_may_lie_in_several_folders() -> None:
 
 
 def test_asking_for_a_date_that_the_template_cannot_tell_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"has no \{date\}, so a date cannot be picked"):
+    with pytest.raises(ConfigError, match=r"has no \{date\}, so a date cannot be selected"):
         partitions(PLANT, KeyTemplate("{line}/{name}"), dates=[D18])
