@@ -1,4 +1,4 @@
-"""Reading the run records back: what each night did, and how long it took."""
+"""Reading run records: what each night did, and how long it took."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def run_nights(store: Store) -> list[dt.date]:
 
 
 def run_records(store: Store, nights: int, before: dt.date | None = None) -> list[dict[str, Any]]:
-    """The records of the latest ``nights`` nights that have any, up to ``before`` (included); latest first.
+    """The records of the latest ``nights`` nights with records, up to and including ``before``; latest first.
 
-    One that is damaged, or was deleted meanwhile, is left out: a night can be run again, its record is only a record.
+    Records that are damaged, or were deleted meanwhile, are left out.
 
     Raises:
-        StoreError: they cannot be listed or read.
+        StoreError: the records cannot be listed or read.
     """
     dates = [date for date in run_nights(store) if before is None or date <= before][-nights:]
     found = _records(store, [info.key for date in dates for info in store.list(f"{RUNS}date={date.isoformat()}/")])
@@ -34,13 +34,13 @@ def run_records(store: Store, nights: int, before: dt.date | None = None) -> lis
 
 
 def backfills(store: Store) -> dict[str, list[dict[str, Any]]]:
-    """The records of each backfill by its name, the latest backfill first; its nights ascending. A night that it found
-    up to date has none.
+    """The records of each backfill by its name, the latest backfill first, its nights ascending. A night that was
+    already up to date has no record.
 
-    A backfill may be of any night, so every record is read: half a second for a year of them.
+    A backfill may concern any night, so every record is read: half a second for a year of records.
 
     Raises:
-        StoreError: they cannot be listed or read.
+        StoreError: the records cannot be listed or read.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     records = _records(store, [info.key for info in store.list(RUNS)])

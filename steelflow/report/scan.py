@@ -1,7 +1,7 @@
 """Report files as one lazy Polars frame.
 
-Polars reads a folder itself. From S3 the files come through our own store: it retries, and it gets along with servers
-that Polars' client does not (some answer a range that covers the whole object with the whole object).
+Polars reads a folder itself. From S3 the files come through our own store: it retries, and it works with servers on
+which Polars' client fails (some answer a range over the whole object with status 200).
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _AHEAD = 8
 
 
 def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
-    """The rows of all files, in order of their keys; a column that only some of them have is null in the others.
+    """The rows of all files, in order of their keys. If a file lacks a column, it is null there.
 
-    ``embedding`` is a list: models differ in its width.
+    ``embedding`` is a list, because its width depends on the model.
     """
     infos = sorted(files, key=lambda info: info.key)
     if isinstance(store, LocalStore):
         frames = [_uniform(pl.scan_parquet(store.root / info.key, hive_partitioning=False)) for info in infos]
         return pl.concat(frames, how="diagonal")
     footers = read_footers(store, infos)
-    infos = [info for info in infos if footers[info.key].fingerprint]  # one that has vanished since has no rows
+    infos = [info for info in infos if footers[info.key].fingerprint]  # without deleted and damaged files
     empty = [_uniform(pl.DataFrame(footers[info.key].schema.empty_table()).lazy()).collect() for info in infos]
     schema = pl.concat(empty, how="diagonal").schema
 
@@ -45,7 +45,7 @@ def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
         projection: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
         wanted = projection or schema.names()
-        # What does not name a column (a count) still needs the rows to be there.
+        # A query without columns (a count) still needs the rows.
         template = pl.DataFrame(schema=schema).select(wanted)
         for frame in _ahead(infos, lambda info: load(info, wanted)):
             full = pl.concat([template, frame], how="diagonal").select(wanted)
@@ -66,7 +66,7 @@ def _uniform(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _ahead(infos: list[ObjectInfo], load: Callable[[ObjectInfo], pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    """Load a few files ahead of the one that is used."""
+    """Load a few files ahead of the one in use."""
     with ThreadPoolExecutor(_AHEAD, thread_name_prefix="scan") as pool:
         pending: deque[Future[pl.DataFrame]] = deque()
         for info in infos:

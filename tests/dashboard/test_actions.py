@@ -66,7 +66,7 @@ def test_a_viewer_changes_nothing(labels: LabelStore) -> None:
 
 
 def test_only_a_class_that_is_meant_to_be_new_is_new(labels: LabelStore) -> None:
-    with pytest.raises(LabelError, match="'pathces' is no known class; did you mean 'patches'"):
+    with pytest.raises(LabelError, match="'pathces' is not a known class; did you mean 'patches'"):
         actions.label(ANN, labels, row(1), data(1), "pathces", CLASSES)
     for name in ("", "a/b", ".hidden", "x" * 101):
         with pytest.raises(LabelError):

@@ -117,7 +117,7 @@ def test_without_openvino_its_engine_says_what_to_install(monkeypatch: pytest.Mo
 
 
 def test_an_engine_that_is_not_there_is_refused() -> None:
-    with pytest.raises(EngineError, match=f"'tensorflow'; there are: {', '.join(KINDS)}"):
+    with pytest.raises(EngineError, match=f"'tensorflow'; use one of: {', '.join(KINDS)}"):
         open_engine(resolve("ssdc_mininet"), "tensorflow")
 
 

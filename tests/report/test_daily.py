@@ -266,7 +266,7 @@ def test_a_damaged_summary_of_another_night_stops_nothing_and_says_what_to_do(st
     assert not is_current(store, Partition("L1", DAY))
     assert write_daily(store) == 1
     for ask in (lambda: daily(store), lambda: daily_of_coils(store, "C"), lambda: ReportReader(store).summary([DAY])):
-        with pytest.raises(ReportError, match=f"is damaged; `steelflow nightly --date {DAY}` makes it again"):
+        with pytest.raises(ReportError, match=f"is damaged; run `steelflow nightly --date {DAY}` to write it again"):
             ask()
     write_summary(store, Partition("L1", DAY))
     assert write_daily(store) == 1
