@@ -351,7 +351,7 @@ def test_who_is_not_logged_in_sees_nothing(plant: Settings, tmp_path: Path, monk
 def test_a_viewer_is_offered_no_action(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     app = opened(plant, tmp_path, monkeypatch, "runs", email="someone@plant.example")
-    assert "started by operators" in texts(app)
+    assert "you need the role operator" in texts(app)
     assert not [button for button in app.button if str(button.key).startswith("start-")]
 
 
