@@ -83,7 +83,7 @@ value = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"])
 
 
 @given(value, st.dates(), value, st.text(min_size=1))
-def test_what_was_put_in_comes_out(line: str, date: dt.date, coil: str, name: str) -> None:
+def test_the_fields_of_a_key_are_read_back(line: str, date: dt.date, coil: str, name: str) -> None:
     key = f"line={line}/date={date.isoformat()}/coil={coil}/{name}"
     assert KeyTemplate(DEFAULT).match(key) == Fields(line, date, coil)
 

@@ -56,7 +56,9 @@ def test_a_label_lands_with_name_time_place_and_bytes(labels: LabelStore) -> Non
 
 
 def test_a_viewer_changes_nothing(labels: LabelStore) -> None:
-    with pytest.raises(NotAllowed, match="vic has the role viewer, but this needs the role labeller; nothing was changed"):
+    with pytest.raises(
+        NotAllowed, match="vic has the role viewer, but this needs the role labeller; nothing was changed"
+    ):
         actions.label(VIEWER, labels, row(1), data(1), "patches", CLASSES)
     assert list(labels.store.list()) == []
     said = actions.label(ANN, labels, row(1), data(1), "patches", CLASSES)

@@ -186,7 +186,7 @@ def test_a_promotion_has_the_name_of_who_logged_in(guarded: Guarded) -> None:
         assert trouble == []
 
 
-def test_who_has_no_role_is_told_so_and_may_come_back_as_somebody_else(guarded: Guarded) -> None:
+def test_a_user_without_a_role_may_log_in_as_another(guarded: Guarded) -> None:
     with guarded.as_("nora") as (page, trouble):
         expect(page.get_by_text(f"nora{SHOWN} has no role here; an administrator gives one")).to_be_visible()
         expect(page.get_by_test_id("stMetric")).to_have_count(0)

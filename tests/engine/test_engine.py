@@ -116,7 +116,7 @@ def test_without_openvino_its_engine_says_what_to_install(monkeypatch: pytest.Mo
     assert open_engine(in_bf16).name == "onnxruntime CPU"
 
 
-def test_an_engine_that_is_not_there_is_refused() -> None:
+def test_an_unknown_engine_is_refused() -> None:
     with pytest.raises(EngineError, match=f"'tensorflow'; use one of: {', '.join(KINDS)}"):
         open_engine(resolve("ssdc_mininet"), "tensorflow")
 

@@ -102,7 +102,7 @@ def test_the_last_label_stands_and_the_others_stay_visible(labels: LabelStore) -
     assert labels.classes() == ["a", "b"]
 
 
-def test_ones_own_second_thought_is_no_dispute(local: LabelStore) -> None:
+def test_correcting_ones_own_label_is_no_dispute(local: LabelStore) -> None:
     (image,) = put(local, 1)
     for minute, label in enumerate(("a", "b")):
         local.add([Label(image, label, "Eva", "review", later(minute))], {"a", "b"})
@@ -360,7 +360,7 @@ def test_the_golden_set_is_frozen_and_never_trained_on(labels: LabelStore) -> No
     assert labels.snapshot().frame.height == 26
 
 
-def test_what_cannot_be_golden(labels: LabelStore) -> None:
+def test_a_golden_set_that_is_refused(labels: LabelStore) -> None:
     images, chosen = frozen(labels)
     twice = pl.DataFrame({"image": [images[0], images[0]], "label": ["a", "b"]})
     unknown = pl.DataFrame({"image": ["0" * 64], "label": ["a"]})

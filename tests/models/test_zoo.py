@@ -144,7 +144,7 @@ def test_parameters_round_to_those_of_casi_nets_table(arch: str, classes: int, m
     assert f"{parameters(architecture(arch).build(classes, 300, channels=3)) / 1e6:.2f}" == millions
 
 
-def test_casi_nets_mobilenet_is_the_second() -> None:
+def test_casi_nets_mobilenet_is_mobilenet_v2() -> None:
     assert f"{sum(p.numel() for p in mobilenet_v2(num_classes=6).parameters()) / 1e6:.2f}" == "2.23"
 
 

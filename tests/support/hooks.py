@@ -1,4 +1,4 @@
-"""A real HTTP server that alerts are posted to."""
+"""A real HTTP server that receives alerts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TOKEN = "/hooks/T0P-S3CRET?key=open-sesame"
 
 
 class Webhook:
-    """A server that keeps what it is told and answers with the statuses in turn, the last one for ever."""
+    """A server that stores the alerts and answers with the statuses in turn, then always with the last."""
 
     def __init__(self) -> None:
         self.statuses = [200]
