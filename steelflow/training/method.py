@@ -57,5 +57,5 @@ def best_device(name: str | None = None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"torch cannot use a device {name!r} here; give 'cpu', or omit the device")
+        raise ConfigError(f"no device {name!r} for torch here; give 'cpu', or omit the device")
     return torch.device(name)

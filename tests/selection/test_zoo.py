@@ -54,7 +54,7 @@ def test_a_failed_job_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     assert [str(one) for one in found[:3]] == [
         "failed: no images in it; add some",
         "failed: ValueError: what nobody foresaw",
-        "failed: its process was ended by signal 9, perhaps for want of memory",
+        "failed: its process was ended by signal 9, perhaps out of memory",
     ]
     assert found[3].state == "done"
     assert "bad: failed: no images in it; add some" in said

@@ -157,7 +157,7 @@ def test_what_a_manifest_lists_and_nobody_can_read_is_skipped_and_counted(tmp_pa
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("../secret.png,across", r"row 3 has the path '\.\./secret\.png'; a path must lie in the folder"),
+        ("../secret.png,across", r"row 3 has the path '\.\./secret\.png'; a path must be inside the folder"),
         ("a/../../secret.png,across", "row 3 has the path"),
         ("/etc/secret.png,across", "row 3 has the path"),
         (",across", "row 3 has the path ''"),
