@@ -384,7 +384,7 @@ def test_compare_explains_its_pick_and_saves_it(compared: Path, monkeypatch: pyt
     pick = max(rates, key=lambda name: rates[name])
     assert f"{pick} (" in answer.stdout
     assert "is the fastest of 2" in answer.stdout
-    assert "alone does not say what it was trained on; judged on what seed 0 holds out" in answer.stdout
+    assert "alone has no record of its training images; evaluated on the images held out by seed 0" in answer.stdout
     assert load_settings().selection.arch == "steelnet_s"
     settings.write_text("[selection]\nmin_speedup = 1e9\n")
     refused = CliRunner().invoke(app, [*arguments, "--models", "alone.onnx"])
