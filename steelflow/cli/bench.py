@@ -15,17 +15,17 @@ from steelflow.cli.output import Json, emit, settings, stderr
 
 def bench(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of images; $STEELFLOW_NEU_DIR, else synthetic ones, when not given.")
+        Path | None, typer.Option(help="Folder of images; by default $STEELFLOW_NEU_DIR, else synthetic images.")
     ] = None,
-    images: Annotated[int, typer.Option(min=1000, help="Repeat the images to so many.")] = 10_000,
+    images: Annotated[int, typer.Option(min=1000, help="Repeat the images up to this number.")] = 10_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    s3: Annotated[bool, typer.Option(help="Also from the embedded S3 server (on the same cores).")] = True,
-    compare: Annotated[bool, typer.Option(help="Also PyTorch's DataLoader on the same files.")] = False,
+    s3: Annotated[bool, typer.Option(help="Also measure the embedded S3 server (on the same cores).")] = True,
+    compare: Annotated[bool, typer.Option(help="Also measure PyTorch's DataLoader on the same files.")] = False,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
-    """Measure images per second: each stage alone, end to end, and the bound that the machine sets."""
+    """Measure images per second: each stage alone, end to end, and the upper bound of this machine."""
     known = os.environ.get("STEELFLOW_NEU_DIR")
     folder = data or (Path(known) if known else None)
     with stderr.status("benchmark") as status:

@@ -30,7 +30,7 @@ def _group() -> None:
 
 @app.command()
 def show(as_json: Json = False) -> None:
-    """Print the settings, from defaults, steelflow.toml and STEELFLOW_… variables; secrets are masked."""
+    """Print the settings from defaults, steelflow.toml and STEELFLOW_… variables. Secrets are masked."""
     dumped = settings().model_dump(mode="json")
     if as_json:
         typer.echo(json.dumps(dumped))
@@ -106,12 +106,12 @@ def _gpu() -> str:
     try:
         import torch
     except ImportError:
-        return "none in use; torch is not installed, the CPU does the work"
+        return "not used; torch is not installed, inspection runs on the CPU"
     if torch.cuda.is_available():
         return (
             f"{torch.cuda.get_device_name(0)} through torch; `pip install onnxruntime-gpu` lets onnxruntime use it too"
         )
-    return "none found, the CPU does the work"
+    return "not found; inspection runs on the CPU"
 
 
 def _prefect(current: Settings) -> Check:

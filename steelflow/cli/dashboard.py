@@ -28,7 +28,7 @@ _GRACE_SECONDS = 10.0
 def dashboard(
     port: Annotated[
         int | None,
-        typer.Option("--port", min=0, max=65535, help="On 127.0.0.1; 0 takes a free one. dashboard.port by default."),
+        typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port. Default: dashboard.port."),
     ] = None,
 ) -> None:
     """Show the reports in a browser: http://127.0.0.1:8501. Ctrl-C stops it."""
@@ -39,7 +39,7 @@ def dashboard(
     if state.config_file is not None:
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service manager stops it like this: same as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # service managers send SIGTERM; treat it like Ctrl-C
     with serving(current):  # the dashboard joins this storage
         process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
         try:
@@ -52,16 +52,16 @@ def dashboard(
                 process.kill()
             return
     if code:
-        raise ServiceError(f"the dashboard ended by itself ({code}); the lines above say why")
+        raise ServiceError(f"the dashboard stopped unexpectedly ({code}); see the lines above")
 
 
 def dashboard_bench(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the year of reports; used again when it is there.")],
-    images: Annotated[int, typer.Option("--images", min=1, help="At most, of each line and night.")] = 30_000,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the year of reports; existing reports are reused.")],
+    images: Annotated[int, typer.Option("--images", min=1, help="At most this many per line and night.")] = 30_000,
     nights: Annotated[int, typer.Option("--nights", min=1, max=3650)] = 365,
     as_json: Json = False,
 ) -> None:
-    """Measure how long the dashboard's pages take, server-side, over a year of synthetic reports."""
+    """Measure the server time of the dashboard's pages on a year of synthetic reports."""
     _installed()
     spec = YearSpec(images=images, nights=nights)
     report = out / "report"

@@ -17,7 +17,7 @@ from steelflow.synth.sheet import contact_sheet
 
 def synth(
     out: Annotated[
-        Path, typer.Argument(help="Folder to make, with OUT/images, OUT/labelled, OUT/truth.csv and OUT/classes.jpg.")
+        Path, typer.Argument(help="New folder for OUT/images, OUT/labelled, OUT/truth.csv and OUT/classes.jpg.")
     ],
     lines: Annotated[int, typer.Option(min=1)] = 2,
     nights: Annotated[int, typer.Option(min=1)] = 3,
@@ -25,7 +25,7 @@ def synth(
     coils: Annotated[int, typer.Option(min=1, help="Coils per line and night.")] = 6,
     images: Annotated[int, typer.Option(min=1, help="Images per coil.")] = 50,
     labelled: Annotated[int, typer.Option(min=0, help="Labelled images per class.")] = 100,
-    sharded: Annotated[float, typer.Option(min=0, max=1, help="Share of the coils that are tar or zip shards.")] = 0.5,
+    sharded: Annotated[float, typer.Option(min=0, max=1, help="Share of coils stored as tar or zip shards.")] = 0.5,
     broken: Annotated[int, typer.Option(min=0, help="Broken files per line and night.")] = 3,
     mix: Annotated[list[str] | None, typer.Option(help="CLASS=WEIGHT; may be repeated.")] = None,
     gain: Annotated[float, typer.Option(min=0, help="Brightness factor of the lamps.")] = 1.0,
@@ -35,7 +35,7 @@ def synth(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a synthetic plant: steel surfaces of six classes, laid out as lines, nights and coils."""
+    """Generate sample images of a synthetic plant: six classes of steel surfaces, by line, night and coil."""
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
         raise ConfigError(f"{out}: exists and is not empty; name a new folder")
     camera = Camera(gain=gain, gradient=gradient, noise_db=noise_db, blur=blur)
@@ -65,8 +65,8 @@ def synth(
         f"{made.images:,} images and {made.broken} broken files in {made.objects:,} objects, "
         f"{made.labelled:,} labelled\n"
         f"archive: {out / 'images'}\nlabelled: {out / 'labelled'}\ntruth: {out / 'truth.csv'}\n"
-        f"a look at it, a row for each class: {out / 'classes.jpg'}\n"
-        f'where and when each image was taken, with archive.template = "{TEMPLATE}"'
+        f"sample pictures, one row per class: {out / 'classes.jpg'}\n"
+        f'to read time and position of each image, set archive.template = "{TEMPLATE}"'
     )
     emit(result, as_json, text)
 

@@ -1,4 +1,4 @@
-"""``steelflow demo``: a plant, a model, four nights and the loop, in a few minutes and with nothing but the install."""
+"""``steelflow demo``: a plant, a model, four nights and the loop, in a few minutes and without any setup."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def demo(
         person = Person(settings, PLANT)
         _chapter(2, "a first champion, from labelled images")
         _first_champion(settings, person)
-        _chapter(3, "two nights, from which it learns what is usual")
+        _chapter(3, "two normal nights, which become the reference")
         for date in DATES[:2]:
             _inspect(settings, person, date)
         _inspect(settings, person, DATES[0], "the same night again")
@@ -64,7 +64,7 @@ def demo(
         _tell_drift(drifted)
         _chapter(5, "a person labels what the queue shows, and the loop retrains")
         _close_the_loop(settings, person, drifted)
-        _chapter(6, "the next night, by the new champion")
+        _chapter(6, "the next night, with the new champion")
         _tell_drift(_inspect(settings, person, DATES[3]))
         _chapter(7, "rollback, and forward again")
         _back_and_forth(settings, person)
@@ -78,7 +78,7 @@ def _chapter(number: int, title: str) -> None:
 def _tell_plant(made: PlantSummary, settings: Settings) -> None:
     stdout.print(
         f"{made.images:,} images and {made.broken} broken files: {len(PLANT.lines)} lines, {PLANT.nights} nights, "
-        f"{PLANT.coils} coils a line and night\n"
+        f"{PLANT.coils} coils per line and night\n"
         f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
         f"{made.bytes / 1e6:.0f} MB"
     )
@@ -87,8 +87,7 @@ def _tell_plant(made: PlantSummary, settings: Settings) -> None:
 def _first_champion(settings: Settings, person: Person) -> None:
     first = _training(lambda tell: first_champion(settings, person, tell))
     stdout.print(
-        f"{first.labelled} labelled images, and {first.golden} more as the golden set, "
-        "on which no model is ever trained"
+        f"{first.labelled} labelled images, and {first.golden} more as the golden set, which is never used for training"
     )
     _tell_retraining(first.result)
 
@@ -103,9 +102,7 @@ def _inspect(settings: Settings, person: Person, date: dt.date, note: str = "") 
     )
     if result.done_units:
         right = "  ".join(f"{line} {share:.1%}" for line, share in accuracies(settings, person, date).items())
-        stdout.print(
-            f"            against the truth, which only a synthetic plant knows, {result.model} has right: {right}"
-        )
+        stdout.print(f"            accuracy of {result.model} (the truth is known in a synthetic plant): {right}")
     return result
 
 
@@ -119,18 +116,18 @@ def _tell_drift(result: NightResult) -> None:
 def _close_the_loop(settings: Settings, person: Person, drifted: NightResult) -> None:
     count, reasons = review(settings, person, drifted.date)
     listed = ", ".join(f"{images} {reason}" for reason, images in reasons.items())
-    stdout.print(f"{count} images labelled, chosen by the queue as {listed}")
+    stdout.print(f"{count} images labelled; reasons in the queue: {listed}")
     _tell_retraining(_training(lambda tell: retrain_for_drift(settings, drifted, tell)))
 
 
 def _back_and_forth(settings: Settings, person: Person) -> None:
     registry = open_registry(settings)
     latest = registry.champion()
-    entry = registry.rollback(who=WHO, reason="to show that it can be done")
+    entry = registry.rollback(who=WHO, reason="to demonstrate a rollback")
     stdout.print(f"rolled back from {entry.previous} to {entry.version}; night four again:")
     _inspect(settings, person, DATES[3])
     if latest is not None:
-        entry = registry.promote(latest, who=WHO, reason="it was the better one")
+        entry = registry.promote(latest, who=WHO, reason="it was the better model")
     stdout.print(f"promoted {entry.version} again:")
     _inspect(settings, person, DATES[3])
 
@@ -145,13 +142,13 @@ def _report(settings: Settings) -> None:
             f"{row['share']:.0%} of its images show {row['label']}"
         )
     listed = ", ".join(f"{images} {code}" for code, images in failures(reader).items())
-    stdout.print(f"images that could not be judged, each with its reason: {listed}")
+    stdout.print(f"images that could not be judged, by reason: {listed}")
 
 
 def _shares(reader: ReportReader) -> Table:
     counts = reader.defect_counts()
     classes = sorted(counts["label"].unique())
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)  # fits into 80 columns
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)  # fits in 80 columns
     for heading in ("night", "line", "images", *(name.replace("_", "\n") for name in classes)):
         table.add_column(heading, justify="left" if heading in ("night", "line") else "right")
     for (night, line), group in counts.group_by("date", "line", maintain_order=True):
@@ -171,12 +168,12 @@ def _tell_retraining(result: RetrainResult) -> None:
 
 
 def _tell_places(out: Path, config: Path, seconds: float) -> None:
-    stdout.rule("where everything is", align="left")
+    stdout.rule("files of the demo", align="left")
     stdout.print(
         f"archive    {out}/objects/plant-images\n"
         f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder)\n"
-        f"drift      {out}/objects/plant-reports/drift   (its table, and a page that explains each alarm)\n"
-        f"labels     {out}/objects/plant-reports/labels, models beside them in registry; truth {out}/truth.csv\n"
+        f"drift      {out}/objects/plant-reports/drift   (a table, and a page that explains each alarm)\n"
+        f"labels     {out}/objects/plant-reports/labels; models in .../registry; truth in {out}/truth.csv\n"
         f"settings   {config}   (steelflow --config {config} models log)\n\n"
-        f"All of it took {seconds:.0f} s.",
+        f"The demo took {seconds:.0f} s.",
     )

@@ -24,10 +24,10 @@ from steelflow.store.embedded import serving
 def drift(
     reference: Annotated[
         str | None,
-        typer.Option(help="Images, reports or a profile (.parquet) to compare with; by default the model's reference."),
+        typer.Option(help="Reference: images, reports or a profile (.parquet); by default the model's reference."),
     ] = None,
     current: Annotated[
-        str | None, typer.Option(help="Images or reports to compare; by default the reports of the last night.")
+        str | None, typer.Option(help="Images or reports to check; by default the reports of the last night.")
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write a page with charts and images.")] = None,
     model: Model = None,
@@ -77,7 +77,7 @@ def accept_drift(
     who: Annotated[str | None, typer.Option("--who", help="Your name; the login name by default.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Accept drift as normal: the last night becomes the reference of the model that inspects."""
+    """Accept drift as normal: the last night becomes the reference of the current model."""
     base = settings()
     with serving(base, base.report.uri) as reached:
         report = open_store(reached.report.uri, reached.store, create=True)
@@ -96,7 +96,7 @@ def accept_drift(
     emit(
         {"lines": known, "nights": [str(night) for night in nights], "model": digest},
         as_json,
-        f"{', '.join(names)}: compared with {', '.join(map(str, nights))} from now on",
+        f"{', '.join(names)}: the reference is now {', '.join(map(str, nights))}",
     )
 
 
@@ -105,14 +105,14 @@ def drift_bench(
         Path | None, typer.Option(help="Folder with one folder of images per class; by default $STEELFLOW_NEU_DIR.")
     ] = None,
     models: Annotated[
-        Path, typer.Option(help="Folder of the models trained without one class; missing ones are trained.")
+        Path, typer.Option(help="Folder of models trained without one class; missing models are trained.")
     ] = Path(".steelflow/drift-bench"),
-    nights: Annotated[int, typer.Option(min=10, help="Nights without drift, for each number of images.")] = 204,
-    trials: Annotated[int, typer.Option(min=5, help="Pairs of nights, for each kind of drift.")] = 50,
+    nights: Annotated[int, typer.Option(min=10, help="Nights without drift per number of images.")] = 204,
+    trials: Annotated[int, typer.Option(min=5, help="Pairs of nights per kind of drift.")] = 50,
     as_json: Json = False,
 ) -> None:
-    """Measure false alarms and power on real images: nights resampled with and without drift."""
-    from steelflow.bench.drift import run_drift_bench, table  # here: training a missing model loads torch
+    """Measure false alarms and detection power on real images, with resampled nights."""
+    from steelflow.bench.drift import run_drift_bench, table  # imported here because it may load torch
 
     known = os.environ.get("STEELFLOW_NEU_DIR")
     folder = data or (Path(known) if known else None)

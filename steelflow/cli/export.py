@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 def export(
     ref: Annotated[str, typer.Argument(help="Shipped name or ONNX file.")],
-    data: Annotated[Path, typer.Option("--data", help="What it was trained on: a folder per class, or a manifest.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the variants that are as good.")],
+    data: Annotated[Path, typer.Option("--data", help="The training images: one folder per class, or a manifest.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the variants that are kept.")],
     seed: Annotated[
         int | None,
-        typer.Option("--seed", min=0, help="Of the training, for its held-out part; from its record if not given."),
+        typer.Option("--seed", min=0, help="The training seed (decides the held-out part). Default: from the record."),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Of the measurement of speed.")] = 9,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds of the speed measurement.")] = 9,
     as_json: Json = False,
 ) -> None:
-    """Make faster and smaller variants of a model (int8, bfloat16, float16 weights); keep those that are as good."""
+    """Make faster and smaller variants of a model (int8, bfloat16, float16 weights). Keep those that are as good."""
     try:
         from steelflow.selection.faster import export_faster
     except ImportError as exc:
@@ -64,7 +64,7 @@ def _verdict(row: Row, result: Faster) -> str:
     if row.problem:
         return f"no: {row.problem}"
     if row.variant == "f32":
-        return "as it is"
+        return "reference"
     return "yes" if row.variant in result.kept else "no: not as good on another engine"
 
 

@@ -20,12 +20,12 @@ from steelflow.store.embedded import serving
 _REASONS = 5
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
-EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="What runs the model.")]
+EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the model.")]
 
 
 def infer(
     source: Annotated[str, typer.Argument(help="A folder, a tar or zip, or s3://bucket/prefix.")],
-    out: Annotated[str, typer.Option("--out", help="Where the report goes: a folder or s3://bucket/prefix.")],
+    out: Annotated[str, typer.Option("--out", help="Destination of the report: a folder or s3://bucket/prefix.")],
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
@@ -50,14 +50,14 @@ def nightly(
     ] = None,
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many work units, for a trial.")
+        int | None, typer.Option("--limit", min=1, help="Inspect at most this many work units, for a trial.")
     ] = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another run of this night.")] = 0.0,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
-    """Inspect a night: what is new or changed in the archive, and nothing twice."""
+    """Inspect a night: images that are new or changed. Reports that are up to date are kept."""
     base = settings().with_model(model, engine)
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
     with serving(base) as current, counting(f"night of {night}") as tick:

@@ -28,11 +28,11 @@ from steelflow.store.embedded import serving
 
 app = typer.Typer(help="Import, export and review labels; choose the golden set.", no_args_is_help=True)
 
-NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a class that is not known; repeatable.")]
-Who = Annotated[str | None, typer.Option("--who", help="Who gives the labels; the user of this machine by default.")]
+NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a new class; repeatable.")]
+Who = Annotated[str | None, typer.Option("--who", help="Who gives the labels; by default your login name.")]
 Given = Annotated[
     Path,
-    typer.Argument(metavar="DIR|CSV", help="A folder per class, or a CSV with the columns path (or key) and label."),
+    typer.Argument(metavar="DIR|CSV", help="One folder per class, or a CSV with the columns path (or key) and label."),
 ]
 
 
@@ -45,16 +45,16 @@ def import_command(
     note: Annotated[str | None, typer.Option("--note", help="A note to keep with each label.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import labels and their images: all of a file, or nothing when anything in it is wrong."""
+    """Import labels and their images. If anything is wrong, nothing is imported."""
     with _serving() as current:
         labels = open_labels(current)
         intake = _intake(source, labels, current, new_class or [])
         result = import_labels(labels, intake, user(who), kind, note)
     added = result.added
     said = [f"{added.added:,} labels added"]
-    said += [f"{added.unchanged:,} there already"] * bool(added.unchanged)
-    said += [f"{added.overruled:,} overruled by others since, left as they are"] * bool(added.overruled)
-    said += [f"{result.repeated:,} rows name an image again"] * bool(result.repeated)
+    said += [f"{added.unchanged:,} already present"] * bool(added.unchanged)
+    said += [f"{added.overruled:,} not added, because other people changed them later"] * bool(added.overruled)
+    said += [f"{result.repeated:,} rows repeat an image"] * bool(result.repeated)
     said += [f"{result.ignored:,} other files ignored"] * bool(result.ignored)
     said += [f"new classes: {', '.join(added.new_classes)}"] * bool(added.new_classes)
     emit(asdict(result), as_json, f"{result.rows:,} rows: {'; '.join(said)}")
@@ -62,15 +62,15 @@ def import_command(
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Argument(help="A new folder, or with csv or parquet a new file.")],
+    out: Annotated[Path, typer.Argument(help="A new folder; with csv or parquet, a new file.")],
     kind: Annotated[Format, typer.Option("--format")] = "folders",
     part: Annotated[
         Literal["training", "evaluation", "golden"] | None,
-        typer.Option("--part", help="Only these; all but the golden set when not given."),
+        typer.Option("--part", help="Only this part; by default all but the golden set."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the current labels: images in a folder per class, or a table with the reference of each image."""
+    """Write the current labels: images in one folder per class, or a table with a reference to each image."""
     with _serving() as current:
         labels = open_labels(current)
         chosen: Snapshot | Golden = _golden(labels) if part == "golden" else labels.snapshot()
@@ -87,18 +87,18 @@ def stats(
     since: Annotated[
         str | None,
         typer.Option(
-            "--since", help="Also count what is new since this snapshot (its hash); the champion's by default."
+            "--since", help="Also count new labels since this snapshot (its hash); by default the champion's."
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """What the label store holds, by class, person and source."""
+    """Count the labels in the label store by class, person and source."""
     with _serving() as current:
         labels = open_labels(current)
         champion = open_registry(current).champion()
         before = labels.read_snapshot(since or (None if champion is None else champion.data_hash))
         if since and before is None:
-            raise LabelError(f"--since {since}: no such snapshot in {labels.uri}; give the whole hash")
+            raise LabelError(f"--since {since}: no such snapshot in {labels.uri}; give the full hash")
         result = stats_of(labels, before)
     emit(result, as_json, _stats_text(result))
 
@@ -113,7 +113,7 @@ def queue_command(
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The images that a person should look at first: novel, uncertain or diverse ones without a label."""
+    """List the images that a person should label first: novel, uncertain or diverse images without a label."""
     with _serving() as current:
         reader = ReportReader(open_store(current.report.uri, current.store, create=True))
         known = open_labels(current).references()
@@ -124,19 +124,19 @@ def queue_command(
 @app.command()
 def golden(
     source: Annotated[
-        Path | None, typer.Argument(metavar="DIR|CSV", help="Labelled images, as for import; none with --show.")
+        Path | None, typer.Argument(metavar="DIR|CSV", help="Labelled images, as for import; omit with --show.")
     ] = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why these images; the reason is kept.")] = "",
-    show: Annotated[bool, typer.Option("--show", help="Show the current one, with every image verified.")] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why these images; the log keeps the reason.")] = "",
+    show: Annotated[bool, typer.Option("--show", help="Show the current golden set and verify every image.")] = False,
     new_class: NewClass = None,
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Choose the golden set, or show the current one. Models are judged on it, and no model is trained on it."""
+    """Choose the golden set, or show the current one. Models are judged on it and never trained on it."""
     if (source is None) != show:
         raise ConfigError("steelflow labels golden: give DIR|CSV and --reason to choose a golden set, or --show")
     if source is not None and not reason.strip():
-        raise ConfigError("steelflow labels golden: models are judged by it, so choosing one needs a --reason")
+        raise ConfigError("steelflow labels golden: models are judged on it; give a --reason for the choice")
     with _serving() as current:
         labels = open_labels(current)
         if source is None:
@@ -151,12 +151,12 @@ def golden(
         f"golden set {pin.hash[:12]} (choice {pin.number}): {pin.images:,} images\n{of_class}\n"
         f"chosen by {pin.who} at {pin.at}: {pin.reason}"
     )
-    emit(asdict(pin), as_json, f"{text}\nevery image is what it was" if show else text)
+    emit(asdict(pin), as_json, f"{text}\nall images verified" if show else text)
 
 
 @app.command()
 def conflicts(as_json: Json = False) -> None:
-    """Images with different labels, and all labels that they were given; the last one counts."""
+    """List images with different labels, and all labels of each. The last label counts."""
     with _serving() as current:
         rows = open_labels(current).conflicts().drop("batch", "row").sort("image", "at", maintain_order=True)
     lines = [
@@ -164,19 +164,19 @@ def conflicts(as_json: Json = False) -> None:
         f"{row['at']:%Y-%m-%d %H:%M}  {row['who']} ({row['source']})"
         for row in rows.iter_rows(named=True)
     ]
-    emit({"said": rows.to_dicts()}, as_json, "\n".join(lines) or "no image was given different labels")
+    emit({"said": rows.to_dicts()}, as_json, "\n".join(lines) or "no image has different labels")
 
 
 @app.command()
 def withdraw(
     images: Annotated[
-        list[str], typer.Argument(help="SHA-256 of an image, or its beginning, as `conflicts` shows it.")
+        list[str], typer.Argument(help="SHA-256 of an image, or its first digits as `conflicts` shows them.")
     ],
     who: Who = None,
     note: Annotated[str | None, typer.Option("--note", help="Why.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Withdraw the label of an image: it is not trained on, and the queue does not show it again."""
+    """Withdraw the label of an image. It is not used for training, and the queue does not show it again."""
     with _serving() as current:
         result = open_labels(current).withdraw(images, user(who), note)
     emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")
@@ -203,12 +203,14 @@ def _intake(source: Path, labels: LabelStore, current: Settings, new_classes: li
 def _golden(labels: LabelStore) -> Golden:
     chosen = labels.golden()
     if chosen is None:
-        raise LabelError(f"{labels.uri}: no golden set was chosen yet; see `steelflow labels golden --help`")
+        raise LabelError(f"{labels.uri}: there is no golden set yet; see `steelflow labels golden --help`")
     return chosen
 
 
 def _stats_text(result: dict[str, Any]) -> str:
-    lines = [f"{result['images']:,} labelled images, {result['said']:,} labels said, {result['withdrawn']:,} withdrawn"]
+    lines = [
+        f"{result['images']:,} labelled images, {result['said']:,} labels in all, {result['withdrawn']:,} withdrawn"
+    ]
     lines += ["", f"{'class':<24} {'training':>9} {'evaluation':>11} {'golden':>7}"]
     lines += [
         f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
@@ -216,7 +218,7 @@ def _stats_text(result: dict[str, Any]) -> str:
     ]
     for title in ("who", "source"):
         lines += ["", f"by {title}: " + ", ".join(f"{name} {count:,}" for name, count in result[title].items())]
-    lines += ["", "said by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
+    lines += ["", "labels by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
     lines += ["", f"conflicts: {result['conflicts']:,} images, {result['disputed']:,} disputed between people"]
     chosen = result["golden"]
     lines.append(
@@ -230,7 +232,7 @@ def _stats_text(result: dict[str, Any]) -> str:
 
 def _queue_text(rows: pl.DataFrame) -> str:
     if rows.is_empty():
-        return "nothing to look at: every image of these nights has a label"
+        return "the queue is empty: every image of these nights has a label"
     lines = [f"{'reason':<10} {'cluster':<9} {'model says':<22} {'conf.':>5}  image"]
     for row in rows.iter_rows(named=True):
         cluster = f"{row['cluster']} of {row['cluster_size']}" if row["cluster"] else ""

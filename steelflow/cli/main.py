@@ -1,6 +1,6 @@
-"""``steelflow``: the commands, and the one place where errors become a line and an exit code.
+"""``steelflow``: the commands. Here every error becomes one line and an exit code.
 
-Exit codes: 0 done, 1 a problem that the message names, 2 wrong usage.
+Exit codes: 0 success, 1 an error (see the message), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -95,12 +95,12 @@ app.command("dashboard-bench", rich_help_panel=_TOOLS)(dashboard.dashboard_bench
 
 def main() -> None:
     prepare()
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its retries are no news: what fails for good is an error
-    # A thread back from decoding waits for the reading one no longer than this, not Python's 5 ms. The gain is small:
-    # 0 to 3 %, within the noise of a shared machine.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # hide its retries: a final failure becomes an error of ours
+    # A thread that returns from decoding waits at most this long for the GIL, instead of Python's 5 ms. The gain is
+    # small: 0 to 3 %, within the noise of a shared machine.
     sys.setswitchinterval(0.0001)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as under nohup
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars has its own: waiting for a process goes on
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # SIGINT is ignored under nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars' handler does not stop a waiting process
     try:
         app()
     except SteelflowError as exc:
@@ -109,12 +109,12 @@ def main() -> None:
     except SystemExit as exc:
         if exc.code != _INTERRUPTED:
             raise
-        sys.stderr.write("steelflow: stopped; run the same command again to go on\n")
+        sys.stderr.write("steelflow: stopped; run the same command again to resume\n")
         sys.exit(1)
 
 
 def _printable(text: str) -> str:
-    """One line that does nothing to a terminal: names in an archive may hold any character."""
+    """The text without control characters: file names in an archive may contain any character."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

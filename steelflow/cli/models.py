@@ -23,7 +23,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_models(as_json: Json = False) -> None:
-    """The models that come with steelflow, and the architectures that can be trained."""
+    """List the shipped models and the architectures that can be trained."""
     current = settings()
     shipped = [_described(name, current) for name in SHIPPED]
     lines = [f"{'name':<16} {'version':<8} {'input':<9} {'classes':<8} {'KiB':>5}  digest"]
@@ -43,7 +43,7 @@ def show_model(
     ref: Annotated[str, typer.Argument(help="Shipped name, ONNX file, version of the registry, or `champion`.")],
     as_json: Json = False,
 ) -> None:
-    """A model's spec, digest and card."""
+    """Show the spec, digest and card of a model."""
     model = _described(ref, settings())
     card = Path(model["file"]).with_suffix(".md")
     text = card.read_text() if card.is_file() else None

@@ -1,4 +1,4 @@
-"""``steelflow backfill`` and ``steelflow housekeeping``: by hand, without the service."""
+"""``steelflow backfill`` and ``steelflow housekeeping``, without the service."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def backfill(
 ) -> None:
     """Inspect past nights again with the current champion.
 
-    Reports that are up to date stay, so an interrupted backfill resumes. Lines whose images have left the archive keep
-    their report.
+    Reports that are up to date are kept, so an interrupted backfill resumes. If the images of a line have left the
+    archive, its report is kept.
     """
 
     def tell(night: Again) -> None:
@@ -46,7 +46,7 @@ def housekeeping(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete what the retention settings do not keep; never the champion, nor the champion before it."""
+    """Delete data by the retention settings. The champion and the previous champion are never deleted."""
     current = settings()
     uris = (current.report.uri, current.registry_uri)
     with serving(current, *uris) as reached:

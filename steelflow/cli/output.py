@@ -1,4 +1,4 @@
-"""What commands share: where the configuration is, how results are printed, and a progress line on stderr."""
+"""Shared by all commands: the configuration, the output of results, and progress lines on stderr."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from steelflow.config import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
-# No markup: a file name such as "[red]" is shown as it is.
+# No markup, so that a file name such as "[red]" is shown unchanged.
 stdout = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
@@ -40,12 +40,12 @@ def user(who: str | None = None) -> str:
     """``who``, or the name of the user who runs the command."""
     try:
         return who or getpass.getuser()
-    except (ImportError, KeyError, OSError):  # a container whose user has no name
+    except (ImportError, KeyError, OSError):  # in a container the user may have no name
         return f"uid {os.getuid()}"
 
 
 def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
-    """The result of a command: JSON for programs, text for people."""
+    """Print the result of a command: JSON for programs, text for people."""
     if as_json:
         typer.echo(json.dumps(result, default=str))
     else:
@@ -62,7 +62,7 @@ class Steps(Protocol):
 
 @contextmanager
 def counting(what: str) -> Iterator[Counter]:
-    """A progress line with a running count of images, on stderr, gone when it is done."""
+    """A progress line with a running count of images on stderr; removed at the end."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TextColumn("{task.completed:,} images"))
     with Progress(
         *columns, TimeElapsedColumn(), console=stderr, transient=True, disable=not stderr.is_terminal
@@ -73,7 +73,7 @@ def counting(what: str) -> Iterator[Counter]:
 
 @contextmanager
 def stepping(what: str) -> Iterator[Steps]:
-    """A progress bar, on stderr, gone when it is done. Called with the step that is done and how many there are."""
+    """A progress bar on stderr; removed at the end. Call it with the finished steps and the total number."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}"), TimeElapsedColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as progress:
         task = progress.add_task(what, total=None)

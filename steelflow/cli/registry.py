@@ -1,4 +1,4 @@
-"""``steelflow models register``, ``promote``, ``rollback``, ``log`` and ``versions``: which model inspects, and why."""
+"""``steelflow models register``, ``promote``, ``rollback``, ``log`` and ``versions``: the registry of models."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from steelflow.cli.output import Json, emit, settings, user
 from steelflow.registry import Entry, Registry, Version, open_registry
 from steelflow.store.embedded import serving
 
-Reason = Annotated[str, typer.Option("--reason", help="Why; the log keeps it.")]
-Who = Annotated[str | None, typer.Option("--who", help="Who decides; your login name when not given.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the log keeps the reason.")]
+Who = Annotated[str | None, typer.Option("--who", help="Who decides; by default your login name.")]
 
 
 def register(
     source: Annotated[
         str,
         typer.Argument(
-            metavar="FOLDER", help="What `steelflow train` wrote, the path of an ONNX file, or a shipped name."
+            metavar="FOLDER", help="Output folder of `steelflow train`, the path of an ONNX file, or a shipped name."
         ),
     ],
     reason: Reason = "by hand",
     data_hash: Annotated[
-        str | None, typer.Option("--data-hash", help="Of the training data; from metrics.json when not given.")
+        str | None, typer.Option("--data-hash", help="Hash of the training data; by default from metrics.json.")
     ] = None,
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a model as a new version. It inspects nothing until it is promoted."""
+    """Add a model to the registry as a new version. It is not used until it is promoted."""
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
         version = registry.register(source, who=user(who), reason=reason, data_hash=data_hash)
-    done = "registered" if version.created_at >= started else "was registered before, with the same data"
+    done = "registered" if version.created_at >= started else "is already registered with the same data"
     emit(version.to_dict(), as_json, f"{version.version}: {version.name} {done}; it inspects once it is promoted")
 
 
 def promote(
-    version: Annotated[str, typer.Argument(help="As `steelflow models versions` names it: v3.")],
+    version: Annotated[str, typer.Argument(help="A version from `steelflow models versions`, such as v3.")],
     reason: Reason = "by hand",
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Make a version the champion: it inspects from the next night on. Changes nothing if it is that already."""
+    """Make a version the champion, which inspects from the next night on. No effect if it is already the champion."""
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
         entry = registry.promote(version, who=user(who), reason=reason)
@@ -54,20 +54,18 @@ def promote(
 
 def rollback(
     reason: Reason = "by hand",
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="VERSION", help="The champion before the present one by default.")
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="VERSION", help="By default the previous champion.")] = None,
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Make an earlier champion champion again. Rolling back again goes further back; `promote` comes forward."""
+    """Make an earlier version the champion again. Each rollback goes one champion further back; `promote` undoes it."""
     with _registry() as registry:
         entry = registry.rollback(who=user(who), reason=reason, to=to)
     emit(entry.to_dict(), as_json, _changed(entry))
 
 
 def log(as_json: Json = False) -> None:
-    """Every change of the registry, oldest first; the chain of entries is checked."""
+    """List every change of the registry, oldest first, and verify the chain of entries."""
     with _registry() as registry:
         entries = registry.log()
     lines = [
@@ -75,11 +73,11 @@ def log(as_json: Json = False) -> None:
         f"{f'was {e.previous}' if e.previous else '':<9} {e.who}: {e.reason}"
         for e in entries
     ]
-    emit({"entries": [entry.to_dict() for entry in entries]}, as_json, "\n".join(lines) or "nothing happened yet")
+    emit({"entries": [entry.to_dict() for entry in entries]}, as_json, "\n".join(lines) or "no entries yet")
 
 
 def versions(as_json: Json = False) -> None:
-    """The versions in the registry."""
+    """List the versions in the registry."""
     with _registry() as registry:
         found = registry.versions()
         champion, challenger = registry.champion(), registry.challenger()
@@ -90,7 +88,7 @@ def versions(as_json: Json = False) -> None:
         f"{_golden(one):>7}  {aliases.get(one.version, '')}"
         for one in found
     ]
-    none = "no versions yet; `steelflow models register FOLDER --reason …` makes one"
+    none = "no versions yet; `steelflow models register FOLDER --reason …` adds one"
     emit(
         {
             "versions": [one.to_dict() | {"alias": aliases.get(one.version)} for one in found],

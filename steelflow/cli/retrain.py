@@ -1,4 +1,4 @@
-"""``steelflow retrain``: the loop, by hand."""
+"""``steelflow retrain``: start a retraining by hand."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from steelflow.store.embedded import serving
 
 def retrain(
     reason: Annotated[str, typer.Option("--reason", help="Why, for the log.")] = "by hand",
-    who: Annotated[str | None, typer.Option("--who", help="Who asks; the login name when not given.")] = None,
+    who: Annotated[str | None, typer.Option("--who", help="Who asks; by default your login name.")] = None,
     trigger: Annotated[
-        Trigger, typer.Option("--trigger", help="What asks for it; `manual` ignores the cooldown.")
+        Trigger, typer.Option("--trigger", help="The trigger; `manual` ignores the cooldown.")
     ] = "manual",
     force: Annotated[
-        bool, typer.Option("--force", help="Also without enough new labels, and within the cooldown.")
+        bool, typer.Option("--force", help="Retrain even without enough new labels or within the cooldown.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train on the labels as they stand, and promote the model if it proves better than the champion.
+    """Train on the current labels, and promote the model if it is better than the champion.
 
     An interrupted retraining resumes when the command is run again.
     """

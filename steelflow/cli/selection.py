@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from steelflow.selection.session import Comparison
     from steelflow.training.state import Progress
 
-Data = Annotated[Path, typer.Option("--data", help="Folder with a folder per class, or a manifest.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Instead of those of the recipe.")]
-Seeds = Annotated[str, typer.Option("--seeds", help="Each has its own split and its own initial weights.")]
-Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")]
+Data = Annotated[Path, typer.Option("--data", help="Folder with one folder per class, or a manifest.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Epochs, instead of the recipe's.")]
+Seeds = Annotated[str, typer.Option("--seeds", help="Each seed has its own split and initial weights.")]
+Device = Annotated[str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")]
 
 Models = Annotated[
     str | None,
     typer.Option(
         "--models",
-        help="Shipped names, ONNX files, and folders with a folder per seed, with commas between them. By default the "
+        help="Shipped names, ONNX files, and folders with one folder per seed, separated by commas. By default the "
         "shipped models.",
     ),
 ]
@@ -37,7 +37,7 @@ Trained = Annotated[
     str | None,
     typer.Option(
         "--train",
-        help="Train these first, with commas between them: an architecture, or one at a size, such as effnet@128.",
+        help="Train these first, separated by commas: an architecture, or one with its size, such as effnet@128.",
     ),
 ]
 
@@ -48,8 +48,8 @@ def reproduce(
         typer.Argument(help="The protocol: ssdc, lee, casi-70-30, casi-80-20, mobilesteelnet or kamel."),
     ],
     data: Data,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs that are in it are not repeated.")],
-    arch: Annotated[str | None, typer.Option("--arch", help="Architecture; the paper's own when not given.")] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results; runs in it are not repeated.")],
+    arch: Annotated[str | None, typer.Option("--arch", help="Architecture; by default the paper's own.")] = None,
     seeds: Seeds = "0,1,2,3,4",
     epochs: Epochs = None,
     recipe: Annotated[
@@ -64,7 +64,7 @@ def reproduce(
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
-    """Repeat a paper's protocol on these images: its split, its schedule, our figure beside the paper's.
+    """Repeat a paper's protocol on these images (its split and schedule) and compare our figure with the paper's.
 
     An interrupted run resumes when the same command is run again.
     """
@@ -140,32 +140,32 @@ def compare(
     trained: Annotated[
         Path | None,
         typer.Option(
-            "--trained", help="Folder for trained models; models that are in it are not trained again. Below home."
+            "--trained", help="Folder for trained models; models in it are not trained again. By default below home."
         ),
     ] = None,
     results: Annotated[
-        Path | None, typer.Option("--results", help="Folder for the figures and the picture. Below home.")
+        Path | None, typer.Option("--results", help="Folder for the figures and the picture. By default below home.")
     ] = None,
     held_out: Annotated[
-        int, typer.Option("--held-out", min=0, help="The training seed of models that do not name it.")
+        int, typer.Option("--held-out", min=0, help="The training seed of models without a record of it.")
     ] = 0,
     every_image: Annotated[
         bool,
         typer.Option(
-            "--every-image", help="Judge those models on all images, because they were trained on none of them."
+            "--every-image", help="Evaluate those models on all images, if they were trained on other images."
         ),
     ] = False,
     rounds: Annotated[
-        int, typer.Option("--rounds", min=0, help="Rounds of the speed measurement; 0 leaves it out.")
+        int, typer.Option("--rounds", min=0, help="Rounds of the speed measurement; 0: no measurement.")
     ] = 5,
-    save: Annotated[bool, typer.Option("--save", help="Let `steelflow train` train the pick by default.")] = False,
+    save: Annotated[bool, typer.Option("--save", help="Make the pick the default of `steelflow train`.")] = False,
     device: Device = None,
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
     """Compare candidates side by side, and pick one by the rule of the settings (selection.rule).
 
-    Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s through the engine of the nights.
+    Accuracy, macro F1, ECE, robustness, parameters, FLOPs, file size, and images/s with the engine of nightly runs.
     """
     needs_training()
     from steelflow.selection.session import compare_and_choose, gather, save_pick
@@ -206,7 +206,7 @@ def _tell(comparison: Comparison, saved: Path | None, judged: str) -> None:
     stdout.print(_worth(comparison.models))
     stdout.print(_cost(comparison.models))
     for model in comparison.unknown_origin:
-        stdout.print(f"{model} does not say what it was trained on; judged {judged}")
+        stdout.print(f"{model} has no record of its training images; evaluated {judged}")
     stdout.print(comparison.choice.reason)
     if saved:
         stdout.print(f'selection.arch = "{comparison.arch}" is now in {saved}')
@@ -218,9 +218,9 @@ def _tell(comparison: Comparison, saved: Path | None, judged: str) -> None:
 
 def table(
     results: Annotated[Path, typer.Option("--from", help="Folder with result files.")] = Path("docs/results"),
-    out: Annotated[Path | None, typer.Option("--out", help="Markdown file; standard output when not given.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Markdown file; by default standard output.")] = None,
 ) -> None:
-    """docs/models.md and its picture, from the files of `steelflow models compare` and `steelflow reproduce`."""
+    """Write docs/models.md and its picture from the results of `steelflow models compare` and `steelflow reproduce`."""
     needs_training()
     from steelflow.selection.picture import draw_results
     from steelflow.selection.table import read_results, render
@@ -275,16 +275,16 @@ def _cost(measured: list[dict[str, Any]]) -> Table:
 
 
 def _judged(every_image: bool, held_out: int) -> str:
-    return "on every image" if every_image else f"on what seed {held_out} holds out"
+    return "on all images" if every_image else f"on the images held out by seed {held_out}"
 
 
 def names(text: str | None) -> list[str]:
-    """The parts between commas."""
+    """Split at commas."""
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def needs_training() -> None:
-    """Raises ``ConfigError`` where torch is not installed."""
+    """Raises ``ConfigError`` if torch is not installed."""
     try:
         import steelflow.training.train  # noqa: F401
     except ImportError as exc:
@@ -298,10 +298,10 @@ def numbers(text: str) -> list[int]:
     except ValueError:
         found = []
     if not found or min(found) < 0 or len(set(found)) < len(found):
-        raise ConfigError(f"--seeds {text!r}: give different whole numbers with commas between them, such as 0,1,2")
+        raise ConfigError(f"--seeds {text!r}: give different whole numbers, separated by commas, such as 0,1,2")
     return found
 
 
 def command() -> str:
-    """The command line, for the record; absolute paths are shortened to their names."""
+    """The command line for the record. Absolute paths are shortened to their last part."""
     return shlex.join(["steelflow", *(re.sub(r"(^|=)/.*/([^/]+)/*$", r"\1…/\2", part) for part in sys.argv[1:])])

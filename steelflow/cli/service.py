@@ -13,10 +13,10 @@ from steelflow.service.run import Addresses, run
 def up(
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, help="Of Prefect on 127.0.0.1; 0 takes a free one."),
+        typer.Option("--port", min=0, max=65535, help="Port of Prefect on 127.0.0.1; 0: any free port."),
     ] = 4200,
 ) -> None:
-    """Run the service: storage (where embedded), Prefect's server and UI, the schedules, and the dashboard."""
+    """Run the service: embedded storage (if configured), Prefect's server and UI, the schedules and the dashboard."""
     current = settings()
 
     def ready(at: Addresses) -> None:
@@ -30,7 +30,7 @@ def up(
             f"nightly   {current.night.cron} ({current.night.timezone})",
             f"retrain   {asked}on {current.retrain.new_labels:,} new labels{calendar}",
             f"logs      {at.logs}/*.log",
-            "Ctrl-C stops it; runs that are under way resume at the next start.",
+            "Ctrl-C stops the service; interrupted runs resume at the next start.",
         ]
         typer.echo("\n".join(lines))
 

@@ -1,4 +1,4 @@
-"""``steelflow simulate``: a month in fast-forward."""
+"""``steelflow simulate``: simulate a month of a synthetic plant."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from steelflow.synth.person import Person
 
 
 def simulate_month(
-    out: Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")] = Path(".simulation"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for all output.")] = Path(".simulation"),
     nights: Annotated[int, typer.Option("--nights", min=4, help="How many.")] = 30,
-    coils: Annotated[int, typer.Option("--coils", min=1, help="Coils per line and night, of 55 images.")] = 10,
-    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Of each training from scratch.")] = 40,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another plant.")] = 5,
+    coils: Annotated[int, typer.Option("--coils", min=1, help="Coils per line and night; 55 images each.")] = 10,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each training from scratch.")] = 40,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed gives another plant.")] = 5,
     as_json: Json = False,
 ) -> None:
-    """Simulate a month of a synthetic plant with drift in it: every night, alarm, retraining and promotion, and the
-    accuracy against the truth beside that of the first model left alone."""
+    """Simulate a month of a synthetic plant with drift: nights, alarms, retrainings and promotions. Compare the
+    accuracy with that of the first model without retraining."""
     begin(out)
     spec = month(nights, coils, seed=seed)
     closed = closed_loop(settings(), out, epochs)
@@ -88,7 +88,7 @@ def _as_dict(entries: Sequence[Entry], figures: Summary, seconds: float) -> dict
 
 def _report(entries: Sequence[Entry], figures: Summary, seconds: float) -> None:
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
-    for heading in ("", "loop closed", "first model left alone"):
+    for heading in ("", "with retraining", "first model only"):
         table.add_column(heading, justify="left" if not heading else "right")
     closed, alone = figures.closed, figures.alone
     table.add_row("mean accuracy", f"{closed.mean:.2%}", f"{alone.mean:.2%}")

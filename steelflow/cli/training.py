@@ -32,29 +32,27 @@ _LABELS = Path("labels")
 Data = Annotated[
     Path,
     typer.Option(
-        "--data", help="Folder with a folder per class, or a manifest: CSV or Parquet with columns path and label."
+        "--data", help="Folder with one folder per class, or a manifest: CSV or Parquet with columns path and label."
     ),
 ]
 
 PrecisionOption = Annotated[
     Literal["fp32", "bf16", "auto"],
-    typer.Option(
-        "--precision", help="Of the training steps: float32, bfloat16, or what is faster for this network here."
-    ),
+    typer.Option("--precision", help="Precision of training: float32, bfloat16, or the faster one for this network."),
 ]
 PretrainedOption = Annotated[
     str | None,
     typer.Option(
         "--pretrained",
         metavar="imagenet|FILE",
-        help="Start from these weights and fine-tune them in two phases: torchvision's of ImageNet, or a file with "
-        "torchvision's state dict (.pth, .safetensors) or a TFLite classifier.",
+        help="Fine-tune these weights in two phases: torchvision's ImageNet weights, or a file with a torchvision "
+        "state dict (.pth, .safetensors) or a TFLite classifier.",
     ),
 ]
 
 
 def weights_of(pretrained: str | None) -> bool | Path:
-    """What was given with ``--pretrained``: True for torchvision's weights, the path of a file, False for none."""
+    """The value of ``--pretrained``: True for torchvision's weights, the path of a file, or False."""
     return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
 
 
@@ -63,8 +61,8 @@ def train(
         Path,
         typer.Option(
             "--data",
-            help="Folder with a folder per class; a manifest, CSV or Parquet with columns path and label; or `labels`: "
-            "what the label store holds.",
+            help="Folder with one folder per class; a manifest (CSV or Parquet with columns path and label); or "
+            "`labels` for the label store.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
@@ -72,47 +70,47 @@ def train(
         str | None,
         typer.Option(
             "--arch",
-            help=f"Architecture: {', '.join(sorted(CATALOGUE))}; selection.arch of the settings when not given.",
+            help=f"Architecture: {', '.join(sorted(CATALOGUE))}; by default selection.arch of the settings.",
         ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option("--epochs", min=1, help="Passes; by the number of images when not given."),
+        typer.Option("--epochs", min=1, help="Epochs; by default from the number of images."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides split, weights, order and augmentation.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of split, weights, order and augmentation.")] = 0,
     input_size: Annotated[
         int | None,
         typer.Option(
-            "--input-size", help="Pixels; images are resized to that square. By the architecture if not given."
+            "--input-size", help="Side in pixels; images are resized to this square. Default: the architecture's size."
         ),
     ] = None,
     pretrained: PretrainedOption = None,
     start: Annotated[
         str | None,
-        typer.Option("--start", help="Fine-tune this model: shipped name or ONNX file with its safetensors beside."),
+        typer.Option("--start", help="Fine-tune this model: shipped name, or ONNX file with its .safetensors file."),
     ] = None,
     teacher: Annotated[
         list[str] | None,
-        typer.Option("--teacher", help="Learn from this model too: shipped name or ONNX file. May be repeated."),
+        typer.Option("--teacher", help="Also learn from this model: shipped name or ONNX file. May be repeated."),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss breaks.")
     ] = None,
     mixup: Annotated[
         float | None,
-        typer.Option("--mixup", help="Mix the images in pairs (mixup): α of the Beta distribution, such as 0.2."),
+        typer.Option("--mixup", help="Mix images in pairs (mixup): α of the Beta distribution, such as 0.2."),
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option("--patience", help="Stop after so many epochs without progress on a tenth put aside for this."),
+        typer.Option("--patience", help="Stop after this many epochs without progress on a tenth kept for validation."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="cpu or cuda; a GPU where there is one, if not given.")
+        str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
     ] = None,
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
 ) -> None:
-    """Train a model on labelled images; a fifth of them is held out, and the figures are about that fifth.
+    """Train a model on labelled images. A fifth of the images is held out; the figures are for this fifth.
 
     An interrupted training resumes when the same command is run again.
     """
@@ -170,16 +168,17 @@ def evaluate(
         typer.Option(
             "--held-out",
             min=0,
-            help="Judge only the fifth that training with this seed held out: a model knows the others by heart.",
+            help="Use only the fifth held out by training with this seed; the model has seen the others.",
         ),
     ] = None,
     robustness: Annotated[
-        bool, typer.Option("--robustness", help="Under worse light, noise, blur, compression and other views, too.")
+        bool,
+        typer.Option("--robustness", help="Also evaluate with worse light, noise, blur, compression, other views."),
     ] = False,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
-    """Accuracy, macro F1, ECE, the confusion matrix and figures per class, on labelled images."""
+    """Evaluate a model on labelled images: accuracy, macro F1, ECE, confusion matrix and figures per class."""
     with counting("judging") as tick:
         result = run_evaluation(
             model,
@@ -206,13 +205,13 @@ def evaluate(
     stdout.print(_confusion(figures))
     if result.disturbed:
         name, accuracy = result.worst
-        stdout.print(f"disturbed: {result.mean:.2%} right on average, {accuracy:.2%} at worst ({name})")
+        stdout.print(f"disturbed: mean accuracy {result.mean:.2%}, worst {accuracy:.2%} ({name})")
         stdout.print(_by_condition(result.disturbed))
 
 
 @contextmanager
 def _labelled(data: Path) -> Iterator[Path | LabelStore]:
-    """The folder or manifest that was named; for ``labels``, the label store."""
+    """The folder or manifest ``data``; for ``labels``, the label store."""
     if data != _LABELS or data.exists():
         yield data
         return
@@ -223,7 +222,7 @@ def _labelled(data: Path) -> Iterator[Path | LabelStore]:
 
 @contextmanager
 def _watching(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on stderr with epoch, loss and time left, gone when it is done."""
+    """A progress bar on stderr with epoch, loss and time left; removed at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
     with ProgressBar(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(what, total=None, now="")

@@ -1,4 +1,4 @@
-"""``steelflow zoo``: train and judge every architecture of the catalogue, in the background, over days if need be."""
+"""``steelflow zoo``: train and evaluate every architecture of the catalogue. This can take days."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from steelflow.models import architecture
 if TYPE_CHECKING:
     from steelflow.selection.jobs import Job
 
-app = typer.Typer(help="Train every architecture, by its paper's protocol and by ours: a queue that can be resumed.")
+app = typer.Typer(help="Train every architecture with its paper's protocol and with ours. The queue can be resumed.")
 
 Out = Annotated[Path, typer.Option("--out", help="Folder of the queue: state/, trained/ and results/.")]
 
@@ -27,7 +27,7 @@ Pretrained = Annotated[
     typer.Option(
         "--pretrained",
         metavar="ARCH=FILE",
-        help="Weights from which the papers that fine-tune start, beside from scratch. May be repeated.",
+        help="Pretrained weights for papers that fine-tune; jobs from scratch run too. May be repeated.",
     ),
 ]
 
@@ -39,17 +39,17 @@ def run(
     seeds: Seeds = "0,1,2",
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Jobs at a time; one for each core, on a GPU one, if not given."),
+        typer.Option("--workers", min=1, help="Jobs at a time; by default one per core, or one on a GPU."),
     ] = None,
     only: Annotated[
-        str, typer.Option("--only", help="The jobs whose name contains this, such as casi_net or kamel.")
+        str, typer.Option("--only", help="Only jobs whose name contains this text, such as casi_net or kamel.")
     ] = "",
-    again: Annotated[bool, typer.Option("--again", help="Try the jobs that have failed once more.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Retry failed jobs.")] = False,
     pretrained: Pretrained = None,
     device: Device = None,
     precision: PrecisionOption = "auto",
 ) -> None:
-    """Do all jobs that are not done, shortest first. Killed, it goes on where it was when it is started again."""
+    """Run all unfinished jobs, shortest first. A killed queue resumes when it is started again."""
     needs_training()
     from steelflow.selection.work import do
     from steelflow.selection.zoo import run_queue
@@ -74,7 +74,7 @@ def status(
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Where each job is, a line for each: waiting, epoch n of m, done with its accuracy, or why it failed."""
+    """Show one line per job: waiting, epoch n of m, done with its accuracy, or the reason of the failure."""
     needs_training()
     from steelflow.selection.zoo import is_running
     from steelflow.selection.zoo import status as read
@@ -87,8 +87,8 @@ def status(
     done = sum(one.state == "done" for one in found.values())
     lines = [f"{name}: {one}" for name, one in found.items()]
     lines.append(
-        f"{done} of {len(jobs)} jobs done, some {hours:.0f} hours of a core left; the queue "
-        f"{'runs' if running else 'does not run'}"
+        f"{done} of {len(jobs)} jobs done, about {hours:.0f} core hours left; the queue "
+        f"{'is running' if running else 'is not running'}"
     )
     answer = {name: {"state": one.state, "text": str(one)} for name, one in found.items()}
     emit({"jobs": answer, "running": running, "core_hours_left": round(hours, 1)}, as_json, "\n".join(lines))
@@ -97,26 +97,26 @@ def status(
 @app.command()
 def collect(
     out: Out,
-    into: Annotated[Path, typer.Option("--into", help="Folder that is kept.")] = Path("docs/results"),
+    into: Annotated[Path, typer.Option("--into", help="Permanent folder.")] = Path("docs/results"),
 ) -> None:
-    """Copy the results so far to where they are kept; then `steelflow models table` shows them."""
+    """Copy the results so far to a permanent folder. `steelflow models table` shows them."""
     from steelflow.selection.collect import collect as run
 
     written = run(out / "results", into)
     for path in written:
         stdout.print(f"written: {path}")
-    stdout.print(f"{len(written)} files are new or say more than before")
+    stdout.print(f"{len(written)} files are new or have more results")
 
 
 def _jobs(seeds: str, device: str, pretrained: list[str] | None) -> list[Job]:
-    """Raises ``ConfigError`` for weights that are not given as ARCH=FILE, or of a file that is not there."""
+    """Raises ``ConfigError`` for weights that are not given as ARCH=FILE, or if the file does not exist."""
     from steelflow.selection.jobs import plan
 
     weights = {}
     for text in pretrained or ():
         arch, _, file = text.partition("=")
         if not Path(file).is_file():
-            raise ConfigError(f"--pretrained {text!r}: write ARCH=FILE, with a file that exists")
+            raise ConfigError(f"--pretrained {text!r}: write ARCH=FILE, with an existing file")
         architecture(arch)
         weights[arch] = Path(file).absolute()
     return plan(numbers(seeds), small=device == "cpu", weights=weights)

@@ -1,1 +1,1 @@
-"""Which model to use: the papers' protocols repeated, candidates measured side by side, and a choice by rule."""
+"""Model selection: reproduce the papers' protocols, compare candidates, and choose one by a rule."""

@@ -1,4 +1,4 @@
-"""What is compared: a model file, or the files that one architecture gave with several seeds."""
+"""Candidates of a comparison: one model file, or the files of one architecture trained with several seeds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from steelflow.training.train import TrainingPlan, train
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """An ONNX file and what `steelflow train` wrote beside it, which is empty where there is nothing."""
+    """An ONNX file and the records that `steelflow train` wrote in the same folder; empty if there are none."""
 
     path: Path
     digest: str
@@ -35,13 +35,13 @@ class ModelFile:
         return cls(path, digest, _read(path.with_name("metrics.json")), _read(path.with_name("provenance.json")))
 
     def held_out(self, data_hash: str, otherwise: int | None) -> int | None:
-        """The seed of the fifth that it has not seen, if its record is about these images."""
+        """The seed of the held-out fifth if the model's record is about these images, else ``otherwise``."""
         return self.record["seed"] if self.record.get("data_hash") == data_hash else otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """``files`` are one training with different seeds; the first stands for all where weights do not matter."""
+    """``files`` are one training with different seeds. The first file is used where weights do not matter."""
 
     name: str
     files: tuple[ModelFile, ...]
@@ -52,7 +52,7 @@ class Candidate:
 
 
 def find(ref: str) -> Candidate:
-    """``ref`` is the name of a shipped model, an ONNX file, or a folder with a folder for each seed.
+    """Find the candidate ``ref``: a shipped model's name, an ONNX file, or a folder with one folder per seed.
 
     Raises:
         ModelError: there is no model.
@@ -63,7 +63,7 @@ def find(ref: str) -> Candidate:
         return Candidate(path.stem, (ModelFile.at(path),))
     files = sorted(folder.glob("seed-*/*.onnx"), key=lambda path: (len(path.parent.name), path.parent.name))
     if not files:
-        raise ModelError(f"{ref}: no model in it; expected a folder for each seed, such as seed-0/, with an ONNX file")
+        raise ModelError(f"{ref}: contains no model; expected one folder per seed, such as seed-0/, with an ONNX file")
     return Candidate(folder.resolve().name, tuple(ModelFile.at(path) for path in files))
 
 
@@ -81,11 +81,11 @@ def train_seeds(
 ) -> Candidate:
     """Train ``what`` (an architecture, or ``arch@size``) once for each seed, as `steelflow train` does.
 
-    Each model gets a folder, ``folder/<arch>[-<size>]/seed-<seed>``. What is there is not trained again, and what was
-    interrupted goes on.
+    Each model gets a folder, ``folder/<arch>[-<size>]/seed-<seed>``. Existing models are not trained again; an
+    interrupted training resumes.
 
     Raises:
-        ConfigError, ModelError, DataError, TrainingError: as ``training.train.train``.
+        ConfigError, ModelError, DataError, TrainingError: see ``training.train.train``.
     """
     arch, _, size = what.partition("@")
     if size and not size.isdigit():

@@ -1,4 +1,4 @@
-"""From the folder of a queue to a folder that is kept: each file of results that says more than the one there."""
+"""Copy result files from the folder of a queue to a permanent folder, if they are new or have more runs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from steelflow.selection.provenance import write_result
 
 
 def collect(results: Path, into: Path) -> list[Path]:
-    """Copy the files of ``results`` that are new, or have at least as many runs as those of the same name in ``into``.
+    """Copy the files of ``results`` that are new, or have at least as many runs as the file of that name in ``into``.
 
-    The speed of a model is kept where the new file has none: it is measured apart, on a quiet machine.
+    If the new file has no speed, the old speed is kept: it is measured separately, on an idle machine.
 
     Returns:
         The files that were written.
@@ -40,4 +40,4 @@ def _read(path: Path) -> dict[str, Any]:
             return dict(found)
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DataError(f"{path}: cannot be read as results ({type(exc).__name__}); restore or delete it") from exc
-    raise DataError(f"{path}: is no file of results; restore or delete it")
+    raise DataError(f"{path}: is not a result file; restore or delete it")

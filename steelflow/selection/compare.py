@@ -1,4 +1,4 @@
-"""Candidates side by side: accuracy, robustness, calibration, cost and speed, and one file of results for each."""
+"""Compare candidates: accuracy, robustness, calibration, cost and speed, with one result file each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from steelflow.training.evaluate import evaluate_folder
 from steelflow.training.robustness import CONDITIONS
 from steelflow.training.train import suited_epochs
 
-_ENCODED = 600  # images that the speed is measured with, repeated
+_ENCODED = 600  # images for the speed measurement; they are repeated
 
 
 def compare(
@@ -37,21 +37,23 @@ def compare(
     command: str = "",
     say: Callable[[str], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """Measure each candidate and keep what was found in ``results/<name>.json``.
+    """Measure each candidate and write the results to ``results/<name>.json``.
 
-    A model is judged on the fifth of ``data`` that its record says it has not seen. What a file there says of the same
-    model, images and conditions is not measured again; the speed is, since it holds for one machine and one hour.
+    A model is evaluated on the fifth of ``data`` that its record says was held out. Results in the file for the same
+    model, images and conditions are not measured again. The speed is measured again, because it depends on the machine
+    and the moment.
 
     Args:
-        held_out: the seed of the fifth to judge a model on that has no record about these images; all when None.
-        rounds: of the measurement of speed; with 0 it is left out, and a speed that is known is kept.
+        held_out: the seed of the held-out fifth for models without a record about these images; None: all images.
+        rounds: rounds of the speed measurement. 0: do not measure; keep a known speed.
 
     Returns:
         The content of the files, in the order of ``candidates``.
 
     Raises:
-        ConfigError: two candidates have one name.
-        DataError: the images cannot be used. ModelError: a model cannot be.
+        ConfigError: two candidates have the same name.
+        DataError: the images cannot be used.
+        ModelError: a model cannot be used.
     """
     names = [candidate.name for candidate in candidates]
     if len(set(names)) < len(names):
@@ -87,7 +89,7 @@ def _judge(
         seed = file.held_out(data_hash, held_out)
         found = _run_of(known, file, data_hash, seed)
         if found is None:
-            say(f"judging {candidate.name}{'' if seed is None else f' on what seed {seed} held out'}")
+            say(f"evaluating {candidate.name}{'' if seed is None else f' on images held out by seed {seed}'}")
             found = _run(file, data, settings, seed)
         runs.append(found)
     conditions = {
@@ -140,7 +142,7 @@ def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) 
 
 
 def _run_of(known: dict[str, Any], file: ModelFile, data_hash: str, held_out: int | None) -> dict[str, Any] | None:
-    """What the file of results has of this very model on these very images."""
+    """The run in the result file for the same model and the same images, or None."""
     if known.get("data_hash") != data_hash:
         return None
     for run in known["runs"]:
@@ -151,7 +153,7 @@ def _run_of(known: dict[str, Any], file: ModelFile, data_hash: str, held_out: in
 
 
 def _cost(arch: str, classes: int, input_size: int) -> dict[str, Any]:
-    """Of the architecture, as it is trained; None for one that the catalogue does not have."""
+    """Cost of the architecture as trained; values are None if the catalogue does not have it."""
     if arch not in CATALOGUE:
         return {"parameters": None, "flops": None}
     network = architecture(arch).build(classes, input_size)
@@ -159,18 +161,18 @@ def _cost(arch: str, classes: int, input_size: int) -> dict[str, Any]:
 
 
 def _training(file: ModelFile) -> dict[str, Any]:
-    """How the first of the models was made, as far as its record says."""
+    """How the first model was trained, from its record."""
     return {
         key: file.record[key] for key in ("recipe", "split", "images", "device", "pretrained") if key in file.record
     }
 
 
 def _caveats(file: ModelFile, spec: ModelSpec) -> list[str]:
-    """In what the training was less than the usual one: fewer epochs, smaller pictures."""
+    """How the training fell short of the usual one: fewer epochs, smaller pictures."""
     found = []
     epochs = file.record.get("recipe", {}).get("epochs")
     if epochs is not None and epochs < (usual := suited_epochs(file.record["images"]["training"])):
-        found.append(f"trained for {epochs} epochs; {usual} are usual for so many images")
+        found.append(f"trained for {epochs} epochs; {usual} are usual for this number of images")
     if spec.arch in CATALOGUE and spec.input_size < (side := CATALOGUE[spec.arch].input_size):
         found.append(f"trained at {spec.input_size}×{spec.input_size}; the architecture is made for {side}×{side}")
     return found
@@ -186,14 +188,14 @@ def _speed(speeds: dict[str, Speed], name: str, rounds: int) -> dict[str, Any]:
 
 
 def _encoded(data: Path, listed: Dataset) -> list[bytes]:
-    """Files from all over the data."""
+    """Encoded files, evenly spread over the data."""
     root = data if data.is_dir() else data.parent
     step = max(1, len(listed.paths) // _ENCODED)
     return [(root / path).read_bytes() for path in listed.paths[::step]]
 
 
 def _known(path: Path) -> dict[str, Any]:
-    """What was found before; nothing where that cannot be read: it is measured again."""
+    """Earlier results; empty if the file cannot be read, so that they are measured again."""
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):

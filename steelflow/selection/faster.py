@@ -1,4 +1,4 @@
-"""Variants of a model measured through the engines, and each kept only if it is as good as the model was."""
+"""Measure variants of a model on the engines, and keep a variant only if it is as good as the model."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ ECE_GAINED = 0.01
 
 _CALIBRATION = 128  # images
 _BATCH = 32
-_SECONDS = 0.2  # that one measurement of speed should take
+_SECONDS = 0.2  # target length of one speed measurement
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A variant on an engine. ``change`` and ``ratio`` are against float32 on onnxruntime; images/s are of all cores.
+    """A variant on an engine. ``change`` and ``ratio`` are relative to float32 on onnxruntime; images/s use all cores.
 
-    ``problem`` says in what it is not as good, or why nothing was measured.
+    ``problem`` says why the variant is not as good, or why it was not measured.
     """
 
     variant: str
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Faster:
-    """What was measured, and the files that were kept, by the names of their variants."""
+    """The measurements, and the kept files by variant name."""
 
     rows: tuple[Row, ...]
     kept: dict[str, Path]
@@ -66,7 +66,7 @@ class Faster:
 
     @property
     def fastest(self) -> Row:
-        """Of what was kept; float32 on one of the engines where nothing else is faster."""
+        """The fastest kept variant; float32 on one of the engines if no variant is faster."""
         usable = [row for row in self.rows if row.problem is None and row.variant in ("f32", *self.kept)]
         return max(usable, key=lambda row: row.ratio or 0.0)
 
@@ -92,16 +92,16 @@ def export_faster(
     limits: LimitSettings | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Faster:
-    """Make the variants of the model at ``source`` and leave those in ``out`` that are as good on held-out images.
+    """Make variants of the model at ``source``; keep in ``out`` those that are as good on held-out images.
 
     Args:
-        data: the labelled images that the model was trained on; calibration takes from the training part alone.
-        seed: that the model was trained with, which says what is held out; from the model's record, or 0, if None.
-        rounds: of the measurement of speed.
+        data: the labelled images that the model was trained on. Calibration uses the training part only.
+        seed: the training seed, which decides the held-out part. None: from the model's record, else 0.
+        rounds: rounds of the speed measurement.
 
     Raises:
         DataError: the images cannot be used, or have other classes than the model.
-        ModelError: ``source`` is no model of ours.
+        ModelError: ``source`` is not a steelflow model.
         ConfigError: ``out`` cannot be written.
     """
     spec = OnnxEngine(source, CPU).spec
@@ -109,7 +109,7 @@ def export_faster(
     if images.classes != spec.classes:
         raise DataError(
             f"{data}: has classes {', '.join(images.classes)}, but {spec.name} has {', '.join(spec.classes)}; "
-            "name the images that it was trained on"
+            "name the images that the model was trained on"
         )
     if seed is None:
         seed = ModelFile.at(source).held_out(images.hash, 0) or 0
@@ -134,7 +134,7 @@ def measure(
     rounds: int = 9,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """``source`` and its variants on each of their engines, judged against ``source`` on onnxruntime.
+    """Measure ``source`` and its variants on their engines, relative to ``source`` on onnxruntime.
 
     Args:
         images: uint8 (N, 1, S, S), held out.
@@ -153,7 +153,7 @@ def measure(
 
 
 def refusal(reference: Evaluation, found: Evaluation) -> str | None:
-    """Why a model with these figures may not take the place of the reference; None where it may."""
+    """Why a model with these figures cannot replace the reference; None if it can."""
     lost = reference.accuracy - found.accuracy
     if lost > ACCURACY_LOST + _ROUNDING:
         return f"{100 * lost:.2f} points of accuracy lost, {100 * ACCURACY_LOST:.2f} allowed"
@@ -163,8 +163,8 @@ def refusal(reference: Evaluation, found: Evaluation) -> str | None:
 
 
 def keep(variants: Sequence[Variant], rows: Sequence[Row], out: Path) -> dict[str, Path]:
-    """Move the variants that are as good on every engine that runs them to ``out``, and remove there what an earlier
-    run kept of the others."""
+    """Move a variant to ``out`` if it is as good on every engine that runs it. Delete the other variants of an earlier
+    run from ``out``."""
     kept = {}
     for variant in variants:
         measured = [row for row in rows if row.variant == variant.name and row.accuracy is not None]
@@ -216,7 +216,7 @@ def _with_speeds(
     rounds: int,
     say: Callable[[str], None],
 ) -> list[Row]:
-    """Medians of rounds in which the engines take turns; the first engine is the one that ratios are against."""
+    """Add median speeds. The engines take turns in each round; ratios are relative to the first engine."""
     rates: list[list[float]] = [[] for _ in rows]
     for turn in range(rounds):
         for row, engine, found in zip(rows, engines, rates, strict=True):
@@ -234,7 +234,7 @@ def _with_speed(row: Row, rates: list[float], reference: list[float]) -> Row:
 
 
 def _images_per_second(engine: Engine, images: Pictures) -> float:
-    """As a night classifies: a thread for each core. By CPU time, so that other work of the machine counts little."""
+    """Classify as in a nightly run, with one thread per core. Uses CPU time, so other programs affect it little."""
     cores = _cores()
     batch = np.resize(images, (_BATCH, *images.shape[1:]))
     started = time.perf_counter()

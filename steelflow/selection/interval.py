@@ -1,4 +1,4 @@
-"""How sure a mean over a few seeds is."""
+"""The confidence interval of a mean over a few seeds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from scipy.stats import t as student
 
 
 def half_width(values: Sequence[float], confidence: float = 0.95) -> float | None:
-    """t · s / √n: half the interval in which the mean of n normal values lies with this confidence.
+    """t · s / √n: half the confidence interval of the mean of n normal values.
 
     s is their standard deviation and t the quantile of Student's distribution with n − 1 degrees of freedom. None for
-    fewer than two values. Seeds share images, so their accuracies are not quite independent: the interval is a guide.
+    fewer than two values. Seeds share images, so their accuracies are not fully independent: the interval is a guide.
     """
     count = len(values)
     if count < 2:

@@ -1,4 +1,4 @@
-"""What the zoo trains: every network by our recipe, and every figure of a paper by the paper's own protocol."""
+"""The jobs of the zoo: every network with our recipe, and every figure of a paper with the paper's protocol."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ SECONDS = {
     "resnet50": 177,
     "mobilesteelnet": 2250,
 }
-"""Of an epoch of 1,152 images at the catalogue's input size, on one core with AVX512-BF16, in the faster precision.
+"""Cost of an epoch of 1,152 images at the catalogue's input size: one core with AVX512-BF16, the faster precision.
 
-They decide the order of the queue, and how many epochs of our recipe are affordable. A new network counts as 60.
+These values decide the order of the queue and the affordable epochs of our recipe. A new network counts as 60.
 """
 
-_IMAGES, _TRAINED_ON = 1440, 1152  # of the NEU database as it is distributed for this task, and without a fifth
+_IMAGES, _TRAINED_ON = 1440, 1152  # images of the NEU database as distributed for this task: all, and without a fifth
 _SMALL = {"casi_net": 128, "casi_net_blfe": 128, "casi_net_blfe_si": 128, "casi_net_blfe_ca": 128}
 _SMALL |= {"effnet": 128, "mobilesteelnet": 128}
 _CORE_HOURS = 2.0
 _FEWEST_EPOCHS = 30
 _OURS = ("steelnet", "steelnet_s", "steelnet_l")
-_PER_CLASS = {"mobilesteelnet": 15}  # the paper's number of images; its share of fewer images would be 12
-_CHECKED = {"cost_effective_cnn": 40, "mobilenet_v1_025": 40}  # architecture: epochs of the check of the precision
+_PER_CLASS = {"mobilesteelnet": 15}  # the paper's number of images; the same share of our images would be 12
+_CHECKED = {"cost_effective_cnn": 40, "mobilenet_v1_025": 40}  # architecture: epochs of the precision check
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training, or for ``precision`` a few small ones.
+    """One training; for ``precision``, a few small trainings.
 
-    ``protocol`` is ``ours`` (the usual recipe, judged as `steelflow models compare` does), the name of a paper's
-    protocol, or ``precision`` (bfloat16 against float32). ``epochs`` and ``size`` (pixels) are those of the recipe and
-    of the catalogue where they are None.
+    ``protocol`` is ``ours`` (the usual recipe, evaluated as in `steelflow models compare`), the name of a paper's
+    protocol, or ``precision`` (bfloat16 against float32). If ``epochs`` is None, the recipe decides; if ``size``
+    (pixels) is None, the catalogue decides.
     """
 
     protocol: str
@@ -63,13 +63,13 @@ class Job:
     size: int | None = None
     recipe: Literal["paper", "ours"] = "paper"
     per_class: int | None = None
-    pretrained: str = ""  # file of weights
-    hours: float = 0.0  # expected, of one core
+    pretrained: str = ""  # weights file
+    hours: float = 0.0  # expected core hours
     round: int = 0
 
     @property
     def group(self) -> str:
-        """The jobs of one group add to the same file of results."""
+        """Jobs of one group write to the same result file."""
         size = f"-{self.size}" if self.size else ""
         recipe = f"-{self.recipe}" if self.protocol in PROTOCOLS else ""
         recipe += "-pretrained" if self.pretrained else ""
@@ -80,7 +80,7 @@ class Job:
         return f"{self.group}-seed-{'-'.join(map(str, self.seeds))}"
 
     def command(self, data: Path, device: str | None, precision: str) -> str:
-        """What does the same by hand."""
+        """The command that runs this job by hand."""
         words = ["--data", f"…/{data.name}", "--seeds", ",".join(map(str, self.seeds))]
         words += ["--epochs", str(self.epochs)] if self.epochs else []
         words += ["--device", device] if device else []
@@ -97,18 +97,18 @@ class Job:
 
 
 def plan(seeds: Sequence[int], small: bool, weights: Mapping[str, Path] | None = None) -> list[Job]:
-    """All jobs: one seed for everything, the shortest first, then the other seeds in the same way.
+    """All jobs: first one seed for everything, shortest jobs first; then the other seeds in the same order.
 
-    Our own networks come after those of the papers: they have been measured before.
+    Our own networks come after the papers' networks, because they were measured before.
 
     Args:
-        small: for a CPU, where not everything is affordable: with our recipe, the largest networks get smaller pictures
-            (128×128), and each as many epochs as two hours of a core allow, 30 at least.
-        weights: files of pretrained weights by architecture, from which the papers that fine-tune start; the jobs from
-            scratch stay.
+        small: reduce the jobs for a CPU. With our recipe, the largest networks get smaller pictures (128×128), and each
+            network gets as many epochs as two core hours allow, at least 30.
+        weights: pretrained weights files by architecture, for the papers that fine-tune. Jobs from scratch are added
+            too.
     """
     found = [job for number, seed in enumerate(seeds) for job in _round(number, seed, small, weights or {})]
-    if small:  # without a GPU nobody need know whether bfloat16 is as good
+    if small:  # the precision check is for CPUs only
         found += [_check(arch, epochs, tuple(seeds)) for arch, epochs in _CHECKED.items()]
     return sorted(found, key=lambda job: (job.round, job.arch in _OURS, job.hours, job.name))
 
@@ -132,7 +132,7 @@ def _round(number: int, seed: int, small: bool, weights: Mapping[str, Path]) -> 
 
 
 def _with_ours(name: str, seed: int, per_class: int | None, images: int, number: int) -> Job:
-    """The paper's split, learned by our network with our recipe."""
+    """Our network and recipe on the paper's split."""
     arch = _OURS[0]
     hours = _hours(arch, None, suited_epochs(images), images)
     return Job(name, arch, (seed,), recipe="ours", per_class=per_class, hours=hours, round=number)
@@ -149,6 +149,6 @@ def _affordable(arch: str, size: int | None) -> int:
 
 
 def _hours(arch: str, size: int | None, epochs: int, images: int) -> float:
-    """The work of a convolution grows with the pixels."""
+    """Expected core hours. The cost of a convolution is proportional to the number of pixels."""
     pixels = (size / CATALOGUE[arch].input_size) ** 2 if size else 1.0
     return SECONDS.get(arch, 60) * pixels * images / _TRAINED_ON * epochs / 3600

@@ -1,4 +1,4 @@
-"""Which candidates are best in both speed and accuracy: the Pareto front."""
+"""The Pareto front of speed and accuracy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Point:
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """The points that no other point equals or beats in both, from slow to fast; of equal points, one."""
+    """The points that no other point equals or beats in both values, from slow to fast. Equal points count once."""
     found: list[Point] = []
     for point in sorted(points, key=lambda p: (-p.speed, -p.value)):
         if not found or point.value > found[-1].value:

@@ -1,4 +1,4 @@
-"""Accuracy and robustness against speed, as a picture for reports and docs."""
+"""Draw accuracy and robustness against speed, for reports and docs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _INK, _GREY, _GRID, _FRONT = "#222222", "#666666", "#dddddd", "#1f5fa8"
 _PANELS = {"accuracy": "Accuracy", "robustness_mean": "Accuracy under disturbance, mean"}
 _MARGIN = 0.1  # free space around the points, as a share of their range
 _RADIUS = 5  # of a point, in pixels
-# Where a name is tried, in pixels from its point: beside, above and below it, then further
-# away. The last place is taken in any case.
+# Places to try for a name, in pixels from its point: beside, above and below it, then farther
+# away. The last place is used if no other place is free.
 _PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
     (9, 0, "left"),
     (-9, 0, "right"),
@@ -33,7 +33,7 @@ _PLACES: tuple[tuple[int, int, Literal["left", "center", "right"]], ...] = (
 
 
 def draw_results(results: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw results of ``compare`` that have a speed: one panel for accuracy, one for accuracy under disturbance."""
+    """Draw the results of ``compare`` with a speed: one panel for accuracy, one for accuracy under disturbance."""
     draw_pareto(
         {
             title: [Point(r["model"], r["speed"]["end_to_end"], r[key]) for r in results]
@@ -49,7 +49,7 @@ def draw_pareto(panels: Mapping[str, Sequence[Point]], path: Path) -> None:
     axes = [figure.add_subplot(len(panels), 1, row) for row in range(1, len(panels) + 1)]
     for axis, (title, points) in zip(axes, panels.items(), strict=True):
         _draw(axis, title, points)
-    figure.draw_without_rendering()  # names are placed in pixels, which the layout has settled only now
+    figure.draw_without_rendering()  # names are placed in pixels, so the layout must be final
     for axis, points in zip(axes, panels.values(), strict=True):
         _name(axis, points)
     figure.savefig(path, format="png", metadata={"Software": None})
@@ -67,7 +67,7 @@ def _draw(axis: Axes, title: str, points: Sequence[Point]) -> None:
 
 
 def _frame(axis: Axes, points: Sequence[Point]) -> None:
-    """Limits around the points, with ticks at round figures, and a quiet grid."""
+    """Set the limits around the points, ticks at round figures, and a light grid."""
     speeds, values = [p.speed for p in points], [p.value for p in points]
     factor = max((max(speeds) / min(speeds)) ** _MARGIN, 1.5)
     axis.set_xlim(min(speeds) / factor, max(speeds) * factor)
@@ -84,7 +84,7 @@ def _frame(axis: Axes, points: Sequence[Point]) -> None:
 
 
 def _name(axis: Axes, points: Sequence[Point]) -> None:
-    """Write each point's name at the first place beside it that covers neither a point nor another name."""
+    """Write the name of each point at the first place that covers no point and no other name."""
     best = front(points)
     spots = [axis.transData.transform((p.speed, p.value)) for p in points]
     taken = [Bbox.from_bounds(x - _RADIUS, y - _RADIUS, 2 * _RADIUS, 2 * _RADIUS) for x, y in spots]
@@ -97,7 +97,7 @@ def _name(axis: Axes, points: Sequence[Point]) -> None:
             va="center",
             color=_FRONT if point in best else _GREY,
             fontsize=9,
-            path_effects=[withStroke(linewidth=3, foreground="white")],  # legible across a line
+            path_effects=[withStroke(linewidth=3, foreground="white")],  # readable on top of a line
         )
         for dx, dy, side in _PLACES:
             name.xyann = dx, dy

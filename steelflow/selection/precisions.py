@@ -1,10 +1,10 @@
-"""Whether a network learns as well in bfloat16 as in float32, and which of them is faster with it.
+"""Check whether a network learns as well in bfloat16 as in float32, and measure which networks are faster with it.
 
     python -m steelflow.selection.precisions check ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
     python -m steelflow.selection.precisions steps --out FOLDER
 
-In the check a seed has the same split, initial weights, order and augmentation in both precisions, so the accuracies
-are compared in pairs.
+In the check, a seed has the same split, initial weights, order and augmentation in both precisions. The accuracies are
+compared in pairs.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ def check_precision(
     command: str = "",
     tell: Callable[[int, int], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Train ``arch`` in both precisions for each seed, and keep the figures in ``out_dir/precision-<arch>.json``.
+    """Train ``arch`` in both precisions for each seed, and write the figures to ``out_dir/precision-<arch>.json``.
 
-    The file is written after every training, and what it holds is not repeated; interrupted, it goes on.
+    The file is written after every training. Trainings in the file are not repeated; an interrupted training resumes.
 
     Args:
-        size: of the pictures, in pixels; that of the catalogue when not given.
-        tell: called with the epoch that is done and their number, over all trainings.
+        size: of the pictures, in pixels; the catalogue's size when not given.
+        tell: called with the finished epochs and the total number, over all trainings.
 
     Raises:
-        DataError: the images cannot be used, or the file holds results of something else.
-        ModelError, TrainingError: as ``training.train.train``.
+        DataError: the images cannot be used, or the file holds results of other settings.
+        ModelError, TrainingError: see ``training.train.train``.
     """
     entry, place = architecture(arch), best_device(device)
     data = load_images(data_dir, size or entry.input_size)
@@ -112,7 +112,7 @@ def check_precision(
 
 
 def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means, and the mean over the seeds of bf16 − fp32 with half its 95 % interval."""
+    """The means, and the mean of bf16 − fp32 over the seeds with half its 95 % interval."""
     by = {p: {run["seed"]: run for run in runs if run["precision"] == p} for p in PRECISIONS}
     gains = [by["bf16"][seed]["accuracy"] - by["fp32"][seed]["accuracy"] for seed in by["bf16"] if seed in by["fp32"]]
     means = {p: statistics.fmean(run["accuracy"] for run in found.values()) for p, found in by.items() if found}
@@ -126,7 +126,7 @@ def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the file has already, if it is of the same setting."""
+    """The runs in the file, if its settings are the same."""
     if not path.is_file():
         return []
     try:
@@ -136,18 +136,18 @@ def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DataError(f"{path}: cannot be read as results; delete it, or name another folder with --out") from exc
     if not same:
-        raise DataError(f"{path}: holds results of another recipe or other images; name another folder with --out")
+        raise DataError(f"{path}: has results of another recipe or other images; name another folder with --out")
     return runs
 
 
 app = typer.Typer(help=__doc__)
-Out = Annotated[Path, typer.Option(help="Folder for the file of results.")]
+Out = Annotated[Path, typer.Option(help="Folder for the result file.")]
 
 
 @app.command()
 def check(
     arch: str,
-    data: Annotated[Path, typer.Option(help="Folder with a folder per class.")],
+    data: Annotated[Path, typer.Option(help="Folder with one folder per class.")],
     out: Out = Path("results"),
     seeds: str = "0,1,2",
     epochs: int = 40,

@@ -1,8 +1,8 @@
-"""The papers' protocols by name: split, schedule, input size and the figure that each paper reports under it.
+"""The papers' protocols by name: split, schedule, input size and the figure that the paper reports.
 
-All of them are about the six classes of NEU with 300 images each. Over another number of images a class, the counts
-are scaled. None of our figures is chosen on test images, whatever the paper did. Our networks take one grey channel
-where the papers give the same one three times.
+All protocols use the six classes of NEU with 300 images each. For another number of images per class, the counts are
+scaled. We never choose on test images, even if the paper does. Our networks take one grey channel; the papers repeat
+this channel three times.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ class Counts:
         return self.training + self.validation + self.test
 
     def scaled(self, images: int) -> Counts:
-        """The same shares of another number of images, rounded; what rounding leaves goes to training."""
+        """The same shares for another number of images, rounded. The rest goes to training."""
         validation, test = (round(images * part / self.total) for part in (self.validation, self.test))
         return Counts(images - validation - test, validation, test)
 
     def labelled(self, training: int, images: int) -> Counts:
-        """So many for training, as many for validation where there is one, and the others for the test."""
+        """``training`` images for training, the same number for validation if there is one, the rest for the test."""
         validation = training if self.validation else 0
         return Counts(training, validation, images - training - validation)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Indices into the data, and how many of each class they are."""
+    """Indices into the data, and the counts of each class."""
 
     training: Indices
     validation: Indices
@@ -60,9 +60,9 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """``figures`` are the paper's, by architecture of the catalogue, its own model first; ``phases`` are for pretrained
-    weights. ``caveats`` say in what our figure is another than the paper's, with any recipe; ``open_points`` what the
-    paper leaves open of its own recipe, and what we took."""
+    """``figures`` are the paper's, by architecture of the catalogue; its own model comes first. ``phases`` are for
+    pretrained weights. ``caveats`` say how our figure differs from the paper's, with any recipe. ``open_points`` say
+    what the paper does not specify in its recipe, and our choice."""
 
     paper: str
     counts: Counts
@@ -80,13 +80,13 @@ class Protocol:
         return next(iter(self.figures))
 
     def divide(self, data: Dataset, seed: int, per_class: int | None = None) -> Parts:
-        """Training, validation and test, stratified: disjoint, and together the whole.
+        """Split into training, validation and test: stratified, disjoint and complete.
 
-        Of each class, the images whose SHA-256 over seed and bytes is smallest are the test, those that follow are the
-        validation (``training.data.split``): equal images on any machine, whatever the files are called.
+        In each class, images are ordered by the SHA-256 of seed and bytes. The first are the test, the next the
+        validation (``training.data.split``). So the split is the same on any machine and does not depend on file names.
 
         Args:
-            per_class: so many training images of each class, instead of the paper's share.
+            per_class: training images of each class, instead of the paper's share.
 
         Raises:
             DataError: a class is too small to have an image in each part.
@@ -99,9 +99,9 @@ class Protocol:
             count = self.counts.labelled(per_class, size) if per_class else self.counts.scaled(size)
             if min(count.training, count.test) < 1 or (self.counts.validation and count.validation < 1):
                 raise DataError(
-                    f"class {name}: {size} images do not make a protocol of {self.counts} "
-                    f"(training/validation/test) with {count}; add images"
-                    f"{' or ask for fewer a class' if per_class else ''}"
+                    f"class {name}: {size} images are too few for the protocol {self.counts} "
+                    f"(training/validation/test), which would be {count} here; add images"
+                    f"{' or choose fewer per class' if per_class else ''}"
                 )
             rest, tested = split(data, count.test / size, seed, among=members)
             if count.validation:
@@ -129,7 +129,7 @@ def _recipe(
     step_factor: float = 0.1,
     patience: int = 0,
 ) -> Recipe:
-    """What a paper says, and nothing of ours."""
+    """A recipe with the paper's settings only; our own options are off."""
     return Recipe(
         epochs=epochs,
         batch_size=batch_size,
@@ -152,10 +152,10 @@ _CASI_RECIPE = _recipe(
     epochs=60, batch_size=16, learning_rate=0.01, optimizer="sgd", schedule="cosine", weight_decay=1e-3
 )
 _CASI_OPEN = (
-    "the paper gives no learning rate, schedule or number of epochs: ours are 0.01, cosine, 60",
-    "it names no augmentation: there is none",
+    "the paper gives no learning rate, schedule or number of epochs: we use 0.01, cosine, 60",
+    "the paper names no augmentation: we use none",
 )
-_LAST_WEIGHTS = "the paper does not say which epoch's weights it reports: ours are the last ones"
+_LAST_WEIGHTS = "the paper does not say which epoch it reports: we report the last epoch"
 
 PROTOCOLS: dict[str, Protocol] = {
     "ssdc": Protocol(
@@ -187,12 +187,12 @@ PROTOCOLS: dict[str, Protocol] = {
             "mobilenet_v1_010": 0.96,
         },
         caveats=(
-            "the paper reports the epoch that was best on the test images: ours is the last epoch",
-            "its validation images are used for nothing, here as there",
+            "the paper reports the epoch that was best on the test images: we report the last epoch",
+            "the validation images are not used, as in the paper",
         ),
         open_points=(
-            "it gives no learning rate: ours is Keras's default for Adam, 0.001",
-            "it gives no extent of rotation and shift: ours are 10 degrees and a tenth of the side",
+            "the paper gives no learning rate: we use Keras's default for Adam, 0.001",
+            "the paper gives no range of rotation and shift: we use 10 degrees and a tenth of the side",
         ),
     ),
     "lee": Protocol(
@@ -204,9 +204,9 @@ PROTOCOLS: dict[str, Protocol] = {
         measure="macro_f1",
         caveats=("the paper reports macro F1, and so do we", _LAST_WEIGHTS),
         open_points=(
-            "its first phase of training is not described: ours is the second alone, 256 epochs at 0.0001",
-            "it gives neither optimizer nor batch size: ours are Adam and 32",
-            "it names no augmentation: there is none",
+            "the paper does not describe its first training phase: we run only the second, 256 epochs at 0.0001",
+            "the paper gives no optimizer and no batch size: we use Adam and 32",
+            "the paper names no augmentation: we use none",
         ),
     ),
     "casi-70-30": Protocol(
@@ -242,12 +242,12 @@ PROTOCOLS: dict[str, Protocol] = {
         recipe=_recipe(epochs=100, batch_size=16, learning_rate=1e-3, weight_decay=1e-4, schedule="step"),
         figures={"mobilesteelnet": 0.9136, "resnet50": 0.8801},
         caveats=(
-            "5 % of 300 are 15 labelled images a class; of 240 they are 12, and the task is harder: "
+            "5 % of 300 images are 15 labelled images per class; 5 % of 240 are 12, so the task is harder: "
             "--per-class 15 gives the paper's number",
-            "the 5 % for validation are used for nothing",
-            "which epoch's weights the paper reports is not known: ours are the last ones",
+            "the 5 % for validation are not used",
+            _LAST_WEIGHTS,
         ),
-        open_points=("whether its script augments is not known: there is no augmentation",),
+        open_points=("the paper does not say whether its script augments: we use no augmentation",),
     ),
     "kamel": Protocol(
         paper="MobileNetV2 and ResNet50V2 (10.19139/soic-2310-5070-3181)",
@@ -277,21 +277,21 @@ PROTOCOLS: dict[str, Protocol] = {
         phases=Phases(),
         figures={"mobilenet_v2_transfer": 0.95, "resnet50v2_transfer": 0.95},
         caveats=(
-            "its split is that of one seed (42) of another library: ours are others",
-            "its weights are ImageNet's at first: so are ours with --pretrained; a TFLite file has them in 8 bits",
+            "the paper's split uses one seed (42) of another library: our splits differ",
+            "the paper starts from ImageNet weights: we do so with --pretrained; a TFLite file has 8-bit weights",
         ),
         open_points=(
-            "it trains in two phases, first the head: so do we with --pretrained; from scratch there is one phase",
-            "the paper contradicts itself: 10 or 30 epochs, 0.00001 or 0.0001 in the second phase; ours are "
+            "the paper trains in two phases, first the head: we do so with --pretrained; from scratch, in one phase",
+            "the paper contradicts itself: 10 or 30 epochs, 0.00001 or 0.0001 in the second phase; we use "
             "10 epochs for the head, then 30 at 0.00001 for the last 50 layers, each stopped early after 5",
-            "what comes into an augmented picture repeats the nearest pixel there and is mirrored here",
+            "at the edges of an augmented picture the paper repeats the nearest pixel: we mirror the picture",
         ),
     ),
 }
 
 
 def protocol(name: str) -> Protocol:
-    """Raises ``ConfigError`` for a name that is not there."""
+    """Raises ``ConfigError`` for an unknown name."""
     try:
         return PROTOCOLS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Where a result comes from: the command, the commit of the code, the versions and the machine."""
+"""The provenance of a result: command, commit of the code, versions and machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def provenance(command: str) -> dict[str, Any]:
-    """``commit`` is absent where the code is not in a git repository, or there is no git."""
+    """The provenance record. ``commit`` is absent if the code is not in a git repository, or git is missing."""
     found: dict[str, Any] = {"command": command}
     if commit := code_commit():
         found["commit"] = commit
@@ -26,20 +26,20 @@ def provenance(command: str) -> dict[str, Any]:
 
 
 def machine() -> str:
-    """Such as "2 cores of AMD EPYC"."""
+    """The number of cores and the CPU, such as "2 cores of AMD EPYC"."""
     return f"{len(os.sched_getaffinity(0))} cores of {_cpu()}"
 
 
 def code_commit() -> str | None:
-    """The commit of steelflow's own code, with "+changes" if it has been changed since."""
+    """The commit of steelflow's own code, with "+changes" if files have changed since."""
     if not _git("ls-files", "."):
-        return None  # a repository around an installed package says nothing about it
+        return None  # the repository around an installed package is another project's
     commit = _git("rev-parse", "HEAD")
     return f"{commit}+changes" if commit and _git("status", "--porcelain", ".") else commit
 
 
 def write_result(path: Path, result: dict[str, Any]) -> None:
-    """JSON, put whole."""
+    """Write JSON atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")

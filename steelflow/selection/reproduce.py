@@ -1,4 +1,4 @@
-"""A paper's protocol, run over several seeds: our figure beside the paper's, in one file that holds every run."""
+"""Run a paper's protocol with several seeds and write our figure, the paper's figure and every run to one file."""
 
 from __future__ import annotations
 
@@ -47,34 +47,33 @@ def reproduce(
     command: str = "",
     on_epoch: Callable[[int, Progress], None] = lambda *_: None,
 ) -> dict[str, Any]:
-    """Run protocol ``name`` for each seed and keep the figures in ``out_dir/<name>-<arch>-<recipe>.json``.
+    """Run protocol ``name`` for each seed and write the figures to ``out_dir/<name>-<arch>-<recipe>.json``.
 
-    The file is written after every seed, and a seed that it holds is not run again; a training that was interrupted
-    goes on where it was. The test images of a seed are judged once, with the model as its training left it.
+    The file is written after every seed. Seeds in the file are not run again; an interrupted training resumes. The test
+    images of a seed are evaluated once, with the final model.
 
     Args:
         arch: of the catalogue; the paper's own when not given.
         epochs: instead of the recipe's.
-        recipe: ``paper`` follows its schedule and input size as far as it tells them; ``ours`` is what
-            `steelflow train` does, at the architecture's own input size.
+        recipe: ``paper`` uses the paper's schedule and input size, as far as they are known; ``ours`` trains like
+            `steelflow train`, at the architecture's own input size.
         per_class: training images of each class, instead of the paper's share.
-        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in phases where the
-            paper does.
-        precision: of the training steps, as ``training.train.train``.
+        pretrained: start from ImageNet weights, torchvision's or a file, and fine-tune in phases if the paper does.
+        precision: of the training steps; see ``training.train.train``.
         command: for the record.
         on_epoch: called with the seed and its progress.
 
     Returns:
-        What the file holds: the setting, the paper's figure, every run, their mean and its 95 % interval.
+        The content of the file: the setting, the paper's figure, every run, their mean and its 95 % interval.
 
     Raises:
         ConfigError: no such protocol, or an argument out of range.
-        DataError: the images cannot be used, or the file holds results of something else or in another precision.
-        ModelError, TrainingError: as ``training.train.train``.
+        DataError: the images cannot be used, or the file has results of other settings or another precision.
+        ModelError, TrainingError: see ``training.train.train``.
     """
     wanted = protocol(name)
     if not seeds or (epochs is not None and epochs < 1) or (per_class is not None and per_class < 1):
-        raise ConfigError("reproduce needs at least one seed, one epoch and one training image a class")
+        raise ConfigError("reproduce needs at least one seed, one epoch and one training image per class")
     arch = arch or wanted.arch
     entry = architecture(arch)
     place, precision = best_device(device), checked(precision)
@@ -131,14 +130,14 @@ def reproduce(
 
 
 def _about(wanted: Protocol, arch: str, recipe: RecipeName, parts: Parts) -> dict[str, Any]:
-    """The paper's side of the comparison, and what it takes to read it rightly."""
+    """The paper's figure, split and caveats."""
     told = arch if arch in wanted.figures else wanted.arch
     changed = sorted({str(count) for count in parts.counts.values()} - {str(wanted.counts)})
     return {
         "paper": {"title": wanted.paper, "arch": told, "measure": wanted.measure, "figure": wanted.figures[told]},
-        "split": f"training/validation/test a class: {wanted.counts} in the paper, {' and '.join(changed)} here"
+        "split": f"training/validation/test per class: {wanted.counts} in the paper, {' and '.join(changed)} here"
         if changed
-        else f"training/validation/test a class: {wanted.counts}, as in the paper",
+        else f"training/validation/test per class: {wanted.counts}, as in the paper",
         "caveats": [*wanted.caveats, *(wanted.open_points if recipe == "paper" else ())],
     }
 
@@ -173,14 +172,14 @@ def _summary(runs: list[dict[str, Any]], wanted: Protocol) -> dict[str, Any]:
 
 
 def _same_precision(path: Path, runs: Sequence[dict[str, Any]], seed: int, wanted: Wanted) -> None:
-    """Any precision does for ``auto``; runs of the time before there was a choice were in float32."""
+    """Check the precision of the stored run; ``auto`` accepts any. Old runs without a precision used float32."""
     (found,) = (run.get("precision", "fp32") for run in runs if run["seed"] == seed)
     if wanted not in ("auto", found):
-        raise DataError(f"{path}: holds seed {seed} in {found}; name another folder with --out to run it in {wanted}")
+        raise DataError(f"{path}: has seed {seed} in {found}; name another folder with --out to run it in {wanted}")
 
 
 def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the file has already, if it is of the same setting."""
+    """The runs in the file, if its settings are the same."""
     if not path.is_file():
         return []
     try:
@@ -190,11 +189,11 @@ def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise DataError(f"{path}: cannot be read as results; delete it, or name another folder with --out") from exc
     if differs:
-        raise DataError(f"{path}: holds results of other {', '.join(differs)}; name another folder with --out")
+        raise DataError(f"{path}: has results with other {', '.join(differs)}; name another folder with --out")
     return runs
 
 
 def _plain(setting: dict[str, Any]) -> dict[str, Any]:
-    """As it comes back from JSON."""
+    """The setting after a round trip through JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(setting))
     return plain

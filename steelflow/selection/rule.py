@@ -1,4 +1,4 @@
-"""The choice: the most accurate of those that are fast enough, or the fastest of those that are accurate enough."""
+"""The selection rule: the most accurate model that is fast enough, or the fastest that is accurate enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from steelflow.config import SelectionSettings
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the rule looks at: ``accuracy`` (mean of the seeds) and ``speedup``, end to end against the reference."""
+    """Input of the rule: ``accuracy`` (mean over the seeds) and ``speedup`` (end to end, relative to the reference)."""
 
     name: str
     accuracy: float
@@ -19,16 +19,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """``name`` is None where no candidate is within the budget; ``reason`` says why in a sentence."""
+    """``name`` is None if no candidate meets the budget; ``reason`` explains the choice in one sentence."""
 
     name: str | None
     reason: str
 
 
 def choose(candidates: Sequence[Measured], rule: SelectionSettings) -> Choice:
-    """Apply the rule of the settings; those that tie with the best are decided by the other measure.
+    """Apply the rule of the settings. If candidates tie, the other measure decides.
 
-    Accuracies tie within ``accuracy_tie`` of the best one, speeds within the share ``speed_tie`` of the best.
+    Accuracies within ``accuracy_tie`` of the best tie with it; so do speeds within the share ``speed_tie`` of the best.
     """
     if rule.rule == "accuracy":
         budget = f"at least {rule.min_speedup:g} times the speed of SSDC-MiniNet at 200×200"

@@ -1,4 +1,4 @@
-"""A comparison from start to end: gather candidates, measure them, draw them, and pick one by the rule."""
+"""A complete comparison: gather candidates, measure them, draw them, and pick one by the rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from steelflow.training.state import Progress
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was measured, and the pick.
+    """The measurements and the pick.
 
     ``models`` are the results of ``selection.compare``, in the order of the candidates. Without a measured speed there
     is no pick and no ``picture``.
@@ -42,7 +42,7 @@ class Comparison:
         return [m["model"] for m in self.models if any(run["seed"] is None for run in m["runs"])]
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is printed with ``--json``."""
+        """The output of ``--json``."""
         found: dict[str, Any] = {"models": self.models, "results": str(self.results)}
         if self.picture is not None:
             found["picture"] = str(self.picture)
@@ -62,15 +62,15 @@ def gather(
     command: str = "",
     on_epoch: Callable[[str, Progress], None] = lambda *_: None,
 ) -> list[Candidate]:
-    """The candidates: what ``train`` names is trained below ``folder`` first, then come the ``models``.
+    """The candidates: first the entries of ``train``, which are trained below ``folder``, then ``models``.
 
     Args:
-        models: see ``candidates.find``; when None, the shipped models that were not just trained.
-        train: see ``candidates.train_seeds``, as the other arguments.
+        models: see ``candidates.find``. None: the shipped models that are not in ``train``.
+        train: see ``candidates.train_seeds``, also for the other arguments.
 
     Raises:
         ConfigError: there is no candidate.
-        ModelError, DataError, TrainingError: as ``find`` and ``train_seeds``.
+        ModelError, DataError, TrainingError: see ``find`` and ``train_seeds``.
     """
     trained = [
         train_seeds(
@@ -108,7 +108,7 @@ def compare_and_choose(
     """Measure the candidates (see ``selection.compare``), draw them, and choose by ``selection.rule``.
 
     Raises:
-        ConfigError, DataError, ModelError: as ``compare``.
+        ConfigError, DataError, ModelError: see ``compare``.
     """
     measured = compare(candidates, data, settings, results, held_out=held_out, rounds=rounds, command=command, say=say)
     timed = [m for m in measured if "speed" in m]
@@ -122,7 +122,7 @@ def compare_and_choose(
 
 
 def save_pick(comparison: Comparison, config: Path | None) -> Path:
-    """Make the pick what `steelflow train` trains by default. Returns the configuration file.
+    """Make the pick the default of `steelflow train`. Returns the configuration file.
 
     Raises:
         ConfigError: there is no pick, or the file cannot be changed.

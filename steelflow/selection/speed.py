@@ -1,4 +1,4 @@
-"""Images per second of several models, measured in turn, so that a slow minute of the machine falls on all of them."""
+"""Measure images/s of several models in turns, so that a slow minute of the machine affects all models."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from steelflow.training.export import embedding_dims, export_onnx
 
 REFERENCE = "ssdc_mininet at 200×200"
 
-_SECONDS = 4.0  # that one measurement should take: the fixed cost of a run, some 0.1 s, should not matter
-_SLOW = 0.05  # seconds for one picture: a batch of such a network is not tuned, which alone would take minutes
+_SECONDS = 4.0  # target length of one measurement, so that the fixed cost of a run (about 0.1 s) does not matter
+_SLOW = 0.05  # seconds per picture; above this the batch size is not tuned, because tuning would take minutes
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Medians in images/s, with the night's number of workers, and their ratios to the reference's.
+    """Medians in images/s, with the worker count of a nightly run, and their ratios to the reference.
 
     ``infer`` classifies from memory; ``end_to_end`` reads tar files, decodes, measures, classifies and writes reports.
     """
@@ -52,15 +52,15 @@ def measure_speeds(
     most: int = 16384,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Speed]:
-    """Every model in ``files``, and SSDC-MiniNet at 200×200, in each of ``rounds`` rounds.
+    """Measure every model in ``files``, and SSDC-MiniNet at 200×200, in each of ``rounds`` rounds.
 
-    A fast model judges ``most`` images a round; slower ones as many as take about the same time.
+    A fast model classifies ``most`` images per round. Slower models get fewer images, for about the same time.
 
     Args:
         images: encoded; they are repeated as needed.
 
     Returns:
-        By the names in ``files``, and the reference under ``REFERENCE``.
+        Speeds by the names in ``files``; the reference is under ``REFERENCE``.
     """
     with reference() as path, tempfile.TemporaryDirectory(prefix="steelflow-compare-") as scratch:
         models = {name: _load(file, settings) for name, file in ({REFERENCE: path} | dict(files)).items()}
@@ -89,7 +89,7 @@ def measure_speeds(
 
 @contextmanager
 def reference() -> Iterator[Path]:
-    """SSDC-MiniNet for 200×200 pixels, untrained: what its weights are does not matter to its speed."""
+    """SSDC-MiniNet for 200×200 pixels, untrained: the weights do not change the speed."""
     network = architecture("ssdc_mininet").build(6, 200)
     spec = ModelSpec(
         name="reference",
@@ -106,13 +106,13 @@ def reference() -> Iterator[Path]:
 
 
 def _load(path: Path, settings: Settings) -> Model:
-    """As a night loads it."""
+    """Load the model as a nightly run does."""
     given = {"ref": str(path)} | ({"batch_size": 4} if _seconds_each(path, settings) > _SLOW else {})
     return load_model(settings.model_copy(update={"model": settings.model.model_copy(update=given)}))
 
 
 def _seconds_each(path: Path, settings: Settings) -> float:
-    """For one picture by itself, at the second time."""
+    """Seconds for a single picture, after one warm-up."""
     engine = open_engine(path, settings.model.engine)
     picture = np.zeros((1, 1, engine.spec.input_size, engine.spec.input_size), np.uint8)
     engine.run(picture)
@@ -122,7 +122,7 @@ def _seconds_each(path: Path, settings: Settings) -> float:
 
 
 def _count(model: Model, most: int) -> int:
-    """A power of two times the workers, so that few different sources are needed."""
+    """The number of images: a power of two times the workers, so that few different sources are needed."""
     size = model.engine.spec.input_size
     batch = np.zeros((model.batch_size, 1, size, size), np.uint8)
     started = time.perf_counter()
@@ -141,5 +141,5 @@ def _source(scratch: Path, images: list[bytes], count: int) -> Source:
 
 
 def _ratio(rates: list[float], of_reference: list[float]) -> float:
-    """Median over the rounds."""
+    """The median ratio over the rounds."""
     return statistics.median(rate / other for rate, other in zip(rates, of_reference, strict=True))

@@ -1,4 +1,4 @@
-"""docs/models.md, made from the result files alone: what was measured once need not be trained again to be shown."""
+"""Make docs/models.md from the result files alone, without training or measuring again."""
 
 from __future__ import annotations
 
@@ -17,64 +17,69 @@ _KINDS = ("model", "protocol", "precision", "precision-steps")
 
 _HEAD = """# Models
 
-Made by `steelflow models table` from the files in [results](results), which hold seeds, commands and commits.
+`steelflow models table` made this page from the files in [results](results). They record seeds, commands and commits.
 """
 
 _MODELS = """
 ## Side by side
 
-By `steelflow models compare`. *Accuracy* is on the fifth of the images that a model has not seen: the mean over its
-seeds, each with a split and initial weights of its own, ± half the 95 % interval (Student's t). *Robustness* is the
-mean accuracy over {conditions} disturbances of those images, and the worst of them. *FLOPs* count a multiply-accumulate
-as two. *Epochs* are those of its training: a few dozen are too few for a large network. *Images/s* is from tar files to
-written reports, on the machine named in the file, and in brackets against SSDC-MiniNet at 200×200 in the same run.
-*Paper* is what papers report for the architecture, each on a split of its own: see the protocols below. Shares are in
-%; "–" was not measured.
+Measured with `steelflow models compare`.
+
+- *Accuracy*: on the held-out fifth of the images; the mean over the seeds ± half the 95 % interval (Student's t). Each
+  seed has its own split and initial weights.
+- *Robustness*: the mean accuracy over {conditions} disturbances of these images; the worst one in brackets.
+- *MFLOPs*: a multiply-accumulate counts as two operations.
+- *Epochs*: epochs of the training. A few dozen are too few for a large network.
+- *Images/s*: from tar files to written reports, on the machine named in the file. In brackets: the ratio to
+  SSDC-MiniNet at 200×200 in the same run.
+- *Paper*: the accuracy that papers report for the architecture. Each paper has its own split; see the protocols below.
+
+Shares are in %. "–" means not measured.
 
 """
 
 _PROTOCOLS = """
 ## The papers' protocols
 
-By `steelflow reproduce`: the paper's split, its shares of the images there are, and either its schedule or ours. Ours
-are the weights as the training left them, mean over the seeds ± half the 95 % interval (Student's t: very wide for two
-seeds); no epoch was chosen on test images. What each paper leaves open, and what we took
-instead, is in the files.
+Measured with `steelflow reproduce`. The split has the paper's shares of the available images. The schedule is the
+paper's or ours. Our figure is the mean over the seeds ± half the 95 % interval (Student's t), which is very wide for
+two seeds. It is measured with the final weights: no epoch is chosen on test images. The files say what each paper does
+not specify, and what we chose.
 
 """
 
 _PRECISION = """
 ## bfloat16 against float32
 
-By `steelflow.selection.precisions check`: each seed trained in both, with the same split, initial weights, order and
-augmentation. Accuracy is on the held-out fifth; the difference is the mean over the seeds of bf16 − fp32, ± half its
-95 % interval. Hours are those of both together, on the machine named in the file.
+Measured with `steelflow.selection.precisions check`. Each seed is trained in both precisions, with the same split,
+initial weights, order and augmentation. Accuracy is on the held-out fifth. The difference is the mean of bf16 − fp32
+over the seeds, ± half its 95 % interval. Hours are the sum of both, on the machine named in the file.
 
 """
 
 _STEPS = """
-A training step over {images} pictures in milliseconds, on one thread, by `steelflow.selection.precisions steps`;
-`--precision auto` takes bfloat16 where it needs at most nine tenths of the time.
+Time of a training step for {images} pictures in milliseconds, on one thread, measured with
+`steelflow.selection.precisions steps`. `--precision auto` chooses bfloat16 if it takes at most nine tenths of the time.
 
 """
 
 _DISTURBED = """
 ## Under disturbance
 
-Accuracy in %, mean over the seeds. The first six are the columns of CASI-Net's table; the formulas, and what that paper
-leaves open, are in `steelflow/training/robustness.py`.
+Accuracy in %, mean over the seeds. The first six conditions are from CASI-Net's table. The formulas, and our choices
+where that paper gives none, are in `steelflow/training/robustness.py`.
 
 """
 
 
 def read_results(folder: Path) -> list[Result]:
-    """The files of ``models compare`` and ``reproduce`` in ``folder`` and below it; other JSON is left alone.
+    """Read the files of ``models compare`` and ``reproduce`` in ``folder`` and its subfolders; ignore other JSON.
 
     Raises:
-        DataError: no such folder, or a file that is no JSON.
+        DataError: no such folder, or a file that is not JSON.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; name the one with the results of `steelflow models compare`")
+        raise DataError(f"{folder}: no such folder; name the folder with the results of `steelflow models compare`")
     found = []
     for path in sorted(folder.rglob("*.json")):
         try:
@@ -87,7 +92,7 @@ def read_results(folder: Path) -> list[Result]:
 
 
 def render(results: Sequence[Result]) -> str:
-    """Markdown. Models go from the most to the least accurate, protocols by their names."""
+    """Markdown. Models are sorted by accuracy, best first; protocols by name."""
     models = sorted((r for r in results if r["kind"] == "model"), key=lambda r: (-r["accuracy"], r["model"]))
     protocols = sorted(
         (r for r in results if r["kind"] == "protocol"),
@@ -103,7 +108,7 @@ def render(results: Sequence[Result]) -> str:
             text += "\n![Accuracy and robustness against speed](models.png)\n"
         text += _DISTURBED + _table(*_disturbed(models))
     if protocols:
-        head = ["protocol", "model", "recipe", "split a class", "measure", "ours (seeds)", "the paper's", "its model"]
+        head = ["protocol", "model", "recipe", "split per class", "measure", "ours (seeds)", "the paper's", "its model"]
         text += _PROTOCOLS + _table(head, [_protocol(r) for r in protocols])
     if checks := sorted((r for r in results if r["kind"] == "precision"), key=lambda r: str(r["arch"])):
         head = ["model", "input", "epochs", "seeds", "fp32", "bf16", "difference", "hours"]
@@ -134,7 +139,7 @@ def _images_per_second(r: Result) -> str:
 
 
 def _paper(arch: str) -> str:
-    """Every figure that a paper gives for this architecture."""
+    """The figures of all papers for this architecture."""
     told = [
         f"{_percent(protocol.figures[arch])} {'F1 ' if protocol.measure == 'macro_f1' else ''}({name})"
         for name, protocol in PROTOCOLS.items()
@@ -198,7 +203,7 @@ def _percent(value: float | None) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three digits are enough for what is measured; counts keep all of theirs."""
+    """Three digits for measured values; counts keep all digits."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

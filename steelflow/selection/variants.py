@@ -1,4 +1,4 @@
-"""The forms of an exported model that may be faster or smaller: float16 weights, bfloat16, int8."""
+"""Variants of an exported model that may be faster or smaller: float16 weights, bfloat16, int8."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CPU = ["CPUExecutionProvider"]
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """A form of a model, for the engines that may gain from it; ``problem`` says why there is no file."""
+    """A variant of a model and the engines that may be faster with it. ``problem`` says why there is no file."""
 
     name: str
     path: Path
@@ -30,13 +30,13 @@ class Variant:
 def make_variants(
     source: Path, images: Pictures, folder: Path, say: Callable[[str], None] = lambda _: None
 ) -> list[Variant]:
-    """Every form of the model at ``source`` that we know, as files in ``folder``.
+    """Make every known variant of the model at ``source``, as files in ``folder``.
 
-    Each has the spec of ``source``, with its own name in the version and with the temperature that keeps probabilities
-    as sure as they were (``scale_of_logits``).
+    Each variant has the spec of ``source``, with its own name in the version. Its temperature is adjusted to keep the
+    confidence of the probabilities (``scale_of_logits``).
 
     Args:
-        images: uint8 (N, 1, S, S), for calibration: of the training images.
+        images: uint8 (N, 1, S, S), training images for calibration.
     """
     spec = OnnxEngine(source, CPU).spec
     makers: dict[str, Callable[[Path], None]] = {
@@ -54,7 +54,7 @@ def make_variants(
             _respecify(source, spec, path, name, images)
         except ModelError as exc:
             problem = str(exc)
-        # Of a file that may be run in bfloat16, onnxruntime makes float32: there is nothing to measure.
+        # onnxruntime runs a bfloat16 file in float32, so there is nothing to measure.
         engines = ("openvino",) if name == "bf16" else ("onnxruntime", "openvino")
         variants.append(Variant(name, path, engines, problem))
     return variants

@@ -1,4 +1,4 @@
-"""One job of the zoo, done: trained, judged, and its file of results written."""
+"""Run one job of the zoo: train, evaluate, and write its result file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steelflow.selection.reproduce import reproduce
 from steelflow.training.precision import Wanted
 
 Tell = Callable[[int, int], None]
-"""Called with the epoch that is done, and how many there are."""
+"""Called with the finished epochs and the total number."""
 
 
 def do(
@@ -28,18 +28,18 @@ def do(
     precision: Wanted = "auto",
     config: Path | None = None,
 ) -> float:
-    """Do ``job`` with all its state below ``folder``, and its file in ``folder/results``; interrupted, it goes on.
+    """Run ``job``. Its state is below ``folder``, its result file in ``folder/results``. An interrupted job resumes.
 
     Returns:
-        The accuracy, or what the paper measures instead: the mean of the seeds of the job.
+        The mean accuracy (or the paper's measure) over the seeds of the job.
 
     Raises:
-        SteelflowError: as ``train``, ``compare`` and ``reproduce``.
+        SteelflowError: see ``train``, ``compare`` and ``reproduce``.
     """
     results, command = folder / "results", job.command(data, device, precision)
     if job.protocol == "precision":
         if job.epochs is None:
-            raise ConfigError(f"{job.name}: a check of the precision needs a number of epochs")
+            raise ConfigError(f"{job.name}: a precision check needs a number of epochs")
         found = check_precision(
             job.arch, data, results, job.seeds, job.epochs, device=device, command=command, tell=tell
         )

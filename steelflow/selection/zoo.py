@@ -1,7 +1,7 @@
-"""A queue of long jobs that survives being killed: each has a process of its own and its state on disk.
+"""A queue of long jobs that can be killed and resumed: each job has its own process and its state on disk.
 
-A job that has ended is never repeated. One that fails is recorded with its reason, and the others go on. A queue that
-was killed goes on when it is started again; what a job does to resume its own work is its own affair.
+A finished job is never repeated. A failed job is recorded with its reason; the other jobs continue. A killed queue
+resumes when it is started again. Each job resumes its own work.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from steelflow.errors import LockHeld, SteelflowError
 
-_POLL = 5.0  # seconds between two looks at what the jobs say
-_SAY_EVERY = 600.0  # seconds between two lines about a job that runs
+_POLL = 5.0  # seconds between two checks of the jobs
+_SAY_EVERY = 600.0  # seconds between two progress lines of a running job
 
 
 class Job(Protocol):
     @property
     def name(self) -> str:
-        """Of its state on disk: unlike that of any other job."""
+        """The unique name of the job and of its state on disk."""
         ...
 
     @property
     def group(self) -> str:
-        """Jobs of one group write to the same file, so they run one after the other."""
+        """Jobs of one group write to the same file, so they do not run at the same time."""
         ...
 
 
 J = TypeVar("J", bound=Job)
 Work = Callable[[J, Path, Callable[[int, int], None]], float]
-"""Does a job, with its state below a folder, and tells the epoch that is done and how many there are. Returns the
-accuracy. It is called in another process, so it must be picklable: a function of a module, or a partial of one."""
+"""Runs a job with its state below a folder, reports the finished epochs and the total number, and returns the accuracy.
+It is called in another process, so it must be picklable: a module-level function, or a partial of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a job is."""
+    """The status of a job."""
 
     state: Literal["waiting", "running", "interrupted", "done", "failed"] = "waiting"
     epoch: int = 0
     epochs: int = 0
     accuracy: float | None = None
     reason: str = ""
-    seconds: float = 0.0  # that it has run, over all its starts
+    seconds: float = 0.0  # run time, over all starts
 
     def __str__(self) -> str:
         hours = f"{self.seconds / 3600:.2f} h"
@@ -66,7 +66,7 @@ class Status:
 
 
 def status(jobs: Sequence[Job], folder: Path) -> list[Status]:
-    """Where each job is, read from ``folder``."""
+    """The status of each job, read from ``folder``."""
     found = [_read(folder, job) for job in jobs]
     if any(one.state == "running" for one in found) and not is_running(folder):
         found = [replace(one, state="interrupted") if one.state == "running" else one for one in found]
@@ -74,7 +74,7 @@ def status(jobs: Sequence[Job], folder: Path) -> list[Status]:
 
 
 def is_running(folder: Path) -> bool:
-    """Whether a queue runs on ``folder`` now."""
+    """Whether a queue is running on ``folder``."""
     if not (folder / "lock").is_file():
         return False
     try:
@@ -94,16 +94,16 @@ def run_queue(
     nice: int = 19,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Status]:
-    """Do ``jobs`` in their order, so many at a time, each in a process of its own.
+    """Run ``jobs`` in order, ``workers`` at a time, each in its own process.
 
     Args:
-        folder: of the state of the queue, and of the jobs.
-        again: try those that have failed once more.
-        nice: how far the processes step back behind others; 19 is the lowest priority.
-        say: called with a line when a job begins, ends or fails, and now and then in between.
+        folder: for the state of the queue and the jobs.
+        again: retry failed jobs.
+        nice: the niceness of the processes; 19 is the lowest priority.
+        say: called with a line when a job begins, ends or fails, and with progress in between.
 
     Returns:
-        Where each job is at the end.
+        The final status of each job.
 
     Raises:
         LockHeld: another queue runs on ``folder``.
@@ -151,16 +151,16 @@ class Queue(Generic[J]):
         return process
 
     def end(self, job: J, code: int | None) -> None:
-        """What the process has not written itself, it did not live to write."""
+        """Record a failure if the process ended without writing its result."""
         found = _read(self.folder, job)
         if found.state == "running":
-            killed = f"by signal {-code}, perhaps for want of memory" if code and code < 0 else f"with code {code}"
+            killed = f"by signal {-code}, perhaps out of memory" if code and code < 0 else f"with code {code}"
             _write(self.folder, job, replace(found, state="failed", reason=f"its process was ended {killed}"))
         self.say(f"{job.name}: {_read(self.folder, job)}")
 
 
 def _do(job: J, folder: Path, work: Work[J], nice: int) -> None:
-    """In a process of its own."""
+    """Run the job; called in its own process."""
     _end_with_the_queue()
     _step_back(nice)
     began, before = time.monotonic(), _read(folder, job)
@@ -179,14 +179,14 @@ def _do(job: J, folder: Path, work: Work[J], nice: int) -> None:
         return
     except Exception as exc:
         now(state="failed", reason=f"{type(exc).__name__}: {exc}")
-        raise  # the whole of it goes to the log
+        raise  # the full traceback goes to the log
     now(state="done", accuracy=accuracy)
 
 
 def _end_with_the_queue() -> None:
-    """A job does not outlive the queue that started it: the next queue would start it a second time."""
+    """End this process when the queue ends; otherwise the next queue would start the job a second time."""
     parent = multiprocessing.parent_process()
-    assert parent is not None, "a job has a process of its own: start it with run_queue"
+    assert parent is not None, "a job needs its own process: start it with run_queue"
 
     def watch(sentinel: int = parent.sentinel) -> None:
         wait([sentinel])
@@ -196,7 +196,7 @@ def _end_with_the_queue() -> None:
 
 
 def _step_back(nice: int) -> None:
-    """Behind other processes, and the first to go where memory is short."""
+    """Take the lowest priority, and let the kernel kill this process first if memory runs out."""
     os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
@@ -204,12 +204,12 @@ def _step_back(nice: int) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """The kernel lets go of it when the process ends, however it ends."""
+    """Hold the lock of the queue. The kernel releases it when the process ends, also after a crash."""
     with (folder / "lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise LockHeld(f"{folder}: another queue runs on this folder; wait for it, or name another one") from exc
+            raise LockHeld(f"{folder}: another queue runs on this folder; wait for it, or name another folder") from exc
         yield
 
 
@@ -226,7 +226,7 @@ def _file(folder: Path, job: Job) -> Path:
 
 
 def _read(folder: Path, job: Job) -> Status:
-    """A file that cannot be read is that of a job that waits: it finds its own work where it was."""
+    """Read the status. If the file cannot be read, the job is waiting; it will resume its own work."""
     try:
         return Status(**json.loads(_file(folder, job).read_text()))
     except (OSError, ValueError, TypeError):
@@ -234,7 +234,7 @@ def _read(folder: Path, job: Job) -> Status:
 
 
 def _write(folder: Path, job: Job, status: Status) -> None:
-    """Put whole."""
+    """Write the status atomically."""
     path = _file(folder, job)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")

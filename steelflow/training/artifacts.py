@@ -1,4 +1,4 @@
-"""What a training leaves in its folder: weights, ONNX, figures, learning curves and a card; all of it or nothing."""
+"""Write the files of a training: weights, ONNX, figures, learning curves and a card; all of them or none."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def write_artifacts(
     images: npt.NDArray[np.uint8],
     novelty: Novelty,
 ) -> Artifacts:
-    """Write to a folder beside the final one, then move: what is in ``out_dir`` is never half a model.
+    """Write to a temporary folder, then move the files, so that ``out_dir`` never holds half a model.
 
-    ``record`` becomes metrics.json, with the parity, the versions and the curves added; ``images`` (N, 1, S, S) are
-    those on which torch and onnxruntime have to agree.
+    ``record`` becomes metrics.json; parity, versions and curves are added. torch and onnxruntime must agree on
+    ``images`` (N, 1, S, S).
 
     Raises:
-        ModelError: they do not.
+        ModelError: torch and onnxruntime disagree.
         OSError: the folder cannot be written to.
     """
     name = spec.name
@@ -70,7 +70,7 @@ def write_artifacts(
         (draft / files.metrics.name).write_text(json.dumps(record, indent=2) + "\n")
         (draft / files.card.name).write_text(card(record))
         for file in (files.weights, files.metrics, files.curves, files.card, files.onnx):
-            shutil.move(draft / file.name, file)  # the ONNX file last: where it is, the others are
+            shutil.move(draft / file.name, file)  # the ONNX file moves last: if it exists, so do the others
     return files
 
 

@@ -1,7 +1,7 @@
-"""What a camera and a mill do to a picture, done to batches during training.
+"""Augmentation: disturbances from the camera and the mill, applied to batches during training.
 
-Everything takes and returns float32 (N, 1, S, S) with 0 black and 1 white, and draws from an explicit generator, which
-has to be on the device of the pictures.
+All functions take and return float32 (N, 1, S, S); 0 is black and 1 is white. The random generator is an argument and
+must be on the device of the pictures.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How far each disturbance goes; every image draws its own strength, uniformly up to these."""
+    """The largest strength of each disturbance. The strength of each image is uniform up to this value."""
 
-    shift: float = 0.12  # of the side, with the picture mirrored at its edges
+    shift: float = 0.12  # share of the side; the picture is mirrored at its edges
     gain: float = 0.4  # factor 1 ± this
-    brightness: float = 0.15  # added, ± this
+    brightness: float = 0.15  # added value, ± this
     contrast: float = 0.1  # factor 1 ± this about the mean of the picture
-    unevenness: float = 1.2  # of half of the images: factor 1 ± this from side to side, black where it is below 0
-    blur: float = 1.0  # standard deviation of the kernel in pixels, along each of its axes
+    unevenness: float = 1.2  # for half of the images: factor 1 ± this from side to side; negative gives black
+    blur: float = 1.0  # standard deviation of the kernel in pixels, for each axis
     snr_db: float = 20.0  # the worst signal-to-noise ratio
-    share: float = 0.3  # of images that get blur, and of those that get noise
+    share: float = 0.3  # share of images with blur, and share of images with noise
     flips: Literal["both", "horizontal", "none"] = "both"
-    quarter_turns: bool = False  # off: the rolling direction is a clue
+    quarter_turns: bool = False  # off: the rolling direction helps to classify
     rotation: float = 0.0  # degrees, ± this
     zoom: float = 0.0  # factor 1 ± this
 
@@ -48,7 +48,7 @@ class Augmentation:
 
 
 def flip(x: Tensor, rng: torch.Generator, axes: Literal["both", "horizontal", "none"] = "both") -> Tensor:
-    """Mirror each picture or not, left to right and (``both``) top to bottom."""
+    """Mirror pictures at random: left to right, and with ``both`` also top to bottom."""
     way = torch.randint(4, (len(x), 1, 1, 1), generator=rng, device=x.device)
     if axes != "none":
         x = torch.where(way & 1 == 1, x.flip(3), x)
@@ -68,7 +68,7 @@ def quarter_turn(x: Tensor, rng: torch.Generator) -> Tensor:
 def rotate_and_zoom(x: Tensor, degrees: Tensor, factor: Tensor) -> Tensor:
     """Turn by ``degrees`` (N,) counterclockwise and enlarge by ``factor`` (N,), about the centre.
 
-    Bilinear; what comes in from outside mirrors what is there.
+    Bilinear. The picture is mirrored at its edges.
     """
     angle = torch.deg2rad(degrees)
     cos, sin, nothing = torch.cos(angle) / factor, torch.sin(angle) / factor, torch.zeros_like(angle)
@@ -78,7 +78,7 @@ def rotate_and_zoom(x: Tensor, degrees: Tensor, factor: Tensor) -> Tensor:
 
 
 def shift(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
-    """Move by whole pixels, up to ``share`` of the side each way; what comes in mirrors what is there."""
+    """Move by whole pixels, up to ``share`` of the side each way. The picture is mirrored at its edges."""
     count, _, side, _ = x.shape
     far = min(int(share * side), side - 1)
     offset = torch.randint(-far, far + 1, (2, count, 1), generator=rng, device=x.device)
@@ -89,15 +89,15 @@ def shift(x: Tensor, share: float, rng: torch.Generator) -> Tensor:
 
 
 def light(x: Tensor, gain: float, brightness: float, contrast: float, rng: torch.Generator) -> Tensor:
-    """Exposure g·x + b, then contrast c about the picture's own mean."""
+    """Apply exposure g·x + b, then contrast c about the mean of the picture."""
     mean = x.mean((2, 3), keepdim=True)
     factor = 1 + contrast * _symmetric(x, rng)
     return ((x - mean) * factor + mean) * (1 + gain * _symmetric(x, rng)) + brightness * _symmetric(x, rng)
 
 
 def uneven(x: Tensor, amplitude: Tensor, rng: torch.Generator) -> Tensor:
-    """Light from one side: (1 + a·t)·x, with t evenly from −1 to 1 across the picture in any direction, and a up to
-    ``amplitude`` (N, 1, 1, 1)."""
+    """Light from one side: (1 + a·t)·x. t rises linearly from −1 to 1 across the picture in a random direction; a is
+    at most ``amplitude`` (N, 1, 1, 1)."""
     side = x.shape[-1]
     axis = torch.linspace(-1, 1, side, device=x.device)
     angle = 2 * torch.pi * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
@@ -107,9 +107,9 @@ def uneven(x: Tensor, amplitude: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def blur(x: Tensor, sigma: Tensor, rng: torch.Generator, size: int = 7) -> Tensor:
-    """Gaussian of standard deviation up to ``sigma`` (N, 1, 1, 1) along each of two axes at a random angle.
+    """Gaussian blur along two axes at a random angle; standard deviations up to ``sigma`` (N, 1, 1, 1).
 
-    Equal axes are defocus, unequal ones motion. The kernel of σ = 0 is the identity.
+    Equal axes give defocus, unequal axes give motion blur. The kernel of σ = 0 is the identity.
     """
     count = len(x)
     axis = torch.arange(size, device=x.device) - size // 2
@@ -127,7 +127,7 @@ def blur(x: Tensor, sigma: Tensor, rng: torch.Generator, size: int = 7) -> Tenso
 def noise(x: Tensor, worst_db: float, chosen: Tensor, rng: torch.Generator, best_db: float = 40.0) -> Tensor:
     """White Gaussian noise at a signal-to-noise ratio drawn between ``worst_db`` and ``best_db``.
 
-    SNR = 10·log₁₀(mean(x²) / σ²), so σ = rms(x) · 10^(−SNR / 20). ``chosen`` (N, 1, 1, 1) is 1 for images that get it.
+    SNR = 10·log₁₀(mean(x²) / σ²), so σ = rms(x) · 10^(−SNR / 20). ``chosen`` (N, 1, 1, 1) is 1 for images with noise.
     """
     snr = worst_db + (best_db - worst_db) * torch.rand(len(x), 1, 1, 1, generator=rng, device=x.device)
     rms = x.square().mean((2, 3), keepdim=True).sqrt()

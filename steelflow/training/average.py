@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is better than the last weights and costs nothing when the model runs."""
+"""The moving average of the weights. It is more accurate than the last weights and costs nothing at inference."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import nn
 
 
 class Average:
-    """Exponential moving average of the weights and of the batch norms' statistics; a plain mean at first.
+    """Exponential moving average of the weights and of the batch norm statistics; a plain mean in the first steps.
 
-    ``length`` is how many steps it reaches back; with 0 it is the last weights that were given to it.
+    ``length`` is the number of steps in the average. With 0 it holds the last weights.
     """
 
     def __init__(self, network: nn.Module, length: float) -> None:

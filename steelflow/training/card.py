@@ -1,4 +1,4 @@
-"""The card of a trained model: what a person must know before trusting it, on one page of Markdown."""
+"""The model card: one page of Markdown with the figures, the training and the limits of a model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Architecture `{spec["arch"]}`; {len(spec["classes"])} classes; grey images, area
 
 ## On held-out images
 Accuracy {figures["accuracy"]:.2%}, macro F1 {_(figures["macro_f1"])}, ECE {_(figures["ece"])}, on {images["held_out"]}
-images that took no part in training.
+images that were not used for training.
 
 | class | images | precision | recall | F1 | AUC (one against the rest) |
 |---|---|---|---|---|---|
@@ -38,20 +38,20 @@ images that took no part in training.
 ![Learning curves]({spec["name"]}.curves.png)
 
 ## Limits
-It knows the classes above and nothing else: whatever it is shown becomes one of them. `novel` in a report marks what is
-unlike the training images, most of the time, and some 3 % of what is like them. The figures hold for images like
-those it was trained on.
+The model knows only the classes above and assigns one of them to every image. `novel` in a report marks most images
+that differ from the training images, and about 3 % of those that do not differ. The figures hold for images similar to
+the training images.
 """
 
 
 def _kept(record: dict[str, Any]) -> str:
-    """Which weights these are, and what they were chosen on."""
+    """Which weights were kept, and on which images they were chosen."""
     weights = "averaged weights" if record["recipe"]["averaging"] else "weights"
     if not record["recipe"]["patience"]:
-        return f"The final {weights} were taken as they were, not chosen on these images."
+        return f"The final {weights} were kept; they were not chosen on these images."
     return (
-        f"The {weights} are those of epoch {record['kept_epoch']}, which had the least loss on "
-        f"{record['images']['validation']} validation images cut from the others, not on these images."
+        f"The {weights} of epoch {record['kept_epoch']} were kept: it had the least loss on "
+        f"{record['images']['validation']} validation images, which were taken from the training images."
     )
 
 
@@ -71,7 +71,7 @@ def _recipe(record: dict[str, Any]) -> str:
     if record["start"]:
         parts.append(f"starting from {record['start']['ref']} (`{record['start']['weights'][:12]}`)")
     if record["class_weights"]:
-        parts.append("classes weighted to have the same say")
+        parts.append("classes weighted equally")
     if record["teachers"]:
         named = ", ".join(f"{teacher['ref']} (`{teacher['weights'][:12]}`)" for teacher in record["teachers"])
         temperature = recipe["distillation_temperature"]

@@ -1,4 +1,4 @@
-"""A training that was interrupted goes on where it was: one file that holds its state, put whole."""
+"""Checkpoints: an interrupted training resumes from one file, which is written atomically."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from steelflow.training.state import TrainingState
 
 FORMAT = 2
 SECONDS = 20.0
-"""Between two checkpoints, at least: what an interruption costs is this, or one epoch if that takes longer."""
+"""Least time between two checkpoints. An interruption loses at most this time, or one epoch if that takes longer."""
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """The file, and the fingerprint of the training that it may belong to: whatever decides the weights.
+    """The checkpoint file and the fingerprint of its training: everything that decides the weights.
 
-    The file is safetensors with JSON in its metadata: reading it runs no code.
+    The file is safetensors with JSON in its metadata, so reading it runs no code.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Checkpoint:
     parts: list[Checkpoint] = field(default_factory=list)
 
     def part(self, number: int) -> Checkpoint:
-        """A file of its own for one phase of the training; it is removed with the whole."""
+        """A separate checkpoint for one phase of the training. ``remove`` deletes it too."""
         name = self.path.stem.removesuffix(".checkpoint")
         self.parts.append(
             Checkpoint(self.path.with_name(f"{name}.phase-{number}.checkpoint.safetensors"), self.fingerprint)
@@ -42,7 +42,7 @@ class Checkpoint:
         return self.parts[-1]
 
     def save(self, state: TrainingState) -> None:
-        """Write it at the end of an epoch, if the training is over or the last checkpoint is ``SECONDS`` old.
+        """Write the file after an epoch, if the training is finished or the last checkpoint is ``SECONDS`` old.
 
         Raises:
             TrainingError: the file cannot be written.
@@ -56,7 +56,7 @@ class Checkpoint:
             with self._partial.open("wb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())  # a power cut must not leave the new name with the bytes missing
+                os.fsync(file.fileno())  # after a power cut the renamed file must not be empty
             self._partial.replace(self.path)
         except OSError as exc:
             raise TrainingError(
@@ -66,10 +66,10 @@ class Checkpoint:
         self.written = time.monotonic()
 
     def restore(self, state: TrainingState) -> bool:
-        """Bring ``state`` to where the file was written. False if there is none.
+        """Restore ``state`` from the file. Returns False if there is no file.
 
         Raises:
-            TrainingError: it is damaged, or belongs to another training.
+            TrainingError: the file is damaged, or belongs to another training.
         """
         if not self.path.exists():
             return False
@@ -82,17 +82,17 @@ class Checkpoint:
                 state.restore(tensors, facts)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as exc:
             raise TrainingError(
-                f"{self.path}: cannot be read as a checkpoint ({type(exc).__name__}); delete it to train anew"
+                f"{self.path}: cannot be read as a checkpoint ({type(exc).__name__}); delete it to train from the start"
             ) from exc
         if differs:
             raise TrainingError(
-                f"{self.path}: is the checkpoint of another training (other {', '.join(differs)}); run that one again "
-                "to finish it, delete the file to train anew, or name another folder with --out"
+                f"{self.path}: is the checkpoint of another training (other {', '.join(differs)}); run that training "
+                "again to finish it, delete the file to train from the start, or name another folder with --out"
             )
         return True
 
     def remove(self) -> None:
-        """Of a training that has ended well nothing is left to resume."""
+        """Delete the checkpoint after a training has finished."""
         for part in self.parts:
             part.remove()
         self.path.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Checkpoint:
 
     @property
     def _partial(self) -> Path:
-        """One name, so that what a kill leaves behind is written over by the next run."""
+        """A fixed name, so that the next run overwrites the leftover file of a killed run."""
         return self.path.with_name(f".{self.path.name}.partial")
 
     def _differences(self, facts: Mapping[str, Any]) -> list[str]:
@@ -111,7 +111,7 @@ class Checkpoint:
 
 
 def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"recipe": {"epochs": 3}} to {"recipe.epochs": 3}."""
+    """Flatten {"recipe": {"epochs": 3}} to {"recipe.epochs": 3}."""
     flat: dict[str, Any] = {}
     for name, value in nested.items():
         flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}

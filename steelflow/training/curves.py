@@ -1,4 +1,4 @@
-"""The learning curves as a picture: loss, accuracy where there is a validation part, and learning rate, by epoch."""
+"""Draw the learning curves: loss, learning rate and, with a validation part, accuracy, by epoch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from steelflow.training.state import Progress
 Curve = Sequence[tuple[int, float]]  # epoch and value
 
 WIDTH, HEIGHT = 900, 280  # of one panel, in pixels
-LEFT, RIGHT, TOP, BOTTOM = 80, 24, 44, 40  # around its axes
-_SCALE = 2  # drawn larger and made smaller, for smooth lines
+LEFT, RIGHT, TOP, BOTTOM = 80, 24, 44, 40  # margins around the axes
+_SCALE = 2  # draw larger, then reduce, for smooth lines
 _INK, _GREY, _GRID = "#222222", "#666666", "#dddddd"
 _COLOURS = ("#1f5fa8", "#d1622b")
 
 
 def draw_curves(epochs: Sequence[Progress], path: Path, kept: int | None = None) -> None:
-    """Write a PNG; ``kept`` is the epoch whose weights were kept, to be marked."""
+    """Write a PNG. ``kept`` is the epoch whose weights were kept; it is marked."""
     panels = {"loss by epoch": {"training": [(p.epoch, p.loss) for p in epochs]}}
     losses = [(p.epoch, p.validation_loss) for p in epochs if p.validation_loss is not None]
     accuracies = [(p.epoch, p.validation_accuracy) for p in epochs if p.validation_accuracy is not None]
@@ -36,7 +36,7 @@ def draw_curves(epochs: Sequence[Progress], path: Path, kept: int | None = None)
 
 
 class _Panel:
-    """One pair of axes from 0: epochs to the right, values up."""
+    """One pair of axes that start at 0: epochs on x, values on y."""
 
     def __init__(self, picture: Image.Image, place: int, epochs: int, curves: Mapping[str, Curve]) -> None:
         self.pen = ImageDraw.Draw(picture)

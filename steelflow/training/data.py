@@ -1,4 +1,4 @@
-"""Labelled images, from a folder per class or a manifest. An unreadable file is listed, skipped and counted."""
+"""Read labelled images from a folder per class or a manifest. Unreadable files are skipped, listed and counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from steelflow.training.manifest import MANIFESTS, list_manifest
 
 Indices = npt.NDArray[np.int64]
 
-HELD_OUT = 0.2  # share of the images of each class on which a model is judged
+HELD_OUT = 0.2  # share of the images of each class that are used for evaluation
 MAX_CLASSES = 256
 MAX_NAME = 100  # characters
 
@@ -41,16 +41,16 @@ class Dataset:
     classes: tuple[str, ...]
     images: npt.NDArray[np.uint8]  # (N, S, S)
     labels: npt.NDArray[np.int64]  # (N,), index into classes
-    paths: tuple[str, ...]  # relative to the folder that was read, or to that of the manifest
+    paths: tuple[str, ...]  # relative to the folder that was read, or to the manifest's folder
     digests: tuple[bytes, ...]  # SHA-256 of each file
     skipped: tuple[Skipped, ...] = ()
 
     @property
     def hash(self) -> str:
-        """Identifies labels and files; independent of the input size and of files that cannot be read.
+        """Identifies labels and files; independent of the input size and of unreadable files.
 
-        SHA-256 over each path, a zero byte and the file's own SHA-256. The label stands before the path, with a slash,
-        unless the path begins so anyway: class folders and a manifest of them have one hash.
+        SHA-256 over each path, a zero byte and the SHA-256 of the file. The path gets the prefix ``label/`` unless it
+        already starts with it, so class folders and a manifest of them have the same hash.
         """
         whole = hashlib.sha256()
         for label, path, digest in zip(self.labels, self.paths, self.digests, strict=True):
@@ -63,14 +63,13 @@ class Dataset:
 def load_images(source: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
     """Read labelled images from a folder with a folder per class, or from a manifest (.csv, .parquet).
 
-    ``at_least`` is the number of classes, and of readable images in each, below which there is no data set: training
-    needs two of both.
+    ``at_least`` is the smallest number of classes, and of readable images per class. Training needs two of each.
 
     Returns:
-        Images as grey uint8 (N, size, size), resized as inspection does it; classes in alphabetical order.
+        Images as grey uint8 (N, size, size), resized as in inspection; classes in alphabetical order.
 
     Raises:
-        DataError: as ``load_folder`` and ``manifest.list_manifest``.
+        DataError: see ``load_folder`` and ``manifest.list_manifest``.
     """
     if source.suffix.lower() not in MANIFESTS:
         return load_folder(source, size, limits, at_least)
@@ -78,11 +77,11 @@ def load_images(source: Path, size: int, limits: LimitSettings | None = None, at
 
 
 def load_folder(root: Path, size: int, limits: LimitSettings | None = None, at_least: int = 2) -> Dataset:
-    """Read ``root/<class>/<image>``; names that start with a dot are ignored, and so are folders inside a class.
+    """Read ``root/<class>/<image>``. Names that start with a dot and folders inside a class are ignored.
 
     Raises:
-        DataError: no such folder, names that are no classes, or fewer than ``at_least`` classes or readable images in
-            a class.
+        DataError: no such folder, invalid class names, or fewer than ``at_least`` classes or readable images in a
+            class.
     """
     if not root.is_dir():
         raise DataError(
@@ -109,10 +108,10 @@ def read_images(
     limits: LimitSettings | None,
     at_least: int,
 ) -> Dataset:
-    """Decode ``listed``, the paths (relative to ``root``) of each class; ``source`` is what errors name.
+    """Decode ``listed``, the paths (relative to ``root``) of each class. Error messages name ``source``.
 
     Raises:
-        DataError: as ``load_folder``.
+        DataError: see ``load_folder``.
     """
     check_classes(source, listed, at_least)
     limits = limits or LimitSettings()
@@ -153,7 +152,7 @@ def read_images(
 
 
 def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
-    """Raises ``DataError`` for too few or too many classes, and for a name that reports could not carry."""
+    """Raises ``DataError`` for too few or too many classes, and for a name that a report cannot hold."""
     if len(names) < at_least:
         raise DataError(
             f"{source}: {len(names)} classes; at least {at_least} needed, one folder or one label per class"
@@ -163,7 +162,7 @@ def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
     for name in names:
         if not name.strip() or not name.isprintable() or len(name) > MAX_NAME:
             raise DataError(
-                f"{source}: {name[:MAX_NAME]!r} is no name for a class; use 1 to {MAX_NAME} characters that can be "
+                f"{source}: {name[:MAX_NAME]!r} is not a valid class name; use 1 to {MAX_NAME} characters that can be "
                 "printed"
             )
 
@@ -171,10 +170,10 @@ def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
 def split(
     data: Dataset, share: float = HELD_OUT, seed: int = 0, among: Indices | None = None
 ) -> tuple[Indices, Indices]:
-    """Training and held-out indices, stratified, by ``SPLIT_RULE``; of the images ``among`` if that is given.
+    """Training and held-out indices, stratified, by ``SPLIT_RULE``; only the images ``among`` if given.
 
-    The rule looks at what is in a file, not at its name or at the other files, so an image keeps its side (but for a
-    few at the edge) when a class grows, and copies of one image do not end up on both.
+    The rule uses the content of a file, not its name. When a class grows, almost every image stays in its part. Copies
+    of one image are always in the same part.
     """
     ranks = np.array([hashlib.sha256(b"%d:" % seed + digest).hexdigest() for digest in data.digests])
     chosen = np.zeros(len(ranks), dtype=bool)

@@ -20,13 +20,13 @@ from steelflow.models.spec import ModelSpec
 class TeacherModel:
     model: Deployable
     spec: ModelSpec
-    digest: str  # SHA-256 of the file of its weights
+    digest: str  # SHA-256 of the weights file
 
 
 class Ensemble(nn.Module):
-    """One or more models as a ``loss.Teacher``: the logarithm of the mean of their probabilities.
+    """One or more models as a ``loss.Teacher``: the logarithm of their mean probability.
 
-    Each takes the pixels at its own input size, and gives its logits in the order of ``classes``.
+    Each model gets the pixels at its own input size. Logits are in the order of ``classes``.
 
     Raises:
         ModelError: a model does not know one of the classes.
@@ -47,12 +47,12 @@ class Ensemble(nn.Module):
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels 0…255, float32 (N, 1, S, S), to logits (N, C)."""
+        """Logits (N, C) of pixels 0…255, float32 (N, 1, S, S)."""
         answers = [
             F.log_softmax(model(resized(pixels, size))[0][:, places], 1)
             for model, size, places in zip(self.models, self.sizes, self.places, strict=True)
         ]
-        return torch.stack(answers).logsumexp(0)  # softmax does not mind the missing − log of how many there are
+        return torch.stack(answers).logsumexp(0)  # softmax ignores the constant − log(number of teachers)
 
 
 def load_teacher(ref: str) -> TeacherModel:
@@ -64,13 +64,13 @@ def load_teacher(ref: str) -> TeacherModel:
     onnx = resolve(ref)
     weights = onnx.with_suffix(".safetensors")
     if not weights.is_file():
-        raise ModelError(f"{onnx}: a teacher needs {weights.name} beside it, as `steelflow train` writes it")
+        raise ModelError(f"{onnx}: a teacher needs {weights.name} in the same folder; `steelflow train` writes it")
     model, spec = load_torch(weights)
     return TeacherModel(model, spec, hashlib.sha256(weights.read_bytes()).hexdigest())
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:
-    """(N, 1, S, S) to (N, 1, size, size): by area where it shrinks, bilinear where it grows, as ``decode.resize``."""
+    """Resize (N, 1, S, S) to (N, 1, size, size): area to reduce, bilinear to enlarge, as in ``decode.resize``."""
     side = pixels.shape[-1]
     if side == size:
         return pixels

@@ -1,4 +1,4 @@
-"""What a model is worth on labelled images, as they are and disturbed, through the engine that inspects the nights."""
+"""Evaluate a model on labelled images, undisturbed and disturbed, with the engine that inspection uses."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from steelflow.training.metrics import Evaluation, confusion
 from steelflow.training.metrics import evaluate as figures
 from steelflow.training.robustness import CASI_NET, Condition
 
-_AT_ONCE = 64  # images in a batch, at most: each is held once for every condition
+_AT_ONCE = 64  # images in a batch, at most: memory holds a copy for every condition
 
-Confusion = npt.NDArray[np.int64]  # (C, C): row the true class, column the decision
+Confusion = npt.NDArray[np.int64]  # (C, C): rows are true classes, columns are decisions
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbed:
-    """What is left under one condition."""
+    """The figures under one condition."""
 
     accuracy: float
     macro_f1: float
 
     @classmethod
     def of(cls, matrix: Confusion) -> Disturbed:
-        """F1 = 2·TP / (2·TP + FP + FN); its mean is over the classes that have images."""
+        """F1 = 2·TP / (2·TP + FP + FN); the mean is over the classes that have images."""
         right, support, decided = matrix.diagonal(), matrix.sum(1), matrix.sum(0)
         f1 = 2 * right[support > 0] / (support + decided)[support > 0]
         return cls(float(right.sum() / matrix.sum()), float(f1.mean()))
@@ -44,10 +44,10 @@ class Disturbed:
 
 @dataclass(frozen=True, slots=True)
 class ModelEvaluation:
-    """The figures, and which files could not be read and are not part of them.
+    """The figures, and the unreadable files, which are not part of them.
 
-    ``held_out`` is the seed of the fifth that was judged, None if all images were; ``data_hash`` identifies the whole
-    set. ``disturbed`` has a value for each condition that was asked for.
+    ``held_out`` is the seed of the fifth that was evaluated, None for all images. ``data_hash`` identifies the whole
+    set. ``disturbed`` has a value for each requested condition.
     """
 
     model: str
@@ -60,12 +60,12 @@ class ModelEvaluation:
 
     @property
     def mean(self) -> float:
-        """Accuracy, mean over the conditions."""
+        """The mean accuracy over the conditions."""
         return float(np.mean([found.accuracy for found in self.disturbed.values()]))
 
     @property
     def worst(self) -> tuple[str, float]:
-        """The condition with the least accuracy, and that."""
+        """The condition with the lowest accuracy, and that accuracy."""
         name = min(self.disturbed, key=lambda name: self.disturbed[name].accuracy)
         return name, self.disturbed[name].accuracy
 
@@ -100,24 +100,24 @@ def evaluate_folder(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ModelEvaluation:
-    """Judge labelled images with the configured model and compare with their labels.
+    """Classify labelled images with the configured model and compare with their labels.
 
-    Images are read in batches and not kept: memory grows by their probabilities and digests alone.
+    Images are read in batches and not kept. Only probabilities and digests stay in memory.
 
     Args:
         data: one folder per class, or a manifest (see ``training.data.load_images``).
-        held_out: judge only the fifth that training with this seed holds out; all images when not given.
-        conditions: disturbances under which to judge them once more.
-        seed: with the bytes of each file, decides what is random in a condition.
-        progress: called with the number of images judged since the last call.
+        held_out: evaluate only the fifth that training with this seed holds out; all images when not given.
+        conditions: disturbances under which the images are classified again.
+        seed: seeds the random conditions, together with the bytes of each file.
+        progress: called with the number of images classified since the last call.
 
     Raises:
-        DataError: the images cannot be read as labelled ones, or have classes that the model does not know.
+        DataError: the labelled images cannot be read, or have classes that the model does not know.
         ModelError: the model cannot be loaded.
     """
     model = load_model(settings)
     spec = model.engine.spec
-    listed = load_images(data, 1, settings.limits, at_least=1)  # what can be read and where it is: a pixel of each
+    listed = load_images(data, 1, settings.limits, at_least=1)  # lists the readable files; keeps one pixel of each
     unknown = sorted(set(listed.classes) - set(spec.classes))
     if unknown:
         raise DataError(
@@ -126,7 +126,7 @@ def evaluate_folder(
         )
     chosen = np.arange(len(listed.labels)) if held_out is None else split(listed, seed=held_out)[1]
     if len(chosen) == 0:
-        raise DataError(f"{data}: too few images to hold a fifth out; leave --held-out away to judge all of them")
+        raise DataError(f"{data}: too few images to hold out a fifth; omit --held-out to evaluate all images")
     labels = np.array([spec.classes.index(name) for name in listed.classes])[listed.labels]
     root = data if data.is_dir() else data.parent
     judge = partial(_judge, root, listed, labels, model, settings.limits, dict(conditions or {}), seed)
@@ -160,7 +160,7 @@ def _judge(
     seed: int,
     part: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.float32], dict[str, Confusion]]:
-    """Probabilities (N, C) of the images ``part`` as they are, and the decisions about them under each condition."""
+    """Probabilities (N, C) of the undisturbed images ``part``, and their decisions under each condition."""
     size, classes = model.engine.spec.input_size, len(model.engine.spec.classes)
     plain = np.empty((len(part), 1, size, size), np.uint8)
     disturbed = {name: np.empty_like(plain) for name in conditions}
@@ -178,7 +178,7 @@ def _judge(
 
 
 def _picture(path: Path, limits: LimitSettings) -> Grey:
-    """A file that could be read a moment ago."""
+    """Decode a file that was readable in the first pass."""
     try:
         picture = decode(path.read_bytes(), limits)
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""A trained network to ONNX, in the contract of ``models.spec``, and not without proof that both say the same."""
+"""Export a trained network to ONNX (see ``models.spec``) and check that torch and onnxruntime agree."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def embedding_dims(network: Network) -> int:
 def fit_projection(model: Deployable, images: Tensor) -> None:
     """Set the embedding to the leading principal components of the features of ``images`` (uint8 (N, 1, S, S)).
 
-    Directions come from the eigenvectors of the features' covariance and are centred on their mean; each has the sign
-    that makes its largest coefficient positive, so that equal features give equal embeddings.
+    The directions are eigenvectors of the features' covariance; features are centred on their mean. The largest
+    coefficient of each direction is positive, so that equal features give equal embeddings.
     """
     if not isinstance(model.projection, torch.nn.Linear):
         return
@@ -52,22 +52,22 @@ def export_onnx(
 ) -> float:
     """Write ``model`` to ``path`` with ``spec`` and ``novelty`` inside.
 
-    Batch norms are folded into the convolutions before them; the batch size stays free.
+    Batch norms are folded into the convolutions before them. The batch size is dynamic.
 
     Args:
-        images: uint8 (N, 1, S, S), two or more, on which torch and onnxruntime have to agree.
+        images: uint8 (N, 1, S, S), two or more; torch and onnxruntime must agree on them.
 
     Returns:
         The largest difference of a logit, at most ``TOLERANCE``.
 
     Raises:
-        ModelError: they differ by more; no file is left.
+        ModelError: torch and onnxruntime differ by more; the file is removed.
     """
     model = model.eval()
     size = spec.input_size
     example = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():
-        # The exporter that folds batch norms and writes one plain graph is the one torch has put aside; it says so.
+        # Only torch's deprecated exporter folds batch norms and writes one plain graph; it warns about that.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             model,
@@ -88,7 +88,7 @@ def export_onnx(
         path.unlink()
         raise ModelError(
             f"{path}: onnxruntime and torch differ by {difference:.1e} in a logit, {TOLERANCE:.0e} is allowed; "
-            "the file was removed: an operation of this network does not survive export"
+            "the file was removed: an operation of this network cannot be exported correctly"
         )
     return difference
 

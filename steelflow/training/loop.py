@@ -1,8 +1,8 @@
 """The training loop.
 
-It sees training images only, so nothing is chosen on the held-out ones. On the CPU it runs on one thread: for networks
-this small more threads wait for each other longer than they work, above all on a machine that does something else as
-well. There, equal seeds give equal weights to the bit; on a GPU they give similar ones.
+It uses training images only, so nothing is chosen on the held-out images. On the CPU it runs on one thread: these
+networks are small, and more threads would mostly wait for each other. On the CPU, equal seeds give identical weights;
+on a GPU, similar weights.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ Prepare = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """How a training went."""
+    """The course of a training."""
 
     curves: tuple[Progress, ...]
-    kept: int  # the epoch whose weights the network has now
-    resumed_after: int = 0  # epochs that an earlier, interrupted run had done
-    precision: Precision = "fp32"  # of its steps
+    kept: int  # epoch of the final weights
+    resumed_after: int = 0  # epochs done by an earlier, interrupted run
+    precision: Precision = "fp32"  # of the training steps
 
     @property
     def seconds_before(self) -> float:
-        """What the interrupted run took for them."""
+        """Seconds that the interrupted run took for ``resumed_after`` epochs."""
         return self.curves[self.resumed_after - 1].seconds if self.resumed_after else 0.0
 
 
@@ -66,24 +66,24 @@ def fit(
 ) -> History:
     """Train ``network``, on its device, on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,), two or more.
 
-    Afterwards it holds the moving average of its weights (the last ones, where the recipe has no average), those of the
-    epoch with the least validation loss where the recipe has patience, and is in evaluation mode.
+    Afterwards the network is in evaluation mode and holds the moving average of its weights, or the last weights if
+    the recipe has no average. If the recipe has patience, they are from the epoch with the least validation loss.
 
     Args:
-        prepare: pixels 0…255 to what the network takes.
-        validation: images and labels to be judged after each epoch; needed for patience.
-        teacher: see ``loss.Loss``; shown the same pixels as the network, before ``prepare``.
-        frozen: modules that stay as they are: they get no gradient, and their batch norms stay in evaluation mode.
-        precision: of the steps; ``auto`` is measured once, when the training begins, and kept when it is resumed.
-        checkpoint: from where to resume, and where the state is kept.
-        rescue: where the last good weights go if training fails.
+        prepare: converts pixels 0…255 to the network's input.
+        validation: images and labels, evaluated after each epoch; needed for patience.
+        teacher: see ``loss.Loss``; it gets the same pixels as the network, before ``prepare``.
+        frozen: modules that are not trained: no gradient, and their batch norms stay in evaluation mode.
+        precision: of the steps. ``auto`` measures once, when the training begins; a resumed training keeps the choice.
+        checkpoint: the file to save the state to and resume from.
+        rescue: file for the last good weights if training fails.
 
     Raises:
         TrainingError: the loss is no longer finite (names ``rescue``), or the checkpoint cannot be used.
         ConfigError: patience without a validation part.
     """
     if recipe.patience and validation is None:
-        raise ConfigError(f"patience is {recipe.patience} and there is no validation part; give one, or patience 0")
+        raise ConfigError(f"patience is {recipe.patience} but there is no validation part; give one, or patience 0")
     began = time.perf_counter()
     with one_thread(), _own_randomness(network, seed), _without_gradient(frozen):
         network.train()
@@ -131,7 +131,7 @@ def _epoch(
         rate = learning_rate(recipe, state.steps, batches)
         for group in state.optimizer.param_groups:
             group["lr"] = rate
-        state.average.update()  # before the step: these weights gave a finite loss, the next ones may not
+        state.average.update()  # before the step: these weights gave a finite loss, the next weights may not
         state.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         state.optimizer.step()
@@ -141,7 +141,7 @@ def _epoch(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch on one thread inside, as before outside."""
+    """Run torch on one thread; restore the setting afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -152,7 +152,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def _own_randomness(network: nn.Module, seed: int) -> Iterator[None]:
-    """Dropout draws from torch's global generator: it starts from ``seed`` inside, and goes on as before outside."""
+    """Seed torch's global generator, which dropout uses, with ``seed``; restore its state afterwards."""
     device = next(network.parameters()).device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -175,7 +175,7 @@ def _without_gradient(modules: Sequence[nn.Module]) -> Iterator[None]:
 def _judge(
     state: TrainingState, prepare: Prepare, loss_of: Loss, images: Tensor, labels: Tensor
 ) -> tuple[float | None, float]:
-    """Mean loss (None if it is not finite) and accuracy of the weights that count now, on images as they are."""
+    """Mean loss (None if not finite) and accuracy of the current weights, on images without augmentation."""
     network = copy.deepcopy(state.network).eval()
     network.load_state_dict(state.weights)
     loss = right = 0.0
@@ -195,8 +195,8 @@ def _final_weights(state: TrainingState, rescue: Path | None) -> dict[str, Tenso
 
 
 def _rescue(state: TrainingState, epoch: int, file: Path | None) -> str:
-    """Keep what was good before the loss broke, and say so."""
-    lost = f"epoch {epoch}: the loss is no longer finite; lower the learning rate or look at the images"
+    """Save the last good weights after the loss broke. Returns the error message."""
+    lost = f"epoch {epoch}: the loss is no longer finite; lower the learning rate or check the images"
     if file is None or state.steps == 0:
         return f"{lost} (no good weights to keep)"
     file.parent.mkdir(parents=True, exist_ok=True)

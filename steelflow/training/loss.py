@@ -1,4 +1,4 @@
-"""What training makes small: cross-entropy, weighted by class, of mixed labels, with a teacher beside the labels."""
+"""The training loss: cross-entropy with class weights, mixed labels and an optional teacher."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from steelflow.training.mixing import Mixed
 from steelflow.training.recipe import Recipe
 
 Teacher = Callable[[Tensor], Tensor]
-"""Pixels 0…255, float32 (N, 1, S, S), to logits (N, C)."""
+"""Converts pixels 0…255, float32 (N, 1, S, S), to logits (N, C)."""
 
 
 def class_weights(labels: Tensor) -> Tensor | None:
-    """Weights (C,) that give every class the same say: w_c = N / (C · n_c).
+    """Weights (C,) that give every class equal influence: w_c = N / (C · n_c).
 
-    N images in C classes that have any, n_c in class c. Their mean over the images is Σ_c n_c·w_c / N = 1, so the
-    learning rate keeps its meaning. None where all classes are of one size: the weights would all be 1.
+    N is the number of images, C the number of classes with images, n_c the number of images of class c. The mean weight
+    over the images is Σ_c n_c·w_c / N = 1, so the learning rate keeps its meaning. None if all classes have the same
+    size: all weights would be 1.
     """
     counts = torch.bincount(labels)
     present = counts[counts > 0]
@@ -34,8 +35,8 @@ class Loss:
     """L = (1 − a) · CE + a · T² · KL(softmax(t/T) ‖ softmax(z/T)) for logits z and a teacher's t (Hinton et al. 2015).
 
     CE is the mean over the images of w_y · CE(z, y), with label smoothing ε: the target is 1 − ε + ε/C for the label
-    and ε/C for the other classes. An image mixed of two, with share λ, has λ times the term of the one label plus 1 − λ
-    times that of the other. Without a teacher L = CE.
+    and ε/C for the other classes. An image mixed from two images, with share λ, has λ times the term of its own label
+    plus 1 − λ times the term of the other label. Without a teacher L = CE.
     """
 
     recipe: Recipe
@@ -43,7 +44,7 @@ class Loss:
     teacher: Teacher | None = None
 
     def __call__(self, logits: Tensor, labels: Tensor, pixels: Tensor, mixed: Mixed | None = None) -> Tensor:
-        """Of logits (N, C) for ``pixels`` (N, 1, S, S), 0…255, with labels (N,)."""
+        """The loss of logits (N, C) for ``pixels`` (N, 1, S, S), 0…255, with labels (N,)."""
         if mixed is None:
             loss = self.cross_entropy(logits, labels)
         else:

@@ -1,4 +1,4 @@
-"""A manifest: a table that says which file has which label, for images that do not lie in a folder per class."""
+"""Manifests: a table with the label of each file, for images that are not in one folder per class."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def list_manifest(file: Path) -> dict[str, list[str]]:
         The paths of each class, both in alphabetical order, so that the order of the rows does not matter.
 
     Raises:
-        DataError: the file cannot be read, a column is missing, or a row has no label, a path that leaves the folder,
-            or one that an earlier row has.
+        DataError: the file cannot be read, a column is missing, or a row has no label, a path outside the folder, or
+            the path of an earlier row.
     """
     found: dict[str, str] = {}
     for number, (path, label) in enumerate(_table(file).iter_rows(), 1):
@@ -30,8 +30,8 @@ def list_manifest(file: Path) -> dict[str, list[str]]:
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts or "\0" in path:
             raise DataError(
-                f"{file}: row {number} has the path {path!r}; a path must lie in the folder of the manifest and be "
-                "written relative to it"
+                f"{file}: row {number} has the path {path!r}; a path must be inside the folder of the manifest and "
+                "relative to it"
             )
         path = str(PurePosixPath(path))
         if path in found:

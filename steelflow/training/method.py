@@ -1,4 +1,4 @@
-"""How a network is trained beside its recipe, and what is called while it is."""
+"""Training options outside the recipe, and the callbacks of a training."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class Method:
     """How to train.
 
     Attributes:
-        pretrained: start from ImageNet weights: torchvision's, or those of a file (see ``models.weights_file``).
+        pretrained: start from ImageNet weights: torchvision's, or a file (see ``models.weights_file``).
         start: start from the weights of this model; see ``start.start_from``.
         teacher: see ``loss.Loss``; a module is moved to ``device``.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
-        device: where to train; ``best_device`` when not given. The model comes back on the CPU.
-        precision: of the training steps; see ``precision.choose_precision``. All else is float32.
+        device: where to train; ``best_device`` when not given. The trained model is returned on the CPU.
+        precision: of the training steps; see ``precision.choose_precision``. Everything else is float32.
     """
 
     pretrained: bool | Path = False
@@ -40,8 +40,8 @@ class Method:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
-    """``checkpoint`` keeps the state and resumes from it, ``on_epoch`` is called after each epoch, and ``rescue`` is
-    the file for the last good weights if the loss breaks."""
+    """``checkpoint`` saves the state and resumes from it. ``on_epoch`` is called after each epoch. ``rescue`` is the
+    file for the last good weights if the loss breaks."""
 
     checkpoint: Checkpoint | None = None
     on_epoch: Callable[[Progress], None] | None = None
@@ -57,5 +57,5 @@ def best_device(name: str | None = None) -> torch.device:
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"no device {name!r} that torch can use here; give 'cpu', or leave it out")
+        raise ConfigError(f"no device {name!r} for torch here; give 'cpu', or omit the device")
     return torch.device(name)

@@ -1,7 +1,7 @@
 """Figures of merit of a classifier, as pure functions of arrays.
 
-Throughout, ``y_true`` is int (N,) with values in 0…C−1, ``probabilities`` is float (N, C) with rows that sum to 1, and
-the decision is the class with the largest probability.
+``y_true`` is int (N,) with values in 0…C−1. ``probabilities`` is float (N, C); each row sums to 1. The decision is the
+class with the largest probability.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ECE_BINS = 15
 
 @dataclass(frozen=True, slots=True)
 class ClassFigures:
-    """Figures of one class; those that the data leave undefined are None (see ``evaluate``)."""
+    """Figures of one class; undefined figures are None (see ``evaluate``)."""
 
     name: str
     support: int
@@ -35,17 +35,17 @@ class ClassFigures:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a model is worth on one set of images."""
+    """The figures of a model on one set of images."""
 
     images: int
     accuracy: float
     macro_f1: float
     ece: float
     classes: tuple[ClassFigures, ...]
-    confusion: tuple[tuple[int, ...], ...]  # row: true class, column: decision
+    confusion: tuple[tuple[int, ...], ...]  # rows: true classes, columns: decisions
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON; ``auc`` is the mean over the classes that have one."""
+        """Plain values for JSON; ``auc`` is the mean over the classes that have an AUC."""
         known = [figure.auc for figure in self.classes if figure.auc is not None]
         return {
             "images": self.images,
@@ -63,13 +63,14 @@ class Evaluation:
 
 
 def evaluate(y_true: Ints, probabilities: Floats, classes: Sequence[str]) -> Evaluation:
-    """All figures at once.
+    """Compute all figures.
 
-    A class without images has no recall, no F1 and no AUC (None), one that was never decided for has no precision;
-    macro F1 is the mean over the classes that have images.
+    Recall, F1 and AUC are None for a class without images. Precision is None for a class that was never predicted.
+    Macro F1 is the mean over the classes that have images.
 
     Raises:
-        DataError: no images, shapes that do not fit, a label outside the classes, or probabilities that are not finite.
+        DataError: no images, shapes that do not match, a label outside the classes, or probabilities that are not
+            finite.
     """
     _check(y_true, probabilities, len(classes))
     matrix = confusion(y_true, probabilities.argmax(1), len(classes))
@@ -96,18 +97,18 @@ def evaluate(y_true: Ints, probabilities: Floats, classes: Sequence[str]) -> Eva
 
 
 def confusion(y_true: Ints, y_pred: Ints, classes: int) -> npt.NDArray[np.int64]:
-    """Counts (C, C): row the true class, column the decision.
+    """Counts (C, C): rows are true classes, columns are decisions.
 
-    With it, precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2·TP / (2·TP + FP + FN).
+    precision = TP / (TP + FP), recall = TP / (TP + FN), F1 = 2·TP / (2·TP + FP + FN).
     """
     return np.bincount(classes * y_true.astype(np.int64) + y_pred, minlength=classes**2).reshape(classes, classes)
 
 
 def auc(positive: npt.NDArray[np.bool_], score: Floats) -> float | None:
-    """Area under the ROC curve: the probability that a positive scores above a negative, a tie counting half.
+    """Area under the ROC curve: the probability that a positive scores above a negative. A tie counts half.
 
-    AUC = (R − P(P+1)/2) / (P·Q) for P positives with the sum of ranks R and Q negatives (Mann and Whitney 1947), where
-    equal scores share the mean of their ranks. None where there is no positive or no negative.
+    AUC = (R − P(P+1)/2) / (P·Q) for P positives with rank sum R and Q negatives (Mann and Whitney 1947). Equal scores
+    get their mean rank. None without positives or without negatives.
     """
     positives = int(positive.sum())
     negatives = len(positive) - positives
@@ -138,9 +139,9 @@ def softmax(logits: Floats, temperature: float = 1.0) -> npt.NDArray[np.float64]
 
 
 def fit_temperature(logits: Floats, y_true: Ints) -> float:
-    """The T in 0.05 … 20 for which softmax(logits / T) has the least mean negative log-likelihood (Guo et al. 2017).
+    """The T in 0.05 … 20 that minimises the mean negative log-likelihood of softmax(logits / T) (Guo et al. 2017).
 
-    The likelihood has one maximum in 1/T; it is found by golden-section search in log T, to 0.1 %.
+    The likelihood has one maximum in 1/T. Golden-section search in log T finds it to 0.1 %.
     """
 
     def loss(log_t: float) -> float:
@@ -161,10 +162,10 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _check(y_true: Ints, probabilities: Floats, classes: int) -> None:
     if len(y_true) == 0:
-        raise DataError("no images to evaluate on; name a folder that holds some")
+        raise DataError("no images to evaluate; name a folder with images")
     if probabilities.shape != (len(y_true), classes):
         raise DataError(
-            f"probabilities have shape {probabilities.shape}, labels and classes ask for {(len(y_true), classes)}; "
+            f"probabilities have shape {probabilities.shape}, labels and classes need {(len(y_true), classes)}; "
             "evaluate with the classes of the model"
         )
     if y_true.min() < 0 or y_true.max() >= classes:

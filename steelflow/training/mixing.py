@@ -1,4 +1,4 @@
-"""Training images made of two, with both labels: mixup and cutmix."""
+"""Mix pairs of training images and their labels: mixup and cutmix."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """Which image each was mixed with, and how much of it is still itself."""
+    """The partner of each image, and the share of the image that remains."""
 
     partner: Tensor  # (N,) index into the batch
     share: Tensor  # (N,) λ in 0 … 1
 
 
 def mix(x: Tensor, mixup_alpha: float, cutmix_alpha: float, rng: torch.Generator) -> tuple[Tensor, Mixed | None]:
-    """Mix a batch (N, 1, S, S) by the method whose α is above 0; by one of the two, drawn at random, where both are."""
+    """Mix a batch (N, 1, S, S) with the method whose α is above 0. If both are, choose one at random."""
     if mixup_alpha > 0 and cutmix_alpha > 0:
         coin = bool(torch.rand((), generator=rng, device=x.device) < 0.5)
         mixup_alpha, cutmix_alpha = (mixup_alpha, 0.0) if coin else (0.0, cutmix_alpha)
@@ -38,10 +38,10 @@ def mixup(x: Tensor, alpha: float, rng: torch.Generator) -> tuple[Tensor, Mixed]
 
 
 def cutmix(x: Tensor, alpha: float, rng: torch.Generator) -> tuple[Tensor, Mixed]:
-    """x with a box of x′ in it, whose sides are √(1 − λ) of the picture's, λ ~ Beta(α, α) (Yun et al. 2019).
+    """Paste a box of x′ into x. Its sides are √(1 − λ) of the picture's, λ ~ Beta(α, α) (Yun et al. 2019).
 
-    The centre of the box is anywhere in the picture and what sticks out is cut off; the share is that of the pixels
-    that are left.
+    The centre of the box is uniform over the picture; the box is clipped to the picture. The share is the share of
+    pixels of x that remain.
     """
     count, _, side, _ = x.shape
     partner = torch.randperm(count, generator=rng, device=x.device)
@@ -53,6 +53,6 @@ def cutmix(x: Tensor, alpha: float, rng: torch.Generator) -> tuple[Tensor, Mixed
 
 
 def _beta(x: Tensor, alpha: float, rng: torch.Generator) -> Tensor:
-    """Beta(α, α) for each image. torch draws it from its global generator only, so NumPy does, seeded by ours."""
+    """Beta(α, α) for each image, from NumPy seeded by ``rng``: torch could use only its global generator."""
     seed = int(torch.randint(2**62, (), generator=rng, device=x.device))
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, len(x))).to(x)

@@ -1,4 +1,4 @@
-"""What a model shall take for unlike its training images: fitted on them, see ``models.novelty``."""
+"""Fit the novelty limits of a model on its training images; see ``models.novelty``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy.typing as npt
 
 from steelflow.models.novelty import Novelty, energy
 
-_CENTRES = 8  # of a class, where it has images enough
+_CENTRES = 8  # per class; fewer if the class has few images
 _IMAGES_PER_CENTRE = 10
 _ROUNDS = 25
-_SHRINKAGE = 0.1  # towards a sphere: directions in which training images hardly differ would count for too much
-_QUANTILE = 0.995  # of the training images; of those held out some 2 in 100 are beyond one of the two limits
+_SHRINKAGE = 0.1  # towards a sphere: otherwise directions with little variance would weigh too much
+_QUANTILE = 0.995  # of the training images; about 2 % of held-out images exceed one of the two limits
 
 Floats = npt.NDArray[np.float32]
 
 
 def fit_novelty(embedding: Floats, logits: Floats, labels: npt.NDArray[np.int64], seed: int = 0) -> Novelty:
-    """From embedding (N, E) and logits (N, C) of the training images as they are, and their labels (N,).
+    """Fit on embedding (N, E), logits (N, C) and labels (N,) of the training images without augmentation.
 
-    Centres are those of k-means within each class; Σ is the covariance about them, shrunk by a tenth of its mean
-    variance.
+    The centres come from k-means within each class. Σ is the covariance about the centres, shrunk by a tenth of its
+    mean variance.
     """
     rng = np.random.default_rng(seed)
     embedding = embedding.astype(np.float64)
@@ -43,7 +43,7 @@ def fit_novelty(embedding: Floats, logits: Floats, labels: npt.NDArray[np.int64]
 def _k_means(
     points: npt.NDArray[np.float64], k: int, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
-    """Lloyd's algorithm: centres (k, E), and for each point the index of the nearest."""
+    """Lloyd's algorithm. Returns the centres (k, E) and the index of the nearest centre for each point."""
     centres = points[rng.choice(len(points), k, replace=False)]
     for _ in range(_ROUNDS):
         nearest = ((points[:, None] - centres) ** 2).sum(2).argmin(1)

@@ -10,10 +10,10 @@ from steelflow.training.recipe import Recipe
 
 
 def build_optimizer(network: nn.Module, recipe: Recipe) -> optim.Optimizer:
-    """The optimizer over the parameters that learn.
+    """The optimizer for the trainable parameters.
 
-    ``adamw`` (Loshchilov and Hutter 2019) decays kernels and matrices only: a bias or the scale of a batch norm has no
-    reason to be small. ``adam`` and ``sgd`` are as the papers use them: weight decay is an L2 term on every parameter.
+    ``adamw`` (Loshchilov and Hutter 2019) decays kernels and matrices only, because biases and batch norm scales need
+    not be small. ``adam`` and ``sgd`` follow the papers: weight decay is an L2 term on every parameter.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     if recipe.optimizer == "adam":
@@ -32,8 +32,9 @@ def build_optimizer(network: nn.Module, recipe: Recipe) -> optim.Optimizer:
 def learning_rate(recipe: Recipe, step: int, batches: int) -> float:
     """The rate of step ``step`` (from 0), with ``batches`` steps in an epoch.
 
-    Linear from near 0 over the share ``warmup`` of all steps; then half a cosine to 0 (Loshchilov and Hutter 2017), or
-    constant, or multiplied by ``step_factor`` at the end of every ``step_epochs`` epochs.
+    The rate rises linearly from near 0 over the share ``warmup`` of all steps. Then it follows half a cosine to 0
+    (Loshchilov and Hutter 2017), or is constant, or is multiplied by ``step_factor`` after every ``step_epochs``
+    epochs.
     """
     steps = recipe.epochs * batches
     rise = max(1, round(recipe.warmup * steps))

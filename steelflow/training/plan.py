@@ -1,4 +1,4 @@
-"""What a training is asked to do, and the same with every choice made."""
+"""The plan of a training, and the checked plan with all models loaded."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _TUNING_RATE = 1 / 6
 
 @dataclass(frozen=True, slots=True)
 class HoldOut:
-    """A rule for the held-out images: ``is_held_out`` of an image's SHA-256, and ``rule``, the same in words.
+    """A rule for the held-out images: ``is_held_out`` takes the SHA-256 of an image; ``rule`` is the rule in words.
 
-    ``times`` says how often an image is shown in an epoch, given its SHA-256.
+    ``times`` takes the SHA-256 of an image and returns how often the image is used in an epoch.
     """
 
     rule: str
@@ -37,39 +37,41 @@ class HoldOut:
     times: Callable[[bytes], int] = lambda _: 1
 
     def split(self, data: Dataset) -> tuple[Indices, Indices]:
-        """Training indices, some of them several times, and held-out indices.
+        """Training indices (some repeated) and held-out indices.
 
         Raises:
             DataError: one of the two parts would be empty.
         """
         held_out = np.array([self.is_held_out(digest) for digest in data.digests])
         if held_out.all() or not held_out.any():
-            raise DataError(f"of {len(held_out)} images {held_out.sum()} would be held out ({self.rule}); label more")
+            raise DataError(
+                f"{held_out.sum()} of {len(held_out)} images would be held out ({self.rule}); label more images"
+            )
         training = np.flatnonzero(~held_out)
         return np.repeat(training, [self.times(data.digests[i]) for i in training]), np.flatnonzero(held_out)
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlan:
-    """What to train, and how. ``arch`` is all that is needed.
+    """What to train, and how. Only ``arch`` is required.
 
     Attributes:
         arch: name in the catalogue.
         epochs: passes over the training part; ``suited_epochs`` when neither this nor a recipe is given.
         seed: decides the split, the initial weights, the order and the augmentation.
         name: name of the model and its files; ``arch`` when not given.
-        input_size: S; images are resized to S×S pixels. The size of ``start``, else of the architecture, if not given.
+        input_size: S; images are resized to S×S pixels. Default: the size of ``start``, else of the architecture.
         recipe: the schedule and the augmentation; the usual recipe of the architecture when not given.
         changes: fields of the recipe to change.
-        teachers: models (shipped names or ONNX files) whose mean probability is learned as well.
-        pretrained: start from ImageNet weights, torchvision's or those of a file, and fine-tune in two phases.
+        teachers: models (shipped names or ONNX files) whose mean probability is a second training target.
+        pretrained: start from ImageNet weights, torchvision's or a file, and fine-tune in two phases.
         start: the model (a shipped name or an ONNX file) to fine-tune, at a sixth of the usual rate.
         hold_out: the rule for the held-out images; a fifth by seed when not given.
-        phases: phases of the fine-tuning, with their own epochs and rates; ``epochs`` are divided among them.
+        phases: phases of the fine-tuning, with their own epochs and rates; ``epochs`` are divided between them.
         device: ``cpu`` or ``cuda``; a GPU if there is one, when not given.
         precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network on
-            this machine. With ``auto``, another machine may choose otherwise and end with other weights.
-        about: what the data are and how to cite them, for the model card.
+            this machine. With ``auto``, another machine may choose differently and get other weights.
+        about: description and citation of the data, for the model card.
     """
 
     arch: str
@@ -90,22 +92,22 @@ class TrainingPlan:
     about: str = ""
 
     def ready(self) -> Ready:
-        """Check every choice and load the models that it names, before any image is read.
+        """Check the plan and load its models, before any image is read.
 
         Raises:
-            ConfigError: an argument is out of range, or has no effect beside another one.
+            ConfigError: an argument is out of range, or has no effect together with another argument.
             ModelError: no such architecture, teacher or start.
         """
         if self.epochs is not None and self.epochs < 1:
-            raise ConfigError(f"epochs is {self.epochs}; at least one is needed")
+            raise ConfigError(f"epochs is {self.epochs}; give at least 1")
         entry = architecture(self.arch)
         start = None if self.start is None else load_teacher(self.start)
         if start is not None and self.pretrained:
-            raise ConfigError("one network cannot start from ImageNet weights and from those of a model; leave one out")
+            raise ConfigError("a network cannot start from ImageNet weights and from a model; give only one of them")
         phases = self.phases
         if self.pretrained or phases:
             if "learning_rate" in self.changes:
-                raise ConfigError("fine-tuning has the learning rates of its two phases; leave the learning rate out")
+                raise ConfigError("fine-tuning uses the learning rates of its two phases; omit the learning rate")
             phases = (phases or Phases()).within(self.epochs) if self.epochs else phases or Phases()
         size = self.input_size or (entry.input_size if start is None else start.spec.input_size)
         if not 32 <= size <= 1024:
@@ -126,7 +128,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A plan with every choice made. Only the number of epochs may still depend on the number of images."""
+    """A checked plan. Only the number of epochs may still depend on the number of images."""
 
     plan: TrainingPlan
     name: str
@@ -140,7 +142,7 @@ class Ready:
     origin: bool | dict[str, str]  # of the pretrained weights
 
     def recipe_for(self, images: int) -> Recipe:
-        """The recipe with its epochs, for so many labelled images."""
+        """The recipe with its epochs, for this number of labelled images."""
         plan = self.plan
         usual = self.recipe.epochs if plan.recipe else suited_epochs(round((1 - HELD_OUT) * images))
         return replace(self.recipe, epochs=plan.epochs or usual)
@@ -186,9 +188,9 @@ class Ready:
 
 
 def suited_epochs(images: int) -> int:
-    """Passes that show about 184,000 images: with that, five seeds on 1,152 images reached 99.9 %. At least 20.
+    """Passes that show about 184,000 images; five seeds on 1,152 images reached 99.9 % with this. At least 20.
 
-    At most 200, unless 200 passes over few images would show less than 80,000.
+    At most 200, unless 200 passes would show fewer than 80,000 images.
     """
     images = max(images, 1)
     return min(max(round(_IMAGES_SEEN / images), 20), max(200, round(_FEW_IMAGES_SEEN / images)))

@@ -1,7 +1,7 @@
-"""The number format of a training step: float32, or bfloat16 where the processor is faster with it.
+"""The number format of a training step: float32, or bfloat16 if the processor is faster with it.
 
-In bfloat16 the forward pass runs under ``torch.autocast``, and the backward pass follows it. The weights, the loss, the
-optimizer, the judging and the export stay float32.
+In bfloat16 the forward pass runs under ``torch.autocast``; the backward pass uses the same types. Weights, loss,
+optimizer, evaluation and export stay float32.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from steelflow.errors import ConfigError
 Precision = Literal["fp32", "bf16"]
 Wanted = Literal["fp32", "bf16", "auto"]
 
-_WORTH = 0.9  # bfloat16 is taken where a step needs at most this share of the time in float32
-_IMAGES = 8  # of the steps that are measured: enough to fill one thread
+_WORTH = 0.9  # bfloat16 is chosen if a step takes at most this share of the float32 time
+_IMAGES = 8  # in each measured step: enough to occupy one thread
 _STEPS = 3
 
 
 def checked(wanted: str) -> Wanted:
-    """Raises ``ConfigError`` for a name that is no precision."""
+    """Raises ``ConfigError`` for an unknown precision."""
     for name in get_args(Wanted):
         if name == wanted:
             return name  # type: ignore[no-any-return]
@@ -40,7 +40,7 @@ def casting(device: torch.device, precision: Precision) -> AbstractContextManage
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the processor multiplies bfloat16 itself: AVX512-BF16 or AMX of a CPU, Ampere or later of a GPU."""
+    """Whether the processor multiplies bfloat16 in hardware: a CPU with AVX512-BF16 or AMX, a GPU from Ampere on."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -49,13 +49,13 @@ def has_bf16(device: torch.device) -> bool:
 def choose_precision(
     wanted: Wanted, network: nn.Module, prepare: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor
 ) -> Precision:
-    """``wanted``; for ``auto``, the faster of the two for this network, measured on its device.
+    """Return ``wanted``; for ``auto``, measure which precision is faster for this network on its device.
 
-    Networks of thin depthwise convolutions are slower in bfloat16: their time goes into moving and casting.
+    Networks of thin depthwise convolutions are slower in bfloat16: they spend their time on memory access and casts.
 
     Args:
-        network: is left as it is, and so is the state of torch's global generator.
-        images: uint8 (N, 1, S, S), of which a few are used; ``labels`` int64 (N,).
+        network: not changed; nor is the state of torch's global generator.
+        images: uint8 (N, 1, S, S), a few are used; ``labels`` int64 (N,).
     """
     if wanted != "auto":
         return wanted
@@ -68,16 +68,16 @@ def choose_precision(
 def step_seconds(
     network: nn.Module, prepare: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor
 ) -> dict[Precision, float]:
-    """Seconds of a forward and a backward pass over all ``images`` in each precision: the least of a few, in turn.
+    """Seconds of a forward and a backward pass over all ``images`` in each precision: the least of a few rounds.
 
-    On a CPU they are those that it worked, not those that passed: other programs do not count.
+    On a CPU this is CPU time, so other programs do not affect it.
     """
     device = images.device
     x = prepare(images.float()).contiguous(memory_format=torch.channels_last)
     trial = copy.deepcopy(network)
     times: dict[Precision, list[float]] = {"fp32": [], "bf16": []}
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for _ in range(1 + _STEPS):  # the first prepares the kernels
+        for _ in range(1 + _STEPS):  # the first pass is a warm-up
             for precision, seconds in times.items():
                 seconds.append(_step(trial, x, labels, precision))
     return {precision: min(seconds[1:]) for precision, seconds in times.items()}

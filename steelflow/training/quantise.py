@@ -1,12 +1,12 @@
-"""Int8: an exported model with its convolutions in integer arithmetic, calibrated on images that it was trained on.
+"""Quantise an exported model to int8: its convolutions use integers, calibrated on training images.
 
 Static quantisation (Jacob et al. 2018): x ≈ s·(q − z), with a scale s and a zero point z for each map between layers,
-and a scale for each output channel of a weight. The scales of the maps come from what they hold for the calibration
-images. Weights get seven of the eight bits: on CPUs without VNNI, sums of products of eight bits saturate, and a model
-that is right where it was measured would be wrong elsewhere.
+and a scale for each output channel of a weight. The scales of the maps come from their values on the calibration
+images. Weights use seven of the eight bits: on CPUs without VNNI, sums of 8-bit products saturate, and the model would
+give wrong results there.
 
-What costs little stays in float: the first convolution, since with one input channel it is faster so, and the last
-layers, whose outputs are logits and embedding.
+Some layers stay in float. The first convolution has one input channel and is faster in float. The last layers give
+logits and embedding and cost little.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ Pictures = npt.NDArray[np.uint8]
 _METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile}
 _PERCENTILE = 99.99
 _ACTIVATIONS = {"Relu", "Clip", "LeakyRelu", "PRelu"}
-# A batch norm that could not be folded has no int8 form, and OpenVINO 2026.4 dies of DenseNet with int8 concatenations.
+# A batch norm that was not folded has no int8 form. OpenVINO 2026.4 crashes on DenseNet with int8 concatenations.
 _NEVER = {"BatchNormalization", "Concat"}
 
 
 def quantise(source: Path, out: Path, images: Pictures, calibration: Calibration = "minmax") -> None:
-    """Write the model of ``source`` to ``out`` in int8, in the QDQ form that every runtime understands.
+    """Write the model of ``source`` to ``out`` in int8, in the QDQ form that every runtime supports.
 
     Args:
-        images: uint8 (N, 1, S, S), some hundred of the training images.
-        calibration: a map's range is from its least to its greatest value, or from its 0.01 % to its 99.99 % quantile.
+        images: uint8 (N, 1, S, S), about a hundred training images.
+        calibration: the range of a map, from minimum to maximum, or from the 0.01 % to the 99.99 % quantile.
 
     Raises:
         ModelError: onnxruntime cannot quantise this network.
     """
     try:
-        with redirect_stdout(io.StringIO()):  # calibration tells its progress
+        with redirect_stdout(io.StringIO()):  # calibration prints its progress
             quant_pre_process(source, out, skip_optimization=True, skip_symbolic_shape=True)
             quantize_static(
                 out,
@@ -67,13 +67,13 @@ def quantise(source: Path, out: Path, images: Pictures, calibration: Calibration
 
 
 def kept_in_float(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes before and at the first convolutions, of the activations right after these, of those that
-    give the model's outputs, and of batch norms and concatenations."""
+    """Names of the nodes that stay in float: all up to the first convolutions and the activations right after them,
+    the nodes that give the model's outputs, batch norms and concatenations."""
     outputs = {output.name for output in graph.output}
-    first: set[str] = set()  # what the first convolutions give
-    later: set[str] = set()  # all that depends on it
+    first: set[str] = set()  # outputs of the first convolutions
+    later: set[str] = set()  # everything that depends on them
     names = []
-    for node in graph.node:  # sorted: a node comes after those that it needs
+    for node in graph.node:  # sorted: a node comes after its inputs
         before = not later.intersection(node.input)
         if before and node.op_type == "Conv":
             first.update(node.output)
@@ -87,10 +87,10 @@ def kept_in_float(graph: onnx.GraphProto) -> list[str]:
 
 
 def scale_of_logits(before: Path, after: Path, images: Pictures) -> float:
-    """The a for which the logits of ``after`` come closest to a times those of ``before`` on ``images``, each centred.
+    """The factor a in logits(``after``) ≈ a · logits(``before``) on ``images``, by least squares; logits are centred.
 
-    With a times the temperature, probabilities are as sure as they were: quantisation changes logits by a factor near
-    one, and by noise.
+    Quantisation scales logits by a factor near one and adds noise. Multiply the temperature by a to keep the confidence
+    of the probabilities.
     """
     z, q = (_centred_logits(path, images) for path in (before, after))
     return float((z * q).sum() / (z * z).sum())
@@ -110,7 +110,7 @@ def _one_by_one(images: Pictures) -> Iterator[dict[str, Pictures]]:
 
 
 class _Feed:
-    """The images one by one, in the form that calibration asks for them."""
+    """The images one by one, in the form that calibration needs."""
 
     def __init__(self, images: Pictures) -> None:
         self._images = _one_by_one(images)

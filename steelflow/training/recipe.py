@@ -1,4 +1,4 @@
-"""How to train. Everything that the papers' protocols need is here; what they need and we do not is off."""
+"""The training recipe. It covers the papers' protocols; options that only the papers use are off by default."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steelflow.training.augment import Augmentation
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to train; the defaults are for a few hundred images a class.
+    """How to train. The defaults suit a few hundred images per class.
 
     Raises:
         ConfigError: a value is out of its range.
@@ -24,18 +24,18 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of the steps
     label_smoothing: float = 0.05
-    averaging: float = 0.03  # length of the moving average, as a share of the steps; 0: the last weights, no average
+    averaging: float = 0.03  # length of the moving average, as a share of the steps; 0: no average, the last weights
     augmentation: Augmentation = field(default_factory=Augmentation)
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    momentum: float = 0.9  # of sgd
+    momentum: float = 0.9  # for sgd
     schedule: Literal["cosine", "constant", "step"] = "cosine"  # after the warm-up
-    step_epochs: int = 30  # of the step schedule: so often …
-    step_factor: float = 0.1  # … the rate is multiplied by this
-    class_weighting: bool = True  # see ``loss.class_weights``; changes nothing where the classes are of one size
-    mixup: float = 0.0  # α of its Beta distribution; 0: off. With both on, each batch gets one of the two
+    step_epochs: int = 30  # for the step schedule: epochs between two reductions of the rate
+    step_factor: float = 0.1  # for the step schedule: the factor of each reduction
+    class_weighting: bool = True  # see ``loss.class_weights``; no effect if all classes have the same size
+    mixup: float = 0.0  # α of its Beta distribution; 0: off. If both are on, each batch uses one of them
     cutmix: float = 0.0
-    patience: int = 0  # stop after so many epochs without a smaller validation loss; 0: never
-    distillation: float = 0.9  # a, the share of the teacher in the loss, where there is one
+    patience: int = 0  # stop after this many epochs without a smaller validation loss; 0: never
+    distillation: float = 0.9  # a, the share of the teacher in the loss, if there is one
     distillation_temperature: float = 4.0
 
     def __post_init__(self) -> None:
@@ -58,7 +58,7 @@ class Recipe:
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
-            if not low <= value <= high:  # also what is not a number
+            if not low <= value <= high:  # also catches NaN
                 raise ConfigError(f"{name} is {value}; it must be {_between(low, high)}")
 
 

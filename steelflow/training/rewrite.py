@@ -1,4 +1,4 @@
-"""An exported model with something about it changed: its metadata, or the precision in which its weights are stored."""
+"""Rewrite an exported model with other metadata, or with its weights stored in float16."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from steelflow.errors import ModelError
 
 
 def with_metadata(source: Path, out: Path, changes: dict[str, str]) -> None:
-    """Write ``source`` to ``out`` with these entries of its metadata added or replaced."""
+    """Write ``source`` to ``out`` with these metadata entries added or replaced."""
     model = onnx.load(source)
     helper.set_model_props(model, {entry.key: entry.value for entry in model.metadata_props} | changes)
     onnx.save(model, out)
 
 
 def with_half_weights(source: Path, out: Path) -> None:
-    """Write ``source`` to ``out`` with its weights in float16: half the size, as fast as before, since a runtime turns
-    them back into float32 when it loads them.
+    """Write ``source`` to ``out`` with its weights in float16. The file has half the size; the speed stays the same,
+    because runtimes convert the weights to float32 when they load them.
 
     Raises:
         ModelError: a weight is beyond ±65,504.

@@ -1,8 +1,8 @@
-"""The same images under worse light, in noise, in motion, turned and compressed: does the model still know them?
+"""Robustness: accuracy on disturbed images (light, noise, motion, rotation, compression).
 
 The first six conditions are the columns of Table 1 of CASI-Net (Mathematics 10, 2022, 963); the others are ours. All
-act on the picture I(x, y) as the camera gave it, before the resize, and end in rounding and clipping to 0…255. What is
-random (noise, the side that the light comes from, the sense of a rotation) is drawn for each picture by itself.
+act on the camera's picture I(x, y), before the resize; the result is rounded and clipped to 0…255. Random parts (noise,
+the side of the light, the direction of a rotation) are drawn separately for each picture.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ Condition = Callable[[Pictures, np.random.Generator], Pictures]
 
 
 def uneven_light(amplitude: float) -> Condition:
-    """I'(x, y) = I(x, y) · (1 + a·t): t goes evenly from −1 at one side of the picture to 1 at the other.
+    """I'(x, y) = I(x, y) · (1 + a·t): t rises linearly from −1 at one side of the picture to 1 at the other.
 
-    CASI-Net calls it "severe non-uniform illumination" and heads its columns "luminance (α ± 0.4)" and "(α ± 1)". Our
-    reading: α is the luminance relative to the picture as it was, 1 in the middle; at ± 1 it goes from darkness to
-    double. The paper gives no formula, shape or direction: each picture draws one of its four sides as the bright one.
-    The same change of the whole picture cannot be meant: at α − 1 nothing would be left of it.
+    CASI-Net calls it "severe non-uniform illumination" and names its columns "luminance (α ± 0.4)" and "(α ± 1)". Our
+    reading: α is the luminance relative to the original picture, 1 in the middle; ± 1 goes from black to double. The
+    paper gives no formula, shape or direction; we choose the bright side at random for each picture. A uniform change
+    of the whole picture is impossible: at α − 1 the picture would be black.
     """
 
     def light(side: int, height: int, width: int) -> npt.NDArray[np.float32]:
@@ -41,8 +41,8 @@ def uneven_light(amplitude: float) -> Condition:
 def gaussian_noise(snr_db: float) -> Condition:
     """I' = I + n with white Gaussian n of σ = rms(I) · 10^(−SNR / 20), so SNR = 10 · log₁₀(mean(I²) / σ²).
 
-    CASI-Net gives the ratio in dB and no formula. We take the power of the signal with its mean, as is usual in
-    communication; without it (var(I) instead of mean(I²)) the same dB would be less noise.
+    CASI-Net gives the ratio in dB and no formula. We include the mean in the signal power, as is usual in
+    communications. Without the mean (var(I) instead of mean(I²)), the same ratio would give less noise.
     """
 
     def apply(pictures: Pictures, rng: np.random.Generator) -> Pictures:
@@ -54,13 +54,13 @@ def gaussian_noise(snr_db: float) -> Condition:
 
 
 def motion_blur(length: int) -> Condition:
-    """I'(x, y) = mean of I over ``length`` neighbouring pixels of the row, the edge repeated outwards.
+    """I'(x, y) = mean of I over ``length`` neighbouring pixels of the row; edge pixels are repeated outside.
 
-    CASI-Net gives the "length of camera motion", 2 and 5, and no direction: ours is along the rows.
+    CASI-Net gives the "length of camera motion", 2 and 5, and no direction. Ours is along the rows.
     """
 
     def blurred(picture: npt.NDArray[np.uint8]) -> Pictures:
-        exact = picture.astype(np.float32)  # OpenCV's mean of bytes is off by one here and there
+        exact = picture.astype(np.float32)  # OpenCV's mean of bytes is sometimes off by one
         return _to_uint8(np.asarray(cv2.blur(exact, (length, 1), borderType=cv2.BORDER_REPLICATE), dtype=np.float32))
 
     return lambda pictures, _: np.stack([blurred(p) for p in pictures])
@@ -77,7 +77,7 @@ def defocus(sigma: float) -> Condition:
 
 
 def jpeg(quality: int) -> Condition:
-    """Compressed and decoded again: baseline JPEG with libjpeg's ``quality``, 1 to 100."""
+    """Compress and decode as baseline JPEG with libjpeg's ``quality``, 1 to 100."""
 
     def squeeze(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
@@ -87,12 +87,12 @@ def jpeg(quality: int) -> Condition:
 
 
 def scale(factor: float) -> Condition:
-    """I'(c + s·d) = I(c + d) about the centre c: s > 1 is a camera that has come nearer; same size of picture."""
+    """I'(c + s·d) = I(c + d) about the centre c. s > 1 means a nearer camera; the picture size stays the same."""
     return lambda pictures, _: np.stack([_turned(p, 0.0, factor) for p in pictures])
 
 
 def rotation(degrees: float) -> Condition:
-    """Turned about the centre by ``degrees``; each picture draws whether to the left or to the right."""
+    """Rotate about the centre by ``degrees``, left or right at random for each picture."""
 
     def apply(pictures: Pictures, rng: np.random.Generator) -> Pictures:
         senses = rng.choice([-1.0, 1.0], len(pictures))
@@ -127,11 +127,11 @@ CASI_NET = {
     "motion blur 2": 0.9566,
     "motion blur 5": 0.9162,
 }
-"""Accuracy of CASI-Net (BLFE + CA + SI + MLP, trained on 70 %, 95.83 % undisturbed) in the columns of its Table 1."""
+"""Accuracy of CASI-Net (BLFE + CA + SI + MLP, trained on 70 %, 95.83 % undisturbed) from its Table 1."""
 
 
 def _turned(picture: npt.NDArray[np.uint8], degrees: float, factor: float) -> npt.NDArray[np.uint8]:
-    """Bilinear; what comes in from outside mirrors what is there."""
+    """Rotate and scale, bilinear. The picture is mirrored at its edges."""
     height, width = picture.shape
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
     turned = cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -1,4 +1,4 @@
-"""Fine-tuning: a network that starts from the weights of a trained model, with a head for more classes if need be."""
+"""Fine-tuning: a network starts from the weights of a trained model. Its head may have more classes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from steelflow.training.distil import TeacherModel
 
 @torch.no_grad()
 def start_from(model: Deployable, arch: str, classes: Sequence[str], trained: TeacherModel) -> None:
-    """Give ``model``, an ``arch`` for ``classes``, the weights of ``trained``.
+    """Copy the weights of ``trained`` to ``model``, an ``arch`` for ``classes``.
 
-    The rows of the last layer go to their classes by name; those of classes that ``trained`` does not know stay as they
-    are, fresh.
+    The rows of the last layer are matched by class name. Rows of classes that ``trained`` does not know keep their
+    initial weights.
 
     Raises:
-        ModelError: ``trained`` is another architecture, or of other widths.
+        ModelError: ``trained`` has another architecture or other widths.
     """
     if trained.spec.arch != arch:
         raise ModelError(
@@ -41,7 +41,7 @@ def start_from(model: Deployable, arch: str, classes: Sequence[str], trained: Te
 
 
 def _last_layer(head: nn.Module) -> dict[str, Tensor]:
-    """The parameters of the layer that gives the logits, by their names in the network."""
+    """The parameters of the layer that computes the logits, by their names in the network."""
     layers = [(name, layer) for name, layer in head.named_modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
     name, layer = layers[-1]
     prefix = ".".join(part for part in ("head", name) if part)

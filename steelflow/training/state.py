@@ -1,4 +1,4 @@
-"""All that changes while a network is trained, and therefore all that a checkpoint holds."""
+"""The state of a training: everything that changes, and so the content of a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from steelflow.training.recipe import Recipe
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One epoch: a point of each learning curve."""
+    """One epoch: one point of each learning curve."""
 
     epoch: int  # from 1
     epochs: int
     loss: float
-    seconds: float  # since the training began, without the time between an interruption and its resumption
+    seconds: float  # of training so far, without the time between an interruption and the resume
     learning_rate: float  # of the last step
     validation_loss: float | None = None
     validation_accuracy: float | None = None
 
 
 class TrainingState:
-    """Network, average, optimizer, generators and curves, and the best weights where a validation part judges them."""
+    """Network, average, optimizer, generators and curves; with a validation part, also the best weights."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, seed: int, batches: int) -> None:
         self.recipe = recipe
@@ -49,17 +49,17 @@ class TrainingState:
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """Those that count now: the average, or the last ones where the recipe has none."""
+        """The current weights: the average, or the last weights if the recipe has no average."""
         return self.average.mean if self.recipe.averaging else self.network.state_dict()
 
     @property
     def kept_epoch(self) -> int:
-        """The epoch whose weights the network has at the end."""
+        """The epoch of the final weights."""
         return self.best_epoch if self.best else len(self.curves)
 
     @property
     def best_epoch(self) -> int:
-        """The first epoch with the least validation loss; 0 where none was judged."""
+        """The first epoch with the least validation loss; 0 without validation."""
         losses = [(p.validation_loss, p.epoch) for p in self.curves if p.validation_loss is not None]
         return min(losses)[1] if losses else 0
 
@@ -74,7 +74,7 @@ class TrainingState:
             self.best = {name: tensor.detach().clone() for name, tensor in self.weights.items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything, on the CPU, under one name each."""
+        """All tensors by name, on the CPU."""
         found = {"generator": self.rng.get_state(), "torch_generator": _torch_generator(self.device)}
         parts = {"network": self.network.state_dict(), "average": self.average.mean, "best": self.best}
         for part, named in parts.items():
@@ -84,15 +84,15 @@ class TrainingState:
         return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
 
     def facts(self) -> dict[str, Any]:
-        """What is no tensor, for JSON."""
+        """All values that are not tensors, for JSON."""
         return {"steps": self.steps, "precision": self.precision, "curves": [asdict(epoch) for epoch in self.curves]}
 
     @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-        """Continue from what ``tensors`` and ``facts`` gave, to the bit: all goes into memory laid out as before.
+        """Restore the state from ``tensors`` and ``facts``, bit by bit and with the same memory layout.
 
         Raises:
-            KeyError, RuntimeError: they are of another network.
+            KeyError, RuntimeError: the state belongs to another network.
         """
         for part, named in (("network", self.network.state_dict()), ("average", self.average.mean)):
             for name, tensor in named.items():
@@ -115,7 +115,7 @@ class TrainingState:
 def _moments(
     optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
 ) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    """The optimizer's tensors by the place of their parameter; all but the count of steps are laid out as it is."""
+    """The optimizer's tensors by parameter index. All except the step count get the memory layout of the parameter."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for place, parameter in enumerate(parameters):
         prefix = f"optimizer.{place}."
@@ -131,7 +131,7 @@ def _moments(
 
 
 def _torch_generator(device: torch.device) -> Tensor:
-    """The state of the generator that dropout draws from."""
+    """The state of the generator that dropout uses."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 

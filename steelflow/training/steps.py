@@ -1,4 +1,4 @@
-"""How long a training step of an architecture takes, in each precision."""
+"""Measure the time of a training step of an architecture, in each precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ IMAGES = 8
 
 
 def measure_steps(arch: str, size: int) -> dict[Precision, float]:
-    """Seconds over eight pictures (``size`` × ``size`` pixels) of six classes, on one thread of the CPU."""
+    """Seconds for eight pictures (``size`` × ``size`` pixels) of six classes, on one CPU thread."""
     network = architecture(arch).build(6, size).train().to(memory_format=torch.channels_last)
     images, labels = torch.randint(0, 256, (IMAGES, 1, size, size), dtype=torch.uint8), torch.arange(IMAGES) % 6
     with one_thread():

@@ -2,8 +2,8 @@
 
     python -m steelflow.training.sweep --data DIR --sizes 64,80,100 --seeds 0,1,2,3,4 --out FILE
 
-Each seed has its own split and its own initial weights. The file is written after every run and a run that it already
-holds is not repeated, so a sweep can be stopped and continued.
+Each seed has its own split and its own initial weights. The file is written after every run. Runs in the file are not
+repeated, so a sweep can be stopped and resumed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def under_disturbance(trained: Trained, native: Dataset) -> dict[str, float]:
 
 
 def images_per_second(model: bytes, size: int, threads: int, seconds: float = 1.0) -> int:
-    """Batches of 32 through onnxruntime on ``threads`` threads, each with a session that computes on it alone."""
+    """Run batches of 32 through onnxruntime on ``threads`` threads, each with its own single-threaded session."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -92,13 +92,13 @@ def run(native: Dataset, arch: str, size: int, seed: int, epochs: int) -> dict[s
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="Folder with a folder per class.")],
+    data: Annotated[Path, typer.Option(help="Folder with one folder per class.")],
     out: Annotated[Path, typer.Option(help="JSON file for the results.")],
     arch: str = "ssdc_mininet",
     sizes: str = "64,80,100,128,200",
     seeds: str = "0,1,2,3,4",
     epochs: int = Recipe().epochs,
-    native: Annotated[int, typer.Option(help="Side of the camera's pictures, in pixels.")] = 200,
+    native: Annotated[int, typer.Option(help="Side of the camera pictures in pixels.")] = 200,
 ) -> None:
     pictures = load_folder(data, native)
     runs = json.loads(out.read_text())["runs"] if out.is_file() else []

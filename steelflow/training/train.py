@@ -1,4 +1,4 @@
-"""From labelled images to a model that can be shipped: weights, ONNX, figures and a card."""
+"""Train on labelled images and write a model: weights, ONNX, figures and a card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["HoldOut", "TrainingPlan", "TrainingResult", "suited_epochs", "train"
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult:
-    """Where the model is and what it is worth on the images it has not seen."""
+    """The files of the model and its figures on the held-out images."""
 
     onnx: Path
     weights: Path
@@ -42,7 +42,7 @@ class TrainingResult:
     skipped: tuple[Skipped, ...]
     seconds: float
     epochs: int
-    resumed_after: int  # epochs that an interrupted run had done
+    resumed_after: int  # epochs done by an interrupted run
     precision: Precision
 
 
@@ -52,19 +52,18 @@ def train(
     """Train on ``data_dir`` and write ``<name>.onnx``, ``<name>.safetensors``, ``metrics.json``, ``<name>.md`` and
     ``<name>.curves.png`` to ``out_dir``: all of them at the end, or none.
 
-    A training that was interrupted continues when it is called again with the same arguments, and ends with the same
-    weights.
+    An interrupted training resumes when it is called again with the same arguments, and gives the same weights.
 
     Args:
         data_dir: one folder per class, or a manifest (see ``data.load_images``).
 
     Raises:
         DataError: the images cannot be used (see ``load_images``).
-        ModelError: no such architecture or teacher, no ImageNet weights to be had, or the exported model differs from
-            the trained one.
-        TrainingError: the loss broke (the message names the last good weights), or ``out_dir`` has the checkpoint of
-            another training or cannot be written to.
-        ConfigError: an argument is out of range, or has no effect beside another one.
+        ModelError: no such architecture or teacher, no ImageNet weights available, or the exported model differs from
+            the trained model.
+        TrainingError: the loss broke (the message names the last good weights), ``out_dir`` has the checkpoint of
+            another training, or it cannot be written to.
+        ConfigError: an argument is out of range, or has no effect together with another argument.
     """
     ready = plan.ready()
     started = time.perf_counter()
@@ -104,7 +103,7 @@ def train(
 
 
 def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float) -> dict[str, Any]:
-    """The content of metrics.json, from which the card is made, too."""
+    """The content of metrics.json. The card is made from it."""
     plan = ready.plan
     parts = {"training": trained.training, "validation": trained.validation, "held_out": trained.held_out}
     teachers = zip(plan.teachers, ready.teachers, strict=True)
@@ -131,13 +130,13 @@ def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, secon
 
 
 def _class_weights(data: Dataset, training: Indices, recipe: Recipe) -> dict[str, float] | None:
-    """The weights that ``fit`` used, for the record."""
+    """The class weights that ``fit`` used, for the record."""
     weights = class_weights(torch.from_numpy(data.labels[training])) if recipe.class_weighting else None
     return None if weights is None else dict(zip(data.classes, weights.tolist(), strict=True))
 
 
 def _write(out_dir: Path, data: Dataset, trained: Trained, record: dict[str, Any]) -> Artifacts:
-    seen_by_both = data.images[trained.held_out][:, None]  # where torch and onnxruntime have to agree
+    seen_by_both = data.images[trained.held_out][:, None]  # torch and onnxruntime must agree on these
     try:
         return write_artifacts(
             out_dir, trained.model, trained.spec, trained.history, record, seen_by_both, trained.novelty

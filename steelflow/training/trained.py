@@ -1,4 +1,4 @@
-"""A trained model in memory: split, trained, calibrated, and judged on what it has not seen."""
+"""Train in memory: split, train, calibrate, and evaluate on the held-out images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from steelflow.training.start import start_from
 from steelflow.training.transfer import fit_in_phases
 
 _SAMPLE = 64
-VALIDATION = 0.1  # of the rest, where the recipe has patience
+VALIDATION = 0.1  # of the training part, if the recipe has patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Trained:
     model: Deployable
     spec: ModelSpec
     evaluation: Evaluation
-    training: Indices  # into the data, as the others
+    training: Indices  # all indices are into the data
     held_out: Indices
     validation: Indices
     history: History
@@ -61,14 +61,14 @@ def train_in_memory(
 
     Args:
         name: of the model; ``arch`` when not given.
-        parts: training and held-out indices of a protocol; when not given, a fifth is held out by ``seed``.
-        validation: indices of a protocol by which each epoch is judged; when not given, and the recipe has patience, a
-            tenth of the training part, chosen by the rule of the held-out part.
+        parts: training and held-out indices of a protocol; when not given, ``seed`` decides the held-out fifth.
+        validation: validation indices of a protocol. When not given and the recipe has patience, a tenth of the
+            training part, chosen by the same rule as the held-out part.
 
     Raises:
-        ModelError: there are no ImageNet weights for this architecture, they cannot be fetched, or ``method.start``
+        ModelError: there are no ImageNet weights for this architecture, they cannot be downloaded, or ``method.start``
             does not fit.
-        TrainingError: as ``fit``.
+        TrainingError: see ``fit``.
     """
     training, held_out = parts or split(data, HELD_OUT, seed)
     if recipe.patience and validation is None:
@@ -110,7 +110,7 @@ def train_in_memory(
 def _fresh(
     data: Dataset, arch: str, name: str, seed: int, method: Method, training: Indices
 ) -> tuple[Deployable, ModelSpec]:
-    """The untrained model on its device, and its spec, not yet calibrated."""
+    """The untrained model on its device, and its spec without calibration."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = architecture(arch).build(len(data.classes), data.images.shape[-1])
@@ -147,7 +147,7 @@ def outputs_of(
 
 
 def _load_pretrained(model: Deployable, arch: str, pretrained: bool | Path, images: npt.NDArray[np.uint8]) -> None:
-    """``images`` (N, S, S) are the training images; some of them, evenly spread, are the sample of ``load_weights``."""
+    """``images`` (N, S, S) are the training images; ``load_weights`` gets an evenly spaced sample of them."""
     if isinstance(pretrained, Path):
         few = torch.from_numpy(images[:: max(1, len(images) // _SAMPLE)])[:, None]
         with one_thread():
@@ -163,7 +163,7 @@ def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:
 
 
 def _disturbed(images: torch.Tensor, recipe: Recipe, seed: int) -> npt.NDArray[np.uint8]:
-    """The training images as they look in training: the network is too sure of the clean ones to be calibrated on."""
+    """Augmented training images for calibration: the network is overconfident on the clean images."""
     rng = torch.Generator().manual_seed(seed + 1)
     parts = [recipe.augmentation(batch.float() / 255, rng) for batch in torch.split(images, 256)]
     return (255 * torch.cat(parts)).round().to(torch.uint8)[:, 0].numpy()

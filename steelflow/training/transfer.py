@@ -1,4 +1,4 @@
-"""Two-phase fine-tuning of a network with a pretrained backbone: first what is new, then the end of what was there."""
+"""Two-phase fine-tuning of a network with a pretrained backbone: first the head, then also the last layers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from steelflow.training.state import Progress
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """The head with the backbone frozen, then both with its last layers thawed.
+    """Phase one trains the head with a frozen backbone. Phase two also trains the last layers of the backbone.
 
-    The defaults are those of the comparison of MobileNetV2 and ResNet50V2 for transfer, which contradicts itself: it
-    gives 1e-5 and 1e-4 as the second rate, and 10 and 30 epochs. Its count of 50 layers is Keras's, which counts
-    activations too; ours counts layers that have parameters.
+    The defaults follow the paper that compares MobileNetV2 and ResNet50V2 for transfer. It contradicts itself: it gives
+    1e-5 and 1e-4 as the second rate, and 10 and 30 epochs. Its 50 layers are Keras layers, which include activations;
+    we count layers with parameters.
     """
 
     head_epochs: int = 10
@@ -34,7 +34,7 @@ class Phases:
     tail_layers: int = 50
 
     def within(self, epochs: int) -> Phases:
-        """The same in so many epochs, two or more: a quarter of them for the head, as by default."""
+        """The same phases in ``epochs`` epochs, two or more. The head gets a quarter of them, as by default."""
         head = max(1, epochs // 4)
         return replace(self, head_epochs=head, tail_epochs=max(1, epochs - head))
 
@@ -55,16 +55,16 @@ def fit_in_phases(
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
 ) -> History:
-    """``fit`` twice; epochs and rates are those of ``phases``, all else is ``recipe``'s, for each phase anew.
+    """Call ``fit`` twice. ``phases`` sets epochs and rates; ``recipe`` sets everything else, separately for each phase.
 
-    What is frozen keeps the statistics of its batch norms; what is thawed learns them.
+    Frozen layers keep their batch norm statistics; the other layers learn them.
 
     Returns:
-        One history, with the epochs of the second phase counted on from those of the first.
+        One history; the epoch numbers of the second phase follow those of the first.
 
     Raises:
         ModelError: the network has no backbone.
-        TrainingError: as ``fit``.
+        TrainingError: see ``fit``.
     """
     if not isinstance(network, BackboneNetwork):
         raise ModelError(f"{type(network).__name__} has no backbone to freeze; train it in one phase")
@@ -86,7 +86,7 @@ def fit_in_phases(
             validation=validation,
             teacher=teacher,
             frozen=frozen,
-            precision=before.precision if number else precision,  # the first phase chooses for both
+            precision=before.precision if number else precision,  # the first phase chooses the precision of both
             checkpoint=checkpoint.part(number) if checkpoint is not None else None,
             on_epoch=_after(continued, on_epoch) if on_epoch is not None else None,
             rescue=rescue,
@@ -105,6 +105,6 @@ def _after(continued: Callable[[Progress], Progress], tell: Callable[[Progress],
 
 
 def _continuing(before: Sequence[Progress], epochs: int) -> Callable[[Progress], Progress]:
-    """Counts a phase's epochs and seconds on from those of the phase before it."""
+    """Add the epochs and seconds of the phase before to those of this phase."""
     offset, seconds = (before[-1].epoch, before[-1].seconds) if before else (0, 0.0)
     return lambda p: replace(p, epoch=p.epoch + offset, epochs=epochs, seconds=p.seconds + seconds)

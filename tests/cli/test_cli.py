@@ -127,7 +127,7 @@ def test_ctrl_c_ends_a_command_with_one_line(plant: Path, tmp_path: Path) -> Non
             time.sleep(0.01)
         waiting.send_signal(signal.SIGINT)
         _, said = waiting.communicate(timeout=60)
-    assert (waiting.returncode, said) == (1, "steelflow: stopped; run the same command again to go on\n")
+    assert (waiting.returncode, said) == (1, "steelflow: stopped; run the same command again to resume\n")
 
 
 def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:

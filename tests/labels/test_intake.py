@@ -314,12 +314,12 @@ def test_a_day_with_the_commands(shell: Shell, plant: Path, tmp_path: Path) -> N
     inspect_night(settings, NIGHT)
     assert "192 rows: 192 labels added" in shell("import", plant / "truth.csv", "--who", "Eva", "--note", "shift 1")
     assert shell.json("import", plant / "truth.csv", "--who", "Eva")["added"]["unchanged"] == IMAGES
-    assert "nothing to look at" in shell("queue", "--night", str(NIGHT))
+    assert "the queue is empty" in shell("queue", "--night", str(NIGHT))
     assert shell.json("import", plant / "labelled")["added"]["added"] == 12
 
     golden = shell.json("golden", plant / "labelled", "--reason", "a start", "--who", "Eva")
     assert (golden["images"], golden["reason"], golden["who"]) == (12, "a start", "Eva")
-    assert "every image is what it was" in shell("golden", "--show")
+    assert "all images verified" in shell("golden", "--show")
     found = shell.json("stats")
     assert (found["images"], found["parts"]["golden"]) == (IMAGES + 12, 12)
     assert "golden set" in shell("stats")

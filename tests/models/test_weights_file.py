@@ -184,4 +184,4 @@ def test_the_papers_that_fine_tune_start_from_the_weights_in_the_queue(tmp_path:
     for wrong in ("w.tflite", f"{ARCH}=nowhere"):
         answer = CliRunner().invoke(app, [*arguments, wrong])
         assert isinstance(answer.exception, ConfigError)
-        assert "write ARCH=FILE, with a file that exists" in str(answer.exception)
+        assert "write ARCH=FILE, with an existing file" in str(answer.exception)

@@ -148,9 +148,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 def test_from_registering_to_rolling_back(run: Any) -> None:
     assert "no versions yet" in run("versions")[1]
-    assert "nothing happened yet" in run("log")[1]
+    assert "no entries yet" in run("log")[1]
     assert run("register", "steelnet", "--reason", "it ships")[1].startswith("v1: steelnet registered")
-    assert "was registered before" in run("register", "steelnet", "--reason", "again")[1]
+    assert "is already registered" in run("register", "steelnet", "--reason", "again")[1]
     made = json.loads(run("register", "ssdc_mininet", "--reason", "x", "--data-hash", "d", "--who", "bob", "--json")[1])
     assert (made["version"], made["data_hash"], made["created_by"]) == ("v2", "d", "bob")
     assert run("promote", "v1", "--reason", "first")[1] == "v1 is champion (entry 3)\n"

@@ -108,7 +108,7 @@ def test_so_many_labelled_images_a_class() -> None:
 def test_a_class_that_is_too_small_is_named() -> None:
     with pytest.raises(DataError, match=r"class b: 5 images .* 15/15/270 .*add images"):
         PROTOCOLS["mobilesteelnet"].divide(dataset(300, 5), 0)
-    with pytest.raises(DataError, match=r"class a: 30 images .* ask for fewer"):
+    with pytest.raises(DataError, match=r"class a: 30 images .* choose fewer"):
         PROTOCOLS["mobilesteelnet"].divide(dataset(30, 30), 0, per_class=15)
 
 
@@ -149,7 +149,7 @@ def test_reproduce_runs_every_seed_and_none_twice(steel: Path, tmp_path: Path, m
     assert [run["seed"] for run in found["runs"]] == [0, 1]
     assert found["runs"][1] == first["runs"][0]
     assert [(run["trained_on"], run["images"]) for run in found["runs"]] == [(48, 6), (48, 6)]
-    assert found["split"] == "training/validation/test a class: 250/25/25 in the paper, 8/1/1 here"
+    assert found["split"] == "training/validation/test per class: 250/25/25 in the paper, 8/1/1 here"
     assert found["mean"] == statistics.fmean(run["accuracy"] for run in found["runs"])
     assert found["paper"] == {
         "title": PROTOCOLS["ssdc"].paper,
@@ -206,7 +206,7 @@ def test_the_reproduce_command(steel: Path, tmp_path: Path) -> None:
         (["ssdc", "--arch", "alexnet"], "no architecture 'alexnet'"),
         (["ssdc", "--seeds", "0,x"], "--seeds '0,x': give different whole numbers"),
         (["ssdc", "--seeds", "0,0"], "different"),
-        (["mobilesteelnet", "--arch", "steelnet_s"], "10 images do not make a protocol of 15/15/270"),
+        (["mobilesteelnet", "--arch", "steelnet_s"], "10 images are too few for the protocol 15/15/270"),
         (["kamel", "--arch", "steelnet_s", "--pretrained", "imagenet"], "no ImageNet weights"),
     ],
 )
@@ -384,7 +384,7 @@ def test_compare_explains_its_pick_and_saves_it(compared: Path, monkeypatch: pyt
     pick = max(rates, key=lambda name: rates[name])
     assert f"{pick} (" in answer.stdout
     assert "is the fastest of 2" in answer.stdout
-    assert "alone does not say what it was trained on; judged on what seed 0 holds out" in answer.stdout
+    assert "alone has no record of its training images; evaluated on the images held out by seed 0" in answer.stdout
     assert load_settings().selection.arch == "steelnet_s"
     settings.write_text("[selection]\nmin_speedup = 1e9\n")
     refused = CliRunner().invoke(app, [*arguments, "--models", "alone.onnx"])
@@ -404,7 +404,7 @@ def test_a_model_without_a_record_is_judged_on_what_the_named_seed_holds_out(com
 
 
 def test_what_cannot_be_compared_is_said_in_a_line(compared: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model in it"):
+    with pytest.raises(ModelError, match="contains no model"):
         candidates.find(str(tmp_path))
     with pytest.raises(ModelError, match="no such model"):
         candidates.find("resnet5000")

@@ -54,7 +54,7 @@ def test_a_failed_job_is_reported_and_stops_nothing(tmp_path: Path) -> None:
     assert [str(one) for one in found[:3]] == [
         "failed: no images in it; add some",
         "failed: ValueError: what nobody foresaw",
-        "failed: its process was ended by signal 9, perhaps for want of memory",
+        "failed: its process was ended by signal 9, perhaps out of memory",
     ]
     assert found[3].state == "done"
     assert "bad: failed: no images in it; add some" in said
@@ -184,7 +184,7 @@ def test_the_status_command(tmp_path: Path) -> None:
     assert lines[0] == f"{first.name}: failed: no disk"
     assert lines[1].endswith(": waiting")
     assert lines[-1].startswith(f"0 of {len(lines) - 1} jobs done")
-    assert "does not run" in lines[-1]
+    assert "is not running" in lines[-1]
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert found["jobs"][first.name]["state"] == "failed"
     assert not found["running"]
@@ -203,7 +203,7 @@ def test_results_are_collected_where_they_say_more(tmp_path: Path) -> None:
     for name, runs in (("fewer", 2), ("more", 2), ("new", 1)):
         put(out / "results", name, runs, accuracy=0.9)
     answer = CliRunner().invoke(app, arguments)
-    assert answer.stdout.splitlines()[-1] == "2 files are new or say more than before"
+    assert answer.stdout.splitlines()[-1] == "2 files are new or have more results"
     kept = {path.stem: json.loads(path.read_text()) for path in into.glob("*.json")}
     assert {name: len(record["runs"]) for name, record in kept.items()} == {"fewer": 3, "more": 2, "new": 1}
     assert (kept["more"]["speed"], kept["more"]["accuracy"]) == ({"infer": 5}, 0.9)

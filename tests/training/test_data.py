@@ -89,7 +89,7 @@ def test_colour_and_grey_pictures_of_any_size_become_one_stack(tmp_path: Path) -
 def test_a_folder_name_that_is_no_name_for_a_class_is_an_error(name: str, tmp_path: Path) -> None:
     root = write(tmp_path / "data", 2)
     (root / "along").rename(root / name)
-    with pytest.raises(DataError, match="is no name for a class"):
+    with pytest.raises(DataError, match="is not a valid class name"):
         load_folder(root, 16)
 
 
@@ -157,7 +157,7 @@ def test_what_a_manifest_lists_and_nobody_can_read_is_skipped_and_counted(tmp_pa
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        ("../secret.png,across", r"row 3 has the path '\.\./secret\.png'; a path must lie in the folder"),
+        ("../secret.png,across", r"row 3 has the path '\.\./secret\.png'; a path must be inside the folder"),
         ("a/../../secret.png,across", "row 3 has the path"),
         ("/etc/secret.png,across", "row 3 has the path"),
         (",across", "row 3 has the path ''"),
@@ -165,7 +165,7 @@ def test_what_a_manifest_lists_and_nobody_can_read_is_skipped_and_counted(tmp_pa
         ("x.png,  ", "row 3 has no label"),
         ("./across//1.png,along", "row 3 lists 'across/1.png' again"),
         ("x.png,third", r"class third: 0 readable images \(1 unreadable\)"),
-        (f"x.png,{'y' * 101}", "is no name for a class"),
+        (f"x.png,{'y' * 101}", "is not a valid class name"),
     ],
 )
 def test_rows_that_cannot_be_used_are_named(row: str, says: str, tmp_path: Path) -> None:

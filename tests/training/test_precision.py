@@ -147,5 +147,5 @@ def test_reproduce_does_not_mix_what_was_asked_for(tmp_path: Path) -> None:
 
     assert run("bf16") == ["bf16"]
     assert run("auto") == ["bf16"]
-    with pytest.raises(DataError, match="holds seed 0 in bf16; name another folder with --out to run it in fp32"):
+    with pytest.raises(DataError, match="has seed 0 in bf16; name another folder with --out to run it in fp32"):
         run("fp32")

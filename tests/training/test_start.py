@@ -96,7 +96,7 @@ def test_what_is_held_out_can_be_told(tmp_path: Path) -> None:
 
 
 def test_two_beginnings_are_one_too_many(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="leave one out"):
+    with pytest.raises(ConfigError, match="give only one of them"):
         train(tmp_path, TrainingPlan("mobilenet_v2_transfer", start="steelnet", pretrained=True), tmp_path / "out")
 
 

@@ -123,7 +123,7 @@ def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:
         train(data, TrainingPlan("ssdc_mininet", device="abacus"), tmp_path / "out")
     with pytest.raises(ConfigError, match="learning_rate is -1"):
         train(data, TrainingPlan("ssdc_mininet", changes={"learning_rate": -1}), tmp_path / "out")
-    with pytest.raises(ConfigError, match="leave the learning rate out"):
+    with pytest.raises(ConfigError, match="omit the learning rate"):
         train(data, TrainingPlan("ssdc_mininet", pretrained=True, changes={"learning_rate": 0.1}), tmp_path / "out")
     with pytest.raises(ModelError, match="no ImageNet weights"):
         train(data, TrainingPlan("ssdc_mininet", pretrained=True), tmp_path / "out")
@@ -154,7 +154,7 @@ def test_early_stop_holds_out_a_part_of_the_training_images_and_the_card_says_so
     record = json.loads(result.metrics.read_text())
     assert record["images"] == {"training": 28, "validation": 4, "held_out": 8}
     assert all(value is not None for value in record["curves"]["validation_loss"])
-    assert f"those of epoch {record['kept_epoch']}" in result.card.read_text()
+    assert f"of epoch {record['kept_epoch']}" in result.card.read_text()
     whole = load_folder(data, 32)
     training, held_out = split(whole, 0.2, seed=0)
     rest, validation = split(whole, 0.1, seed=0, among=training)
