@@ -12,7 +12,7 @@ from types import FunctionType
 import steelflow
 from steelflow.drift.reading import Reading
 from steelflow.drift.verdict import NightVerdict
-from steelflow.inspection.infer import InferResult
+from steelflow.inspection.infer import InspectionResult
 from steelflow.labels import LabelStore
 from steelflow.night.comparison import Comparison
 from steelflow.registry import Registry, Version
@@ -32,7 +32,7 @@ FUNCTIONS = (
     steelflow.load_settings,
 )
 RESULTS = (
-    InferResult,
+    InspectionResult,
     TrainingResult,
     ModelEvaluation,
     Evaluation,

@@ -1,0 +1,7 @@
+"""Prefect flows, thin: a task is one call of the library.
+
+nightly.py, drift_check.py, retrain.py, backfill.py, housekeeping.py    one flow each
+consequences.py    what follows from a night: alert, event, retraining
+outcome.py         how flows end and report errors;  patience.py: retries
+serve.py           the process that runs the deployments
+"""

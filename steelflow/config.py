@@ -87,7 +87,9 @@ class LimitSettings(_Section):
 
     image_bytes: int = Field(default=64 * MIB, ge=1, description="encoded size of one image")
     image_pixels: int = Field(default=100_000_000, ge=1, description="width times height, read from the header")
-    expansion: int = Field(default=200, ge=1, description="a zip member that expands more than this is refused")
+    expansion: int = Field(
+        default=200, ge=1, description="a zip member or a tar.gz that expands more than this is refused"
+    )
 
 
 class ReportSettings(_Section):

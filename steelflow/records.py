@@ -32,7 +32,7 @@ UnitKind = Literal["loose", "shard"]
 class Unit:
     """A stable piece of a partition: one shard, or one bucket of loose objects in ascending key order.
 
-    ``id`` depends on the partition and the keys alone, never on the order or the time of the listing.
+    ``id`` is unique within the partition. It depends on the keys alone, never on the order or the time of the listing.
     """
 
     id: str

@@ -32,7 +32,7 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
     """
     return pa.schema(
         [
-            pa.field("object_key", pa.string(), nullable=False),
+            pa.field("object_key", pa.string(), nullable=False),  # below `archive.uri`
             pa.field("member", pa.string()),  # name inside the shard; null for a loose object
             pa.field("ordinal", pa.int32(), nullable=False),  # place in the object: shards may repeat a name
             pa.field("line", pa.string()),

@@ -16,7 +16,7 @@ from dashboard.data import figures, sources, strips
 from dashboard.data.figures import Unit
 from dashboard.formats import plain
 from dashboard.media import thumbnails
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 
 _BESIDE = 4  # coils on each side
 _PAGE = 24
@@ -168,7 +168,7 @@ def images(rows: pl.DataFrame, coil: str) -> None:
     part = kept.slice((page - 1) * _PAGE, _PAGE)
     references, captions = [], []
     for row in part.iter_rows(named=True):
-        references.append(Reference(row["object_key"], row["member"], row["ordinal"]))
+        references.append(ImageRef(row["object_key"], row["member"], row["ordinal"]))
         captions.append(_caption(row))
     thumbnails.gallery(references, captions)
 

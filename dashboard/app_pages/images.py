@@ -11,11 +11,11 @@ import streamlit as st
 
 from dashboard import formats, frame
 from dashboard.charts import images as charts_images
-from dashboard.data import images, judges, sources
+from dashboard.data import engines, images, sources
 from dashboard.data.images import Counts, Wanted
 from dashboard.formats import plain
 from dashboard.media import pictures, thumbnails
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 from steelflow.images.decode import Grey
 from steelflow.records import Failure
 from steelflow.report.neighbours import LOOKED, neighbours
@@ -146,7 +146,7 @@ def caption(row: Mapping[str, Any]) -> str:
     return f"{mark}{plain(formats.class_name(row['label']))} **{formats.share(row['confidence'], 0)}**"
 
 
-def go(image: Reference | None, line: str | None = None) -> None:
+def go(image: ImageRef | None, line: str | None = None) -> None:
     """Show an image large; with None, show the gallery again."""
     for name in _HERE:
         st.query_params.pop(name, None)
@@ -159,7 +159,7 @@ def go(image: Reference | None, line: str | None = None) -> None:
             st.query_params["of"] = line
 
 
-def shown(counts: Counts) -> tuple[Reference, str | None] | None:
+def shown(counts: Counts) -> tuple[ImageRef, str | None] | None:
     """The image that the address names, and its line."""
     asked = st.query_params
     if "object" not in asked:
@@ -169,10 +169,10 @@ def shown(counts: Counts) -> tuple[Reference, str | None] | None:
     line = asked.get("of")
     if line is None and len(counts) == 1:
         line = next(iter(counts))
-    return Reference(asked["object"], asked.get("member"), number), line
+    return ImageRef(asked["object"], asked.get("member"), number), line
 
 
-def large(wanted: Wanted, image: Reference, line: str | None) -> None:
+def large(wanted: Wanted, image: ImageRef, line: str | None) -> None:
     st.button(
         "Back to the gallery",
         icon=":material/arrow_back:",
@@ -200,7 +200,7 @@ def large(wanted: Wanted, image: Reference, line: str | None) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner="Reading the report …")
-def row_of(night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
+def row_of(night: dt.date, line: str | None, image: ImageRef) -> dict[str, Any] | None:
     return images.one(ReportReader(sources.report()), night, line, image)
 
 
@@ -229,12 +229,12 @@ def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
         place.image(pictures.drawn(view), width="stretch", alt=alt)
         return
     with st.spinner("Asking the model …"):
-        engine = judges.judge(row["model_digest"])
+        engine = engines.engine_of(row["model_digest"])
         if engine is None:
             place.image(pictures.drawn(view), width="stretch", alt=alt)
             st.caption("The model that classified this image is no longer in the registry.")
             return
-        found = judges.explained(engine, picture, row["label"])
+        found = engines.explained(engine, picture, row["label"])
     place.image(pictures.heated(view, found.drop), width="stretch", alt=alt)
     name = plain(formats.class_name(row["label"]))
     if found.lowest > 0.9 * found.probability:
@@ -266,7 +266,7 @@ def judged(row: dict[str, Any]) -> None:
     st.caption(f"Margin to the second class {formats.share(row['margin'])}, entropy {row['entropy']:.2f} nats")
 
 
-def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
+def place(night: dt.date, row: dict[str, Any], image: ImageRef) -> None:
     """Where the image comes from, and its quality."""
     st.text(image.member or image.key.rpartition("/")[2])
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}", formats.night(night)]
@@ -311,7 +311,7 @@ def alike(night: dt.date, row: dict[str, Any]) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner=False)
-def near_of(night: dt.date, line: str | None, image: Reference) -> pl.DataFrame:
+def near_of(night: dt.date, line: str | None, image: ImageRef) -> pl.DataFrame:
     row = row_of(night, line, image)
     if row is None or row["embedding"] is None:
         return pl.DataFrame()

@@ -14,7 +14,7 @@ from dashboard.auth import actions
 from dashboard.auth.access import Actor
 from dashboard.auth.actions import Said
 from dashboard.data import images, sources
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 from steelflow.labels import LabelStore, open_labels, queue
 from steelflow.report.reader import ReportReader
 from steelflow.schema import PROBABILITY
@@ -33,13 +33,13 @@ class Review:
     done: list[Said | None] = field(default_factory=list)
     naming: bool = False  # the user is typing a new class: keys do not label meanwhile
     stretch: bool = False  # show images with stretched contrast
-    again: set[Reference] = field(default_factory=set)  # undone, so to be shown again
+    again: set[ImageRef] = field(default_factory=set)  # undone, so to be shown again
 
     @property
     def row(self) -> Row | None:
         return self.rows[self.place] if self.place < len(self.rows) else None
 
-    def coming(self, most: int) -> list[Reference]:
+    def coming(self, most: int) -> list[ImageRef]:
         """The next images after the current one."""
         return [images.reference(row) for row in self.rows[self.place + 1 : self.place + 1 + most]]
 
@@ -64,7 +64,7 @@ class Review:
         self.done.pop()
         self.place -= 1
 
-    def pass_over(self, known: Collection[Reference]) -> None:
+    def pass_over(self, known: Collection[ImageRef]) -> None:
         """Remove images that others have labelled meanwhile. Earlier rows stay, so they can be undone."""
         others = set(known) - self.again
         left = [row for row in self.rows[self.place :] if images.reference(row) not in others]
@@ -132,9 +132,9 @@ def begin(store: LabelStore, line: str | None) -> Review:
     return Review(list(found.iter_rows(named=True)))
 
 
-def known(store: LabelStore) -> set[Reference]:
+def known(store: LabelStore) -> set[ImageRef]:
     """The images that a person has labelled."""
-    return {Reference(*row) for row in store.references().iter_rows()}
+    return {ImageRef(*row) for row in store.references().iter_rows()}
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=4, show_spinner=False)

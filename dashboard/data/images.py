@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 from steelflow.errors import ReportError
 from steelflow.report.reader import ReportReader
 
@@ -120,7 +120,7 @@ def page(
     return pl.concat(frames)
 
 
-def one(reader: ReportReader, night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
+def one(reader: ReportReader, night: dt.date, line: str | None, image: ImageRef) -> dict[str, Any] | None:
     """The report's row of one image. None if the report no longer has it."""
     try:
         images = reader.images([night], [line])  # None is a line too
@@ -130,7 +130,7 @@ def one(reader: ReportReader, night: dt.date, line: str | None, image: Reference
     return found.row(0, named=True) if found.height else None
 
 
-def is_image(image: Reference) -> pl.Expr:
+def is_image(image: ImageRef) -> pl.Expr:
     return (
         (pl.col("object_key") == image.key)
         & pl.col("member").eq_missing(pl.lit(image.member, pl.String()))
@@ -138,8 +138,8 @@ def is_image(image: Reference) -> pl.Expr:
     )
 
 
-def reference(row: Mapping[str, Any]) -> Reference:
-    return Reference(row["object_key"], row["member"], row["ordinal"])
+def reference(row: Mapping[str, Any]) -> ImageRef:
+    return ImageRef(row["object_key"], row["member"], row["ordinal"])
 
 
 def rows(reader: ReportReader, night: dt.date, line: str | None) -> pl.LazyFrame:

@@ -15,7 +15,7 @@ import numpy as np
 import streamlit as st
 
 from dashboard.data import sources
-from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import MIB, LimitSettings
 from steelflow.engine.base import Floats
 from steelflow.errors import StoreError
@@ -37,12 +37,12 @@ class Ahead:
 
     def __init__(self, archive: Store, limits: LimitSettings, most: int = _BYTES) -> None:
         self._archive, self._limits, self._most = archive, limits, most
-        self._kept: OrderedDict[Reference, Encoded] = OrderedDict()
+        self._kept: OrderedDict[ImageRef, Encoded] = OrderedDict()
         self._size = 0
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
-    def get(self, image: Reference) -> Encoded:
+    def get(self, image: ImageRef) -> Encoded:
         """The image, or the failure. Its reference must have the ordinal. Raises ``StoreError``."""
         with self._lock:
             if image in self._kept:
@@ -50,14 +50,14 @@ class Ahead:
                 return self._kept[image]
         return self._fetch([image])[image]
 
-    def prepare(self, images: Sequence[Reference]) -> None:
+    def prepare(self, images: Sequence[ImageRef]) -> None:
         """Fetch these images in the background for ``get``. Errors are left to ``get``."""
         with self._lock:
             missing = [image for image in images if image not in self._kept]
         if missing:
             self._pool.submit(self._try, missing)
 
-    def _try(self, images: Sequence[Reference]) -> None:
+    def _try(self, images: Sequence[ImageRef]) -> None:
         with self._lock:
             missing = [image for image in images if image not in self._kept]
         try:
@@ -65,7 +65,7 @@ class Ahead:
         except StoreError:
             return
 
-    def _fetch(self, images: Sequence[Reference]) -> dict[Reference, Encoded]:
+    def _fetch(self, images: Sequence[ImageRef]) -> dict[ImageRef, Encoded]:
         found = dict(fetch_images(self._archive, images, self._limits))
         with self._lock:
             for image, data in found.items():
@@ -84,12 +84,12 @@ def ahead(archive_uri: str, endpoint: str) -> Ahead:
     return Ahead(sources.archive(), sources.settings().limits)
 
 
-def full(image: Reference) -> Encoded:
+def full(image: ImageRef) -> Encoded:
     """The encoded bytes of an image. Raises ``StoreError``."""
     return _ahead().get(image)
 
 
-def prepare(images: Sequence[Reference]) -> None:
+def prepare(images: Sequence[ImageRef]) -> None:
     """Fetch the images that will be shown next."""
     _ahead().prepare(images)
 

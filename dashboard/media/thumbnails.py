@@ -12,7 +12,7 @@ import streamlit as st
 
 from dashboard.data import sources
 from dashboard.formats import plain
-from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.images.decode import decode
 from steelflow.records import Failure
 
@@ -27,10 +27,10 @@ class Kept:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._kept: OrderedDict[Reference, Thumbnail] = OrderedDict()
+        self._kept: OrderedDict[ImageRef, Thumbnail] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, references: Collection[Reference]) -> dict[Reference, Thumbnail]:
+    def get(self, references: Collection[ImageRef]) -> dict[ImageRef, Thumbnail]:
         """A JPEG for each reference, or the failure. References must have their ordinals.
 
         Raises:
@@ -68,7 +68,7 @@ def small(data: bytes) -> Thumbnail:
     return bytes(np.asarray(encoded)) if done else Failure("unshown", "cannot be drawn")
 
 
-def gallery(references: Sequence[Reference], captions: Sequence[str], columns: int = 8) -> None:
+def gallery(references: Sequence[ImageRef], captions: Sequence[str], columns: int = 8) -> None:
     """A grid of thumbnails with captions. A missing image shows the reason. Captions are Markdown."""
     if not references:
         st.caption("No image to show.")

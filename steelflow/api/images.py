@@ -18,8 +18,7 @@ from steelflow.errors import ConfigError
 from steelflow.images.decode import Grey, decode
 from steelflow.inspection.pipeline import judge_pictures, load_model, new_run_id
 from steelflow.records import Failure, Partition, Unit
-from steelflow.report.judged import Judged, Origin
-from steelflow.report.judged import Place as Name
+from steelflow.report.judged import ImagePlace, Judged, Origin
 from steelflow.report.judged import rows as table_of
 from steelflow.schema import report_schema
 
@@ -77,7 +76,7 @@ def classify(
 
     def judged(start: int) -> Judged:
         part = listed[start : start + loaded.batch_size]
-        names = [Name(_name(image, start + i), None, 0, None, None, None) for i, image in enumerate(part)]
+        names = [ImagePlace(_name(image, start + i), None, 0, None, None, None) for i, image in enumerate(part)]
         return judge_pictures(names, (_picture(image, current.limits) for image in part), loaded.engine)
 
     origin = Origin(_NOWHERE, loaded.spec, loaded.engine.digest, new_run_id(), loaded.engine.novelty)

@@ -18,7 +18,7 @@ from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
 if TYPE_CHECKING:
-    from steelflow.inspection.infer import InferResult
+    from steelflow.inspection.infer import InspectionResult
 
 Dates = dt.date | str | Iterable[dt.date | str]
 Lines = str | Iterable[str]
@@ -32,11 +32,12 @@ def inspect(
     engine: EngineName | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
-) -> InferResult:
+) -> InspectionResult:
     """Classify every image of a source and write a Parquet report.
 
     Run it again after an interruption or with new images: only new and changed images are inspected. Several sources
-    can share one ``out``.
+    can share one ``out``. The columns ``line`` and ``date`` stay empty: nights and lines are known to
+    `steelflow nightly` only.
 
     Args:
         source: a folder (with all folders below it), a tar, tar.gz or zip file, or ``s3://bucket/prefix``.
@@ -61,12 +62,12 @@ def inspect(
         result = steelflow.inspect("photos", out="report")
         print(result.images, "images,", result.failed, "unreadable")
     """
-    from steelflow.inspection.infer import infer
+    from steelflow.inspection.infer import inspect_source
 
     where, dest = os.fspath(source), os.fspath(out)
     tell = told(progress)
     with serving(chosen(settings, model, engine), where, dest) as current:
-        return infer(where, dest, current, lambda done: tell(done.counts.found))
+        return inspect_source(where, dest, current, lambda done: tell(done.counts.found))
 
 
 def open_report(

@@ -25,7 +25,7 @@ _ANY = KeyTemplate("{name}")
 _TWICE = Failure("ambiguous", "the shard has several members of that name; give the ordinal")
 
 
-class Reference(NamedTuple):
+class ImageRef(NamedTuple):
     """One image of an archive: ``object_key``, ``member`` and ``ordinal`` of its row.
 
     Without ``ordinal`` the member is found by its name, which must be unique in the shard.
@@ -45,13 +45,13 @@ def fetch_image(
     Raises:
         StoreError: the store failed. Try again.
     """
-    *_, (_, data) = fetch_images(store, [Reference(key, member, ordinal)], limits)
+    *_, (_, data) = fetch_images(store, [ImageRef(key, member, ordinal)], limits)
     return data
 
 
 def fetch_images(
-    store: Store, references: Iterable[Reference], limits: LimitSettings
-) -> Iterator[tuple[Reference, bytes | Failure]]:
+    store: Store, references: Iterable[ImageRef], limits: LimitSettings
+) -> Iterator[tuple[ImageRef, bytes | Failure]]:
     """Every distinct reference once, with the result of ``fetch_image``: loose objects first, then shard by shard.
 
     A reference without ordinal is yielded with its ordinal. If the shard repeats the name, it is yielded again, with
@@ -60,8 +60,8 @@ def fetch_images(
     Raises:
         StoreError: as ``fetch_image``.
     """
-    loose: list[Reference] = []
-    shards: dict[str, list[Reference]] = {}
+    loose: list[ImageRef] = []
+    shards: dict[str, list[ImageRef]] = {}
     for reference in dict.fromkeys(references):
         if kind_of(reference.key) == "shard":
             shards.setdefault(reference.key, []).append(reference)
@@ -73,11 +73,11 @@ def fetch_images(
 
 
 def _fetch_loose(
-    store: Store, references: list[Reference], limits: LimitSettings
-) -> Iterator[tuple[Reference, bytes | Failure]]:
+    store: Store, references: list[ImageRef], limits: LimitSettings
+) -> Iterator[tuple[ImageRef, bytes | Failure]]:
     """Like ``Store.get_many``, but an object is read only up to the size limit of an image."""
 
-    def bytes_of(reference: Reference) -> bytes | Failure:
+    def bytes_of(reference: ImageRef) -> bytes | Failure:
         if reference.member is not None:
             return Failure("missing", f"its name is not that of a shard; it has no member {reference.member!r}")
         try:
@@ -91,7 +91,7 @@ def _fetch_loose(
         except ObjectUnreadable as exc:
             return Failure("unreadable", str(exc))
 
-    def fetch(reference: Reference) -> tuple[Reference, bytes | Failure]:
+    def fetch(reference: ImageRef) -> tuple[ImageRef, bytes | Failure]:
         filled = reference._replace(ordinal=0) if reference.ordinal is None else reference
         return filled, bytes_of(reference)
 
@@ -102,10 +102,10 @@ def _fetch_loose(
 
 
 def _fetch_shard(
-    store: Store, key: str, references: list[Reference], limits: LimitSettings
-) -> Iterator[tuple[Reference, bytes | Failure]]:
-    by_ordinal: dict[int, list[Reference]] = {}
-    by_name: dict[str, Reference] = {}
+    store: Store, key: str, references: list[ImageRef], limits: LimitSettings
+) -> Iterator[tuple[ImageRef, bytes | Failure]]:
+    by_ordinal: dict[int, list[ImageRef]] = {}
+    by_name: dict[str, ImageRef] = {}
     for reference in references:
         if reference.ordinal is not None:
             by_ordinal.setdefault(reference.ordinal, []).append(reference)

@@ -67,10 +67,10 @@ def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
     return {unit for unit in set(existing) - set(planned) if _OURS.fullmatch(unit)}
 
 
-def fingerprint(unit: Unit, model_digest: str, pipeline_version: str) -> str:
+def fingerprint(unit: Unit, model_digest: str, how: str) -> str:
     """SHA-256 in hex of everything that the unit's report depends on. If it is unchanged, the report is up to date."""
     objects = [[info.key, info.size, info.etag] for info in unit.objects]
-    return hashlib.sha256(json.dumps([model_digest, pipeline_version, objects]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([model_digest, how, objects]).encode()).hexdigest()
 
 
 def _buckets(partition: Partition, loose: list[bytes], max_images: int) -> Iterator[Unit]:

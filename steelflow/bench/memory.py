@@ -10,7 +10,7 @@ from pathlib import Path
 
 from steelflow.config import load_settings
 from steelflow.errors import DataError
-from steelflow.inspection.infer import infer
+from steelflow.inspection.infer import inspect_source
 from steelflow.inspection.runtime import prepare
 
 
@@ -34,5 +34,5 @@ def _peak_kib() -> int:
 
 if __name__ == "__main__":
     prepare()
-    infer(sys.argv[1], sys.argv[2], load_settings())
+    inspect_source(sys.argv[1], sys.argv[2], load_settings())
     sys.stdout.write(str(_peak_kib() / 1024))

@@ -17,7 +17,7 @@ from steelflow.engine import Engine
 from steelflow.errors import DataError
 from steelflow.images.decode import decode, resize
 from steelflow.images.quality import measure
-from steelflow.inspection.pipeline import Inspection, Model, inspect
+from steelflow.inspection.pipeline import Inspection, Model, inspect_units
 from steelflow.records import Failure, Unit
 from steelflow.store.local import LocalStore
 
@@ -69,7 +69,7 @@ def end_to_end(source: Source, model: Model) -> float:
         report = LocalStore(Path(folder))
         job = Inspection(source.store, report, TEMPLATE, LimitSettings(), model, "bench", key_of=key_of, hive=False)
         started, count = time.perf_counter(), 0
-        for done in inspect(source.units, job):
+        for done in inspect_units(source.units, job):
             if done.error is not None or done.counts.failed:
                 raise DataError(f"benchmark: {done.unit.id}: {done.error or 'images failed'}")
             count += done.counts.found

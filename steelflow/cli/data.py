@@ -25,7 +25,9 @@ def synth(
     coils: Annotated[int, typer.Option(min=1, help="Coils per line and night.")] = 6,
     images: Annotated[int, typer.Option(min=1, help="Images per coil.")] = 50,
     labelled: Annotated[int, typer.Option(min=0, help="Labelled images per class.")] = 100,
-    sharded: Annotated[float, typer.Option(min=0, max=1, help="Share of coils stored as tar or zip shards.")] = 0.5,
+    sharded: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of coils stored as tar, tar.gz or zip shards.")
+    ] = 0.5,
     broken: Annotated[int, typer.Option(min=0, help="Broken files per line and night.")] = 3,
     mix: Annotated[list[str] | None, typer.Option(help="CLASS=WEIGHT; may be repeated.")] = None,
     gain: Annotated[float, typer.Option(min=0, help="Brightness factor of the lamps.")] = 1.0,

@@ -61,7 +61,7 @@ def in_slices(compute: Callable[[Pictures], tuple[Floats, Floats]], batch: Pictu
     return np.concatenate(logits), np.concatenate(embedding)
 
 
-def judged(logits: Floats, embedding: Floats, spec: ModelSpec) -> Outputs:
+def outputs_of(logits: Floats, embedding: Floats, spec: ModelSpec) -> Outputs:
     """The outputs of an engine, from the outputs of its network."""
     return Outputs(softmax(logits, spec.temperature), embedding, energy(logits))
 

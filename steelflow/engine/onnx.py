@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, judged
+from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, outputs_of
 from steelflow.errors import EngineError, ModelError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
@@ -39,7 +39,7 @@ class OnnxEngine:
     def run(self, batch: Pictures) -> Outputs:
         with self._turn:
             logits, embedding = self._compute(batch) if self.on_device else in_slices(self._compute, batch)
-        return judged(logits, embedding, self.spec)
+        return outputs_of(logits, embedding, self.spec)
 
     def _compute(self, batch: Pictures) -> tuple[Floats, Floats]:
         logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})

@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, judged
+from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, outputs_of
 from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
@@ -67,7 +67,7 @@ class OpenVinoEngine:
             logits, embedding = in_slices(copy.compute, batch)
         finally:
             self._free.append(copy)
-        return judged(logits, embedding, self.spec)
+        return outputs_of(logits, embedding, self.spec)
 
     def _compile(self) -> _Copy:
         how: dict[str, Any] = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from steelflow.engine.base import Outputs, judged
+from steelflow.engine.base import Outputs, outputs_of
 from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError, ModelError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
@@ -50,4 +50,4 @@ class TorchEngine:
         with self._turn, torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device, non_blocking=True)
             logits, embedding = self._network(image)
-            return judged(logits.float().cpu().numpy(), embedding.float().cpu().numpy(), self.spec)
+            return outputs_of(logits.float().cpu().numpy(), embedding.float().cpu().numpy(), self.spec)

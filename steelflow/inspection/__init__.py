@@ -1,5 +1,7 @@
 """Inspection: work units in, committed reports out.
 
-pipeline.py    the hot path: read, decode, measure, classify, write
+pipeline.py    the hot path: read, decode, measure, classify, write. Labels and novelty follow from the outputs when the
+               rows are made, in ``report.judged``.
 infer.py       any source to a report, without nights and lines
+runtime.py     settings of other libraries for a process that inspects
 """

@@ -15,8 +15,7 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import plan, superseded
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
-from steelflow.inspection.pipeline import Done, Inspection, load_model, new_run_id
-from steelflow.inspection.pipeline import inspect as inspect_units
+from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import read_footers
 from steelflow.report.writer import Counts
@@ -24,7 +23,7 @@ from steelflow.store import Store, open_store
 
 
 @dataclass(frozen=True, slots=True)
-class InferResult:
+class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``; ``judged`` of them now, the others by an earlier run whose
     reports are still up to date."""
 
@@ -44,7 +43,9 @@ class InferResult:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done], None] = lambda _: None) -> InferResult:
+def inspect_source(
+    source: str, dest: str, settings: Settings, progress: Callable[[Done], None] = lambda _: None
+) -> InspectionResult:
     """Classify every image of ``source`` and write reports to ``dest``, one Parquet file per work unit.
 
     Files carry a name made from the source, so that several sources can share a destination; what is up to date
@@ -86,7 +87,7 @@ def infer(source: str, dest: str, settings: Settings, progress: Callable[[Done],
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
     written = {*current, *(one.key for one in good)}
-    return InferResult(
+    return InspectionResult(
         images=counts.found,
         ok=counts.ok,
         failed=counts.failed,

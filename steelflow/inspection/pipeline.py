@@ -35,7 +35,7 @@ from steelflow.images.quality import measure
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
-from steelflow.report.judged import Judged, Origin, Place, place_of
+from steelflow.report.judged import ImagePlace, Judged, Origin, place_of
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION, QUALITY
 from steelflow.store.base import Store
@@ -48,7 +48,7 @@ _STOPS = (StoreUnreachable, AccessDenied)  # what the next unit would meet as we
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """Time spent by stage, summed over threads; ``wait`` is what the reader waited for the others."""
+    """Seconds by stage, summed over threads."""
 
     fetch: float = 0.0
     decode: float = 0.0
@@ -126,7 +126,7 @@ class Inspection:
         return fingerprint(unit, self.model.engine.digest, how)
 
 
-def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
+def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
     """Inspect units and commit a report for each, in order.
 
     Raises:
@@ -155,7 +155,7 @@ def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judg
     return judge_pictures([place_of(image) for image in images], decoded, engine)
 
 
-def judge_pictures(places: list[Place], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
+def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
     """Measure and classify grey pictures, uint8 (H, W) each, or the failures in their places, one for each place."""
     started = time.perf_counter()
     count, size = len(places), engine.spec.input_size
@@ -250,7 +250,7 @@ class _Feed:
             draft = _Draft(unit, self._job)
             try:
                 for chunk in draft.chunks():
-                    judging: Future[Judged] = Future()
+                    judging: Future[Judged] = Future()  # queued first, so that rows keep the order of the archive
                     self._scribe.submit(draft.take, judging, self._slots)
                     yield chunk, judging
             except BaseException as exc:
@@ -262,7 +262,8 @@ class _Feed:
 
 
 class _Draft:
-    """A unit on its way: ``chunks`` runs in the threads that read, everything else in the one that writes."""
+    """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take``, ``end`` and
+    ``abandon`` run in the thread that writes."""
 
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate, Members
 from steelflow.config import LimitSettings
@@ -43,7 +43,7 @@ class Row:
     where: str
     column: str
     local: bool
-    reference: Reference
+    reference: ImageRef
     label: str
     who: str | None = None
     at: dt.datetime | None = None
@@ -170,7 +170,7 @@ class Intake:
                     self.ignored += 1
                     continue
                 key = f"{folder.name}/{file.name}"
-                reference = Reference(key, None, 0)
+                reference = ImageRef(key, None, 0)
                 yield Row(where=key, column="image", local=True, reference=reference, label=folder.name)
 
     def _check_label(self, row: Row, problems: _Problems) -> None:
@@ -185,7 +185,7 @@ class Intake:
 
     def _seen(self, rows: list[Row], problems: _Problems) -> list[Row]:
         """The rows with the SHA-256 of their images, one row for each image, in the order of the file."""
-        by_place: dict[tuple[bool, Reference], list[int]] = {}
+        by_place: dict[tuple[bool, ImageRef], list[int]] = {}
         for number, row in enumerate(rows):
             by_place.setdefault((row.local, row.reference), []).append(number)
         seen: dict[int, Row] = {}
@@ -251,8 +251,8 @@ def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> 
 
 
 def _fetched(
-    source: Source, places: list[tuple[bool, Reference]]
-) -> Iterator[tuple[tuple[bool, Reference], bytes | Failure]]:
+    source: Source, places: list[tuple[bool, ImageRef]]
+) -> Iterator[tuple[tuple[bool, ImageRef], bytes | Failure]]:
     for local, store in ((True, source.files), (False, source.archive)):
         wanted = [reference for is_local, reference in places if is_local == local]
         if wanted:
@@ -333,7 +333,7 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _
         where=where,
         column=f"column {image}",
         local=local,
-        reference=Reference(path, member, ordinal),
+        reference=ImageRef(path, member, ordinal),
         label=found["label"],
         who=found.get("who") or None,
         at=at,

@@ -24,7 +24,7 @@ from steelflow.drift.references import Fixed, References
 from steelflow.drift.sources import Samples, nights_in, profile_from
 from steelflow.drift.verdict import WORST_FIRST, NightVerdict, Verdict
 from steelflow.errors import ConfigError, DriftError
-from steelflow.inspection.infer import infer
+from steelflow.inspection.infer import inspect_source
 from steelflow.inspection.pipeline import Done
 from steelflow.night.dates import night_of
 from steelflow.night.reference import brought_by
@@ -177,7 +177,7 @@ def _nights(place: str, settings: Settings, progress: Progress) -> tuple[Nights,
     if store is not None and any(info.key.endswith(".parquet") for info in store.list()):
         return list(nights_in(store, template)), _fetch_from_archive(settings)
     with tempfile.TemporaryDirectory(prefix="steelflow-drift-") as folder:
-        infer(place, folder, settings, progress)
+        inspect_source(place, folder, settings, progress)
         nights = list(nights_in(open_store(folder, settings.store), template))
     images = store or open_store(str(Path(place).expanduser().absolute().parent), settings.store)
     return nights, _fetch_from(images, settings)

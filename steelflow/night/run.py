@@ -22,7 +22,7 @@ from steelflow.archive.discovery import discover
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
-from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect, load_model, new_run_id
+from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect_units, load_model, new_run_id
 from steelflow.night.drift import measure_drift
 from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.records import Partition, Unit
@@ -158,7 +158,7 @@ class Night:
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
-        return inspect(units, self.job())
+        return inspect_units(units, self.job())
 
     def finish(self, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
         """Write the summaries and, last, the run record. If nothing was to be done and an equal record exists, no

@@ -19,7 +19,7 @@ from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 Floats = npt.NDArray[np.float32]
 
 
-class Place(NamedTuple):
+class ImagePlace(NamedTuple):
     """Where an image was found: a ``RawImage`` without its bytes."""
 
     key: str
@@ -30,8 +30,8 @@ class Place(NamedTuple):
     captured_at: dt.datetime | None
 
 
-def place_of(image: RawImage) -> Place:
-    return Place(
+def place_of(image: RawImage) -> ImagePlace:
+    return ImagePlace(
         key=image.key,
         member=image.member,
         ordinal=image.ordinal,
@@ -46,7 +46,7 @@ class Judged:
     """N images in order. ``good`` has the indices of the G classified images. ``probabilities`` (G, C), ``embedding``
     (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``."""
 
-    places: list[Place]
+    places: list[ImagePlace]
     failures: dict[int, Failure]
     good: npt.NDArray[np.intp]
     probabilities: Floats

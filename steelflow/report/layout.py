@@ -5,6 +5,9 @@ summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, f
 daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
 locks/night-2026-11-18/                             held while a night runs
+
+The drift room keeps its own files below ``drift/`` (see ``drift.check`` and ``drift.references``), the labels below
+``labels/`` and the registry below ``registry/``.
 """
 
 from __future__ import annotations

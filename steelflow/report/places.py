@@ -42,7 +42,7 @@ def scan_place(
     frames = []
     for partition, infos in files.items():
         if partition is None:
-            frames.append(_matching(scan(store, infos), dates, lines))
+            frames.append(_matching(scan(store, infos), dates, lines, store.uri))
         elif is_asked(partition, dates, lines):
             frames.append(scan(store, infos).with_columns(*path_columns(partition)))
     if not frames:
@@ -51,9 +51,13 @@ def scan_place(
 
 
 def _matching(
-    rows: pl.LazyFrame, dates: Collection[dt.date] | None, lines: Collection[str | None] | None
+    rows: pl.LazyFrame, dates: Collection[dt.date] | None, lines: Collection[str | None] | None, where: str
 ) -> pl.LazyFrame:
     for name, wanted in (("date", dates), ("line", lines)):
         if wanted is not None:
+            if None not in wanted and not rows.select(pl.col(name).is_not_null().any()).collect().item():
+                raise ReportError(
+                    f"{where}: its rows have no {name}, since only `steelflow nightly` fills it; leave `{name}s` out"
+                )
             rows = rows.filter(pl.col(name).is_in(list(wanted), nulls_equal=True))
     return rows

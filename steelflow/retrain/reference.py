@@ -9,7 +9,7 @@ from itertools import islice
 import polars as pl
 import pyarrow as pa
 
-from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import Settings
 from steelflow.drift import build_profile, drift_table
 from steelflow.engine import Engine
@@ -89,7 +89,7 @@ def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, 
     coils = dict(zip(references.select(_REFERENCE).rows(), references["coil"], strict=True))
     unit = Unit(id="", partition=partition, kind="loose", objects=())
     origin = Origin(unit=unit, spec=engine.spec, model_digest=engine.digest, run_id="", novelty=engine.novelty)
-    fetched = fetch_images(archive, [Reference(*row) for row in coils], settings.limits)
+    fetched = fetch_images(archive, [ImageRef(*row) for row in coils], settings.limits)
     tables = []
     while batch := [
         RawImage(key=place.key, member=place.member, ordinal=place.ordinal or 0, data=data, coil=coils[tuple(place)])

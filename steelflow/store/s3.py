@@ -1,8 +1,9 @@
 """Any S3-compatible store, through the ``minio`` package. Whole small objects go through the Rust client ``obstore``.
 
 A night of loose images spends most of its time on fetching many small objects. ``obstore`` does that without the GIL,
-at a fraction of the CPU time per object (ARCHITECTURE.md has the figures). For everything else minio is fast enough and
-offers more. Both clients trust the certificate authority of ``store.ca_bundle``.
+at a fraction of the CPU time per object (ARCHITECTURE.md has the figures), and conditional puts (``put_new``).
+For everything else minio is fast enough and offers more. Both clients trust the certificate authority of
+``store.ca_bundle``.
 
 Both clients retry a request by themselves. ``S3Store._retried`` adds the errors that appear after the request: a body
 that ends early, an upload that the server no longer knows.

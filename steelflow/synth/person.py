@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from steelflow.archive.fetch import Reference, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import Settings
 from steelflow.labels import Label, open_labels
 from steelflow.records import Failure
@@ -50,7 +50,7 @@ class Person:
         """Label the images of a review queue (object_key, member, ordinal, line, date, coil). Returns how many."""
         rows = {(row["object_key"], row["member"], row["ordinal"]): row for row in queue.to_dicts()}
         said = []
-        for place, data in fetch_images(self._archive, [Reference(*key) for key in rows], self._limits):
+        for place, data in fetch_images(self._archive, [ImageRef(*key) for key in rows], self._limits):
             label = self._truth.get((place.key, place.member))
             if isinstance(data, Failure) or label is None:
                 continue

@@ -80,7 +80,6 @@ def test_nights_and_lines_are_chosen(nights: Path, chosen: dict[str, object], im
 def test_one_file_can_be_opened(photos: Path, tmp_path: Path) -> None:
     result = steelflow.inspect(photos, out=tmp_path / "report")
     assert steelflow.open_report(result.files[0]).collect().height == 18
-    assert steelflow.open_report(result.files[0], lines="L1").collect().height == 0  # no line is known
 
 
 def test_a_report_that_is_not_there_is_an_error_of_ours(nights: Path, tmp_path: Path) -> None:
@@ -118,3 +117,12 @@ print(steelflow.open_registry().champion(), steelflow.open_labels().current().he
     ran = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["18", "18", "None", "0"]
     assert not (tmp_path / ".steelflow" / "s3" / "server.json").exists()
+
+
+def test_nights_of_a_report_without_nights_are_refused(photos: Path, tmp_path: Path) -> None:
+    """`inspect` knows no nights: a filter by them must not answer with no rows, as if nothing had been found."""
+    steelflow.inspect(photos, out=tmp_path / "report")
+    with pytest.raises(steelflow.errors.ReportError, match="its rows have no date"):
+        steelflow.open_report(tmp_path / "report", dates=NIGHT)
+    with pytest.raises(steelflow.errors.ReportError, match="leave `lines` out"):
+        steelflow.open_report(tmp_path / "report", lines="L1")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from steelflow.archive.discovery import objects, partitions
-from steelflow.archive.fetch import Reference, fetch_image, fetch_images
+from steelflow.archive.fetch import ImageRef, fetch_image, fetch_images
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import plan
@@ -62,7 +62,7 @@ def test_every_row_of_a_night_leads_back_to_its_bytes(store: Store) -> None:
     (night,) = partitions(store, TEMPLATE)
     units = plan(night, objects(store, TEMPLATE, night), TEMPLATE, 1000).units
     rows = {
-        Reference(row.key, row.member, row.ordinal): row.data
+        ImageRef(row.key, row.member, row.ordinal): row.data
         for unit in units
         for row in read_unit(store, unit, TEMPLATE, LIMITS)
     }
@@ -86,7 +86,7 @@ def test_a_shard_is_read_once_for_all_its_images(tmp_path: Path) -> None:
     store = Counting(tmp_path)
     members = [(f"{i}.jpg", b"%d" % i) for i in range(9)]
     store.put("a.tar", tar(*members))
-    asked = [Reference("a.tar", f"{i}.jpg", i) for i in (7, 2, 4)]
+    asked = [ImageRef("a.tar", f"{i}.jpg", i) for i in (7, 2, 4)]
     assert list(fetch_images(store, asked, LIMITS)) == [(asked[1], b"2"), (asked[2], b"4"), (asked[0], b"7")]
     assert store.stats == 1
 
@@ -101,17 +101,17 @@ def test_an_image_that_cannot_be_fetched_gives_the_reason(store: Store) -> None:
     store.put("large.jpg", b"L" * (MIB + 1))
     store.put("just.jpg", b"L" * MIB)
     expected = {
-        Reference("gone.jpg"): "missing",
-        Reference("gone.tar", "a.jpg", 0): "missing",
-        Reference("gone.tar", "a.jpg"): "missing",
-        Reference("x.tar", "b.jpg", 0): "replaced",
-        Reference("x.tar", "c.jpg", 3): "missing",
-        Reference("x.tar", "d.jpg"): "missing",
-        Reference("x.tar"): "ambiguous",
-        Reference("cut.tar", "b.jpg", 1): "truncated",
-        Reference("cut.tar", "c.jpg", 2): "missing",
-        Reference("twice.tar", "a.jpg"): "ambiguous",
-        Reference("loose.jpg", "a.jpg", 0): "missing",
+        ImageRef("gone.jpg"): "missing",
+        ImageRef("gone.tar", "a.jpg", 0): "missing",
+        ImageRef("gone.tar", "a.jpg"): "missing",
+        ImageRef("x.tar", "b.jpg", 0): "replaced",
+        ImageRef("x.tar", "c.jpg", 3): "missing",
+        ImageRef("x.tar", "d.jpg"): "missing",
+        ImageRef("x.tar"): "ambiguous",
+        ImageRef("cut.tar", "b.jpg", 1): "truncated",
+        ImageRef("cut.tar", "c.jpg", 2): "missing",
+        ImageRef("twice.tar", "a.jpg"): "ambiguous",
+        ImageRef("loose.jpg", "a.jpg", 0): "missing",
     }
     for reference, why in expected.items():
         assert code(fetch_image(store, *reference, LIMITS)) == why, reference
@@ -137,5 +137,5 @@ def test_a_shard_that_is_replaced_while_it_is_read(tmp_path: Path) -> None:
 
     store = Moving(tmp_path)
     store.put("x.tar", tar(("a.jpg", b"A"), ("b.jpg", b"B")))
-    asked = [Reference("x.tar", "a.jpg", 0), Reference("x.tar", "b.jpg")]
+    asked = [ImageRef("x.tar", "a.jpg", 0), ImageRef("x.tar", "b.jpg")]
     assert {code(data) for _, data in fetch_images(store, asked, LIMITS)} == {"replaced"}

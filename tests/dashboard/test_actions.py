@@ -12,7 +12,7 @@ import pytest
 from dashboard.auth import actions
 from dashboard.auth.access import Actor, NotAllowed
 from dashboard.auth.labelling import Review, known
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 from steelflow.errors import LabelError, RegistryError
 from steelflow.labels import LabelStore
 from steelflow.registry import Registry
@@ -150,7 +150,7 @@ def test_what_others_label_meanwhile_is_left_out(labels: LabelStore) -> None:
     actions.label(BEN, others, row(2), data(2), "patches", CLASSES)
     mine.pass_over(known(labels))
     assert [one["object_key"] for one in mine.rows] == ["L1/0.jpg", "L1/1.jpg", "L1/3.jpg"]
-    assert mine.coming(5) == [Reference("L1/3.jpg", None, 0)]
+    assert mine.coming(5) == [ImageRef("L1/3.jpg", None, 0)]
 
 
 def test_a_cluster_can_come_next(labels: LabelStore) -> None:

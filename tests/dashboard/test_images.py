@@ -16,7 +16,7 @@ from judged import night as put_night
 
 from dashboard.data import images
 from dashboard.data.images import Wanted
-from steelflow.archive.fetch import Reference
+from steelflow.archive.fetch import ImageRef
 from steelflow.report import neighbours as of_report
 from steelflow.report.neighbours import neighbours
 from steelflow.report.reader import ReportReader
@@ -118,9 +118,9 @@ def test_one_image_and_one_that_is_gone(reader: ReportReader, rows: pl.DataFrame
     assert found is not None
     assert found["object_key"] == row["object_key"]
     assert len(found["embedding"]) == 8
-    assert images.one(reader, NIGHT, "L1", Reference("other.jpg", None, 0)) is None
+    assert images.one(reader, NIGHT, "L1", ImageRef("other.jpg", None, 0)) is None
     assert images.one(reader, NIGHT, "no such line", images.reference(row)) is None
-    assert images.one(reader, NIGHT, row["line"], Reference(row["object_key"], "a member", 0)) is None
+    assert images.one(reader, NIGHT, row["line"], ImageRef(row["object_key"], "a member", 0)) is None
 
 
 def test_neighbours_are_the_nearest(reader: ReportReader, rows: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:

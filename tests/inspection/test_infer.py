@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, ModelError
-from steelflow.inspection.infer import infer
+from steelflow.inspection.infer import inspect_source
 from steelflow.synth import CLASSES, surface
 
 
@@ -107,7 +107,7 @@ def test_no_damage_to_a_jpeg_ends_a_run(settings: Settings, tmp_path: Path) -> N
         for place in rng.integers(2, 700, 4):
             data[place] = rng.integers(256)
         (source / f"{i}.jpg").write_bytes(data)
-    result = infer(str(source), str(tmp_path / "out"), settings)
+    result = inspect_source(str(source), str(tmp_path / "out"), settings)
     assert result.images == result.ok + result.failed == rows(tmp_path / "out").height == 302
     bomb = rows(tmp_path / "out").filter(pl.col("object_key") == "scans.jpg")["error"].item()
     assert bomb.startswith("bomb")
@@ -124,7 +124,7 @@ def test_broken_loose_images(settings: Settings, tmp_path: Path) -> None:
     source.mkdir()
     for name, (content, _) in LOOSE.items():
         (source / name).write_bytes(content)
-    result = infer(str(source), str(tmp_path / "out"), settings)
+    result = inspect_source(str(source), str(tmp_path / "out"), settings)
     assert result.images == result.ok + result.failed == len(LOOSE)
     check(result.images, rows(tmp_path / "out"), {n: code for n, (_, code) in LOOSE.items()}, "object_key")
 
@@ -143,7 +143,7 @@ def test_broken_members(settings: Settings, tmp_path: Path, kind: str) -> None:
                 info = tarfile.TarInfo(name)
                 info.size = len(content)
                 archive.addfile(info, io.BytesIO(content))
-    result = infer(str(shard), str(tmp_path / "out"), settings)
+    result = inspect_source(str(shard), str(tmp_path / "out"), settings)
     check(result.images, rows(tmp_path / "out"), {n: code for n, (_, code) in names.items()}, "member")
     assert not (tmp_path.parent / "outside.jpg").exists()
 
@@ -155,7 +155,7 @@ def test_duplicate_member_names_are_two_rows(settings: Settings, tmp_path: Path)
             info = tarfile.TarInfo("same.jpg")
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
-    infer(str(tmp_path / "twice.tar"), str(tmp_path / "out"), settings)
+    inspect_source(str(tmp_path / "twice.tar"), str(tmp_path / "out"), settings)
     frame = rows(tmp_path / "out").sort("ordinal")
     assert frame["member"].to_list() == ["same.jpg", "same.jpg"]
     assert frame["ordinal"].to_list() == [0, 1]
@@ -171,7 +171,7 @@ def test_cut_tar_keeps_what_came_before(settings: Settings, tmp_path: Path) -> N
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     os.truncate(shard, shard.stat().st_size // 2)
-    result = infer(str(shard), str(tmp_path / "out"), settings)
+    result = inspect_source(str(shard), str(tmp_path / "out"), settings)
     assert result.ok >= 1
     assert result.failed == 1
     assert result.images == rows(tmp_path / "out").height
@@ -194,7 +194,7 @@ def test_links_bombs_and_encryption_are_rows_not_crashes(settings: Settings, tmp
     (source / "secret.zip").write_bytes(content)
     tarfile.open(source / "empty.tar", "w").close()
     (source / "nothing.tar").write_bytes(b"")
-    result = infer(str(source), str(tmp_path / "out"), settings)
+    result = inspect_source(str(source), str(tmp_path / "out"), settings)
     codes = {row["object_key"]: row["error"].partition(":")[0] for row in rows(tmp_path / "out").to_dicts()}
     assert codes == {"links.tar": "link", "bomb.zip": "bomb", "secret.zip": "encrypted", "nothing.tar": "empty"}
     assert (result.ok, result.failed) == (0, 4)
@@ -209,7 +209,7 @@ def test_same_rows_whatever_the_batch_and_the_threads(settings: Settings, tmp_pa
     for batch, workers in ((1, 1), (7, 2), (64, 3)):
         out = tmp_path / f"out-{batch}"
         model = settings.model.model_copy(update={"batch_size": batch, "workers": workers})
-        infer(str(source), str(out), settings.model_copy(update={"model": model}))
+        inspect_source(str(source), str(out), settings.model_copy(update={"model": model}))
         frames.append(rows(out).drop("run_id", "inferred_at"))
     assert frames[0].equals(frames[1])
     assert frames[0].equals(frames[2])
@@ -225,7 +225,7 @@ def test_no_thread_of_another_library_spins_while_images_are_judged(settings: Se
 
     during: set[int] = set()
     with threadpool_limits(2, user_api="blas"):
-        infer(str(source), str(tmp_path / "out"), settings, lambda _: during.update(threads()))
+        inspect_source(str(source), str(tmp_path / "out"), settings, lambda _: during.update(threads()))
         assert threads() == {2}
     assert during == {1}
 
@@ -235,9 +235,9 @@ def test_again_does_nothing_and_sources_share_a_destination(settings: Settings, 
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.jpg").write_bytes(JPEG)
     out = str(tmp_path / "out")
-    first = infer(str(tmp_path / "a"), out, settings)
-    infer(str(tmp_path / "b"), out, settings)
-    again = infer(str(tmp_path / "a"), out, settings)
+    first = inspect_source(str(tmp_path / "a"), out, settings)
+    inspect_source(str(tmp_path / "b"), out, settings)
+    again = inspect_source(str(tmp_path / "a"), out, settings)
     assert (again.images, again.judged, again.files) == (1, 0, first.files)
     assert rows(tmp_path / "out").height == 2
 
@@ -246,7 +246,7 @@ def test_again_does_nothing_and_sources_share_a_destination(settings: Settings, 
 def test_a_source_without_images_is_refused(settings: Settings, tmp_path: Path, source: str) -> None:
     (tmp_path / "hollow").mkdir()
     with pytest.raises(ConfigError, match=source):
-        infer(str(tmp_path / source), str(tmp_path / "out"), settings)
+        inspect_source(str(tmp_path / source), str(tmp_path / "out"), settings)
     assert not (tmp_path / "out").exists()
 
 
@@ -255,5 +255,5 @@ def test_a_file_that_is_no_model_is_refused(settings: Settings, tmp_path: Path) 
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
     model = settings.model.model_copy(update={"ref": str(tmp_path / "bad.onnx")})
     with pytest.raises(ModelError, match=r"bad\.onnx"):
-        infer(str(tmp_path / "x.jpg"), str(tmp_path / "out"), settings.model_copy(update={"model": model}))
+        inspect_source(str(tmp_path / "x.jpg"), str(tmp_path / "out"), settings.model_copy(update={"model": model}))
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ import pytest
 from plants import local_settings
 
 from steelflow.config import Settings, StoreSettings
-from steelflow.inspection.infer import infer
+from steelflow.inspection.infer import inspect_source
 from steelflow.store import Store
 
 NewBucket = Callable[[], Store]
@@ -25,7 +25,7 @@ def from_folder(neu_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.D
 
 
 def judged(source: str, out: Path, settings: Settings) -> pl.DataFrame:
-    result = infer(source, str(out), settings)
+    result = inspect_source(source, str(out), settings)
     assert (result.images, result.failed) == (1440, 0)
     frame = pl.read_parquet(out / "*.parquet")
     kept = [name for name in frame.columns if name.startswith(("p_", "q"))]

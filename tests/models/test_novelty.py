@@ -12,7 +12,7 @@ from plants import local_settings, make_plant
 
 from steelflow.engine import open_engine
 from steelflow.errors import ModelError
-from steelflow.inspection.infer import infer
+from steelflow.inspection.infer import inspect_source
 from steelflow.models.novelty import Novelty, energy, parse_novelty
 from steelflow.models.shipped import SHIPPED, resolve
 from steelflow.training.novelty import fit_novelty
@@ -105,7 +105,7 @@ def test_shipped_models_recognise_novel_images(name: str) -> None:
 
 def test_reports_say_which_images_are_novel(tmp_path: Path) -> None:
     settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "reports")
-    infer(str(tmp_path / "plant" / "images"), str(tmp_path / "out"), settings)
+    inspect_source(str(tmp_path / "plant" / "images"), str(tmp_path / "out"), settings)
     rows = pl.read_parquet(tmp_path / "out" / "*.parquet").select("status", "energy", "novelty", "novel")
     good = rows.filter(status="ok")
     assert good.null_count().sum_horizontal().item() == 0

@@ -10,7 +10,7 @@ import pytest
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, Partition, Unit
-from steelflow.report.judged import Judged, Origin, Place, joined, rows, verdicts
+from steelflow.report.judged import ImagePlace, Judged, Origin, joined, rows, verdicts
 
 SPEC = ModelSpec(name="net", version="7", arch="net", classes=("a", "b", "c"), input_size=8, embedding_dims=2)
 NIGHT = dt.date(2026, 11, 18)
@@ -31,7 +31,7 @@ def test_label_confidence_margin_and_entropy() -> None:
 def chunk(name: str) -> Judged:
     """Three images, of which the second could not be read."""
     return Judged(
-        [Place(f"{name}{i}.jpg", f"m{i}", i, "C1", 1.5 * i, NOW) for i in range(3)],
+        [ImagePlace(f"{name}{i}.jpg", f"m{i}", i, "C1", 1.5 * i, NOW) for i in range(3)],
         {1: Failure("truncated", "ends early")},
         np.array([0, 2]),
         np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6]], np.float32),

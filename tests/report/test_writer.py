@@ -15,7 +15,7 @@ from steelflow.errors import ReportError
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, Partition, Unit
 from steelflow.report.footer import read_footers
-from steelflow.report.judged import Judged, Origin, Place
+from steelflow.report.judged import ImagePlace, Judged, Origin
 from steelflow.report.writer import ROW_GROUP, Counts, UnitWriter
 from steelflow.store.local import LocalStore
 
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def chunk(good: int, failed: int, first: int = 0) -> Judged:
     """The failures first, then the good images: the n-th of them has brightness n and is an ``a`` with n hundredths."""
-    places = [Place(f"{first + i:05}.jpg", None, 0, None, None, None) for i in range(failed + good)]
+    places = [ImagePlace(f"{first + i:05}.jpg", None, 0, None, None, None) for i in range(failed + good)]
     share = (np.arange(good, dtype=np.float32) % 100 / 100)[:, None]
     number = np.arange(good, dtype=np.float32)[:, None]
     return Judged(
@@ -48,7 +48,7 @@ def chunk(good: int, failed: int, first: int = 0) -> Judged:
 
 
 def writer(store: LocalStore) -> UnitWriter:
-    return UnitWriter(store, KEY, ORIGIN, "fingerprint", hive=True)
+    return UnitWriter(store, KEY, origin=ORIGIN, fingerprint="fingerprint", hive=True)
 
 
 @pytest.mark.parametrize("found", [0, 4, 6])

@@ -14,7 +14,7 @@ from steelflow.registry import resolved
 
 
 @st.cache_resource(ttl=3600, max_entries=3, show_spinner=False)
-def judge(digest: str) -> Engine | None:
+def engine_of(digest: str) -> Engine | None:
     """The model whose file has this SHA-256: from the registry, shipped, or configured. None if it is gone.
 
     Raises:
