@@ -163,9 +163,16 @@ def check(
 
 @app.command()
 def steps(out: Out = Path("results")) -> None:
-    """Time a training step of every architecture at its own input size, in both precisions, on one thread."""
-    found: dict[str, Any] = {}
+    """Time a training step of every architecture at its own input size, in both precisions, on one thread.
+
+    What the file holds is not measured again.
+    """
+    path = out / "precision-steps.json"
+    found: dict[str, Any] = json.loads(path.read_text())["steps"] if path.is_file() else {}
+    about = {"kind": "precision-steps", "images": IMAGES, "threads": 1}
     for arch, entry in CATALOGUE.items():
+        if arch in found:
+            continue
         seconds = measure_steps(arch, entry.input_size)
         found[arch] = {
             "input_size": entry.input_size,
@@ -173,8 +180,7 @@ def steps(out: Out = Path("results")) -> None:
             "bf16_over_fp32": round(seconds["bf16"] / seconds["fp32"], 3),
         }
         typer.echo(f"{arch}: {found[arch]}")
-    about = {"kind": "precision-steps", "images": IMAGES, "threads": 1, "steps": found}
-    write_result(out / "precision-steps.json", about | provenance("python -m steelflow.selection.precisions steps"))
+        write_result(path, about | {"steps": found} | provenance("python -m steelflow.selection.precisions steps"))
 
 
 if __name__ == "__main__":
