@@ -1,4 +1,4 @@
-"""``python -m dashboard --server.port 8501``: Streamlit with our app, and its imports done before anybody comes."""
+"""``python -m dashboard --server.port 8501``: Streamlit with our app. It imports the pages' modules at the start."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages import, imported before anybody comes: the first visitor would wait for all of it."""
+"""Imports the modules of the pages at the start: otherwise the first visitor waits for them."""
 
 from __future__ import annotations
 

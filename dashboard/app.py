@@ -1,4 +1,4 @@
-"""The frame around every page: ``streamlit run dashboard/app.py``, or rather ``steelflow dashboard``."""
+"""The frame around every page. ``steelflow dashboard`` runs it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from dashboard.auth import access
 from dashboard.data import sources
 from dashboard.formats import plain
 
-# section → file, title, icon, what it is for; a page appears once its file is there.
+# section → file, title, icon, description. A page appears if its file exists.
 PAGES = {
     "Quality": (
-        ("tonight", "Tonight", ":material/nightlight:", "The last night at one glance."),
-        ("defects", "Defects", ":material/bar_chart:", "What was found: by class, line and date."),
+        ("tonight", "Tonight", ":material/nightlight:", "The last night at a glance."),
+        ("defects", "Defects", ":material/bar_chart:", "Defects by class, line and date."),
         ("coil", "Coil", ":material/straighten:", "One coil along its length."),
-        ("images", "Images", ":material/photo_library:", "Single images, and why they were judged as they were."),
+        ("images", "Images", ":material/photo_library:", "Single images, and the reasons for their class."),
     ),
     "Model": (
-        ("review", "Review", ":material/label:", "Label the images that teach the model most."),
-        ("drift", "Drift", ":material/trending_up:", "What moved away from what the model knows."),
+        ("review", "Review", ":material/label:", "Label the images that help the model most."),
+        ("drift", "Drift", ":material/trending_up:", "What changed against the model's reference."),
         ("models", "Models", ":material/model_training:", "Versions, their figures, promotion and rollback."),
     ),
-    "Operation": (("runs", "Runs", ":material/schedule:", "Nights, retrainings and backfills: seen and started."),),
+    "Operation": (("runs", "Runs", ":material/schedule:", "Watch and start nights, retrainings and backfills."),),
 }
 _HERE = Path(__file__).parent
 
 
 def main() -> None:
-    # An icon of our own: Streamlit's would be fetched from another host.
+    # Our own icon: Streamlit's default icon is loaded from another host.
     st.set_page_config(page_title="steelflow", page_icon=str(_HERE / "icon.svg"), layout="wide")
     settings = sources.settings()
     st.set_page_config(page_title=settings.dashboard.title)
@@ -43,7 +43,7 @@ def main() -> None:
             st.button("Log out", on_click=st.logout)  # another account may have a role
         return
     if who is None:
-        frame.empty("Log in to see this plant's reports", "Your role is given by your e-mail address.")
+        frame.empty("Log in to see this plant's reports", "Your role depends on your e-mail address.")
         with st.container(horizontal_alignment="center"):
             st.button("Log in", type="primary", on_click=frame.guarded(access.log_in))
         return

@@ -1,7 +1,7 @@
-"""How long the pages take, server-side, over the reports of the settings: ``python -m dashboard.bench`` prints JSON.
+"""Server-side times of the pages, over the reports of the settings: ``python -m dashboard.bench`` prints JSON.
 
-The pages run as they do for a visitor, from top to bottom, in a process that has nothing in its caches yet. What is
-imported once per process is told by itself.
+The pages run as for a visitor, from top to bottom, in a process with empty caches. The imports, once per process, are
+measured separately.
 """
 
 from __future__ import annotations

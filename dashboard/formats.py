@@ -14,10 +14,10 @@ NOTHING = "–"
 
 
 def plain(text: object) -> str:
-    """A text from outside, for where Streamlit reads Markdown: shown as it is, never rendered.
+    """A text from outside, escaped for Markdown: Streamlit shows it unchanged.
 
-    A word joiner keeps ``:name:`` from becoming a picture, and addresses (``a@b.example``, ``www.b.example`` and those
-    with ``://``) from becoming links; line breaks and control characters become spaces.
+    A word joiner keeps ``:name:`` from becoming an icon, and addresses (``a@b.example``, ``www.b.example``, ``://``)
+    from becoming links. Line breaks and control characters become spaces.
     """
     printable = "".join(char if char.isprintable() else " " for char in str(text))
     return _LINKED.sub(rf"\g<0>{_JOINER}", _MARKDOWN.sub(r"\\\1", printable))
@@ -29,12 +29,12 @@ def count(number: float | None) -> str:
 
 
 def share(value: float | None, digits: int = 1) -> str:
-    """A share of 1 in percent: 12.3 %"""
+    """A share as a percentage: 12.3 %"""
     return NOTHING if value is None else f"{100 * value:.{digits}f}{_THIN}%"
 
 
 def points(value: float | None) -> str | None:
-    """A difference of shares, in percentage points, with its sign."""
+    """A difference of shares in percentage points, with sign."""
     return None if value is None else f"{100 * value:+.1f} points"
 
 

@@ -1,4 +1,4 @@
-"""What every page stands in: its heading, its empty states, and a guard that lets no traceback through."""
+"""Shared by every page: the heading, empty states, and a guard that never shows a traceback."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _log = logging.getLogger("steelflow.dashboard")
 
 
 def guarded(show: Callable[_P, None]) -> Callable[_P, None]:
-    """``show``, with every error told in a line: ours with what to do about it, any other with a number that the log
-    has as well."""
+    """``show``, with every error shown in one line: our errors with advice, any other error with a number that is also
+    in the log."""
 
     @functools.wraps(show)
     def safely(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -38,11 +38,11 @@ def guarded(show: Callable[_P, None]) -> Callable[_P, None]:
             if isinstance(exc, StoreUnreachable):
                 sources.forget_addresses()
             st.error(f"{plain(exc)}\n\n{_advice(exc)}".strip(), icon=":material/error:")
-        except Exception:  # noqa: BLE001  here is where whatever it is ends
+        except Exception:  # noqa: BLE001  the page must show every error in one line
             number = secrets.token_hex(3)
             _log.exception("error %s", number)
             st.error(
-                f"This could not be shown. The log has the reason under the number **{number}**.",
+                f"An error occurred. The log has the reason under the number **{number}**.",
                 icon=":material/error:",
             )
 
@@ -50,7 +50,7 @@ def guarded(show: Callable[_P, None]) -> Callable[_P, None]:
 
 
 def fragment(run_every: float | None = None) -> Callable[[Callable[_P, None]], Callable[_P, None]]:
-    """A part of a page that reruns by itself (every so many seconds), guarded as the page is."""
+    """A part of a page that reruns by itself (every ``run_every`` seconds), with the same guard as the page."""
 
     def made(show: Callable[_P, None]) -> Callable[_P, None]:
         part: Callable[_P, None] = st.fragment(guarded(show), run_every=run_every)
@@ -60,7 +60,7 @@ def fragment(run_every: float | None = None) -> Callable[[Callable[_P, None]], C
 
 
 def heading(title: str, about: str = "") -> None:
-    """The page's title, with a line of what is shown. ``about`` is Markdown: what comes from outside is escaped."""
+    """The page's title and a description. ``about`` is Markdown: escape texts from outside."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.title(title, anchor=False, width="content")
         if about:
@@ -68,7 +68,7 @@ def heading(title: str, about: str = "") -> None:
 
 
 def empty(what: str, to_do: str) -> None:
-    """An empty state: what is missing, and what brings it. Both are Markdown."""
+    """An empty state: what is missing, and what to do. Both are Markdown."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(f"#### {what}", text_alignment="center")
@@ -79,13 +79,13 @@ def empty(what: str, to_do: str) -> None:
 def _advice(error: SteelflowError) -> str:
     match error:
         case AccessDenied():
-            return "Check the storage credentials that the dashboard was started with."
+            return "Check the storage credentials of the dashboard."
         case BucketNotFound():
-            return "Nothing was inspected yet, or `report.uri` names another place. `steelflow doctor` tells more."
+            return "Nothing was inspected yet, or `report.uri` is wrong. `steelflow doctor` tells more."
         case StoreError():
-            return "The storage does not answer. `steelflow doctor` tells more; load this page again once it is back."
+            return "The storage does not answer. `steelflow doctor` tells more. Then load this page again."
         case ReportError():
-            return "`steelflow nightly` inspects a night; its reports show up here within a minute."
+            return "Inspect a night with `steelflow nightly`. Its reports appear here within a minute."
         case ConfigError():
             return "`steelflow config show` prints the settings."
         case _:

@@ -142,7 +142,7 @@ def first_sentence(documented: object) -> str:
 
 
 def errors() -> str:
-    before, tree, after = re.split(r"(?m)(?=^SteelflowError$)|(?<=right now)\n", steelflow.errors.__doc__ or "")
+    before, tree, after = (steelflow.errors.__doc__ or "").split("\n\n", 2)
     return f"{joined(before)} They are in `steelflow.errors`.\n\n```\n{tree.strip()}\n```\n\n{code(after.strip())}\n"
 
 

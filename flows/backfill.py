@@ -1,4 +1,4 @@
-"""The backfill flow: past nights again with the champion, one task a night. It starts no retraining."""
+"""The backfill flow: inspect past nights again with the champion, one task per night. It starts no retraining."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class BackfillParameters(BaseModel):
 
     first: dt.date = Field(description="The first night.")
     last: dt.date = Field(description="The last night.")
-    lines: tuple[str, ...] = Field(default=(), description="Only these lines; when empty, the configuration's, or all.")
+    lines: tuple[str, ...] = Field(default=(), description="Only these lines; if empty, those of the settings, or all.")
 
 
 @task(**patient)
 def fix_model(settings: Settings) -> Settings:
-    """Name the champion of this moment."""
+    """Fix the current champion as the model of the whole backfill."""
     return pinned(settings)
 
 
@@ -43,7 +43,7 @@ def find_nights(settings: Settings, parameters: BackfillParameters) -> list[dt.d
 
 @task(task_run_name="night of {date}", **patient)
 def inspect_night_again(settings: Settings, date: dt.date, lines: tuple[str, ...], name: str) -> Again:
-    """Inspect a night with the champion; a line whose images have left the archive keeps its report."""
+    """Inspect a night with the champion. If the images of a line have left the archive, its report stays."""
     return inspect_again(settings, date, lines, _LOCK_WAIT, name=name)
 
 
@@ -51,10 +51,10 @@ def inspect_night_again(settings: Settings, date: dt.date, lines: tuple[str, ...
 def backfill(parameters: BackfillParameters) -> State[Any]:
     """Inspect a range of nights again with the current champion.
 
-    What is up to date stays, so a run that was stopped goes on where it was when it is run again.
+    Reports that are up to date stay: a stopped run can be started again and continues.
 
     Returns:
-        A completed state that says in one line what was done, with ``Backfilled`` as a dict; or a failed one.
+        A completed state with a one-line summary, and ``Backfilled`` as a dict; or a failed state.
     """
     return settled(lambda settings: _backfill(fix_model(settings), parameters))
 
@@ -62,8 +62,8 @@ def backfill(parameters: BackfillParameters) -> State[Any]:
 def _backfill(settings: Settings, parameters: BackfillParameters) -> State[Any]:
     log = get_run_logger()
     dates = find_nights(settings, parameters)
-    name = f"{flow_run.name} {str(flow_run.id)[:8]}"  # as Prefect shows it; its names alone come again
-    artifact = cast(UUID, create_progress_artifact(0.0, "backfill-progress", "Share of the nights that are done"))
+    name = f"{flow_run.name} {str(flow_run.id)[:8]}"  # as Prefect shows it; its names alone repeat
+    artifact = cast(UUID, create_progress_artifact(0.0, "backfill-progress", "Finished nights, in percent"))
     found = []
     for number, date in enumerate(dates, 1):
         found.append(inspect_night_again(settings, date, parameters.lines, name))

@@ -1,4 +1,4 @@
-"""The drift-check flow: the drift of a night looked at again, with the consequences that it has in the nightly one."""
+"""The drift-check flow: check a night for drift again, with the same consequences as in the nightly flow."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from steelflow.store import open_store
 
 
 class DriftCheckParameters(BaseModel):
-    """Which night to look at."""
+    """Which night to check."""
 
-    date: dt.date | None = Field(default=None, description="The night; when empty, the last one that has reports.")
+    date: dt.date | None = Field(default=None, description="The night; if empty, the last night with reports.")
 
 
 _LAST_NIGHT = DriftCheckParameters()
@@ -30,7 +30,7 @@ _LAST_NIGHT = DriftCheckParameters()
 
 @task(**patient)
 def last_night(settings: Settings) -> dt.date | None:
-    """The last night that has reports."""
+    """The last night with reports."""
     return max(ReportReader(open_store(settings.report.uri, settings.store, create=True)).nights(), default=None)
 
 
@@ -44,10 +44,10 @@ def check(settings: Settings, date: dt.date) -> NightDrift:
 
 @flow(name="drift-check", persist_result=False, **hooks)
 def drift_check(night: DriftCheckParameters = _LAST_NIGHT) -> State[Any]:
-    """Look at the drift of a night again, alert and ask for a retraining as the nightly flow would.
+    """Check a night for drift again. Send alerts and request a retraining like the nightly flow.
 
     Returns:
-        A completed state that says the verdict in one line, with the verdict as a dict; or a failed one.
+        A completed state with the verdict in one line and as a dict; or a failed state.
     """
 
     def work(settings: Settings) -> State[Any]:

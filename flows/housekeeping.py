@@ -1,4 +1,4 @@
-"""The housekeeping flow: what is old goes, as the retention of the settings says."""
+"""The housekeeping flow: delete old data, by the retention of the settings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from steelflow.night.housekeeping import Tidied, tidy
 
 
 class HousekeepingParameters(BaseModel):
-    """Prefect's UI makes a form of this."""
+    """Prefect's UI shows a form for these parameters."""
 
-    dry_run: bool = Field(default=False, description="Only tell what would be deleted.")
+    dry_run: bool = Field(default=False, description="Only show what would be deleted.")
 
 
 _FOR_GOOD = HousekeepingParameters()
@@ -34,10 +34,10 @@ def delete_what_is_old(settings: Settings, today: dt.date, dry_run: bool) -> Tid
 
 @flow(name="housekeeping", persist_result=False, **hooks)
 def housekeeping(parameters: HousekeepingParameters = _FOR_GOOD) -> State[Any]:
-    """Delete what the retention of the settings does not keep; never the champion, nor what a rollback goes to.
+    """Delete data older than the retention of the settings. The champion and the target of a rollback stay.
 
     Returns:
-        A completed state that says in one line what went, with ``Tidied`` as a dict; or a failed one.
+        A completed state with a one-line summary, and ``Tidied`` as a dict; or a failed state.
     """
 
     def work(settings: Settings) -> State[Any]:

@@ -1,8 +1,8 @@
-"""The nightly flow: ``steelflow.night`` under Prefect's schedule, retries, logs and artifacts.
+"""The nightly flow: ``steelflow.night`` with Prefect's schedule, retries, logs and artifacts.
 
-One task opens the night, one plans each line, one inspects each group of its units, one records the night. They run
-one after the other: the library keeps all cores, or the one accelerator, busy by itself. A run that is repeated does
-what is left to do.
+One task opens the night, one task plans each line, one task inspects each group of units, and one task records the
+night. They run in sequence: the library itself keeps all cores, or the accelerator, busy. A repeated run does the
+remaining work.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ _R = TypeVar("_R")
 
 
 class NightParameters(BaseModel):
-    """Which night to inspect, and how much of it. Prefect's UI makes a form of this."""
+    """Which night to inspect, and how much of it. Prefect's UI shows a form for these parameters."""
 
-    date: dt.date | None = Field(default=None, description="The night; when empty, the one of the scheduled time.")
-    lines: tuple[str, ...] = Field(default=(), description="Only these lines; when empty, the configuration's, or all.")
-    limit: int | None = Field(default=None, ge=1, description="At most so many work units, for a trial.")
+    date: dt.date | None = Field(default=None, description="The night; if empty, the night of the scheduled time.")
+    lines: tuple[str, ...] = Field(default=(), description="Only these lines; if empty, those of the settings, or all.")
+    limit: int | None = Field(default=None, ge=1, description="Largest number of work units, for a trial.")
 
     def night(self, scheduled: dt.datetime, zone: ZoneInfo) -> dt.date:
-        """A run that comes late, or again, is still about the night that it was scheduled for."""
+        """The night to inspect. A late or repeated run keeps the night that it was scheduled for."""
         return self.date or night_of(scheduled, zone)
 
 
@@ -60,9 +60,9 @@ _LAST_NIGHT = NightParameters()
 
 
 class Group:
-    """Units of one line that make one task. What is done is kept across the task's retries.
+    """Units of one line that form one task. Finished units are kept across the task's retries.
 
-    No dataclass: Prefect looks through those, object by object, for the results of other tasks.
+    This is not a dataclass: Prefect searches dataclasses, object by object, for the results of other tasks.
     """
 
     def __init__(self, name: str, units: tuple[Unit, ...]) -> None:
@@ -76,14 +76,14 @@ class Group:
 
 
 class Progress:
-    """The progress artifact of a night. Each line is an equal part of it, since later ones are not planned yet."""
+    """The progress artifact of a night. Each line has an equal share, because later lines are not planned yet."""
 
     def __init__(self, lines: int) -> None:
         self._part = 100 / max(lines, 1)
         self._lines_done = 0
         self._line_images = self._images = 0
         self._shown = 0.0
-        artifact = create_progress_artifact(0.0, "nightly-progress", "Share of the night that is inspected")
+        artifact = create_progress_artifact(0.0, "nightly-progress", "Inspected share of the night, in percent")
         self._artifact = cast(UUID, artifact)  # Prefect's type leaves room for a coroutine
 
     def begin_line(self, units: Iterable[Unit]) -> None:
@@ -108,7 +108,7 @@ _library_seconds: ContextVar[list[float]] = ContextVar("library_seconds")
 
 
 def _timed(call: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Note the time that a task spends in the library; all other time of the flow is what Prefect costs."""
+    """Record the time that a task spends in the library. The rest of the flow's time is the cost of Prefect."""
 
     @functools.wraps(call)
     def timed(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -131,7 +131,7 @@ def open_night(settings: Settings, date: dt.date, lines: tuple[str, ...]) -> Nig
 @task(task_run_name="plan {partition.line}", **patient)
 @_timed
 def plan_line(night: Night, partition: Partition) -> PartitionPlan:
-    """List what a line has of images and reports, and tell what is to be done."""
+    """List the images and reports of a line, and plan the work."""
     plan = night.plan(partition)
     night.clear(plan)
     return plan
@@ -140,7 +140,7 @@ def plan_line(night: Night, partition: Partition) -> PartitionPlan:
 @task(task_run_name="inspect {group.name}", **patient)
 @_timed
 def inspect_units(night: Night, group: Group, progress: Progress) -> None:
-    """Inspect the units of a group that are left."""
+    """Inspect the remaining units of a group."""
     for done in night.inspect(group.left):
         group.done.append(done.light())
         progress.unit_done(done.unit)
@@ -158,7 +158,7 @@ def _run_name() -> str:
     try:
         return f"night of {_night(parameters, load_settings())}"
     except SteelflowError:
-        return "night"  # the flow says what is wrong
+        return "night"  # the flow reports the error
 
 
 def _night(parameters: NightParameters, settings: Settings) -> dt.date:
@@ -167,12 +167,11 @@ def _night(parameters: NightParameters, settings: Settings) -> dt.date:
 
 @flow(name="nightly", flow_run_name=_run_name, persist_result=False, **hooks)
 def nightly(night: NightParameters = _LAST_NIGHT) -> dict[str, Any] | State[Any]:
-    """Inspect a night: what is new or changed in the archive, and nothing twice. Drift, or enough new labels, ask for a
-    retraining.
+    """Inspect the new and changed images of a night. Drift, or enough new labels, start a retraining.
 
     Returns:
-        The ``NightResult`` as a dict, with ``flow_seconds`` and, of these, ``library_seconds`` spent in tasks' bodies;
-        or a failed state that says in one line what is to be done about it.
+        The ``NightResult`` as a dict, with ``flow_seconds``, and ``library_seconds``: the part of them spent in the
+        library; or a failed state that says in one line what to do.
     """
     with _heap_set_aside():
         return settled(lambda settings: _inspect(settings, _night(night, settings), night))
@@ -180,8 +179,8 @@ def nightly(night: NightParameters = _LAST_NIGHT) -> dict[str, Any] | State[Any]
 
 @contextmanager
 def _heap_set_aside() -> Iterator[None]:
-    """Garbage collection passes over what is there already: all that Prefect has loaded takes it a quarter of a second,
-    for which every thread of the night waits."""
+    """Exclude existing objects from garbage collection. Prefect loads so many that a collection takes a quarter of a
+    second, and every thread of the night waits for it."""
     gc.freeze()
     try:
         yield
@@ -194,7 +193,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     _library_seconds.set(seconds)
     night = open_night(settings, date, parameters.lines)
     if not night.partitions:
-        get_run_logger().warning("No images of %s in %s; is the archive filled?", date, night.archive.uri)
+        get_run_logger().warning("No images of %s in %s; check whether the archive has them", date, night.archive.uri)
     plans: list[PartitionPlan] = []
     done: list[Done] = []
     left = parameters.limit
@@ -223,7 +222,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     follow_up(settings, date, result.drift)
     if result.failed_units:
         return Failed(
-            message=f"night of {date}: {len(result.failed_units)} work units failed, everything else is done; "
+            message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "
             f"run the night again; first: {result.failed_units[0]}"
         )
     return recorded
@@ -239,7 +238,7 @@ def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[
         counts = sum(good, plan.skipped_counts)
         line = (plan.partition.line, counts.found, counts.ok, counts.failed)
         rows.append("| " + " | ".join(map(_cell, (*line, len(good), plan.skipped, len(own) - len(good)))) + " |")
-    speed = f"{result.judged / result.seconds:,.0f} images/s" if result.judged else "nothing was to be done"
+    speed = f"{result.judged / result.seconds:,.0f} images/s" if result.judged else "nothing to do"
     parts = [
         f"## Night of {result.date}: {result.state}",
         f"**{result.found:,}** images found = **{result.ok:,}** ok + **{result.failed:,}** failed; "

@@ -1,4 +1,5 @@
-"""How our tasks wait for storage that is away, and for the lock of a process that died; for nothing else."""
+"""Retries of our tasks: they wait for storage that does not answer, and for the lock of a dead process. Other errors
+are not retried."""
 
 from __future__ import annotations
 
@@ -11,11 +12,11 @@ from prefect.tasks import Task, exponential_backoff
 from steelflow.errors import AccessDenied, BucketNotFound, LockHeld, StoreError
 
 _ATTEMPTS = 6
-_FIRST_DELAY = 15.0  # seconds, doubled each time: an outage of the store of some eight minutes is waited out
+_FIRST_DELAY = 15.0  # seconds, doubled each time: a task survives an outage of the store of some eight minutes
 
 
 def _may_pass(_task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    # The attempts are counted here: when Prefect's own count runs out, it logs a traceback over our one line.
+    # We count the attempts: after its own last attempt, Prefect logs a traceback above our one line.
     error = state.data
     lasting = isinstance(error, (AccessDenied, BucketNotFound))
     return isinstance(error, (StoreError, LockHeld)) and not lasting and run.run_count < _ATTEMPTS
@@ -29,4 +30,4 @@ patient: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "persist_result": False,
 }
-"""Options of a task. What a task has done must not be lost, nor done twice, when it is tried again."""
+"""Options of a task. A retry must neither lose finished work nor repeat it."""

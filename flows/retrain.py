@@ -1,6 +1,6 @@
-"""The retrain flow: from the labels to a promotion, or the reason against one, as one library call.
+"""The retrain flow: one library call from the labels to a promotion, or to the reason against it.
 
-Alerts of what was decided come from the library; those of a run that could not decide come from the flow's hooks.
+The library sends the alert of a decision. The hooks of the flow send the alert of a run that ended without one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ DEPLOYMENT = "retrain/retrain"
 
 
 class RetrainRequest(BaseModel):
-    """Who asks for a retraining, and why."""
+    """A request for a retraining: who asks, and why."""
 
     trigger: Literal["drift", "labels", "calendar", "manual"] = Field(
-        default="manual", description="Only a manual one knows no cooldown."
+        default="manual", description="Only manual retrainings have no cooldown."
     )
     reason: str = Field(default="asked for in Prefect", min_length=1, description="For the promotion log.")
     who: str = Field(default="prefect", min_length=1, description="For the promotion log.")
-    key: str | None = Field(default=None, description="Names the request: what was decided already is not done again.")
+    key: str | None = Field(
+        default=None, description="Name of the request. A request that was decided is not repeated."
+    )
 
 
 _BY_HAND = RetrainRequest()
@@ -40,9 +42,11 @@ _BY_HAND = RetrainRequest()
 
 @task(**patient)
 def train_and_judge(settings: Settings, request: RetrainRequest, key: str) -> dict[str, Any]:
-    """Train, judge, and promote or not."""
+    """Train, compare with the champion, and promote if better."""
     shown = 0.0
-    artifact = cast(UUID, create_progress_artifact(0.0, "retrain-progress", "Share of the training that is done"))
+    artifact = cast(
+        UUID, create_progress_artifact(0.0, "retrain-progress", "Finished share of the training, in percent")
+    )
 
     def show(share: float) -> None:
         nonlocal shown
@@ -66,15 +70,15 @@ def train_and_judge(settings: Settings, request: RetrainRequest, key: str) -> di
 
 @flow(name="retrain", persist_result=False, **hooks)
 def retrain(request: RetrainRequest = _BY_HAND) -> State[Any]:
-    """Train on the labels as they stand, and promote the model if it proves better than the champion.
+    """Train on the current labels, and promote the model if it is better than the champion.
 
     Returns:
-        A completed state that says in one line what was decided, with the ``RetrainResult`` as a dict; or a failed one
-        that says what is to be done about it.
+        A completed state with the decision in one line, and ``RetrainResult`` as a dict; or a failed state that says
+        what to do.
     """
 
     def work(settings: Settings) -> State[Any]:
-        # A run that is taken up again after a crash asks for the same.
+        # A run that is resumed after a crash has the same key.
         key = request.key or f"run:{prefect.runtime.flow_run.id}"
         result = train_and_judge(settings, request, key)
         return Completed(message=f"{result['state']}: {result['text']}", data=result)

@@ -1,6 +1,6 @@
-"""``python -m flows.serve``: the process that runs our deployments. ``steelflow up`` starts it beside a server.
+"""``python -m flows.serve``: the process that runs our deployments. ``steelflow up`` starts it together with a server.
 
-Exactly one such process serves a Prefect server, so a run that is under way when it starts has lost its process.
+Exactly one such process serves a Prefect server. If a run is active when it starts, the process of that run is dead.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from steelflow.config import Settings, load_settings
 from steelflow.service.alerts import alert
 
 BY_CALENDAR = RetrainRequest(trigger="calendar", reason="the calendar", who="schedule")
-TIDY_UP = "0 5 * * *"  # in the plant's time zone, when the night is done
+TIDY_UP = "0 5 * * *"  # in the plant's time zone, after the night
 
 _ATTEMPTS = 3
 _RECENT = dt.timedelta(days=7)
@@ -46,7 +46,7 @@ _one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyL
 
 
 def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
-    """What is served. The schedules live in our configuration: a restart sets them to what is written there."""
+    """The deployments. Their schedules come from our settings; a restart applies changed ones."""
 
     def of(flow: Flow[..., Any], description: str, cron: str | None = None, **scheduled: Any) -> RunnerDeployment:
         made = flow.to_deployment(
@@ -59,23 +59,23 @@ def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
         return cast(RunnerDeployment, made)  # Prefect's type leaves room for a coroutine
 
     return (
-        of(nightly, "Inspect a night: what is new or changed in the archive, and nothing twice.", settings.night.cron),
-        of(drift_check, "Look at the drift of a night again, and act on it as the nightly flow does."),
+        of(nightly, "Inspect the new and changed images of a night.", settings.night.cron),
+        of(drift_check, "Check a night for drift again, with the same consequences as in the nightly flow."),
         of(
             retrain,
-            "Train on the labels as they stand, and promote the model if it proves better than the champion.",
+            "Train on the current labels, and promote the model if it is better than the champion.",
             settings.retrain.cron,
             request=BY_CALENDAR.model_dump(),
         ),
         of(backfill, "Inspect a range of nights again with the current champion."),
-        of(housekeeping, "Delete what the retention of the settings does not keep.", TIDY_UP),
+        of(housekeeping, "Delete data older than the retention of the settings.", TIDY_UP),
     )
 
 
 def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...], settings: Settings) -> None:
-    """Close the runs whose process is gone, which gives their slot back, and schedule the crashed ones again.
+    """End the runs whose process is dead, which frees their slot, and schedule crashed runs again.
 
-    A run keeps its scheduled time, and with that its night. One that was tried three times, or is older than a week,
+    A run keeps its scheduled time, and therefore its night. A run that was tried three times, or is older than a week,
     stays crashed.
     """
     again = []
@@ -87,11 +87,11 @@ def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...], set
         client.set_flow_run_state(run.id, Crashed(message=gone), force=True)
     for run in _runs(client, served, StateType.CRASHED, since=dt.datetime.now(dt.UTC) - _RECENT):
         if run.run_count < _ATTEMPTS:
-            client.set_flow_run_state(run.id, AwaitingRetry(message="taken up again when the service started"))
-            log.warning("Flow run '%s' had crashed and is taken up again", run.name)
+            client.set_flow_run_state(run.id, AwaitingRetry(message="resumed when the service started"))
+            log.warning("Flow run '%s' crashed and is resumed", run.name)
             again.append(run.name)
     if again:
-        text = f"The service has started again and takes up what had crashed: {', '.join(again)}"
+        text = f"The service started again and resumes crashed runs: {', '.join(again)}"
         alert(settings, "service.resumed", text, {"runs": again})
 
 
@@ -116,7 +116,7 @@ def main() -> None:
     served = deployments(settings)
     with get_client(sync_client=True) as client:
         take_up(client, served, settings)
-    # Each has a slot of its own: a backfill of weeks keeps no night waiting.
+    # Every deployment has its own slot, so a backfill of weeks does not delay a night.
     serve(*served, limit=len(served), pause_on_shutdown=False)
 
 

@@ -1,7 +1,7 @@
 """One settings object: defaults, then ``steelflow.toml``, then the environment (``STEELFLOW_STORE__ENDPOINT=…``).
 
-Credentials do not belong in a file that a repository holds: give them in the environment (``STEELFLOW_STORE__…``,
-or the usual ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``credentials_file``.
+Do not put credentials in a file of a repository. Give them in the environment (``STEELFLOW_STORE__…``, or
+``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``credentials_file``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Section(BaseModel):
 
 
 class StoreSettings(_Section):
-    """Where S3 is. ``endpoint = "embedded"`` is the S3 server that comes with steelflow, over a local folder."""
+    """Where S3 is. ``endpoint = "embedded"`` starts the S3 server that ships with steelflow, over a local folder."""
 
     endpoint: str = Field(default=EMBEDDED, description="host:port or URL of an S3-compatible store, or 'embedded'")
     region: str = "us-east-1"
@@ -46,17 +46,17 @@ class StoreSettings(_Section):
     secret_key: SecretStr | None = None
     credentials_file: Path | None = Field(default=None, description="toml file with access_key and secret_key")
     ca_bundle: Path | None = Field(
-        default=None, description="PEM file of the authority that signed the endpoint's certificate"
+        default=None, description="PEM file of the certificate authority that signed the endpoint's certificate"
     )
-    concurrency: int = Field(default=16, ge=1, le=256, description="requests under way at once")
+    concurrency: int = Field(default=16, ge=1, le=256, description="requests at the same time")
     connect_timeout: float = Field(default=5.0, gt=0, description="seconds")
-    read_timeout: float = Field(default=30.0, gt=0, description="seconds without a byte")
+    read_timeout: float = Field(default=30.0, gt=0, description="seconds without data")
     retries: int = Field(default=6, ge=0, le=20)
 
 
 def _without_credentials(uri: str) -> str:
     if "://" in uri and "@" in uri.split("://", 1)[1].split("/", 1)[0]:
-        raise ValueError("holds credentials; give them as store.access_key and store.secret_key")
+        raise ValueError("contains credentials; set store.access_key and store.secret_key instead")
     return uri
 
 
@@ -65,7 +65,7 @@ Uri = Annotated[str, AfterValidator(_without_credentials)]
 
 def _five_fields(value: str) -> str:
     if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
-        raise ValueError(f"{value!r} is no cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
+        raise ValueError(f"{value!r} is not a cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
     return value
 
 
@@ -73,21 +73,21 @@ Cron = Annotated[str, AfterValidator(_five_fields)]
 
 
 class ArchiveSettings(_Section):
-    """Where the images are and how their keys are built."""
+    """Where the images are, and how their keys are built."""
 
     uri: Uri = "s3://steelflow-images"
     template: str = "line={line}/date={date}/coil={coil}/{name}"
     unit_images: int = Field(
-        default=8192, ge=1, le=20_000, description="a bucket of loose objects splits above this many"
+        default=8192, ge=1, le=20_000, description="a bucket of loose images splits above this number"
     )
 
 
 class LimitSettings(_Section):
-    """What a hostile or broken image may cost before it is refused."""
+    """Limits above which a hostile or broken image is refused."""
 
     image_bytes: int = Field(default=64 * MIB, ge=1, description="encoded size of one image")
     image_pixels: int = Field(default=100_000_000, ge=1, description="width times height, read from the header")
-    expansion: int = Field(default=200, ge=1, description="a zip member that grows more than this is refused as a bomb")
+    expansion: int = Field(default=200, ge=1, description="a zip member that expands more than this is refused")
 
 
 class ReportSettings(_Section):
@@ -97,23 +97,21 @@ class ReportSettings(_Section):
 class ModelSettings(_Section):
     ref: str = Field(
         default=CHAMPION,
-        description="'champion': the registry's, or the model that ships while nothing was promoted; a version of the "
-        "registry; a shipped name; or the path of an ONNX file",
+        description="'champion' (the registry's; the model that ships if none was promoted), a version of the "
+        "registry, the name of a model that ships, or the path of an ONNX file",
     )
     engine: EngineName = "auto"
-    batch_size: int | None = Field(
-        default=None, ge=1, le=4096, description="images; measured at start-up when not given"
-    )
-    memory_limit_mib: int = Field(default=1024, ge=64, description="for batches in flight")
+    batch_size: int | None = Field(default=None, ge=1, le=4096, description="images; measured at start-up if not set")
+    memory_limit_mib: int = Field(default=1024, ge=64, description="for the batches in memory")
     workers: int | None = Field(
-        default=None, ge=1, le=256, description="decode-and-classify threads; the cores when not given"
+        default=None, ge=1, le=256, description="threads that decode and classify; one per core if not set"
     )
 
 
 class NightSettings(_Section):
     timezone: str = Field(default="UTC", description="the plant's time zone")
     cron: Cron = Field(default="30 1 * * *", description="when the nightly deployment runs, in that time zone")
-    lines: tuple[str, ...] = Field(default=(), description="lines to inspect; all when empty")
+    lines: tuple[str, ...] = Field(default=(), description="lines to inspect; all if empty")
     group_images: int = Field(
         default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
     )
@@ -124,88 +122,103 @@ class NightSettings(_Section):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as exc:
-            raise ValueError(f"{value!r} is no time zone; use a name such as 'Europe/Berlin'") from exc
+            raise ValueError(f"{value!r} is not a time zone; use a name such as 'Europe/Berlin'") from exc
         return value
 
 
 class SelectionSettings(_Section):
     """Which architecture to train, and the rule by which `steelflow models compare` picks one."""
 
-    arch: str = Field(default="steelnet", description="what `steelflow train` trains when it is not told")
+    arch: str = Field(default="steelnet", description="what `steelflow train` trains without --arch")
     rule: Literal["accuracy", "speed"] = Field(
-        default="speed", description="the most accurate of the fast enough, or the fastest of the accurate enough"
+        default="speed",
+        description="'speed': the fastest that is accurate enough; 'accuracy': the most accurate that is fast enough",
     )
     min_accuracy: float = Field(default=0.995, ge=0, le=1, description="for the rule 'speed'")
     min_speedup: float = Field(
-        default=5.0, ge=0, description="for the rule 'accuracy': times SSDC-MiniNet at 200×200, end to end, here"
+        default=5.0,
+        ge=0,
+        description="for the rule 'accuracy': times as fast as SSDC-MiniNet at 200×200, end to end, on this machine",
     )
-    accuracy_tie: float = Field(default=0.001, ge=0, le=1, description="accuracies closer than this are equal")
-    speed_tie: float = Field(default=0.05, ge=0, lt=1, description="speeds closer than this share are equal")
+    accuracy_tie: float = Field(default=0.001, ge=0, le=1, description="accuracies that differ less are equal")
+    speed_tie: float = Field(default=0.05, ge=0, lt=1, description="speeds that differ by a smaller share are equal")
 
 
 class RegistrySettings(_Section):
-    uri: Uri | None = Field(default=None, description="where model versions are kept; `registry` below the reports")
+    uri: Uri | None = Field(
+        default=None, description="where model versions are stored; `registry` below the reports if not set"
+    )
 
 
 class LabelSettings(_Section):
-    uri: Uri | None = Field(default=None, description="where labels and their images are kept; `labels` below reports")
+    uri: Uri | None = Field(
+        default=None, description="where labels and images are stored; `labels` below the reports if not set"
+    )
 
 
 class DriftSettings(_Section):
     """When a night counts as drifted. Thresholds are effect sizes; see `steelflow/drift/signals/`."""
 
-    min_images: int = Field(default=500, ge=50, description="fewer of a line are no basis for a verdict")
+    min_images: int = Field(default=500, ge=50, description="with fewer images on a line there is no verdict")
     reference_nights: int = Field(
-        default=3, ge=1, le=60, description="nights that become the reference of a model that brings none"
+        default=3, ge=1, le=60, description="first nights that become the reference, if a model has none"
     )
-    window: int = Field(default=3, ge=1, le=30, description="nights looked at together …")
-    breaches: int = Field(default=2, ge=1, le=30, description="… of which so many have to breach for an alarm")
-    severe: float = Field(default=1.5, gt=1, description="times its threshold, a signal alarms at once")
-    thresholds: dict[str, float] = Field(default_factory=dict, description="of single signals, instead of the usual")
+    window: int = Field(default=3, ge=1, le=30, description="the last nights, seen together")
+    breaches: int = Field(default=2, ge=1, le=30, description="nights of the window over a threshold for an alarm")
+    severe: float = Field(default=1.5, gt=1, description="a signal this many times over its threshold alarms at once")
+    thresholds: dict[str, float] = Field(default_factory=dict, description="by signal, instead of the defaults")
 
 
 class RetrainSettings(_Section):
-    """When a model is trained again, and what it has to hold to be promoted."""
+    """When a model is retrained, and the limits for its promotion."""
 
     cron: Cron | None = Field(default=None, description="retrain by the calendar, in the plant's time zone")
     on_drift: bool = Field(default=True, description="retrain on a drift alarm")
-    new_labels: int = Field(default=500, ge=1, description="so many labels since the champion start a retraining")
-    min_labels: int = Field(default=60, ge=2, description="with fewer since the champion none is worth while")
-    cooldown_hours: float = Field(default=20.0, ge=0, description="between two retrainings that were not asked for")
-    epochs: int | None = Field(default=None, ge=1, description="from scratch; suited to the data when not given")
-    max_drop: float = Field(default=0.005, ge=0, le=1, description="accuracy that may be lost on the golden set")
-    class_floor: float = Field(default=0.05, ge=0, le=1, description="recall that a single class may lose")
-    min_speed: float = Field(default=0.5, ge=0, description="images per second, as a share of the champion's")
+    new_labels: int = Field(default=500, ge=1, description="labels since the champion that start a retraining")
+    min_labels: int = Field(default=60, ge=2, description="labels since the champion that a retraining needs")
+    cooldown_hours: float = Field(default=20.0, ge=0, description="between two automatic retrainings")
+    epochs: int | None = Field(
+        default=None, ge=1, description="of a training from scratch; fitted to the data if not set"
+    )
+    max_drop: float = Field(
+        default=0.005, ge=0, le=1, description="accuracy that a challenger may lose on the golden set"
+    )
+    class_floor: float = Field(default=0.05, ge=0, le=1, description="recall that one class may lose")
+    min_speed: float = Field(
+        default=0.5, ge=0, description="lowest speed, as a share of the champion's images per second"
+    )
 
 
 class AlertSettings(_Section):
-    """Whom to tell."""
+    """Where alerts go."""
 
-    webhook: SecretStr | None = Field(default=None, description="URL that gets a JSON object by POST for each alert")
+    webhook: SecretStr | None = Field(default=None, description="URL that receives each alert as a JSON object by POST")
     timeout: float = Field(default=10.0, gt=0, description="seconds")
 
 
 class RetentionSettings(_Section):
-    """What housekeeping deletes; None keeps for ever. The champion's version is never deleted."""
+    """What housekeeping deletes. None keeps everything. The champion is never deleted."""
 
     report_days: int | None = Field(default=None, ge=1, description="reports, summaries and run records")
     drift_days: int | None = Field(default=None, ge=1, description="drift tables and explanations")
-    versions: int | None = Field(default=50, ge=2, description="newest model versions that are kept")
+    versions: int | None = Field(default=50, ge=2, description="newest model versions to keep")
 
 
 Role = Literal["viewer", "labeller", "operator"]
 
 
 class DashboardSettings(_Section):
-    """What the dashboard shows, and who may do what in it."""
+    """What the dashboard shows, and the roles of its users."""
 
-    title: str = Field(default="steelflow", min_length=1, description="of the browser's window: the plant's name")
-    port: int = Field(default=8501, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free one")
-    good_classes: tuple[str, ...] = Field(default=(), description="classes that are no defects; all are when empty")
-    local_user: str | None = Field(default=None, description="who works at this machine; the login name when not given")
-    roles: dict[str, Role] = Field(default_factory=dict, description="by e-mail, for who logs in with OIDC")
+    title: str = Field(default="steelflow", min_length=1, description="title of the browser window: the plant's name")
+    port: int = Field(default=8501, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free port")
+    good_classes: tuple[str, ...] = Field(
+        default=(), description="classes that are not defects; if empty, every class is a defect"
+    )
+    local_user: str | None = Field(default=None, description="who works at this machine; the login name if not set")
+    roles: dict[str, Role] = Field(default_factory=dict, description="by e-mail address of the OIDC login")
     default_role: Role | Literal["none"] = Field(
-        default="viewer", description="of all others who log in; 'none' lets nobody else in"
+        default="viewer", description="role of all others who log in; 'none' refuses them"
     )
 
 
@@ -278,7 +291,7 @@ def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
     """
     file, named = _file(None if path is None else Path(path))
     if named and not file.is_file():
-        raise ConfigError(f"{file}: no such configuration file; name one that exists or leave the option out")
+        raise ConfigError(f"{file}: no such configuration file; name an existing file, or leave the option out")
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=file)
@@ -291,17 +304,19 @@ def load_settings(path: str | os.PathLike[str] | None = None) -> Settings:
         raise ConfigError(_readable(exc, file)) from exc
     except (SettingsError, UnicodeDecodeError, OSError) as exc:  # the value may be a secret: it is not repeated
         raise ConfigError(
-            f"{file} or a STEELFLOW_… variable: cannot be read ({type(exc).__name__}); sections are set by "
-            "field, such as STEELFLOW_STORE__REGION, and the file is UTF-8"
+            f"{file} or a STEELFLOW_… variable: cannot be read ({type(exc).__name__}); set single fields, such as "
+            "STEELFLOW_STORE__REGION, and save the file as UTF-8"
         ) from None
     return settings.model_copy(update={"store": _with_credentials(settings.store)})
 
 
 def save_setting(path: Path | None, section: str, name: str, value: str) -> Path:
-    """Put ``name = "value"`` into the file that ``load_settings(path)`` reads, made if need be; all else stays.
+    """Write ``name = "value"`` into the file that ``load_settings(path)`` reads. All other lines stay.
+
+    The file is created if needed.
 
     Raises:
-        ConfigError: the file cannot be written, or is laid out in a way that this cannot change.
+        ConfigError: the file cannot be written, or has a layout that this function cannot change.
     """
     file, _ = _file(path)
     line = f"{name} = {json.dumps(value)}"
@@ -327,7 +342,7 @@ def save_setting(path: Path | None, section: str, name: str, value: str) -> Path
 
 
 def _file(path: Path | None) -> tuple[Path, bool]:
-    """The configuration file, and whether it was named by anyone."""
+    """The configuration file, and whether the user named it."""
     named = path or (Path(os.environ["STEELFLOW_CONFIG"]) if os.environ.get("STEELFLOW_CONFIG") else None)
     return named or Path("steelflow.toml"), named is not None
 
@@ -344,7 +359,7 @@ def _readable(exc: ValidationError, file: Path) -> str:
 
 
 def _with_credentials(store: StoreSettings) -> StoreSettings:
-    """Fill in what the toml and STEELFLOW_ variables left open from the credentials file, then the AWS variables."""
+    """Fill the gaps of the settings from the credentials file, or else from the AWS variables."""
     update: dict[str, Any] = {}
     if store.credentials_file is not None:
         try:

@@ -3,28 +3,28 @@
 SteelflowError
 ├── ConfigError            a setting, a template or an argument is wrong
 ├── StoreError             object storage
-│   ├── StoreUnreachable   no answer, or one that may be better next time: worth a retry
-│   ├── AccessDenied       the key, the secret or the policy says no
+│   ├── StoreUnreachable   no answer, or a temporary error: worth a retry
+│   ├── AccessDenied       the store refuses the key, the secret or the policy
 │   ├── BucketNotFound
 │   ├── ObjectNotFound
-│   ├── ObjectUnreadable   the store has it, and its key cannot be asked for
+│   ├── ObjectUnreadable   the store lists the object, but its key cannot be requested
 │   ├── ObjectChanged      the object was replaced while it was being read
-│   └── ObjectExists       what was to be new is there already
+│   └── ObjectExists       an object that should be new exists already
 ├── ModelError             unknown, damaged or unsuitable model
 ├── EngineError            the model cannot be run here
-├── ReportError            a report is missing, damaged or would be wrong
-├── RegistryError          a model version or the promotion log is missing, damaged or was changed
-├── LabelError             labels cannot be taken, or the golden set was changed
+├── ReportError            a report is missing or damaged, or would be wrong
+├── RegistryError          a model version or the promotion log is missing, damaged or changed
+├── LabelError             labels cannot be stored, or the golden set was changed
 ├── DriftError             a reference or a night cannot be compared
 ├── DataError              a data set cannot be used
-├── TrainingError          training cannot go on
+├── TrainingError          training cannot continue
 ├── ServiceError           a process of `steelflow up` ended by itself
-└── LockHeld               another process does the same work right now
+└── LockHeld               another process is doing the same work now
 
-A message says what is wrong, where, and what to do about it, in one line, and holds no secret. Errors of other
-libraries are translated at the edge where they appear (``raise … from exc``).
+A message is one line. It says what is wrong, where, and what to do about it. It contains no secret. Errors of other
+libraries are translated where they appear (``raise … from exc``).
 
-An image that cannot be judged is not an error but a row of the report: see ``records.Failure``.
+An image that cannot be read is not an error. It is a row of the report: see ``records.Failure``.
 """
 
 

@@ -1,4 +1,4 @@
-"""The nouns that every room shares: small, typed, immutable, and free of behaviour."""
+"""The nouns that every room shares: small, typed, immutable, without behaviour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 
 class ObjectInfo(NamedTuple):
-    """What a store says of one object. ``key`` is relative to the root of the store that listed it."""
+    """What a store says about one object. ``key`` is relative to the root of the store that listed it."""
 
     key: str
     size: int
@@ -19,7 +19,7 @@ class ObjectInfo(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One line and one date: what a night is made of. Both are None for a source that has no such layout."""
+    """One line and one date. A night consists of partitions. Both are None for a source without lines and dates."""
 
     line: str | None
     date: dt.date | None
@@ -30,9 +30,9 @@ UnitKind = Literal["loose", "shard"]
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A stable piece of a partition: one shard, or one bucket of loose objects, in ascending key order.
+    """A stable piece of a partition: one shard, or one bucket of loose objects in ascending key order.
 
-    ``id`` depends on the partition and the keys alone, never on the order or the time of listing.
+    ``id`` depends on the partition and the keys alone, never on the order or the time of the listing.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an image could not be judged. ``code`` is one word to group by, ``detail`` is for a person."""
+    """Why an image could not be inspected. ``code`` is one word to group by; ``detail`` is for people."""
 
     code: str
     detail: str
@@ -53,10 +53,10 @@ class Failure:
 
 
 class RawImage(NamedTuple):
-    """One image found in an archive, still encoded; or the failure that stood in its place.
+    """One image of an archive, still encoded; or the failure in its place.
 
-    ``member`` is the name inside a shard (None for a loose object), ``ordinal`` the place in the object, so that
-    (key, member, ordinal) is unique even where a shard repeats a name. ``position`` is metres from the coil's head.
+    ``member`` is the name inside a shard (None for a loose object). ``ordinal`` is the place in the object: (key,
+    member, ordinal) is unique even if a shard repeats a name. ``position`` is metres from the coil's head.
     """
 
     key: str

@@ -1,6 +1,6 @@
 """The declared schema of a defect report: one row per image found, always.
 
-``SCHEMA_VERSION`` goes up with every change that a reader can see; it stands in each file's metadata.
+Raise ``SCHEMA_VERSION`` with every change that a reader can see. It is stored in each file's metadata.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 SCHEMA_VERSION = 2
-PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it when the same image would give another row
+PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it if the same image gives a different row
 
 PROBABILITY = "p_"
 STAMP = pa.timestamp("us", tz="UTC")
@@ -25,10 +25,10 @@ QUALITY = (
 
 
 def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
-    """Columns of a report for a model with these classes and so many embedding dimensions.
+    """Columns of a report for a model with these classes and this number of embedding dimensions.
 
-    Probabilities and what follows from them are null where ``status`` is ``failed``; ``error`` is null where it is
-    ``ok``. In a hive-partitioned report ``line`` and ``date`` stand in the path instead of the file.
+    If ``status`` is ``failed``, the probabilities and everything derived from them are null. If it is ``ok``, ``error``
+    is null. In a hive-partitioned report ``line`` and ``date`` are in the path, not in the file.
     """
     return pa.schema(
         [
@@ -49,9 +49,9 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
             *(pa.field(PROBABILITY + name, pa.float32()) for name in classes),
             pa.field("margin", pa.float32()),  # between the two most probable classes
             pa.field("entropy", pa.float32()),  # nats
-            pa.field("energy", pa.float32()),  # −log Σ exp of the logits: high where no class has much to say for it
+            pa.field("energy", pa.float32()),  # −log Σ exp of the logits: high if no class fits well
             pa.field("novelty", pa.float32()),  # distance in embedding space from the training images; 1 is the limit
-            pa.field("novel", pa.bool_()),  # beyond a limit of distance or energy; null for a model without limits
+            pa.field("novel", pa.bool_()),  # beyond the limit of distance or of energy; null for a model without limits
             *(pa.field(name, pa.float32()) for name in QUALITY),
             pa.field("embedding", pa.list_(pa.field("item", pa.float16(), nullable=False), embedding_dims)),
             pa.field("model_name", pa.string(), nullable=False),

@@ -22,7 +22,7 @@ NEU_DIR = "STEELFLOW_NEU_DIR"
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The developer's settings and credentials are no part of a test."""
+    """Tests do not use the developer's settings and credentials."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "STEELFLOW_")) and name != NEU_DIR:
             monkeypatch.delenv(name)

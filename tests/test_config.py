@@ -81,7 +81,7 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, words: tu
 
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path, "[archive]\nuri = 's3://someone:s3cr3t@bucket/x'\n")
-    with pytest.raises(ConfigError, match="holds credentials") as caught:
+    with pytest.raises(ConfigError, match="contains credentials") as caught:
         load_settings(file)
     assert "s3cr3t" not in str(caught.value)
     monkeypatch.setenv("STEELFLOW_STORE", "secret_key=s3cr3t")

@@ -1,4 +1,4 @@
-"""Coil: one coil along its length, beside those rolled before and after it."""
+"""Coil: one coil along its length, and the coils before and after it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _PAGE = 24
 
 
 def show() -> None:
-    frame.heading("Coil", "its images along its length, and the coils beside it")
+    frame.heading("Coil", "images along its length, and the neighbouring coils")
     nights = sources.nights()
     if not nights:
-        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        frame.empty("No night was inspected yet", "Run `steelflow nightly` to inspect the last night.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=150))
         summary = sources.summary(night).filter(pl.col("coil").is_not_null() & pl.col("line").is_not_null())
         if summary.is_empty():
-            frame.empty("No coils in this night", "The keys of the archive name none; see `archive.template`.")
+            frame.empty("No coils in this night", "The keys of the archive have no coil; see `archive.template`.")
             return
         line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
         order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
@@ -63,7 +63,7 @@ def show() -> None:
     rows = sources.coil(night, line, coil)
     if rows.is_empty():
         frame.empty(
-            "The report has no images of this coil any more", "It was replaced a moment ago; open the page again."
+            "The report no longer has images of this coil", "The night was inspected again. Open the page again."
         )
         return
     numbers(rows, of_line, coil)
@@ -119,13 +119,13 @@ def along(rows: pl.DataFrame, scale: tuple[float, float] | None) -> None:
     if by_position:
         st.caption(_told(rows, shown))
     else:
-        st.caption("The archive's keys give no position (see `archive.template`): images are shown in their order.")
+        st.caption("The archive's keys have no position (see `archive.template`). Images are shown in order.")
     named = shown.with_columns(file=pl.coalesce("member", "object_key").str.split("/").list.last())
     st.altair_chart(charts_coil.strip(named, scale if by_position else None), alt="Images along the coil by class")
 
 
 def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
-    """Which part of the coil is seen, and when it was."""
+    """Which part of the coil has images, and when they were taken."""
     first, last = (f"{shown['place'][end]:,.0f}" for end in (0, -1))
     times = rows["captured_at"].drop_nulls().sort()
     zone = sources.settings().night.timezone
@@ -143,7 +143,7 @@ def beside(
         counts = of_line.filter(pl.col("coil").is_in(names)).group_by("coil", "label").agg(pl.col("images").sum())
         chart = charts.neighbours(counts, coil, names)
     else:
-        st.caption("At the same positions, a lane for each class; stronger where there are more images.")
+        st.caption("Coils at the same positions, with a lane for each class. Stronger colours mean more images.")
         chart = charts_coil.side_by_side(segments, coil, names, scale)
     st.altair_chart(chart, alt="Images by class of the neighbouring coils")
 
@@ -174,7 +174,7 @@ def images(rows: pl.DataFrame, coil: str) -> None:
 
 
 def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:
-    """The images of the part of the coil that is asked for; all of them until one is."""
+    """The images of the selected part of the coil; all images if no part is selected."""
     known = rows["position"].drop_nulls()
     if known.n_unique() < 2:
         return rows

@@ -1,4 +1,4 @@
-"""Defects: what was found, by class, line and date. The filters stand in the address."""
+"""Defects by class, line and date. The filters are in the address."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _BANDS = ("< 50", "50–70", "70–90", "90–99", "≥ 99")  # percent: the ban
 
 
 def show() -> None:
-    frame.heading("Defects", "what was found, by class, line and night")
+    frame.heading("Defects", "by class, line and night")
     nights = sources.nights()
     if not nights:
-        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        frame.empty("No night was inspected yet", "Run `steelflow nightly` to inspect the last night.")
         return
     everything = sources.daily(nights[-1])
     unit = Unit(sources.settings().dashboard.good_classes)
     daily, split = filtered(everything, nights)
     counted = figures.by_class(daily, unit, ("date", "line"))
     if daily.is_empty() or counted.is_empty():
-        frame.empty("Nothing matches these filters", "Choose more of them, or take one away.")
+        frame.empty("Nothing matches these filters", "Remove or widen a filter.")
         return
     numbers(daily, unit)
     left, right = st.columns((3, 2), gap="medium")
@@ -46,7 +46,7 @@ def show() -> None:
 
 
 def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFrame, bool]:
-    """The filters, what they leave, and whether a band or a model was chosen: coils are not counted by these."""
+    """The filtered rows, and whether a confidence band or a model was chosen: coils are not counted by these."""
     lines = sorted(everything["line"].drop_nulls().unique())
     labels = sorted(everything["label"].drop_nulls().unique())
     models = sorted(everything["model"].drop_nulls().unique())
@@ -71,11 +71,11 @@ def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFr
             width=300,
         )
         sure = st.segmented_control(
-            "How sure, in percent", _BANDS, selection_mode="multi", key="sure", bind="query-params"
+            "Confidence, in percent", _BANDS, selection_mode="multi", key="sure", bind="query-params"
         )
         versions = st.multiselect("Model", models, key="model", bind="query-params", placeholder="all", width=220)
-        coil = st.text_input("Coil", key="coil", bind="query-params", placeholder="begins with …", width=150)
-    # With thousands of coils a month they are not in the aggregates: the summaries of these nights have them.
+        coil = st.text_input("Coil", key="coil", bind="query-params", placeholder="starts with …", width=150)
+    # The aggregates do not have the coils, which are thousands a month. The summaries of the nights have them.
     beginning = (coil or "").strip()
     kept = of_coils(beginning, first, last) if beginning else figures.chosen(everything, first, last)
     kept = figures.chosen(kept, lines=only)
@@ -83,11 +83,11 @@ def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFr
     known = figures.known(kept, bool(bands), bool(versions))
     if known.height < kept.height:
         missing = int(kept["images"].sum()) - int(known["images"].sum())
-        st.caption(f"{formats.count(missing)} images are left out: their summaries are older than these filters.")
+        st.caption(f"{formats.count(missing)} images are left out: their summaries do not have the filtered columns.")
     return figures.picked(known, classes, bands, versions), bool(bands or versions)
 
 
-@st.cache_data(ttl=sources.STALE, max_entries=8, show_spinner="Looking through the coils …")
+@st.cache_data(ttl=sources.STALE, max_entries=8, show_spinner="Searching the coils …")
 def of_coils(beginning: str, first: dt.date, last: dt.date) -> pl.DataFrame:
     return daily_of_coils(sources.report(), beginning, first, last)
 
@@ -109,7 +109,7 @@ def numbers(daily: pl.DataFrame, unit: Unit) -> None:
     one.metric("Nights", formats.count(rates.height), border=True)
     two.metric("Coils", formats.count(coils), border=True)
     three.metric("Readable images", formats.count(ok), border=True)
-    four.metric("Of these chosen", formats.count(chosen), border=True, help="By class, and by how sure the model was")
+    four.metric("Of these chosen", formats.count(chosen), border=True, help="By class and confidence")
     five.metric(unit.name.capitalize(), unit.text(defects / base if base else None), border=True)
     six.metric("Unreadable", formats.share(failed / found if found else None, 2), border=True)
 
@@ -141,7 +141,7 @@ def pareto(daily: pl.DataFrame, unit: Unit, split: bool) -> None:
 
 
 def confidence(daily: pl.DataFrame, unit: Unit) -> None:
-    st.subheader("How sure the model was", anchor=False)
+    st.subheader("Mean confidence", anchor=False)
     seen = figures.by_class(daily, unit).filter(pl.col("images") > 0)
     st.altair_chart(charts.confidence(seen, 180), alt="Mean confidence per night by class")
 
@@ -150,7 +150,7 @@ def download(counted: pl.DataFrame) -> None:
     """The figures behind the charts, by night, line and class."""
     shown = counted.filter(pl.col("images") > 0)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Download what is shown, {formats.count(shown.height)} rows:", width="content")
+        st.caption(f"Download these figures, {formats.count(shown.height)} rows:", width="content")
         st.download_button(
             "CSV", lambda: as_csv(shown), "defects.csv", "text/csv", on_click="ignore", icon=":material/download:"
         )

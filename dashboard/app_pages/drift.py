@@ -1,4 +1,4 @@
-"""Drift: what moved away from what the model knows, on which line, and since when."""
+"""Drift: what changed against the model's reference, on which line, and since when."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _NO_LINE = "no line"
 
 
 def show() -> None:
-    frame.heading("Drift", "what moved away from what the model knows")
+    frame.heading("Drift", "what changed against the model's reference")
     nights = sources.nights()
     if not nights:
-        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one, and looks for drift.")
+        frame.empty("No night was inspected yet", "Run `steelflow nightly`. It inspects the last night and checks it.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         span = st.selectbox("Span", list(_SPANS), index=1, key="span", bind="query-params", width=130)
         table = sources.drift(nights[-1] - dt.timedelta(days=_SPANS[span] - 1), nights[-1])
         if table.is_empty():
-            frame.empty("Drift was not looked at in this time", "`steelflow drift` does, and `steelflow nightly` too.")
+            frame.empty("No drift check in these nights", "Run `steelflow drift` or `steelflow nightly`.")
             return
         checked = [date.isoformat() for date in reversed(table["date"].unique().sort())]
         night = dt.date.fromisoformat(st.selectbox("Night", checked, key="night", bind="query-params", width=150))
@@ -49,7 +49,7 @@ def show() -> None:
                 "text/html",
                 icon=":material/download:",
                 on_click="ignore",
-                help="One page with drawings and pictures; it opens in any browser and needs nothing else",
+                help="One page with charts and images; it opens in any browser, without a network",
             )
     here = tonight.filter(pl.col("line").fill_null(_NO_LINE) == line)
     verdict(here)
@@ -64,12 +64,12 @@ def show() -> None:
         of_line = table.filter((pl.col("line").fill_null(_NO_LINE) == line) & pl.col("signal").is_not_null())
         st.subheader(f"Line {plain(line)}: share of the threshold", anchor=False)
         if of_line.is_empty():
-            st.caption("No night of this line could be compared yet.")
+            st.caption("No night of this line has been compared yet.")
         else:
             dark = st.context.theme.type == "dark"
             moved = charts_drift.moved(of_line, list(SIGNALS), dark)
             st.altair_chart(moved, alt="Signals of the line by night")
-            st.caption("Blue is below the threshold, orange over it, and red from twice the threshold on.")
+            st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
     pictures(night, here)
 
@@ -91,14 +91,14 @@ def verdict(here: pl.DataFrame) -> None:
         told += f", {formats.count(row['reference_images'])} in the reference"
     if row["estimated_accuracy"] is not None and row["reference_estimate"] is not None:
         told += (
-            f". Estimated accuracy {formats.share(row['estimated_accuracy'])}, before "
-            f"{formats.share(row['reference_estimate'])} (by confidence, without labels)"
+            f". Estimated accuracy {formats.share(row['estimated_accuracy'])}, in the reference "
+            f"{formats.share(row['reference_estimate'])} (estimated from the confidence, without labels)"
         )
     st.markdown(f"{told}.")
 
 
 def words(here: pl.DataFrame) -> None:
-    st.subheader("What moved", anchor=False)
+    st.subheader("What changed", anchor=False)
     moved = here.filter(pl.col("breach").fill_null(False)).sort("share", descending=True)
     if moved.is_empty():
         st.caption("Nothing is over its threshold.")
@@ -110,7 +110,7 @@ def words(here: pl.DataFrame) -> None:
 
 @frame.fragment()
 def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
-    """A signal of every line beside its threshold; at first the one that moved most."""
+    """One signal of every line with its threshold; first the signal that changed most."""
     known = table["signal"].drop_nulls().unique()
     names = [name for name in SIGNALS if name in known]
     if not names:
@@ -128,24 +128,24 @@ def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
         )
     chosen = table.filter(pl.col("signal") == name)
     st.altair_chart(charts_drift.signal(chosen, SIGNALS[name].unit), alt=f"{name} over the nights")
-    st.caption("Dashed is the threshold of each line; a triangle is over it.")
+    st.caption("Dashed: the threshold of each line. Triangle: above the threshold.")
 
 
 @frame.fragment()
 def pictures(night: dt.date, here: pl.DataFrame) -> None:
     row = here.row(0, named=True)
     line, digest = row["line"], row["model_digest"]
-    st.subheader("Pictures before", anchor=False)
+    st.subheader("Images of the reference", anchor=False)
     known = before(line, digest)
     if known:
         _gallery(known)
     else:
-        st.caption("The line has no reference yet.")
-    st.subheader("Pictures of the night", anchor=False)
+        st.caption("This line has no reference yet.")
+    st.subheader("Images of the night", anchor=False)
     _gallery(after(night, line, novel=False))
     odd = after(night, line, novel=True)
     if odd:
-        st.subheader("Those that are unlike anything in training", anchor=False)
+        st.subheader("Images of the night that are unlike the training images", anchor=False)
         _gallery(odd)
 
 

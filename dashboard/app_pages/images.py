@@ -1,4 +1,4 @@
-"""Images: single images of a night, and why each was judged as it was."""
+"""Images: single images of a night, and the reasons for their class."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = 8
 _NEAR = 8
 _ALL = "all"
 _STATUS: dict[str, Literal["ok", "failed"] | None] = {_ALL: None, "readable": "ok", "unreadable": "failed"}
-_HERE = ("object", "member", "ordinal", "of")  # of the address: the image that is shown large
+_HERE = ("object", "member", "ordinal", "of")  # parameters of the address: the image that is shown large
 _QUALITY = {
     "brightness": ("Brightness", "{:.0f}", "mean grey level, 0 to 255"),
     "contrast": ("Contrast", "{:.1f}", "standard deviation of the grey level"),
@@ -37,10 +37,10 @@ _QUALITY = {
 
 
 def show() -> None:
-    frame.heading("Images", "single images, and why they were judged as they were")
+    frame.heading("Images", "single images, and the reasons for their class")
     nights = sources.nights()
     if not nights:
-        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one.")
+        frame.empty("No night was inspected yet", "Run `steelflow nightly` to inspect the last night.")
         return
     wanted = choice(nights)
     counts = counted(wanted)
@@ -52,7 +52,7 @@ def show() -> None:
 
 
 def choice(nights: list[dt.date]) -> Wanted:
-    """The filters; all of them stand in the address."""
+    """The filters. All of them are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=140))
@@ -78,7 +78,7 @@ def choice(nights: list[dt.date]) -> Wanted:
             label_visibility="collapsed",
             format_func=lambda name: plain(formats.class_name(name)),
         )
-        novel = st.toggle("Novel only", key="novel", bind="query-params", help="Unlike anything in training")
+        novel = st.toggle("Novel only", key="novel", bind="query-params", help="Unlike the training images")
     return Wanted(
         night,
         None if line == _ALL else line,
@@ -105,11 +105,11 @@ def rows_of(wanted: Wanted, counts: Counts, offset: int, most: int) -> pl.DataFr
 def gallery(wanted: Wanted, counts: Counts) -> None:
     total = sum(counts.values())
     if not total:
-        frame.empty("No image is like that", "Take a filter away, or choose another night.")
+        frame.empty("No image matches", "Remove a filter, or choose another night.")
         return
     pages = -(-total // _PAGE)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        legend = " · :material/fiber_new: unlike anything in training"
+        legend = " · :material/fiber_new: unlike the training images"
         st.caption(f"**{formats.count(total)}** images{legend}", width="content")
         page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
     rows = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)
@@ -117,7 +117,7 @@ def gallery(wanted: Wanted, counts: Counts) -> None:
 
 
 def grid(rows: list[dict[str, Any]], key: str) -> None:
-    """Pictures, each with a button below it that shows it large."""
+    """Thumbnails, each with a button below that shows the image large."""
     references = [images.reference(row) for row in rows]
     with st.spinner("Fetching images …"):
         found = thumbnails.kept().get(references)
@@ -147,7 +147,7 @@ def caption(row: Mapping[str, Any]) -> str:
 
 
 def go(image: Reference | None, line: str | None = None) -> None:
-    """Show an image large, or with None the gallery again."""
+    """Show an image large; with None, show the gallery again."""
     for name in _HERE:
         st.query_params.pop(name, None)
     if image is not None:
@@ -184,7 +184,7 @@ def large(wanted: Wanted, image: Reference, line: str | None) -> None:
     row = row_of(wanted.night, line, image)
     if row is None:
         frame.empty(
-            "The report of this night has no such image", "It was inspected again since, or the address is old."
+            "The report of this night has no such image", "The night was inspected again, or the address is old."
         )
         return
     data = pictures.full(image)
@@ -206,9 +206,9 @@ def row_of(night: dt.date, line: str | None, image: Reference) -> dict[str, Any]
 
 @frame.fragment()
 def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
-    """The picture, and over it, when asked for, where the model looks."""
+    """The image; with the toggle, a heat map of what the model looks at."""
     if isinstance(picture, Failure):
-        st.warning(f"It cannot be shown: {plain(picture)}", icon=":material/broken_image:")
+        st.warning(f"This image cannot be shown: {plain(picture)}", icon=":material/broken_image:")
         return
     alt = row["member"] or row["object_key"]
     place = st.empty()
@@ -217,12 +217,12 @@ def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
             "Stretch contrast",
             key="stretch",
             persist_state="page",
-            help="For dark and flat pictures; of this image and the next ones that you open",
+            help="For dark images and images with little contrast; also for the next images that you open",
         )
         why = row["status"] == "ok" and st.toggle(
             "Where the model looks",
             key="why",
-            help="A grey patch slides over the image; warm is where covering takes most of the class away.",
+            help="A grey patch slides over the image. Warm colours: covering this place reduces the class most.",
         )
     view = pictures.stretched(picture) if spread else picture
     if not why:
@@ -232,14 +232,14 @@ def seen(row: dict[str, Any], picture: Grey | Failure) -> None:
         engine = judges.judge(row["model_digest"])
         if engine is None:
             place.image(pictures.drawn(view), width="stretch", alt=alt)
-            st.caption("The model that judged this image is no longer in the registry: it cannot be asked.")
+            st.caption("The model that classified this image is no longer in the registry.")
             return
         found = judges.explained(engine, picture, row["label"])
     place.image(pictures.heated(view, found.drop), width="stretch", alt=alt)
     name = plain(formats.class_name(row["label"]))
     if found.lowest > 0.9 * found.probability:
         st.caption(
-            f"No single place decides: whichever is covered, {name} keeps at least {formats.share(found.lowest)}."
+            f"No single place decides: with any place covered, {name} keeps at least {formats.share(found.lowest)}."
         )
     else:
         st.caption(
@@ -260,14 +260,14 @@ def judged(row: dict[str, Any]) -> None:
         new = ":orange-badge[novel]" if row["novel"] else ":green-badge[familiar]"
         by = " by its energy" if row["novel"] and row["novelty"] <= 1 else ""
         st.markdown(
-            f"{new}{by}: {row['novelty']:.2f} times the limit of distance from the training images, "
+            f"{new}{by}: {row['novelty']:.2f} times the distance limit from the training images, "
             f"energy {row['energy']:.1f}"
         )
     st.caption(f"Margin to the second class {formats.share(row['margin'])}, entropy {row['entropy']:.2f} nats")
 
 
 def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
-    """Where it is from, and how it was taken."""
+    """Where the image comes from, and its quality."""
     st.text(image.member or image.key.rpartition("/")[2])
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}", formats.night(night)]
     if row["position"] is not None:
@@ -287,26 +287,26 @@ def place(night: dt.date, row: dict[str, Any], image: Reference) -> None:
             for name in QUALITY:
                 title, kind, about = _QUALITY[name]
                 st.metric(title, kind.format(row[name]), help=about, border=True)
-    st.caption(plain(f"Judged by {row['model_name']} {row['model_version']} ({row['model_digest'][:8]})"))
+    st.caption(plain(f"Classified by {row['model_name']} {row['model_version']} ({row['model_digest'][:8]})"))
 
 
 @frame.fragment()
 def alike(night: dt.date, row: dict[str, Any]) -> None:
-    """Its neighbours in embedding space, of the same night and line."""
+    """The nearest images in embedding space, of the same night and line."""
     if row["status"] != "ok":
         return
-    st.subheader("Images that look alike to the model", anchor=False)
+    st.subheader("Images that are similar for the model", anchor=False)
     with st.spinner("Comparing …"):
         near = near_of(night, row["line"], images.reference(row))
     if near.is_empty():
-        st.caption("None: this is the only readable image of the line in this night.")
+        st.caption("None: this is the only readable image of this line and night.")
         return
     rows = [{**one, "line": row["line"], "status": "ok"} for one in near.iter_rows(named=True)]
     grid(rows, "near")
     same = near.filter(pl.col("label") == row["label"]).height
     st.caption(
-        f"{same} of the {near.height} nearest were judged the same. Same night and line, by the distance of their "
-        f"embeddings; of more than {formats.count(LOOKED)} images the first ones are compared."
+        f"{same} of the {near.height} nearest have the same class. Same night and line, by the distance of the "
+        f"embeddings. Only the first {formats.count(LOOKED)} images are compared."
     )
 
 

@@ -1,4 +1,4 @@
-"""Models: versions and their figures, why each was made and promoted; promotion and rollback."""
+"""Models: versions, their figures and their reasons; promotion and rollback."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from steelflow.selection.pareto import Point, front
 _RESULTS = Path(steelflow.__file__).parents[1] / "docs" / "results"
 _ENDED = {"promoted": "green", "refused": "orange", "skipped": "gray"}
 _DONE = "models-done"
-_FEW = 6  # versions; more scroll
+_FEW = 6  # versions without scrolling
 
 
 def show() -> None:
@@ -36,8 +36,8 @@ def show() -> None:
     if not versions:
         frame.empty(
             "No model was registered yet",
-            "The model that comes with steelflow inspects. `steelflow models register FOLDER --reason …` keeps one of "
-            "your own, `steelflow retrain --reason …` makes one from your labels.",
+            "The model that ships with steelflow inspects. `steelflow models register FOLDER --reason …` adds your own "
+            "model. `steelflow retrain --reason …` trains one on your labels.",
         )
         speeds()
         return
@@ -62,7 +62,7 @@ def show() -> None:
 def standing(champion: str | None, challenger: str | None, log: Sequence[Entry]) -> None:
     made = next((entry for entry in reversed(log) if entry.alias == "champion"), None)
     if made is None:
-        st.info("No version was promoted yet: the model that comes with steelflow inspects.", icon=":material/info:")
+        st.info("No version was promoted yet: the model that ships with steelflow inspects.", icon=":material/info:")
         return
     at = formats.moment(made.at, sources.settings().night.timezone)
     words = {"promote": "promoted", "rollback": "rolled back to"}
@@ -88,9 +88,9 @@ def change(versions: Sequence[Version], champion: str | None, earlier: Sequence[
         if st.button("Roll back …", icon=":material/undo:", key="rollback", disabled=not (may and earlier)):
             rollback(champion, earlier)
         if not may:
-            st.caption("Changing the model takes the role of an operator.")
+            st.caption("To change the model you need the role operator.")
         elif not earlier:
-            st.caption("There is no earlier champion to go back to.")
+            st.caption("There is no earlier champion for a rollback.")
 
 
 @st.dialog("Promote a version")
@@ -100,9 +100,9 @@ def promote(others: list[str], champion: str | None) -> None:
 
 def _promote(others: list[str], champion: str | None) -> None:
     version = st.selectbox("Version", others, key="promoted")
-    reason = st.text_input("Reason", key="promote-reason", placeholder="it stays in the log", max_chars=500)
-    st.caption(f"It inspects from the next night on, in place of {champion or 'the model that comes with steelflow'}.")
-    sure = st.checkbox(f"Yes, {version} is to be the champion", key="promote-sure")
+    reason = st.text_input("Reason", key="promote-reason", placeholder="for the log", max_chars=500)
+    st.caption(f"It replaces {champion or 'the model that ships with steelflow'} from the next night on.")
+    sure = st.checkbox(f"Yes, make {version} the champion", key="promote-sure")
     if st.button("Promote", type="primary", key="promote-now", disabled=not (sure and reason.strip())):
         if (actor := access.actor()) is None:
             return
@@ -117,8 +117,8 @@ def rollback(champion: str | None, earlier: Sequence[str]) -> None:
 
 def _rollback(champion: str | None, earlier: Sequence[str]) -> None:
     to = st.selectbox("To the earlier champion", earlier, key="rolled")
-    reason = st.text_input("Reason", key="rollback-reason", placeholder="it stays in the log", max_chars=500)
-    st.caption(f"It inspects from the next night on, in place of {champion}, byte for byte as it was.")
+    reason = st.text_input("Reason", key="rollback-reason", placeholder="for the log", max_chars=500)
+    st.caption(f"It replaces {champion} from the next night on, with its original files.")
     sure = st.checkbox(f"Yes, go back from {champion} to {to}", key="rollback-sure")
     if st.button("Roll back", type="primary", key="rollback-now", disabled=not (sure and reason.strip())):
         if (actor := access.actor()) is None:
@@ -141,7 +141,7 @@ def table(versions: Sequence[Version], champion: str | None, challenger: str | N
         [
             {
                 "version": version.version,
-                "is": aliases.get(version.version, ""),
+                "alias": aliases.get(version.version, ""),
                 "model": version.arch,
                 "made by": version.metrics.get("kind"),
                 "accuracy": _percent(version.metrics.get("accuracy")),
@@ -164,7 +164,7 @@ def table(versions: Sequence[Version], champion: str | None, challenger: str | N
             "accuracy": share("held out", format="%.2f %%", help="Accuracy on images that were not trained on"),
             "golden set": share(format="%.2f %%"),
             "recent labels": share(format="%.2f %%"),
-            "speed": share(format="%.2f ×", help="Images per second, as a multiple of the champion's of that time"),
+            "speed": share(format="%.2f ×", help="Images per second, as a multiple of the champion at that time"),
             "ECE": share(format="%.4f", help="Expected calibration error"),
             "reason": st.column_config.TextColumn(width="large"),
         },
@@ -173,24 +173,24 @@ def table(versions: Sequence[Version], champion: str | None, challenger: str | N
 
 @frame.fragment()
 def one(version: Version) -> None:
-    """A version's figures, as it was registered with them."""
+    """The figures that a version was registered with."""
     metrics = metrics_of(version.version)
     held_out = metrics.get("held_out")
     left, right = st.columns((1, 1), gap="medium")
     with left:
-        st.subheader(f"{version.version}: what it confuses", anchor=False)
+        st.subheader(f"{version.version}: confusion matrix", anchor=False)
         if isinstance(held_out, dict) and held_out.get("confusion_matrix"):
             st.altair_chart(
                 charts_models.confusion(held_out["classes"], held_out["confusion_matrix"]), alt="Confusion matrix"
             )
             st.caption(
-                f"{formats.count(held_out.get('images'))} images that it was not trained on; "
+                f"{formats.count(held_out.get('images'))} images that were not used for training; "
                 f"macro F1 {formats.share(held_out.get('macro_f1'), 2)}"
             )
         else:
             st.caption("This version was registered without a confusion matrix.")
     with right:
-        st.subheader("How it learnt", anchor=False)
+        st.subheader("Learning curves", anchor=False)
         charts = charts_models.learning(metrics.get("curves") or {})
         for chart in charts:
             st.altair_chart(chart, alt="Learning curve")
@@ -228,7 +228,7 @@ def classes(of_class: dict[str, dict[str, Any]]) -> None:
 def retrainings() -> None:
     records = sources.retrains()
     if not records:
-        st.caption("None yet. One starts on drift, on enough new labels, by the calendar, or by hand (Runs).")
+        st.caption("None yet. A retraining starts on drift, on enough new labels, by the calendar, or by hand (Runs).")
         return
     zone = sources.settings().night.timezone
     for record in records[:20]:
@@ -239,10 +239,10 @@ def retrainings() -> None:
         )
         gate = record.details.gate
         if gate is not None and gate.comparisons:
-            with st.expander(f"What {plain(record.challenger or 'the challenger')} was compared by"):
+            with st.expander(f"Comparison of {plain(record.challenger or 'the challenger')} with the champion"):
                 compared(record, gate)
     if len(records) > 20:
-        st.caption("The latest 20; Runs has more.")
+        st.caption("The latest 20 are shown. Runs has more.")
 
 
 def compared(record: RetrainResult, gate: Gate) -> None:
@@ -277,9 +277,9 @@ def promotions(log: Sequence[Entry]) -> None:
             {
                 "number": entry.number,
                 "when": formats.moment(entry.at, zone),
-                "what": entry.action,
+                "action": entry.action,
                 "version": entry.version,
-                "instead of": entry.previous,
+                "previous": entry.previous,
                 "by": entry.who,
                 "reason": entry.reason,
             }
@@ -291,21 +291,21 @@ def promotions(log: Sequence[Entry]) -> None:
         placeholder=formats.NOTHING,
         column_config={"reason": st.column_config.TextColumn(width="large")},
     )
-    st.caption("Every entry holds the digest of the one before; the whole chain was checked just now.")
+    st.caption("Every entry contains the digest of the entry before. The whole chain was checked just now.")
 
 
 def speeds() -> None:
     points = measured()
     if points.is_empty():
-        st.caption("No architectures were compared here; `steelflow models compare` does, into docs/results.")
+        st.caption("No architectures were compared here. Run `steelflow models compare --results docs/results …`.")
         return
     st.altair_chart(charts_models.pareto(points), alt="Accuracy against speed")
-    st.caption("Architectures as `steelflow models compare` measured them; on the line are those that none beats.")
+    st.caption("Measured by `steelflow models compare`. No architecture is better than those on the line in both.")
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=1, show_spinner=False)
 def measured() -> pl.DataFrame:
-    """The results that have a speed: ``model``, ``accuracy``, ``robustness``, ``speed`` and ``front``."""
+    """The results with a speed: ``model``, ``accuracy``, ``robustness``, ``speed`` and ``front``."""
     found = [json.loads(path.read_text()) for path in sorted(_RESULTS.glob("*.json"))]
     rows = [
         (one["model"], one["accuracy"], one.get("robustness_mean"), one["speed"]["end_to_end"])
@@ -319,7 +319,7 @@ def measured() -> pl.DataFrame:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def file_of(version: str, file: str) -> bytes:
-    """A file of a version; it never changes."""
+    """A file of a version. It never changes."""
     return sources.registry().read(version, file)
 
 

@@ -1,4 +1,4 @@
-"""Review: the images that teach the model most, labelled by keyboard."""
+"""Review: labelling by keyboard of the images that help the model most."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from steelflow.records import Failure
 _ALL = "all"
 _STATE = "review"
 _AHEAD = 6
-_KEYS = 9  # classes that have a key of their own
+_KEYS = 9  # classes with their own key
 _SIDE = 520  # pixels
-_SHOWN = 6  # pictures of a cluster
-# Streamlit has no way to put the cursor into a field.
+_SHOWN = 6  # images of a cluster
+# Streamlit cannot put the cursor into a field.
 _FOCUS = """<script>
 function focusName(tries) {
     const field = document.querySelector(".st-key-new-name input");
@@ -31,25 +31,30 @@ function focusName(tries) {
 focusName(20);
 </script>"""
 _WHY = {
-    "novel": ":orange-badge[novel] unlike anything in training",
+    "novel": ":orange-badge[novel] unlike the training images",
     "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
-    "diverse": ":gray-badge[diverse] unlike the others of this queue; the model may be wrong and sure",
+    "diverse": ":gray-badge[diverse] unlike the other images of this queue; the model may be confident and wrong",
 }
 
 
 def show() -> None:
-    frame.heading("Review", "label the images that teach the model most")
+    frame.heading("Review", "label the images that help the model most")
     nights = sources.nights()
     if not nights:
-        frame.empty("No night was inspected yet", "`steelflow nightly` inspects the last one; its images come here.")
+        frame.empty("No night was inspected yet", "Run `steelflow nightly`. Images of that night appear here.")
         return
     actor = access.actor()
     if actor is None or not actor.may("labeller"):
-        st.info("You may look, and not label: that takes the role of a labeller.", icon=":material/visibility:")
+        st.info("You can look at images. To label them you need the role labeller.", icon=":material/visibility:")
     lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         line = st.selectbox("Line", [_ALL, *lines], key="line", bind="query-params", width=130)
-        st.button("New queue", icon=":material/refresh:", on_click=_forget, help="Choose again, with what came since")
+        st.button(
+            "New queue",
+            icon=":material/refresh:",
+            on_click=_forget,
+            help="Choose images again, from the latest reports and labels",
+        )
     review = _review(line)
     if review is None:
         return
@@ -57,15 +62,15 @@ def show() -> None:
 
 
 def _review(line: str) -> Review | None:
-    """The queue of this person; chosen when the page is opened, and when the line changes."""
+    """The queue of this user. It is chosen when the page is opened, and when the line changes."""
     held = st.session_state.get(_STATE)
     if held is None or held[0] != line:
-        with st.spinner("Choosing the images that teach most …"):
+        with st.spinner("Choosing images …"):
             held = (line, labelling.begin(labelling.labels(), None if line == _ALL else line))
         st.session_state[_STATE] = held
     review: Review = held[1]
     if not review.rows:
-        frame.empty("Nothing to label", "Every image of the latest nights that would teach anything has a label.")
+        frame.empty("Nothing to label", "All useful images of the latest nights have a label.")
         return None
     return review
 
@@ -75,14 +80,14 @@ def _forget() -> None:
 
 
 def _classes(night: dt.date) -> list[str]:
-    """Those of the model, in its order, then those that people have added."""
+    """The classes of the model, in its order, then those that people have added."""
     of_model = labelling.model_classes(night)
     return [*of_model, *(name for name in labelling.labels().classes() if name not in of_model)]
 
 
 @frame.fragment()
 def label(review: Review, night: dt.date) -> None:
-    """The image and the keys. It reruns by itself, so that the next image is there at once."""
+    """The image and the keys. It reruns by itself, so the next image appears at once."""
     actor = access.actor()
     review.pass_over(labelling.known(labelling.labels()))
     row, classes = review.row, _classes(night)
@@ -96,7 +101,7 @@ def label(review: Review, night: dt.date) -> None:
         after(review)
     with left:
         if row is None:
-            frame.empty("The queue is done", "**New queue** chooses again; `steelflow retrain` learns from the labels.")
+            frame.empty("The queue is done", "**New queue** chooses more images. `steelflow retrain` uses the labels.")
         else:
             image(row, review.stretch)
     clusters(review)
@@ -106,10 +111,10 @@ def label(review: Review, night: dt.date) -> None:
 def image(row: Row, stretch: bool) -> None:
     picture = pictures.grey(pictures.full(images.reference(row)))
     if isinstance(picture, Failure):
-        st.warning(f"It cannot be shown; skip it. {plain(picture)}", icon=":material/broken_image:")
+        st.warning(f"This image cannot be shown. Skip it. {plain(picture)}", icon=":material/broken_image:")
     else:
         view = pictures.stretched(picture) if stretch else picture
-        st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to be labelled")
+        st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to label")
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}"]
     where.append(formats.night(row["date"]))
     st.markdown(f"{_WHY[row['reason']]}  \n:small[{plain(' · '.join(where))}]")
@@ -119,13 +124,13 @@ def progress(review: Review) -> None:
     total, place = len(review.rows), review.place
     text = f"{min(place + 1, total)} of {total}"
     if review.labelled:
-        text += f" · {review.labelled} labelled, {review.agreed} as the model had said"
+        text += f" · {review.labelled} labelled, {review.agreed} agree with the model"
     st.progress(place / total if total else 1.0, text)
 
 
 def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
-    """The keys of the image that is looked at. Their names have its place: a key that is struck twice before the next
-    image is there belongs to one that has gone, and does nothing."""
+    """The keys of the current image. Their names contain its place: if a key is pressed twice before the next image
+    appears, the second press belongs to the image before and does nothing."""
     may = actor is not None and actor.may("labeller")
     open_, place = review.row is not None, review.place
     with st.grid(2, min_column_width=150, gap="xsmall"):
@@ -173,25 +178,23 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
             "Stretch contrast",
             key=f"stretch-{place}",
             icon=":material/contrast:",
-            shortcut="t",  # C is Streamlit's own
+            shortcut="t",  # Streamlit uses C
             width="stretch",
             type="primary" if review.stretch else "secondary",
             disabled=not open_,
             on_click=review.stretch_contrast,
-            help="For dark and flat pictures; it stays until you take it back",
+            help="For dark images and images with little contrast; stays on until you switch it off",
         )
 
 
 def name_it(review: Review, classes: list[str]) -> None:
-    """In place of the keys, so that what is typed strikes none of them."""
+    """The form for a new class. It replaces the keys, so typing does not label."""
     with st.form("new-class"):
-        st.text_input("A class that is not known yet", key="new-name", placeholder="edge_crack", max_chars=100)
-        st.caption("Retraining gives the model this class once it has enough images.")
+        st.text_input("Name of the new class", key="new-name", placeholder="edge_crack", max_chars=100)
+        st.caption("A retraining adds this class to the model if it has enough images.")
         with st.container(horizontal=True):
             st.form_submit_button("Label it", type="primary", key="name-it", on_click=_named, args=(review, classes))
-            st.form_submit_button(
-                "Leave it", key="leave-it", shortcut="Esc", on_click=review.name_a_class, args=(False,)
-            )
+            st.form_submit_button("Cancel", key="leave-it", shortcut="Esc", on_click=review.name_a_class, args=(False,))
     st.html(_FOCUS, unsafe_allow_javascript=True)
 
 
@@ -200,7 +203,7 @@ def say_new(review: Review, classes: list[str]) -> None:
     if name:
         say(review, name, classes, new=True)
     else:
-        st.error("A class needs a name.")
+        st.error("Enter a name for the class.")
 
 
 def say(review: Review, name: str, classes: list[str], new: bool = False) -> None:
@@ -209,7 +212,7 @@ def say(review: Review, name: str, classes: list[str], new: bool = False) -> Non
         return
     data = pictures.full(images.reference(row))
     if isinstance(data, Failure):
-        st.error(f"The image is not in the archive any more, so it cannot be labelled: {plain(data)}")
+        st.error(f"The image is no longer in the archive and cannot be labelled: {plain(data)}")
         return
     review.say(actor, labelling.labels(), data, name, classes, new)
 
@@ -225,10 +228,10 @@ _undone: Callable[[Review], None] = frame.guarded(take_back)
 
 
 def after(review: Review) -> None:
-    """What the model had said of the image before: only now, so that it does not lead the hand."""
+    """The model's class of the image before. It is shown after the choice, so it does not influence the user."""
     found = review.last()
     if found is None:
-        st.caption("What the model says is shown after your choice.")
+        st.caption("The model's class is shown after your choice.")
         return
     row, said = found
     yours, its = (plain(formats.class_name(name)) for name in (said.label, row["label"]))
@@ -241,20 +244,20 @@ def after(review: Review) -> None:
         if said.label == row["label"]:
             right.markdown(f":green-badge[agrees] You and the model ({how_sure}) say **{yours}**.")
         else:
-            right.markdown(f":orange-badge[differs] You say **{yours}**, the model had said **{its}** ({how_sure}).")
+            right.markdown(f":orange-badge[differs] You say **{yours}**, the model says **{its}** ({how_sure}).")
     if said.before is not None and said.before != said.label:
         before, by = plain(formats.class_name(said.before)), plain(said.by)
-        st.caption(f"{by} had said {before} of the same image; your label stands now, and both are kept.")
+        st.caption(f"{by} labelled the same image {before}. Your label counts now; both are kept.")
 
 
 def clusters(review: Review) -> None:
-    """Novel images that look alike: perhaps a new defect."""
+    """Clusters of similar novel images, which may be a new defect."""
     for number, rows in review.clusters().items():
         of_all = rows[0]["cluster_size"]
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
                 st.markdown(
-                    f"**{of_all} images look alike and like nothing known: a new defect?** "
+                    f"**{of_all} images are similar to each other and unlike all known classes: a new defect?** "
                     f":small[{len(rows)} of them are in this queue]",
                     width="content",
                 )

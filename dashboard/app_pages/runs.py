@@ -1,4 +1,4 @@
-"""Runs: nights, retrainings and backfills, how long they took and what failed; and starting one."""
+"""Runs: nights, retrainings and backfills, their duration and failures; and starting one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOK = 5.0  # seconds
 
 
 def show() -> None:
-    frame.heading("Runs", "what was done, how long it took, and what failed")
+    frame.heading("Runs", "nights, backfills and retrainings: duration and failures")
     work, nights, again, retrains = st.tabs(["Now and next", "Nights", "Backfills", "Retrainings"], key="tab")
     with work:
         server = orchestrator(sources.settings())
@@ -47,9 +47,9 @@ def show() -> None:
 def no_prefect() -> None:
     frame.empty(
         "Prefect does not run here",
-        "`steelflow up` starts it, and with it the schedules and the buttons of this page.",
+        "`steelflow up` starts it, with the schedules and the buttons of this page.",
     )
-    st.caption("Without it, the same work is done by these commands, in any terminal:")
+    st.caption("Without Prefect, these commands do the same work in a terminal:")
     st.code(
         "steelflow nightly                              # the last night\n"
         "steelflow backfill --from 2026-11-01 --to 2026-11-07\n"
@@ -63,7 +63,7 @@ def start(server: Orchestrator) -> None:
     """The three buttons, for operators."""
     who = access.actor()
     if who is None or not who.may("operator"):
-        st.caption("Runs are started by operators.")
+        st.caption("To start runs you need the role operator.")
         return
     yesterday = dt.date.today() - dt.timedelta(days=1)
     with st.container(horizontal=True, gap="small"):
@@ -72,7 +72,7 @@ def start(server: Orchestrator) -> None:
             if st.button("Start", key="start-nightly", type="primary"):
                 begin(server, who, "nightly", {"night": {"date": night.isoformat()}})
         with st.popover("Inspect nights again", icon=":material/history:"):
-            st.caption("With the current champion; what is up to date stays.")
+            st.caption("With the current champion. Reports that are up to date stay.")
             first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
             last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
             if st.button("Start", key="start-backfill", type="primary", disabled=first > last):
@@ -87,7 +87,7 @@ def start(server: Orchestrator) -> None:
 
 def begin(server: Orchestrator, who: access.Actor, kind: Kind, parameters: dict[str, Any]) -> None:
     wish = st.session_state.setdefault("wish", {})
-    # One click is one run, however often the browser sends it: the same parameters within a minute are the same wish.
+    # One click is one run, even if the browser sends it twice: equal parameters within a minute have the same key.
     name = f"{kind}:{parameters}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}"
     key = wish.setdefault(name, uuid.uuid4().hex)
     started = server.start(who, kind, parameters, key)
@@ -96,7 +96,7 @@ def begin(server: Orchestrator, who: access.Actor, kind: Kind, parameters: dict[
 
 @frame.fragment(run_every=_LOOK)
 def under_way(server: Orchestrator) -> None:
-    """What Prefect knows: runs that are under way with their progress, what ended, and what comes next."""
+    """Prefect's runs: the running ones with their progress, the finished ones, and the next ones."""
     zone = sources.settings().night.timezone
     runs, coming = server.runs(), server.upcoming()
     if coming:
@@ -145,7 +145,7 @@ def under_way(server: Orchestrator) -> None:
 def of_nights() -> None:
     recorded = sources.recorded_nights()
     if not recorded:
-        frame.empty("No night was recorded yet", "`steelflow nightly` inspects the last one.")
+        frame.empty("No night was recorded yet", "Run `steelflow nightly` to inspect the last night.")
         return
     before = None
     if len(recorded) > _SHOWN:
@@ -163,9 +163,9 @@ def of_nights() -> None:
 
 
 def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
-    """A table; the number of the row that was picked, the first one before any was."""
+    """Show a table. Returns the number of the selected row; the first row if none is selected."""
     number = st.column_config.NumberColumn(format="localized")
-    stage = st.column_config.TextColumn(help="Of all threads together")
+    stage = st.column_config.TextColumn(help="Sum of all threads")
     chosen = st.dataframe(
         rows,
         hide_index=True,
@@ -204,7 +204,7 @@ def speed(judged: int, seconds: float) -> int | None:
 
 
 def latest_that_judged(records: list[RunRecord]) -> list[RunRecord]:
-    """The latest record of each night that judged any image; ``records`` come latest first."""
+    """The latest record of each night that inspected any image. ``records`` are latest first."""
     latest: dict[dt.date, RunRecord] = {}
     for record in records:
         if record.judged:
@@ -213,7 +213,7 @@ def latest_that_judged(records: list[RunRecord]) -> list[RunRecord]:
 
 
 def stage_seconds(records: list[RunRecord]) -> pl.DataFrame:
-    """``night``, ``stage``, ``seconds`` and ``order``: the records of each night added up."""
+    """``night``, ``stage``, ``seconds`` and ``order``: the sum of the records of each night."""
     rows = [
         (record.date.isoformat(), stage, spent, order)
         for record in records
@@ -234,7 +234,7 @@ def of_backfills() -> None:
     if not found:
         frame.empty(
             "No night was inspected again yet",
-            "`steelflow backfill --from … --to …` does so, and **Inspect nights again** where Prefect runs.",
+            "Use `steelflow backfill --from … --to …`, or **Inspect nights again** if Prefect runs.",
         )
         return
     zone = sources.settings().night.timezone
@@ -249,7 +249,7 @@ def of_backfills() -> None:
 
 
 def as_left(records: list[RunRecord]) -> list[RunRecord]:
-    """The last record of each night; ``records`` come in order. A backfill that was run again has nights twice."""
+    """The last record of each night; the records come in order. A repeated backfill runs a night twice."""
     return list({record.date: record for record in records}.values())
 
 
@@ -279,17 +279,17 @@ def backfill_row(name: str, records: list[RunRecord], zone: str) -> dict[str, An
 
 
 def failed_units(failed: list[str], key: str) -> None:
-    """Work units, each with its reason; ``key`` begins that of the table."""
+    """The failed work units with their reasons. ``key`` is the prefix of the table's key."""
     if failed:
-        st.warning(f"{len(failed)} work units failed; run it again.", icon=":material/warning:")
+        st.warning(f"{len(failed)} work units failed. Run the night again.", icon=":material/warning:")
         st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
 
 
 def failed_images(record: RunRecord, key: str) -> None:
-    """The images of a night that could not be judged, each with its reason; ``key`` begins those of the tables."""
-    st.subheader(f"Images of {formats.night(record.date)} that could not be judged", anchor=False)
+    """The unreadable images of a night with their reasons. ``key`` is the prefix of the tables' keys."""
+    st.subheader(f"Unreadable images of {formats.night(record.date)}", anchor=False)
     if not record.failed:
-        st.caption("None: every image found was judged.")
+        st.caption("None: every image found was inspected.")
         return
     rows = sources.failures(record.date, _MOST)
     reasons = rows.group_by(pl.col("error").str.split(": ").list.first().alias("reason")).len("images")
@@ -309,7 +309,7 @@ def failed_images(record: RunRecord, key: str) -> None:
         key=f"{key}-failed-images",
     )
     if rows.height == _MOST:
-        st.caption(f"The first {_MOST:,}; the report has all of them.")
+        st.caption(f"The first {_MOST:,} are shown. The report has all of them.")
 
 
 def retrain_stages(record: RetrainResult) -> dict[str, str]:
@@ -322,7 +322,8 @@ def of_retrains() -> None:
     if not records:
         frame.empty(
             "No retraining yet",
-            "One starts on drift, on enough new labels, by the calendar, or by hand: `steelflow retrain --reason …`.",
+            "A retraining starts on drift, on enough new labels, by the calendar, or by hand: "
+            "`steelflow retrain --reason …`.",
         )
         return
     zone = sources.settings().night.timezone
@@ -331,7 +332,7 @@ def of_retrains() -> None:
             {
                 "started": formats.moment(record.started_at, zone),
                 "state": record.state,
-                "what came of it": record.text,
+                "result": record.text,
                 "trigger": record.trigger,
                 "reason": record.reason,
                 "by": record.who,
@@ -344,7 +345,7 @@ def of_retrains() -> None:
         ],
         hide_index=True,
         key="retrains",
-        column_config={"what came of it": st.column_config.TextColumn(width="large")},
+        column_config={"result": st.column_config.TextColumn(width="large")},
     )
 
 

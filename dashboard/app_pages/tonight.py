@@ -1,4 +1,4 @@
-"""Tonight: how the last night went, what changed, and where to look first."""
+"""Tonight: the result of the last night, what changed, and where to look first."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def show() -> None:
         state(None)
         frame.empty(
             "No night was inspected yet",
-            "`steelflow nightly` inspects the last night, `steelflow up` does so every night. "
-            "`steelflow doctor` says whether the archive is found.",
+            "`steelflow nightly` inspects the last night. `steelflow up` inspects every night. "
+            "`steelflow doctor` checks whether the archive is found.",
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        frame.heading("Tonight", "what the last night brought, and where to look first")
+        frame.heading("Tonight", "results of the last night, and where to look first")
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(
             st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
@@ -59,7 +59,7 @@ def show() -> None:
 
 @frame.fragment(run_every=_LOOK)
 def state(record: RunRecord | None) -> None:
-    """One row: how the night ended, or how far the one under way is."""
+    """One row: how the night ended, or the progress of the running night."""
     zone = sources.settings().night.timezone
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if record is not None:
@@ -75,7 +75,7 @@ def state(record: RunRecord | None) -> None:
 
 
 def under_way(zone: str) -> None:
-    """What Prefect says of a night that is running; nothing where there is no Prefect."""
+    """The running night, from Prefect. Shows nothing without Prefect."""
     server = orchestrator(sources.settings())
     if server is None:
         return
@@ -92,11 +92,11 @@ def under_way(zone: str) -> None:
 
 
 def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: RunRecord | None) -> None:
-    """Five figures, each against what is usual."""
+    """Five figures, each compared with the usual value."""
     rates = figures.nightly(daily, unit)
     shown = rates.filter(pl.col("date") == night)
     if shown.is_empty():
-        st.warning("The summary of this night is missing; `steelflow nightly` writes it again.")
+        st.warning("The summary of this night is missing. Run `steelflow nightly` to write it again.")
         return
     tonight = shown.row(0, named=True)
     rate, found = tonight["rate"], tonight["found"]
@@ -113,7 +113,7 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: RunRecord |
     with three:
         metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
     with four:
-        metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against it")
+        metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against this")
     with five:
         name, version = (record.model.name, record.model.version) if record else ("", "")
         shown_version = f"champion {champion}" if champion else f"version {version or formats.NOTHING}"
@@ -128,7 +128,7 @@ def metric(
     note: str = "",
     worse: Literal["inverse"] | None = "inverse",
 ) -> None:
-    """A figure with its change from ``then``; a rise is bad news where ``worse`` says so."""
+    """A figure with its change from ``then``. With ``worse``, an increase is shown as bad."""
     change = round(100 * (now / then - 1)) if now is not None and then else None
     st.metric(
         label,
@@ -147,7 +147,7 @@ def history(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
     window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=figures.HISTORY - 1), night))
     rates = figures.by_class(window, unit).filter(~pl.col("label").is_in(list(unit.good)))
     if rates.is_empty():
-        st.caption("No readable image in this time.")
+        st.caption("No readable images in these nights.")
         return
     st.altair_chart(charts.trend(rates, unit, 262, night), alt="Defects per night by class")
 
@@ -156,7 +156,7 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
     st.subheader("What changed most", anchor=False)
     table = figures.changes(daily, night, unit)
     if table.is_empty():
-        st.caption(f"Known once {figures.LEAST} nights were inspected before this one.")
+        st.caption(f"Needs {figures.LEAST} inspected nights before this one.")
         return
     shown = table.select(
         pl.col("line").fill_null("–"),
@@ -189,7 +189,7 @@ def worst(night: dt.date, unit: Unit) -> None:
     st.subheader("Worst coils", anchor=False)
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
     if ranked.is_empty():
-        st.caption("The keys of this archive name no coils.")
+        st.caption("The keys of this archive have no coils.")
         return
     shown = ranked.select(
         pl.col("line").fill_null("–"),
@@ -238,14 +238,14 @@ def drift(night: dt.date) -> None:
     st.subheader("Drift by line", anchor=False)
     table = sources.drift(night, night).unique("line", keep="first").sort("line", nulls_last=True)
     if table.is_empty():
-        st.caption("Drift of this night was not looked at; `steelflow drift` does.")
+        st.caption("This night was not checked for drift. Run `steelflow drift`.")
         return
     with st.container(height=250, border=False, gap="xsmall"):
         for row in table.iter_rows(named=True):
             colour, word = _VERDICTS.get(row["verdict"], ("gray", "no verdict"))
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 st.badge(f"{plain(row['line'] or 'all')} · {word}", color=colour)
-                # What moved says more than that something did.
+                # For a breach, the text of the signal says more than the reason of the verdict.
                 st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""))
 
 

@@ -1,1 +1,1 @@
-"""Roles, and every action that changes something. Each action checks the role of the person who asks."""
+"""Roles, and every action that changes something. Each action checks the role of the user."""

@@ -1,9 +1,9 @@
-"""Who may do what: a viewer looks, a labeller labels as well, an operator also starts, promotes and rolls back.
+"""Roles: a viewer reads; a labeller also labels; an operator also starts runs, promotes and rolls back.
 
-Without a login, who sits at this machine is an operator: the dashboard is bound to 127.0.0.1. Whoever comes from
-elsewhere, or through a proxy, may look only; so may a page of another site whose name was made to lead here. With
-Streamlit's own login (OIDC, ``[auth]`` in its secrets.toml), roles are given by e-mail in the settings. A login that
-was meant and is set up wrongly lets nobody in.
+Without a login, the user at this machine is an operator: the dashboard is bound to 127.0.0.1. Requests from other
+machines or through a proxy are viewers. A request under another host name is a viewer, too: a foreign site can point
+its own name to this address. With Streamlit's login (OIDC, ``[auth]`` in its secrets.toml), the settings give roles by
+e-mail. If the login is configured incorrectly, nobody gets access.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via")
 
 
 class NotAllowed(SteelflowError):
-    """Somebody asked for what their role does not allow; nothing was changed."""
+    """The user's role does not allow the action. Nothing was changed."""
 
 
 class LoginUnusable(SteelflowError):
-    """A login was meant, and is not set up as it has to be."""
+    """The login is configured, but incorrectly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who is here. ``name`` is recorded with everything that they change."""
+    """The current user. ``name`` is recorded with every change."""
 
     name: str
     role: Role
@@ -46,34 +46,34 @@ class Actor:
         return _RANK[self.role] >= _RANK[role]
 
     def must_be(self, role: Role) -> None:
-        """Raises ``NotAllowed`` unless the actor has this role or a higher one."""
+        """Raises ``NotAllowed`` if the actor's role is lower than ``role``."""
         if not self.may(role):
             raise NotAllowed(
-                f"{self.name} is a {self.role}, and this takes a role of {role}; nothing was changed; "
+                f"{self.name} has the role {self.role}, but this needs the role {role}; nothing was changed; "
                 "an administrator gives roles in [dashboard.roles] of the settings"
             )
 
 
 def login_configured() -> bool:
-    """Whether Streamlit's own login is set up.
+    """Whether Streamlit's login is configured.
 
     Raises:
-        LoginUnusable: there is a file of secrets that cannot be read, or one that was asked for is not there.
+        LoginUnusable: the secrets file cannot be read, or the configured one does not exist.
     """
     try:
         return "auth" in st.secrets
     except FileNotFoundError as exc:
         named = config.is_manually_set("secrets.files")
         if named or any(Path(file).exists() for file in st.get_option("secrets.files")):
-            raise LoginUnusable(f"{_line(exc)}; until it can be read nobody gets in") from exc
+            raise LoginUnusable(f"{_line(exc)}; nobody gets access until this file can be read") from exc
         return False
 
 
 def log_in() -> None:
-    """Send who is looking to the identity provider.
+    """Send the user to the identity provider.
 
     Raises:
-        LoginUnusable: ``[auth]`` lacks something.
+        LoginUnusable: ``[auth]`` is incomplete.
     """
     try:
         st.login()
@@ -82,11 +82,11 @@ def log_in() -> None:
 
 
 def actor() -> Actor | None:
-    """Who is looking at the page; None where a login is asked for first.
+    """The current user. None if the user must log in first.
 
     Raises:
-        NotAllowed: who has logged in has no role here.
-        LoginUnusable: as of ``login_configured``.
+        NotAllowed: the user has no role here.
+        LoginUnusable: see ``login_configured``.
     """
     settings = sources.settings().dashboard
     if login_configured():
@@ -94,7 +94,7 @@ def actor() -> Actor | None:
     if settings.roles or settings.default_role == "none":
         raise LoginUnusable(
             "[dashboard] of the settings gives roles, but there is no [auth] in Streamlit's secrets.toml, so nobody "
-            "can log in; set up the login (infra/README.md), or take the roles away"
+            "can log in; configure the login (infra/README.md), or remove the roles"
         )
     return local(settings, is_here(st.get_option("server.address"), st.context.headers))
 
@@ -103,16 +103,17 @@ def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
     """The actor behind the claims of an identity provider.
 
     Raises:
-        NotAllowed: there is no e-mail, it was not verified, or it has no role here.
+        NotAllowed: there is no e-mail address, it is not verified, or it has no role here.
     """
     email = str(claims.get("email") or "").strip().lower()
     if not email:
         raise NotAllowed(
-            "the login names no e-mail address; an administrator lets the provider put it into the ID token, as `email`"
+            "the login has no e-mail address; an administrator must configure the provider to put it into the ID "
+            "token, as `email`"
         )
-    # Some providers never say; some say it as text. What is neither absent nor true is not verified.
+    # Some providers leave the claim out, some send it as text. It counts as verified if it is missing or true.
     if str(claims.get("email_verified", True)).lower() != "true":
-        raise NotAllowed(f"{email} was not verified; verify it at the provider that you log in with, then log in again")
+        raise NotAllowed(f"{email} is not verified; verify it at your login provider, then log in again")
     roles = {name.strip().lower(): role for name, role in settings.roles.items()}
     role = roles.get(email, settings.default_role)
     if role == "none":
@@ -121,7 +122,7 @@ def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
 
 
 def local(settings: DashboardSettings, here: bool) -> Actor:
-    """The actor where nobody logs in; ``here`` says that only who sits at this machine can be asking."""
+    """The actor without a login. ``here``: the request comes from this machine."""
     if here:
         return Actor(settings.local_user or getpass.getuser(), "operator")
     return Actor("guest", "viewer")
@@ -132,8 +133,8 @@ def _line(error: Exception) -> str:
 
 
 def is_here(address: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether only who sits at this machine can be asking: the server listens at a loopback ``address``, and the
-    browser was told to ask one, with nobody in between."""
+    """Whether the request comes from this machine: the server listens on a loopback ``address``, the browser asked for
+    a loopback host, and there is no proxy in between."""
     forwarded = any(headers.get(name) for name in _FORWARDED)
     return _is_loopback(address) and _is_loopback(_host(headers.get("Host"))) and not forwarded
 

@@ -1,4 +1,4 @@
-"""What a person changes from a page. Each action checks the role of who asks, and records their name."""
+"""The changes that a user can make on a page. Each action checks the user's role and records the user's name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A label that was given. ``image`` is the SHA-256 of its bytes; ``before`` is what stood until then, and ``by``
-    who had said that: None where nobody had."""
+    """A label that was given. ``image`` is the SHA-256 of the image's bytes. ``before`` is the label before, and ``by``
+    the person who gave it; both are None for the first label."""
 
     image: str
     label: str
@@ -36,16 +36,16 @@ def label(
     classes: Collection[str],
     new: bool = False,
 ) -> Said:
-    """Say what an image shows. Its bytes are kept with the label, since archives expire.
+    """Label an image. Its bytes are stored with the label, because archives expire.
 
     Args:
-        row: of the report: the image's reference, line, date and coil.
-        data: the image as it is in the archive.
-        classes: those that the model knows; ``new`` allows one that nobody knows yet.
+        row: the row of the report: the image's reference, line, date and coil.
+        data: the encoded image from the archive.
+        classes: the classes of the model; ``new`` allows an unknown class.
 
     Raises:
-        NotAllowed: the actor is no labeller.
-        LabelError: an unknown class, or a name that cannot be one.
+        NotAllowed: the actor is not a labeller.
+        LabelError: an unknown class, or an invalid name.
     """
     actor.must_be("labeller")
     image = labels.images.put(data)
@@ -58,11 +58,11 @@ def label(
 
 
 def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
-    """Take back what the actor said; what stood before stands again.
+    """Undo the actor's label. The label before counts again.
 
     Raises:
-        NotAllowed: the actor is no labeller.
-        LabelError: somebody else has labelled the image since.
+        NotAllowed: the actor is not a labeller.
+        LabelError: another person has labelled the image since.
     """
     actor.must_be("labeller")
     last = labels.history(said.image).row(-1, named=True)
@@ -73,22 +73,22 @@ def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
 
 
 def promote(actor: Actor, registry: Registry, version: str, reason: str, expect: str | None) -> Entry:
-    """Make ``version`` the champion; ``expect`` is the champion that the actor saw.
+    """Make ``version`` the champion. ``expect`` is the champion that the actor saw.
 
     Raises:
-        NotAllowed: the actor is no operator.
-        RegistryError: no reason, no such version, a damaged one, or the champion is another by now.
+        NotAllowed: the actor is not an operator.
+        RegistryError: no reason, no such version, a damaged version, or the champion has changed meanwhile.
     """
     actor.must_be("operator")
     return registry.promote(version, who=actor.name, reason=_said(reason), expect=expect)
 
 
 def rollback(actor: Actor, registry: Registry, to: str, reason: str) -> Entry:
-    """Make an earlier champion champion again.
+    """Make an earlier champion the champion again.
 
     Raises:
-        NotAllowed: the actor is no operator.
-        RegistryError: no reason, or ``to`` was no champion before the present one.
+        NotAllowed: the actor is not an operator.
+        RegistryError: no reason, or ``to`` was not a champion before the present one.
     """
     actor.must_be("operator")
     return registry.rollback(who=actor.name, reason=_said(reason), to=to)
@@ -96,5 +96,5 @@ def rollback(actor: Actor, registry: Registry, to: str, reason: str) -> Entry:
 
 def _said(reason: str) -> str:
     if not reason.strip():
-        raise RegistryError("a change of the model needs a reason: it stays in the log; nothing was changed")
+        raise RegistryError("a change of the model needs a reason for the log; nothing was changed")
     return reason.strip()

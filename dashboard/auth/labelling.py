@@ -1,4 +1,4 @@
-"""A person's way through the review queue: what comes next, what was said, and what can be taken back."""
+"""A user's review queue: the next image, the labels given, and undo."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from steelflow.labels import LabelStore, open_labels, queue
 from steelflow.report.reader import ReportReader
 from steelflow.schema import PROBABILITY
 
-AT_ONCE = 60  # images of a queue
+AT_ONCE = 60  # images in a queue
 Row = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Review:
-    """One person's queue. ``rows`` are those of ``labels.queue``; ``place`` is the one that is looked at, past the end
-    where none is left; ``done`` has for each row that was passed what was said of it, None where it was skipped."""
+    """One user's queue. ``rows`` come from ``labels.queue``. ``place`` is the current row; it is past the end when none
+    is left. ``done`` has the label of each row before, None if it was skipped."""
 
     rows: list[Row]
     place: int = 0
     done: list[Said | None] = field(default_factory=list)
-    naming: bool = False  # a new class is being named: until then no key counts
-    stretch: bool = False  # the pictures are shown with their contrast stretched
-    again: set[Reference] = field(default_factory=set)  # taken back, so to be looked at again
+    naming: bool = False  # the user is typing a new class: keys do not label meanwhile
+    stretch: bool = False  # show images with stretched contrast
+    again: set[Reference] = field(default_factory=set)  # undone, so to be shown again
 
     @property
     def row(self) -> Row | None:
         return self.rows[self.place] if self.place < len(self.rows) else None
 
     def coming(self, most: int) -> list[Reference]:
-        """The images after this one."""
+        """The next images after the current one."""
         return [images.reference(row) for row in self.rows[self.place + 1 : self.place + 1 + most]]
 
     def say(
         self, actor: Actor, labels: LabelStore, data: bytes, name: str, classes: Collection[str], new: bool = False
     ) -> None:
-        """Label the image that is looked at, and go on. Raises as ``actions.label``; then it stays."""
+        """Label the current image and go to the next. Raises like ``actions.label``; then the image stays."""
         row = self.rows[self.place]
         self._pass(actions.label(actor, labels, row, data, name, classes, new))
 
@@ -54,7 +54,7 @@ class Review:
         self._pass(None)
 
     def undo(self, actor: Actor, labels: LabelStore) -> None:
-        """Go back by one, taking back what was said there. Raises as ``actions.undo``; then nothing changes."""
+        """Go back by one image and undo its label. Raises like ``actions.undo``; then nothing changes."""
         if not self.done:
             return
         said = self.done[-1]
@@ -65,7 +65,7 @@ class Review:
         self.place -= 1
 
     def pass_over(self, known: Collection[Reference]) -> None:
-        """Leave out what others have labelled meanwhile; what lies before stays, so that it can be taken back."""
+        """Remove images that others have labelled meanwhile. Earlier rows stay, so they can be undone."""
         others = set(known) - self.again
         left = [row for row in self.rows[self.place :] if images.reference(row) not in others]
         self.rows[self.place :] = left
@@ -74,7 +74,7 @@ class Review:
         self.naming = naming
 
     def stretch_contrast(self) -> None:
-        """From now on, or no more."""
+        """Switch stretched contrast on or off."""
         self.stretch = not self.stretch
 
     def first(self, cluster: int) -> None:
@@ -83,7 +83,7 @@ class Review:
         self.rows[self.place :] = sorted(left, key=lambda row: row["cluster"] != cluster)
 
     def last(self) -> tuple[Row, Said] | None:
-        """What was labelled last, if that was the last step."""
+        """The last label, if the last step was a label."""
         if not self.done or self.done[-1] is None:
             return None
         return self.rows[self.place - 1], self.done[-1]
@@ -94,13 +94,13 @@ class Review:
 
     @property
     def agreed(self) -> int:
-        """How many of the labels are what the model had said."""
+        """The number of labels that agree with the model."""
         return sum(
             said is not None and said.label == row["label"] for said, row in zip(self.done, self.rows, strict=False)
         )
 
     def clusters(self) -> dict[int, list[Row]]:
-        """The images of each cluster of novel ones that are still to be looked at."""
+        """The remaining images of each cluster of novel images."""
         found: dict[int, list[Row]] = {}
         for row in self.rows[self.place :]:
             if row["cluster"] is not None:
@@ -114,32 +114,32 @@ class Review:
 
 
 def labels() -> LabelStore:
-    """One for each person: it keeps what it has read, and is not made for several threads."""
+    """The label store of this session. It caches what it reads, and is not safe for several threads."""
     settings = sources.settings()
     return _labels(settings.labels_uri, settings.store.endpoint)
 
 
 @st.cache_resource(show_spinner=False, scope="session")
 def _labels(uri: str, endpoint: str) -> LabelStore:
-    del uri, endpoint  # the store may come back at another address
+    del uri, endpoint  # part of the cache key: the store may come back at another address
     return open_labels(sources.settings())
 
 
 def begin(store: LabelStore, line: str | None) -> Review:
-    """A new queue, of the latest nights, without what has a label. Raises ``ReportError`` without reports."""
+    """A new queue from the latest nights, without labelled images. Raises ``ReportError`` without reports."""
     lines = None if line is None else [line]
     found = queue(ReportReader(sources.report()), store.references(), AT_ONCE, None, lines)
     return Review(list(found.iter_rows(named=True)))
 
 
 def known(store: LabelStore) -> set[Reference]:
-    """The images that a person has looked at."""
+    """The images that a person has labelled."""
     return {Reference(*row) for row in store.references().iter_rows()}
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=4, show_spinner=False)
 def model_classes(night: dt.date) -> list[str]:
-    """The classes of the models that judged a night, in their order."""
+    """The classes of the models that inspected a night, in the models' order."""
     schema = ReportReader(sources.report()).images([night]).collect_schema()
     return [name.removeprefix(PROBABILITY) for name, kind in schema.items() if _is_class(name, kind)]
 

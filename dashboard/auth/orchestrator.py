@@ -1,6 +1,6 @@
-"""Prefect, asked over HTTP: what runs, how far it is, and starting a run. Nothing here imports Prefect.
+"""Prefect over HTTP: running flows, their progress, and starting a run. This module does not import Prefect.
 
-The server is the one that ``steelflow up`` runs with these settings, else the one that ``PREFECT_API_URL`` names.
+The server is the one that ``steelflow up`` runs with these settings; otherwise the one in ``PREFECT_API_URL``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ _BY = "by:"
 
 
 class OrchestratorDown(SteelflowError):
-    """Prefect's server is not there, or does not answer as it should."""
+    """Prefect's server cannot be reached, or gives an invalid answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """One run of a flow. ``progress`` is in percent, where the flow tells any; ``who`` started it, where known."""
+    """One run of a flow. ``progress`` is in percent, None if the flow reports none. ``who`` started it, None if
+    unknown."""
 
     id: str
     flow: str
@@ -48,13 +49,13 @@ class FlowRun:
 
 
 class Orchestrator:
-    """A Prefect server at ``url``. Every method raises ``OrchestratorDown``."""
+    """A Prefect server at ``url``. Every method can raise ``OrchestratorDown``."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/").removesuffix("/api")
 
     def runs(self, most: int = 30) -> list[FlowRun]:
-        """The latest runs of our deployments that have started, or wait to, latest first."""
+        """The latest runs of our deployments that have started, or were requested in the dashboard; latest first."""
         names = self._deployments()
         if not names:
             return []
@@ -81,10 +82,10 @@ class Orchestrator:
         return [_flow_run(run, names, {}) for run in self._ask("POST", "/api/flow_runs/filter", body)]
 
     def start(self, actor: Actor, kind: Kind, parameters: dict[str, Any], key: str) -> str:
-        """Start a run, whose name is returned. ``key`` names the wish: of several calls with the same, one starts.
+        """Start a run and return its name. Several calls with the same ``key`` start one run.
 
         Raises:
-            NotAllowed: the actor is no operator.
+            NotAllowed: the actor is not an operator.
         """
         actor.must_be("operator")
         deployment = self._ask("GET", f"/api/deployments/name/{kind}/{kind}")
@@ -125,18 +126,20 @@ class Orchestrator:
                 ) from exc
             if answer.status == http.client.NOT_FOUND:
                 raise OrchestratorDown(
-                    f"Prefect at {self.url} has no {path.removeprefix('/api/')}; the flows are served by `steelflow up`"
+                    f"Prefect at {self.url} has no {path.removeprefix('/api/')}; start the flows with `steelflow up`"
                 )
             if answer.status >= http.client.BAD_REQUEST:
-                raise OrchestratorDown(f"Prefect at {self.url} refused the call {path} with status {answer.status}")
+                raise OrchestratorDown(
+                    f"Prefect at {self.url} refused the call {path} with status {answer.status}; see its log"
+                )
             try:
                 return json.loads(data)
             except ValueError as exc:
-                raise OrchestratorDown(f"what answers at {self.url} is not Prefect; check PREFECT_API_URL") from exc
+                raise OrchestratorDown(f"the server at {self.url} is not Prefect; check PREFECT_API_URL") from exc
 
 
 def orchestrator(settings: Settings) -> Orchestrator | None:
-    """The server that is known here, else None. It is not asked yet."""
+    """The known server, or None. No request is sent yet."""
     url = running(settings) or os.environ.get("PREFECT_API_URL")
     return Orchestrator(url) if url else None
 

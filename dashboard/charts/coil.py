@@ -1,4 +1,4 @@
-"""Pictures of coils along their length."""
+"""Charts of coils along their length."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from dashboard.charts.figures import Chart
 from dashboard.formats import class_name
 
 _ROW = 24  # pixels
-_LANE = 5  # pixels, a class of a coil
-_AXIS = 52  # pixels below a plot; a chart's height holds them too
+_LANE = 5  # pixels of a class of a coil
+_AXIS = 52  # pixels below a plot; they are part of a chart's height
 _PADDING = {"top": 0, "bottom": 0, "left": 0, "right": 4}
-_LABELS = 92  # pixels for the names on the left, so that the same place is at the same place in both charts
+_LABELS = 92  # pixels for the names on the left, so both charts have the same horizontal scale
 _METRES = "metres from the head"
 
 
 def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
-    """A coil's images along its length, a row for each class. ``images``: place, label, confidence, file.
+    """A coil's images along its length, with a row for each class. ``images``: place, label, confidence, file.
 
-    ``place`` is in metres on this ``scale``; without one it is the image's number. Images over each other show darker.
+    ``place`` is in metres on ``scale``; without a scale it is the image's number. Overlapping images are darker.
     """
     shown, shades = _scale(images["label"].unique().to_list())
     if scale is None:
@@ -32,7 +32,8 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
     else:
         unit, domain = "metres", alt.Scale(domain=scale, nice=False)
         axis = alt.Axis(grid=False)
-        # A camera sees less than a metre, three pixels are many; but for a pointer they are a small target.
+        # An image covers less than a metre, so a tick of three pixels is wide enough. A wider transparent tick makes it
+        # easier to hit with the pointer.
         ticks = [(3, 0.8), (11, 0.0)]
     base = alt.Chart(images.select("place", _class(), "confidence", "file")).encode(
         x=alt.X("place:Q", title=_METRES if scale else "image", scale=domain, axis=axis),
@@ -50,8 +51,8 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
 
 
 def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale: tuple[float, float]) -> Chart:
-    """Coils below each other at the same positions, a thin lane for each class of each; stronger where a stretch has
-    more images. ``segments``: coil, start, end, label, images; ``scale`` in metres."""
+    """Coils below each other at the same positions, with a thin lane for each class. More images in a segment give a
+    stronger colour. ``segments``: coil, start, end, label, images; ``scale`` in metres."""
     shown, shades = _scale(segments["label"].unique().to_list())
     frame = segments.select("coil", "start", "end", _class(), "images")
     y = alt.Y("coil:N", title=None, scale=alt.Scale(domain=list(order), paddingInner=0.2), axis=_names(grid=False))
@@ -96,6 +97,6 @@ def _class() -> pl.Expr:
 
 
 def _scale(labels: Sequence[str | None]) -> tuple[list[str], list[str]]:
-    """Shown classes and their colours."""
+    """The class names as shown, and their colours."""
     names, shades = palette.scale(labels)
     return [class_name(None if name == "unreadable" else name) for name in names], shades

@@ -1,4 +1,4 @@
-"""Pictures of drift: the nights' verdicts, what moved how far, and one signal beside its threshold."""
+"""Charts of drift: the verdicts of the nights, all signals of a line, and one signal with its threshold."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ VERDICTS = {
     "alarm": ("drift", palette.BAD),
     "insufficient": ("no verdict", palette.IDLE),
 }
-_LIMIT = 2.0  # of a threshold: beyond it a field is no darker
-_LEGIBLE = 14  # nights: of more, figures would not fit
+_LIMIT = 2.0  # multiple of the threshold at which the darkest colour is reached
+_LEGIBLE = 14  # nights; with more, the figures do not fit
 _INK, _CHALK = "#10141a", "#e4e9ee"
 _NIGHT = "%d %b"
-_PLACED = alt.Axis(labelFlush=False)  # each name at the middle of its row
+_PLACED = alt.Axis(labelFlush=False)  # each name in the middle of its row
 _TIP = "%a %d %b %Y"
 
 
@@ -50,7 +50,7 @@ def verdicts(table: pl.DataFrame) -> Chart:
 
 
 def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int = 280) -> Chart:
-    """Signal × night, coloured by the share of its threshold, on a light page or a ``dark`` one.
+    """Signal × night, coloured by the share of the threshold, for a light page or a ``dark`` one.
 
     ``table``: date, signal, share, value, threshold, text.
     """
@@ -69,19 +69,19 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
             alt.Tooltip("text:N", title="in words"),
         ],
     )
-    # One hue below the threshold, another above it: whether it was crossed is seen without reading.
+    # One hue below the threshold, another above it: a breach is visible without reading.
     shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=list(palette.SHARE), clamp=True)
     fields = base.mark_rect(cornerRadius=2).encode(color=alt.Color("share:Q", scale=shades, legend=None))
     layers = [fields]
     if frame["date"].n_unique() <= _LEGIBLE:
-        # Below the threshold the page is seen through the field, so its figure has the colour of the page's text.
+        # Below the threshold the field is transparent, so the figure has the colour of the page's text.
         shade = alt.condition("datum.share >= 1", alt.value(_INK), alt.value(_CHALK if dark else _INK))
         layers.append(base.mark_text(fontSize=10).encode(text=alt.Text("share:Q", format=".0%"), color=shade))
     return alt.layer(*layers).properties(height=height)
 
 
 def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
-    """One signal of every line over the nights, with its threshold dashed. ``table``: date, line, value, threshold,
+    """One signal of every line over the nights, with a dashed threshold. ``table``: date, line, value, threshold,
     breach, text."""
     frame = table.select("date", pl.col("line").fill_null("no line"), "value", "threshold", "breach", "text")
     names = sorted(frame["line"].unique())

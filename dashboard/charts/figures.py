@@ -1,6 +1,6 @@
-"""Pictures of figures: Polars frame in, Altair chart out. No Streamlit here, so each can be looked at by itself.
+"""Charts of figures: a Polars frame in, an Altair chart out. Without Streamlit, so each chart can be viewed alone.
 
-Columns are named in each docstring. Classes have the colours of ``palette``; all else follows the theme.
+Each docstring names the columns. Classes have the colours of ``palette``; all other colours follow the theme.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CLASS_AXIS = alt.Axis(labelAngle=0, labelOverlap=False, labelFlush=False, label
 
 
 def trend(rates: pl.DataFrame, unit: Unit, height: int = 220, mark: dt.date | None = None) -> Chart:
-    """Rate per night, its classes on top of each other. ``rates``: date, label, rate; ``mark`` is the night shown."""
+    """Rate per night, stacked by class. ``rates``: date, label, rate. ``mark`` is the selected night."""
     frame = _named(rates).with_columns(bold=pl.lit(True) if mark is None else pl.col("date") == mark)
     many = frame["date"].n_unique() > 60
     base = alt.Chart(frame.select("date", "class", "rate", "bold")).encode(
@@ -67,8 +67,8 @@ def lines(rates: pl.DataFrame, unit: Unit, height: int = 220) -> Chart:
 
 
 def pareto(counts: pl.DataFrame, of: str = "images", height: int = 260) -> Chart:
-    """Classes by their number, with the share that they make up together. ``counts``: label, images; ``of`` says what
-    these are."""
+    """Classes by number of images, with the cumulative share. ``counts``: label, images. ``of`` is the unit: images or
+    coils."""
     total = max(int(counts["images"].sum()), 1)
     frame = (
         _named(counts)
@@ -100,7 +100,7 @@ def pareto(counts: pl.DataFrame, of: str = "images", height: int = 260) -> Chart
 
 
 def heat_map(rates: pl.DataFrame, unit: Unit, height: int = 260) -> Chart:
-    """Line × class, the rate in each field. ``rates``: line, label, images, rate."""
+    """Line × class, with the rate in each field. ``rates``: line, label, images, rate."""
     frame = _named(rates).select(pl.col("line").fill_null("no line"), "class", "images", "rate")
     known = frame["rate"].drop_nulls().to_list() or [0.0]
     middle = (min(known) + max(known)) / 2
@@ -146,7 +146,7 @@ def confidence(rates: pl.DataFrame, height: int = 220) -> Chart:
 
 
 def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: int = 190) -> Chart:
-    """Coils beside each other, their images by class. ``counts``: coil, label, images."""
+    """Neighbouring coils, with their images by class. ``counts``: coil, label, images."""
     frame = _named(counts).select("coil", "class", "images", here=pl.col("coil") == here)
     made: Chart = (
         alt.Chart(frame)
@@ -164,7 +164,7 @@ def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: in
 
 
 def stages(seconds: pl.DataFrame, height: int = 220) -> Chart:
-    """How long each stage of each night took. ``seconds``: night, stage, seconds (of all threads together)."""
+    """Seconds of each stage of each night. ``seconds``: night, stage, seconds (sum of all threads)."""
     names = list(palette.STAGES)
     made: Chart = (
         alt.Chart(seconds)
@@ -184,7 +184,7 @@ def stages(seconds: pl.DataFrame, height: int = 220) -> Chart:
 
 
 def _named(frame: pl.DataFrame) -> pl.DataFrame:
-    """With ``class``: the label as it is shown."""
+    """Add ``class``: the label as shown."""
     return frame.with_columns(pl.col("label").map_elements(class_name, pl.String, skip_nulls=False).alias("class"))
 
 
@@ -204,7 +204,7 @@ def _dates(many: bool) -> alt.Axis:
 
 
 def _days(nights: int) -> alt.Axis:
-    """Of a few nights, a tick each: by itself the axis would have several a day, all with one name."""
+    """One tick per night if there are few: by default the axis would have several ticks a day with the same name."""
     if nights > 60:
         return alt.Axis(format=_DAY, grid=False)
     return alt.Axis(format=_DAY, grid=False, labelOverlap=True, tickCount="day")

@@ -1,4 +1,4 @@
-"""Pictures of what a model said of one image."""
+"""Charts of a model's result for one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures of models: what they confuse, how they learnt, and accuracy against speed."""
+"""Charts of models: confusion matrix, learning curves, and accuracy against speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CURVES = {"loss": "training loss", "validation_loss": "validation loss", "valid
 
 
 def confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], height: int = 320) -> Chart:
-    """Truth (rows) × prediction (columns): shaded by the share of the row, with the number of images."""
+    """Truth (rows) × prediction (columns), with the number of images, shaded by the share of the row."""
     names = [class_name(name) for name in classes]
     cells = [
         (names[i], names[j], count, count / max(sum(row), 1), i == j)
@@ -31,7 +31,7 @@ def confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], height: i
         tooltip=["truth:N", "prediction:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
     )
     hue = alt.condition("datum.right", alt.value(palette.LINES[0]), alt.value(palette.BAD))
-    # A single error among a hundred has to be seen: what is wrong starts darker.
+    # A single error among a hundred images must be visible: errors start with a darker shade.
     strength = alt.Opacity("strength:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None)
     wrong = "datum.images == 0 ? 0 : datum.right ? datum.share * 0.85 : min(1, 0.3 + 2 * datum.share)"
     fields = base.transform_calculate(strength=wrong).mark_rect(cornerRadius=2).encode(color=hue, opacity=strength)
@@ -48,7 +48,7 @@ def confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], height: i
 
 
 def learning(curves: Mapping[str, Sequence[Any]], height: int = 200) -> list[Chart]:
-    """Loss by epoch, then accuracy by epoch where the training measured any."""
+    """Loss by epoch, and accuracy by epoch if the training measured it."""
     rows = [
         (epoch, words, value)
         for name, words in _CURVES.items()
@@ -79,7 +79,8 @@ def learning(curves: Mapping[str, Sequence[Any]], height: int = 200) -> list[Cha
 
 
 def pareto(points: pl.DataFrame, height: int = 280) -> Chart:
-    """Accuracy against speed, the front a line. ``points``: model, accuracy, speed (images/s), front, robustness."""
+    """Accuracy against speed, with the Pareto front as a line. ``points``: model, accuracy, speed (images/s), front,
+    robustness."""
     base = alt.Chart(points).encode(
         x=alt.X("speed:Q", title="images/s, end to end", scale=alt.Scale(type="log", nice=False, padding=60)),
         y=alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False, padding=15), axis=alt.Axis(format=".1%")),

@@ -1,7 +1,7 @@
-"""One colour for a class, wherever it is shown, told apart by colour-blind people as well.
+"""One colour per class on all pages, distinguishable by colour-blind people as well.
 
-Okabe and Ito, "Color Universal Design" (2008). Those that stand out most go to the usual six classes; a new class takes
-one of the rest by its name, so that it keeps it whatever other classes there are.
+Source: Okabe and Ito, "Color Universal Design" (2008). The usual six classes have the most distinct colours. The colour
+of a new class depends on its name alone, not on the other classes.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ UNREADABLE = "#8A939C"
 
 GOOD, WARN, BAD, IDLE = "#009E73", "#E69F00", "#D55E00", "#8A939C"
 LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A939C")
-# Of a threshold: none, nearly all, all, twice. Below it the page shines through, so that what is quiet stays quiet on a
-# light page and on a dark one; blue and orange are told apart whichever colours somebody cannot see.
+# Colours for zero, just below, at, and twice the threshold. Below the threshold they are transparent, so small values
+# are inconspicuous on a light and on a dark page. Colour-blind people can distinguish blue and orange.
 SHARE = ("rgba(86, 180, 233, 0.10)", "rgba(86, 180, 233, 0.60)", "#E69F00", "#C1440E")
 STAGES = {"fetch": "#0072B2", "decode": "#56B4E9", "infer": "#E69F00", "write": "#009E73"}
 
@@ -38,6 +38,6 @@ def colour(label: str | None) -> str:
 
 
 def scale(labels: Iterable[str | None]) -> tuple[list[str], list[str]]:
-    """Domain and range of a chart's colour scale over these classes."""
+    """Domain and range of a chart's colour scale for these classes."""
     names = sorted({"unreadable" if label is None else label for label in labels})
     return names, [colour(name) for name in names]

@@ -1,1 +1,1 @@
-"""What pages read: stores and readers, and the figures made from them."""
+"""The data of the pages: stores and readers, and the figures made from them."""

@@ -1,4 +1,4 @@
-"""What is shown, to take away: CSV for table programs, Parquet for all else."""
+"""Downloads of figures: CSV for spreadsheet programs, Parquet for everything else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FORMULA = r"^([=+\-@\t\r])"
 
 
 def as_csv(rows: pl.DataFrame) -> bytes:
-    """A text that a table program would run as a formula gets an apostrophe before it."""
+    """A text that a spreadsheet program would run as a formula gets a leading apostrophe."""
     return rows.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1")).write_csv().encode()
 
 

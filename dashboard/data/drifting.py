@@ -1,4 +1,4 @@
-"""Images of a line before it moved, and of the night on which it did. No Streamlit."""
+"""Images of a line's reference and of a night, for the Drift page. No Streamlit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]
 
 
 def before(report: Store, registry: Registry, line: str | None, digest: str, most: int) -> Rows:
-    """``most`` images of the line's reference, always the same ones; none where it has no reference.
+    """``most`` images of the line's reference, always the same ones. None without a reference.
 
     Raises:
         DriftError, RegistryError: the reference is damaged.
@@ -31,13 +31,13 @@ def before(report: Store, registry: Registry, line: str | None, digest: str, mos
 
 
 def after(reader: ReportReader, date: dt.date, line: str | None, most: int, novel: bool = False) -> Rows:
-    """``most`` readable images of the line's night, always the same ones; with ``novel`` only those that stand out."""
+    """``most`` readable images of the line and night, always the same ones; with ``novel``, only novel images."""
     rows = images.rows(reader, date, line).filter(pl.col("status") == "ok")
     return _drawn(rows.filter("novel") if novel else rows, most)
 
 
 def explanation(report: Store, date: dt.date) -> bytes | None:
-    """The page that tells why the night alarmed or warned; None where it did not."""
+    """The page that explains the alarm or warning of a night. None if there was none."""
     try:
         return report.get(f"drift/explanations/date={date.isoformat()}.html")
     except ObjectNotFound:

@@ -1,11 +1,11 @@
 """The figures that pages show, from the frames of ``sources``: Polars in, Polars out, no Streamlit.
 
-Where some classes are no defects (``dashboard.good_classes``), a defect rate is the defects' share of the readable
-images. Where all are, as on cameras that keep suspicious pictures only, that share would always be one: then the rate
+If some classes are not defects (``dashboard.good_classes``), the defect rate is the share of defects in the readable
+images. If every class is a defect (cameras that save suspicious images only), that share is always one. Then the rate
 is defects per coil.
 
-A choice of classes, or of how sure the model was, says which images count (``picked``): they are compared with all
-that was looked at. A choice of nights, lines, coils or models says what was looked at.
+Filters by class and confidence choose the images that are counted as defects (``picked``). Filters by night, line, coil
+and model choose the images that they are compared with.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import cast
 
 import polars as pl
 
-HISTORY = 28  # nights that say what is usual
-LEAST = 3  # nights below which nothing is usual yet
-_FLOOR = 0.01  # of the usual rate: no history is steadier than that
+HISTORY = 28  # nights for the usual value
+LEAST = 3  # nights that a usual value needs
+_FLOOR = 0.01  # smallest standard deviation, as a share of the usual rate
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a defect rate is counted in. ``good`` are the classes that are no defects."""
+    """The unit of the defect rate. ``good`` are the classes that are not defects."""
 
     good: tuple[str, ...]
 
@@ -52,7 +52,7 @@ class Unit:
 
 
 def known(daily: pl.DataFrame, band: bool, model: bool) -> pl.DataFrame:
-    """The lines' nights of which the band, and the model, are known: all but those with older summaries."""
+    """The rows of lines and nights whose band (and model) are known: all except those with older summaries."""
     lacks_band = (pl.col("status") == "ok") & pl.col("band").is_null()
     lacks = (pl.lit(band) & lacks_band) | (pl.lit(model) & pl.col("model").is_null())
     return daily.filter(~lacks.any().over("date", "line"))
@@ -61,9 +61,10 @@ def known(daily: pl.DataFrame, band: bool, model: bool) -> pl.DataFrame:
 def picked(
     daily: pl.DataFrame, labels: Collection[str] = (), bands: Collection[int] = (), models: Collection[str] = ()
 ) -> pl.DataFrame:
-    """The rows of these models, with ``chosen``: whether they are of these classes and bands; all where none is named.
+    """The rows of these models, with ``chosen``: whether the row has one of these classes and bands. An empty filter
+    means all.
 
-    What is known of the coils stays: those of every line and night in which one of the models judged an image.
+    The counts of coils stay: those of every line and night in which one of the models inspected an image.
     """
     chosen = pl.lit(True)
     if labels:
@@ -75,8 +76,8 @@ def picked(
 
 
 def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataFrame:
-    """``date``, ``by``, ``found``, ``ok``, ``failed``, ``coils``, ``defects`` and ``rate``, ascending; ``by`` is a
-    choice of ``line``."""
+    """``date``, ``by``, ``found``, ``ok``, ``failed``, ``coils``, ``defects`` and ``rate``, ascending. ``by`` is empty
+    or ``line``."""
     keys = ["date", *by]
     coils = daily.unique(["date", "line"]).group_by(keys).agg(pl.col("night_coils").sum().alias("coils"))
     images = pl.col("images")
@@ -92,16 +93,17 @@ def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataF
 
 
 def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> pl.DataFrame:
-    """``by``, ``label``, ``images``, ``coils``, ``confidence`` and ``rate`` of the readable images that are chosen.
+    """``by``, ``label``, ``images``, ``coils``, ``confidence`` and ``rate`` of the chosen readable images.
 
-    Every class in every group, with zeros. ``by`` is a choice of ``date`` and ``line``; without any, one row a class.
-    ``coils`` have an image of the class, whichever band and model it is of: of a choice of these it says nothing.
+    Every group has every class, with zeros. ``by`` has ``date``, ``line``, both or none; with none, there is one row
+    per class. ``coils`` counts coils with an image of the class in any band and of any model: it ignores these two
+    filters.
     """
     keys = [*by] or ["all"]
     daily = daily if by else daily.with_columns(all=pl.lit(True))
     readable = daily.filter(pl.col("status") == "ok")
     chosen = readable.filter(_chosen(daily))
-    # In the aggregates a coil is counted once for its class, line and night, and that in each row of a band and model.
+    # The aggregates count a coil once per class, line and night, and repeat this count in each row of a band and model.
     coils = chosen.unique(["date", "line", "label"]).group_by(*keys, "label").agg(pl.col("coils").sum())
     counted = chosen.group_by(*keys, "label").agg(
         pl.col("images").sum(),
@@ -126,16 +128,17 @@ def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> 
 
 
 def usual(rates: pl.DataFrame, night: dt.date, nights: int) -> float | None:
-    """The mean rate of the ``nights`` days before a night; None where fewer than ``LEAST`` were inspected."""
+    """The mean rate of the ``nights`` days before a night. None if fewer than ``LEAST`` of them were inspected."""
     before = _before(rates, night, nights)
     return None if before["date"].n_unique() < LEAST else cast(float | None, before["rate"].mean())
 
 
 def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> pl.DataFrame:
-    """What changed most against its own history: ``line``, ``label``, ``rate``, ``usual``, ``change`` (a share of the
-    usual), ``surprise`` and ``history`` (the rates of the nights, this one last), the most surprising first.
+    """The largest changes against the history: ``line``, ``label``, ``rate``, ``usual``, ``change`` (a share of the
+    usual rate), ``surprise`` and ``history`` (the rates of the nights, this night last). The most surprising come
+    first.
 
-    ``surprise`` is the difference in standard deviations: of the nights, but no less than that of counting.
+    ``surprise`` is the difference in standard deviations of the nights, but at least of the counting statistics.
     """
     window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=HISTORY), night))
     rates = by_class(window, unit, ("date", "line")).filter(~pl.col("label").is_in(list(unit.good)))
@@ -168,7 +171,7 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> p
 
 def coils(summary: pl.DataFrame, unit: Unit) -> pl.DataFrame:
     """A night's coils, worst first: ``line``, ``coil``, ``found``, ``failed``, ``defects``, ``share`` of the readable
-    images, ``worst`` class and how many of it."""
+    images, ``worst`` (the most frequent defect) and ``of_it`` (its images)."""
     images = pl.col("images")
     counted = summary.group_by("line", "coil").agg(
         images.sum().alias("found"),
@@ -199,7 +202,7 @@ def chosen(
     last: dt.date | None = None,
     lines: Collection[str] = (),
 ) -> pl.DataFrame:
-    """The rows of these nights and lines; of all where none is named."""
+    """The rows of these nights and lines. An empty filter means all."""
     frame = daily
     if first is not None:
         frame = frame.filter(pl.col("date") >= first)

@@ -1,7 +1,7 @@
-"""The images of a night, a page at a time: only the columns and rows that are shown are read. No Streamlit.
+"""The images of a night, one page at a time: only the shown columns and rows are read. No Streamlit.
 
-Numbers come from the summaries where these know them, so a night of a million images is counted as fast as one of a
-hundred. Lines come one after another, and only those that a page is from are opened.
+Counts come from the summaries if these have them, so a million images are counted as fast as a hundred. Lines are read
+in order, and only those of the page are opened.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ COLUMNS = {
     "novel": pl.Boolean(),
     "novelty": pl.Float32(),
 }
-"""Of a page's rows; null where a report of an older version lacks one."""
+"""Columns of a page's rows. Columns that an older report lacks are null."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which images, in which order. Empty or None means all."""
+    """A choice of images, and their order. Empty or None means all."""
 
     night: dt.date
     line: str | None = None
@@ -53,12 +53,12 @@ class Wanted:
 
     @property
     def one_by_one(self) -> bool:
-        """Whether the summaries do not know how many there are."""
+        """Whether the images must be counted one by one, because the summaries lack the columns."""
         return self.novel or self.low > 0 or self.high < 1
 
     @property
     def summarised(self) -> pl.Expr:
-        """The part of the choice that the columns of a summary decide."""
+        """The part of the filter that uses columns of a summary."""
         chosen = pl.lit(True)
         if self.coil is not None:
             chosen &= pl.col("coil") == self.coil
@@ -74,7 +74,7 @@ class Wanted:
         if self.novel:
             chosen &= pl.col("novel").fill_null(False)
         if self.low > 0 or self.high < 1:
-            # Shown are whole percents: both ends belong to it, as float32 has them.
+            # The slider has whole percents. Both ends are included, despite the rounding of float32.
             chosen &= pl.col("confidence").is_between(pl.lit(self.low - 1e-6), pl.lit(self.high + 1e-6))
         return chosen
 
@@ -83,7 +83,7 @@ Counts = dict[str | None, int]
 
 
 def count(reader: ReportReader, summary: pl.DataFrame, wanted: Wanted) -> Counts:
-    """How many of each line, in order; ``summary`` is the night's."""
+    """The number of images of each line, in order. ``summary`` is that of the night."""
     found = summary.filter(wanted.summarised)
     if wanted.line is not None:
         found = found.filter(pl.col("line") == wanted.line)
@@ -101,7 +101,7 @@ def count(reader: ReportReader, summary: pl.DataFrame, wanted: Wanted) -> Counts
 def page(
     reader: ReportReader, wanted: Wanted, counts: Mapping[str | None, int], offset: int, most: int
 ) -> pl.DataFrame:
-    """``most`` rows of ``COLUMNS`` from ``offset`` on. Ordered by a score, what is kept grows with the offset only."""
+    """``most`` rows of ``COLUMNS`` from ``offset`` on. With an order by score, memory grows with the offset only."""
     lines = [line for line, number in counts.items() if number]
     frames = [pl.DataFrame(schema=COLUMNS)]
     if wanted.order == "archive":
@@ -121,7 +121,7 @@ def page(
 
 
 def one(reader: ReportReader, night: dt.date, line: str | None, image: Reference) -> dict[str, Any] | None:
-    """All that the report has of one image; None where it has it no more."""
+    """The report's row of one image. None if the report no longer has it."""
     try:
         images = reader.images([night], [line])  # None is a line too
     except ReportError:
@@ -143,7 +143,7 @@ def reference(row: Mapping[str, Any]) -> Reference:
 
 
 def rows(reader: ReportReader, night: dt.date, line: str | None) -> pl.LazyFrame:
-    """All of a line's night, columns ``COLUMNS``. Raises ``ReportError`` where there is none."""
+    """All rows of a line and night, columns ``COLUMNS``. Raises ``ReportError`` if there are none."""
     images = reader.images([night], [line])  # None is a line too
     there = images.collect_schema().names()
     return images.select(

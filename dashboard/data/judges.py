@@ -1,4 +1,4 @@
-"""The models that judged images, loaded again on demand: to ask them why."""
+"""The models that classified images, loaded on demand to explain a result."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from steelflow.registry import resolved
 
 @st.cache_resource(ttl=3600, max_entries=3, show_spinner=False)
 def judge(digest: str) -> Engine | None:
-    """The model whose file has this SHA-256: of the registry, shipped, or the configured one. None if it is gone.
+    """The model whose file has this SHA-256: from the registry, shipped, or configured. None if it is gone.
 
     Raises:
-        RegistryError, ModelError, StoreError: it is there, but damaged or out of reach.
+        RegistryError, ModelError, StoreError: it exists, but it is damaged or cannot be reached.
     """
     settings, registry = sources.settings(), sources.registry()
     for version in registry.versions():
@@ -32,6 +32,6 @@ def judge(digest: str) -> Engine | None:
 
 
 def explained(engine: Engine, picture: Grey, label: str) -> Occlusion:
-    """Where the model sees ``label``, which is one of its classes, in a decoded picture of any size."""
+    """The occlusion map of ``label``, one of the model's classes, in a decoded image of any size."""
     spec = engine.spec
     return occlusion_map(engine, np.ascontiguousarray(resize(picture, spec.input_size)), spec.classes.index(label))

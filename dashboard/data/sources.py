@@ -1,7 +1,7 @@
-"""Settings, stores and readers, made once for all who look; and the questions that pages ask, cached for a short while.
+"""Settings, stores and readers, opened once for all users; and the queries of the pages, cached for a short time.
 
-What is cached is bounded in number and age, so memory does not grow with the archive or with the days that the
-dashboard runs. Everything here only reads.
+The caches are bounded in number and age: memory does not grow with the archive or with the running time of the
+dashboard. This module only reads.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from steelflow.retrain.record import RetrainResult, records
 from steelflow.store import Store, open_store
 from steelflow.store.embedded import serving
 
-FRESH = 20.0  # seconds that an answer about what is going on now may be old
-STALE = 60.0  # seconds for what changes once a night
-_PATIENCE = {"retries": 1, "connect_timeout": 3.0, "read_timeout": 8.0}  # of the store's settings, at most
-_FEW = 16  # entries of a cache: nights, coils and filters that several people look at
+FRESH = 20.0  # seconds that an answer about running work is cached
+STALE = 60.0  # seconds that data of finished nights is cached
+_PATIENCE = {"retries": 1, "connect_timeout": 3.0, "read_timeout": 8.0}  # upper limits for the store's settings
+_FEW = 16  # entries of a cache: nights, coils and filters of several users
 
 _open = contextlib.ExitStack()
 atexit.register(_open.close)
@@ -35,7 +35,7 @@ atexit.register(_open.close)
 
 @st.cache_resource(show_spinner=False)
 def settings() -> Settings:
-    """The settings, with storage that can be reached. A person waits for less than a night does."""
+    """The settings, with storage that can be reached. Time-outs are shorter than those of a night: a person waits."""
     found = load_settings()
     reached = _open.enter_context(serving(found))
     store = reached.store
@@ -44,7 +44,8 @@ def settings() -> Settings:
 
 
 def forget_addresses() -> None:
-    """After the storage did not answer: the embedded one may be back at another address, or has to be started."""
+    """Open the stores again after the storage did not answer: the embedded server may have another address, or must be
+    started."""
     _open.close()
     for made in (settings, report, archive, registry):
         made.clear()
@@ -73,14 +74,14 @@ def nights() -> list[dt.date]:
 
 @st.cache_resource(ttl=STALE, max_entries=4, show_spinner=False, refresh_mode="background")
 def daily(latest: dt.date | None) -> pl.DataFrame:
-    """All nights by line, status and label: ``report.daily.SCHEMA``. ``latest`` is the night that must be in it."""
-    del latest  # a new night is a new question: it is not waited for until the old answer is stale
+    """All nights by line, status and label: ``report.daily.SCHEMA``. ``latest`` is the last night that it must have."""
+    del latest  # part of the cache key: a new night is read at once, not when the old answer expires
     return report_daily.daily(report())
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def summary(date: dt.date) -> pl.DataFrame:
-    """One night by line, coil, status and label, as ``ReportReader.summary``."""
+    """One night by line, coil, status and label, see ``ReportReader.summary``."""
     return ReportReader(report()).summary([date])
 
 
@@ -105,13 +106,13 @@ def recorded_nights() -> list[dt.date]:
 
 @st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)
 def retrains() -> list[RetrainResult]:
-    """What each retraining decided, latest first."""
+    """The records of the retrainings, latest first."""
     return records(registry().store)
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def failures(date: dt.date, most: int) -> pl.DataFrame:
-    """Images of a night that could not be judged, with the reason; at most so many."""
+    """At most ``most`` unreadable images of a night, with the reason."""
     columns = ("line", "coil", "object_key", "member", "ordinal", "error")
     asked = ReportReader(report()).images([date]).filter(pl.col("status") == "failed").select(columns)
     return asked.head(most).collect()
@@ -122,8 +123,7 @@ COIL = ("object_key", "member", "ordinal", "coil", "position", "status", "error"
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def coil(date: dt.date, line: str, name: str) -> pl.DataFrame:
-    """The images of a coil along its length, columns ``COIL``; a report of an older version has null where it lacks
-    one."""
+    """The images of a coil along its length, columns ``COIL``. Columns that an older report lacks are null."""
     images = ReportReader(report()).images([date], [line])
     there = images.collect_schema().names()
     rows = images.select(pl.col(column) if column in there else pl.lit(None).alias(column) for column in COIL)
@@ -132,7 +132,7 @@ def coil(date: dt.date, line: str, name: str) -> pl.DataFrame:
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def positions(date: dt.date, line: str, coils: tuple[str, ...]) -> pl.DataFrame:
-    """The images of these coils that have a position: ``coil``, ``position``, ``label``."""
+    """The images of these coils with a position: ``coil``, ``position``, ``label``."""
     images = ReportReader(report()).images([date], [line])
     if "position" not in images.collect_schema().names():
         return pl.DataFrame(schema={"coil": pl.String, "position": pl.Float64, "label": pl.String})
@@ -142,6 +142,6 @@ def positions(date: dt.date, line: str, coils: tuple[str, ...]) -> pl.DataFrame:
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)
 def champion() -> str | None:
-    """The version of the registry that is champion; None where nothing was promoted."""
+    """The champion's version. None if no version was promoted."""
     found = registry().champion()
     return None if found is None else found.version

@@ -1,4 +1,4 @@
-"""Where the images of coils lie along their length: Polars in, Polars out, no Streamlit."""
+"""Positions of images along coils: Polars in, Polars out, no Streamlit."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import cast
 
 import polars as pl
 
-_LONGEST = 10_000.0  # metres: who tells more counts the line's metres, not the coil's
-SEGMENTS = 80  # a coil is divided into so many, or one more
+_LONGEST = 10_000.0  # metres. Larger positions count the line's metres, not the coil's
+SEGMENTS = 80  # number of segments of a coil; sometimes one more
 
 
 def placed(images: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
-    """A coil's images with ``place``, ascending, and whether that is in metres from the head.
+    """A coil's images with ``place``, ascending, and whether ``place`` is in metres from the head.
 
-    It is where the archive tells positions: then images without one are left out. Else it is the image's number.
+    If the archive has positions, ``place`` is the position, and images without one are left out. Otherwise it is the
+    image's number.
 
     Args:
-        images: has ``position``; in the order of the coil.
+        images: has ``position``, in the order of the coil.
     """
     known = images.filter(pl.col("position").is_finite())
     if known.is_empty():
@@ -26,13 +27,13 @@ def placed(images: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
 
 
 def segments(images: pl.DataFrame) -> pl.DataFrame:
-    """Images by coil, stretch of the strip and class: ``coil``, ``start`` and ``end`` in metres, ``label``, ``images``.
+    """Images by coil, segment and class: ``coil``, ``start`` and ``end`` in metres, ``label``, ``images``.
 
-    All stretches are of one round length, for all coils, so that the same place of two coils is in the same stretch.
-    Stretches without an image, and images without a position, are left out.
+    All segments of all coils have the same round length, so the same place of two coils is in the same segment.
+    Segments without images, and images without a position, are left out.
 
     Args:
-        images: has ``coil``, ``position`` and ``label`` (null: could not be read).
+        images: has ``coil``, ``position`` and ``label`` (null: unreadable).
     """
     known = images.filter(pl.col("position").is_finite())
     low, high = (cast(float | None, end) or 0.0 for end in (known["position"].min(), known["position"].max()))
@@ -45,7 +46,7 @@ def segments(images: pl.DataFrame) -> pl.DataFrame:
 
 
 def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
-    """From the head, or what lies before it, to the last stretch of any coil; None where no position is known."""
+    """The range from the head (or a position before it) to the last segment of any coil. None without positions."""
     if segments.is_empty():
         return None
     low, high = cast(float, segments["start"].min()), cast(float, segments["end"].max())
@@ -53,6 +54,6 @@ def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
 
 
 def round_length(least: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, 50, … metres that is no less."""
+    """The smallest of 1, 2, 5, 10, 20, 50, … metres that is at least ``least``."""
     power = 10.0 ** max(0, math.floor(math.log10(max(least, 1.0))))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least)

@@ -1,1 +1,1 @@
-"""Pictures and thumbnails of archive images."""
+"""Images of the archive at full size, and thumbnails."""

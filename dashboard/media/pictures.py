@@ -1,6 +1,6 @@
-"""Images of the archive at full size: fetched once, ahead of the person who looks, and drawn anew from their pixels.
+"""Images of the archive at full size: fetched ahead, cached, and encoded again from their pixels.
 
-What a browser is given is never the archive's own file: only pixels that were decoded here.
+A browser never gets a file of the archive, only pixels that were decoded here.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from steelflow.images.decode import Grey, decode
 from steelflow.records import Failure
 from steelflow.store.base import Store
 
-SIDE = 640  # pixels, at most, of what a browser is given
+SIDE = 640  # pixels of the longer side of an image for the browser
 _BYTES = 64 * MIB
-_BLUR = 0.03  # of the side: a patch is several times as wide
+_BLUR = 0.03  # share of the side; a patch is several times as wide
 _TAILS = (1, 99)  # percentiles that become black and white
-_VEIL = 0.6  # of the heat map over the picture, where it is strongest
+_VEIL = 0.6  # highest opacity of the heat map over the image
 
 Encoded = bytes | Failure
 
 
 class Ahead:
-    """Encoded images, kept up to ``_BYTES``, shared by all who look. One thread fetches what is asked for ahead."""
+    """A cache of encoded images of at most ``_BYTES``, shared by all users. One thread fetches images ahead."""
 
     def __init__(self, archive: Store, limits: LimitSettings, most: int = _BYTES) -> None:
         self._archive, self._limits, self._most = archive, limits, most
@@ -43,7 +43,7 @@ class Ahead:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="ahead")
 
     def get(self, image: Reference) -> Encoded:
-        """The image (its reference has the ordinal), or why there is none. Raises ``StoreError``."""
+        """The image, or the failure. Its reference must have the ordinal. Raises ``StoreError``."""
         with self._lock:
             if image in self._kept:
                 self._kept.move_to_end(image)
@@ -51,7 +51,7 @@ class Ahead:
         return self._fetch([image])[image]
 
     def prepare(self, images: Sequence[Reference]) -> None:
-        """Fetch these in the background, so that ``get`` finds them; what fails is left to ``get``."""
+        """Fetch these images in the background for ``get``. Errors are left to ``get``."""
         with self._lock:
             missing = [image for image in images if image not in self._kept]
         if missing:
@@ -79,7 +79,7 @@ class Ahead:
 
 @st.cache_resource(show_spinner=False, max_entries=1)
 def ahead(archive_uri: str, endpoint: str) -> Ahead:
-    """Of the archive that is open now; one at another address has another."""
+    """The cache of the current archive. An archive at another address has another cache."""
     del archive_uri, endpoint
     return Ahead(sources.archive(), sources.settings().limits)
 
@@ -90,7 +90,7 @@ def full(image: Reference) -> Encoded:
 
 
 def prepare(images: Sequence[Reference]) -> None:
-    """Images that will be looked at next."""
+    """Fetch the images that will be shown next."""
     _ahead().prepare(images)
 
 
@@ -99,9 +99,9 @@ def grey(data: Encoded) -> Grey | Failure:
 
 
 def stretched(picture: Grey) -> Grey:
-    """The picture with its grey levels spread: the 1st percentile becomes 0, the 99th 255, what lies beyond is cut.
+    """The image with stretched contrast: the 1st percentile becomes 0, the 99th 255, values beyond are clipped.
 
-    One grey level all over has nothing to be spread, and stays.
+    An image with a single grey level stays unchanged.
     """
     low, high = np.percentile(picture, _TAILS)
     if high <= low:
@@ -111,12 +111,12 @@ def stretched(picture: Grey) -> Grey:
 
 
 def drawn(picture: Grey, side: int = SIDE) -> bytes:
-    """A PNG with the longer side ``side``; small pictures grow, since a defect may be a few pixels."""
+    """A PNG with the longer side ``side``. Small images are enlarged, because a defect may have few pixels."""
     return _png(_sized(picture, side))
 
 
 def heated(picture: Grey, drop: Floats, side: int = SIDE) -> bytes:
-    """The picture with warm colours where ``drop`` (any shape) is above zero."""
+    """The image with warm colours where ``drop`` (any shape) is above zero."""
     base = cv2.cvtColor(_sized(picture, side), cv2.COLOR_GRAY2BGR)
     height, width = base.shape[:2]
     smooth = cv2.GaussianBlur(drop.clip(0), (0, 0), max(drop.shape) * _BLUR)

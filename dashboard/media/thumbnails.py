@@ -1,4 +1,4 @@
-"""Small pictures of archive images, fetched when they are looked at, shards included, and kept for a while."""
+"""Thumbnails of archive images, also from shards, fetched when they are shown and cached."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from steelflow.images.decode import decode
 from steelflow.records import Failure
 
 SIDE = 168  # pixels
-_MOST = 3000  # of some 5 kB each
+_MOST = 3000  # thumbnails of some 5 kB each
 
 Thumbnail = bytes | Failure
 
 
 class Kept:
-    """The thumbnails looked at last, shared by all who look."""
+    """The latest thumbnails, shared by all users."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
@@ -31,10 +31,10 @@ class Kept:
         self._lock = threading.Lock()
 
     def get(self, references: Collection[Reference]) -> dict[Reference, Thumbnail]:
-        """A JPEG for each reference (which have their ordinals), or why there is none.
+        """A JPEG for each reference, or the failure. References must have their ordinals.
 
         Raises:
-            StoreError: the archive cannot be reached; failures of that kind are not kept.
+            StoreError: the archive cannot be reached. Such errors are not cached.
         """
         with self._lock:
             found = {one: self._kept[one] for one in references if one in self._kept}
@@ -57,7 +57,7 @@ def kept() -> Kept:
 
 
 def small(data: bytes) -> Thumbnail:
-    """A grey JPEG of at most ``SIDE`` pixels, of an encoded image."""
+    """A grey JPEG of at most ``SIDE`` pixels from an encoded image."""
     image = decode(data, sources.settings().limits)
     if isinstance(image, Failure):
         return image
@@ -69,7 +69,7 @@ def small(data: bytes) -> Thumbnail:
 
 
 def gallery(references: Sequence[Reference], captions: Sequence[str], columns: int = 8) -> None:
-    """Pictures beside each other, each with its caption; a picture that is gone says why. Captions are Markdown."""
+    """A grid of thumbnails with captions. A missing image shows the reason. Captions are Markdown."""
     if not references:
         st.caption("No image to show.")
         return

@@ -1,7 +1,7 @@
-"""Which nights an archive holds, and what is in one of them.
+"""Which nights an archive has, and which objects belong to a night.
 
-Folders are walked level by level as far as the template's last ``{line}`` or ``{date}``, so finding one night costs a
-listing of folder names, however many years of nights lie beside it.
+Folders are listed level by level, down to the template's last ``{line}`` or ``{date}``. Finding one night costs a
+listing of folder names, even in an archive of many years.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from steelflow.store.base import Store
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The partitions of an archive, by date and line; and the folders on the way that the template does not fit,
-    in which nothing will be inspected."""
+    """The partitions of an archive, by date and line. ``strangers`` are folders that the template does not fit; nothing
+    in them is inspected."""
 
     partitions: tuple[Partition, ...]
     strangers: tuple[str, ...]
@@ -31,13 +31,13 @@ def discover(
     dates: Collection[dt.date] | None = None,
     lines: Collection[str] | None = None,
 ) -> Discovery:
-    """The partitions of the archive, of these dates and lines only when given.
+    """The partitions of the archive; with ``dates`` or ``lines``, only theirs.
 
-    A template without ``{date}`` (or ``{line}``) has partitions whose date (or line) is None; without both, one
-    partition covers the whole source.
+    If the template has no ``{date}`` (or ``{line}``), the date (or line) of every partition is None. If it has neither,
+    one partition covers the whole source.
 
     Raises:
-        ConfigError: dates or lines were asked for, and the template has none.
+        ConfigError: dates or lines are given, but the template has no such field.
         StoreError: the store cannot be listed.
     """
     strangers: list[str] = []
@@ -52,15 +52,15 @@ def partitions(
     dates: Collection[dt.date] | None = None,
     lines: Collection[str] | None = None,
 ) -> list[Partition]:
-    """``discover`` for who does not ask about strangers."""
+    """The partitions that ``discover`` finds, without the strangers."""
     return list(discover(store, template, dates, lines).partitions)
 
 
 def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterator[ObjectInfo]:
-    """Everything below the folders of a partition, as a stream in no promised order: images, shards and the rest.
+    """All objects below the folders of a partition, as a stream in any order: images, shards and others.
 
     Raises:
-        ConfigError: the partition has a date or a line, and the template has not.
+        ConfigError: the partition has a date or a line, but the template has no such field.
         StoreError: the store cannot be listed.
     """
     dates = None if partition.date is None else (partition.date,)
@@ -76,12 +76,12 @@ def _walk(
     lines: Collection[str] | None,
     strangers: list[str],
 ) -> Iterator[tuple[str, Fields]]:
-    """The folders at the level where line and date are known, with what their names say."""
+    """The folders at the level where line and date are known, with the fields in their names."""
     for field, wanted in (("date", dates), ("line", lines)):
         if wanted is not None and field not in template.fields:
             raise ConfigError(
-                f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be picked; "
-                f"add {{{field}}} to a folder of the template or ask for the whole source"
+                f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be selected; "
+                f"add {{{field}}} to a folder of the template, or inspect the whole source"
             )
     depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & {"line", "date"}), default=0)
 

@@ -1,7 +1,7 @@
-"""Single images out of an archive, by the reference that a report has for them.
+"""Single images of an archive, by the reference that a report has for them.
 
-Loose objects are fetched side by side. A shard is read from its start as far as the last image that is wanted, once,
-however many are: a tar has no directory, and a person looks at few images of many shards.
+Loose objects are fetched concurrently. A shard is read once, from its start to the last image that is needed: a tar has
+no directory, and people look at few images of a shard.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from steelflow.store.base import Store
 from steelflow.store.ordered import in_order
 
 _THREADS = 16
-_USUAL = MIB  # asked for at first: only what is larger costs a second question, and no object is read without a limit
+_USUAL = MIB  # bytes of the first request. Only a larger object needs a second one, and no object is read without limit
 _ANY = KeyTemplate("{name}")
 _TWICE = Failure("ambiguous", "the shard has several members of that name; give the ordinal")
 
@@ -28,7 +28,7 @@ _TWICE = Failure("ambiguous", "the shard has several members of that name; give 
 class Reference(NamedTuple):
     """One image of an archive: ``object_key``, ``member`` and ``ordinal`` of its row.
 
-    Without ``ordinal`` the member is looked up by its name, in the whole shard: it must be there once.
+    Without ``ordinal`` the member is found by its name, which must be unique in the shard.
     """
 
     key: str
@@ -39,11 +39,11 @@ class Reference(NamedTuple):
 def fetch_image(
     store: Store, key: str, member: str | None, ordinal: int | None, limits: LimitSettings
 ) -> bytes | Failure:
-    """The encoded bytes of one image, or why they cannot be had: ``missing``, ``replaced``, ``ambiguous``,
-    ``unreadable``, or whatever ends a shard or refuses a member, see ``archive.readers``.
+    """The encoded bytes of one image, or a failure: ``missing``, ``replaced``, ``ambiguous``, ``unreadable``, or a
+    failure of the shard or the member, see ``archive.readers``.
 
     Raises:
-        StoreError: the store failed; the same call may succeed later.
+        StoreError: the store failed. Try again.
     """
     *_, (_, data) = fetch_images(store, [Reference(key, member, ordinal)], limits)
     return data
@@ -52,10 +52,10 @@ def fetch_image(
 def fetch_images(
     store: Store, references: Iterable[Reference], limits: LimitSettings
 ) -> Iterator[tuple[Reference, bytes | Failure]]:
-    """Every distinct reference once, with what ``fetch_image`` would give: loose objects first, then shard by shard.
+    """Every distinct reference once, with the result of ``fetch_image``: loose objects first, then shard by shard.
 
-    A reference that came without its ordinal leaves with it. Where its shard has the name a second time it leaves a
-    second time, as the failure ``ambiguous``. Holds a few images at a time.
+    A reference without ordinal is yielded with its ordinal. If the shard repeats the name, it is yielded again, with
+    the failure ``ambiguous``. Only a few images are in memory at a time.
 
     Raises:
         StoreError: as ``fetch_image``.
@@ -75,11 +75,11 @@ def fetch_images(
 def _fetch_loose(
     store: Store, references: list[Reference], limits: LimitSettings
 ) -> Iterator[tuple[Reference, bytes | Failure]]:
-    """As ``Store.get_many``, but no more of an object is read than one image may have."""
+    """Like ``Store.get_many``, but an object is read only up to the size limit of an image."""
 
     def bytes_of(reference: Reference) -> bytes | Failure:
         if reference.member is not None:
-            return Failure("missing", f"is no shard by its name, and has no member {reference.member!r}")
+            return Failure("missing", f"its name is not that of a shard; it has no member {reference.member!r}")
         try:
             data = store.get(reference.key, 0, _USUAL)
             size = len(data) if len(data) < _USUAL else store.stat(reference.key).size
@@ -112,8 +112,8 @@ def _fetch_shard(
         elif reference.member is not None:
             by_name[reference.member] = reference
         else:
-            yield reference, Failure("ambiguous", "is a shard of images; name the member")
-    end = Failure("missing", "the shard has no such image; it was packed anew")
+            yield reference, Failure("ambiguous", "it is a shard of images; name the member")
+    end = Failure("missing", "the shard has no such image; it was repacked")
     met: set[str] = set()
     try:
         unit = Unit("", Partition(None, None), "shard", (store.stat(key),))
@@ -141,4 +141,4 @@ def _fetch_shard(
 
 
 def _other(ordinal: int, member: str | None) -> Failure:
-    return Failure("replaced", f"image {ordinal} of the shard is {member!r} now; it was packed anew")
+    return Failure("replaced", f"image {ordinal} of the shard is {member!r} now; the shard was repacked")

@@ -1,4 +1,4 @@
-"""A gzip stream, unpacked while it is read, in bounded memory and within a bounded expansion."""
+"""A gzip stream, decompressed while it is read. Memory and expansion are bounded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from steelflow.archive.shard import ShardError, Source
 from steelflow.config import MIB
 
 MAGIC = b"\x1f\x8b"
-FLOOR = 64 * MIB  # a small file may expand to this much, whatever the ratio
+FLOOR = 64 * MIB  # a file may always expand to this size, whatever the ratio
 
 _GZIP = zlib.MAX_WBITS | 16
 _INPUT = MIB // 4
@@ -16,13 +16,14 @@ _OUTPUT = MIB
 
 
 class Gunzip:
-    """Reads one or more gzip members after one another; what follows them and is no gzip is left out, as gzip does.
+    """Reads one or more gzip members in sequence. Other data after them is ignored, as gzip does.
 
-    A stream that is cut ends early, like a file that is cut.
+    A truncated stream ends early, like a truncated file.
 
     Raises, while reading:
-        ShardError: ``shard_corrupt`` where the data cannot be unpacked or its checksum is wrong; ``bomb`` where more
-            than ``expansion`` times the compressed bytes comes out.
+        ShardError: ``shard_corrupt`` if the data cannot be decompressed or its checksum is wrong; ``bomb`` if it
+        expands
+            to more than ``expansion`` times the compressed bytes.
     """
 
     def __init__(self, source: Source, expansion: int) -> None:
@@ -61,7 +62,7 @@ class Gunzip:
         return part
 
     def _inflate(self) -> bytes:
-        """The next unpacked bytes; none at the end."""
+        """The next decompressed bytes; none at the end."""
         while not self._inflater.eof or self._next_member():
             packed = self._packed or self._source.read(_INPUT)
             try:

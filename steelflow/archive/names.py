@@ -1,4 +1,4 @@
-"""What a name says: an image, a shard of images, or something to leave alone but count."""
+"""What a file name means: an image, a shard of images, or another file, which is only counted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".zip")
 
-# Names that a person never made: dot files (``._x.jpg`` and ``.DS_Store`` of macOS) and the side folders of macOS and
-# of Synology, whose files carry an image's suffix. ``./x.jpg`` and ``../x.jpg`` are ordinary names in a tar.
+# System files: dot files (``._x.jpg`` and ``.DS_Store`` of macOS), and the extra folders of macOS and Synology, whose
+# files have an image's suffix. ``./x.jpg`` and ``../x.jpg`` are ordinary names in a tar.
 _SYSTEM = re.compile(r"(?:^|/)(?:\.(?!\.?/)|__MACOSX/|@eaDir/)")
 
 _SAMPLE = 10
 
 
 def kind_of(name: str) -> Literal["image", "shard"] | None:
-    """What the suffix says (in any case) of an object or a member; None for system files and everything else."""
+    """The kind of an object or member, by its suffix (upper or lower case). None for system files and other files."""
     lowered = name.lower()
     if lowered.endswith(IMAGE_SUFFIXES):
         return None if _SYSTEM.search(name) else "image"
@@ -28,7 +28,7 @@ def kind_of(name: str) -> Literal["image", "shard"] | None:
 
 @dataclass(slots=True)
 class Ignored:
-    """A tally of what was seen and not taken for an image: all are counted, the first few are named."""
+    """The files that are neither image nor shard: all are counted, the first few are named."""
 
     count: int = 0
     sample: list[str] = field(default_factory=list)

@@ -1,5 +1,5 @@
-"""The objects of a plan in little room: a night may have millions, and each takes half a kilobyte as an ``ObjectInfo``
-with its parts."""
+"""The objects of a plan in little memory. A night may have millions of them, and an ``ObjectInfo`` with its parts takes
+half a kilobyte."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _SIZE_BYTES = 8
 
 
 def pack(place: int, info: ObjectInfo) -> bytes:
-    """Key, size and etag of an object, after its place: packed objects sort by place, an integer of ``PLACE_BYTES``."""
-    text = f"{info.etag}\0{info.key}".encode("utf-8", "surrogatepass")  # a folder may hold names that are no Unicode
+    """Place, size, etag and key of an object. Packed objects sort by place, an integer of ``PLACE_BYTES``."""
+    text = f"{info.etag}\0{info.key}".encode("utf-8", "surrogatepass")  # folders may have names that are not Unicode
     return place.to_bytes(PLACE_BYTES, "big") + info.size.to_bytes(_SIZE_BYTES, "big") + text
 
 
 def packed_key(record: bytes) -> bytes:
-    """The key; UTF-8 sorts as the text does."""
+    """The key. UTF-8 sorts like the text."""
     return record[record.index(b"\0", PLACE_BYTES + _SIZE_BYTES) + 1 :]
 
 
 class Packed(Sequence[ObjectInfo]):
-    """What ``pack`` was given, in this order, and unpacked when it is looked at: without ``modified``."""
+    """The objects that ``pack`` packed, in the same order, unpacked on access: without ``modified``."""
 
     __slots__ = ("_bytes", "_ends")
 

@@ -25,11 +25,11 @@ def read_unit(
 ) -> Iterator[RawImage]:
     """Every image of a unit, or the failure in its place: loose objects by key, members in the order of the shard.
 
-    What goes wrong with one image is a row, and so is what ends a shard early (``member`` is None). ``ignored`` counts
-    the members that are no images.
+    An image that cannot be read is yielded as its failure. If a shard ends early, its failure is yielded last
+    (``member`` is None). ``ignored`` counts the members that are not images.
 
     Raises:
-        StoreError: the store failed, or a shard was replaced while it was read; the unit should be tried again.
+        StoreError: the store failed, or a shard was replaced while it was read. Try the unit again.
     """
     if unit.kind == "loose":
         return _read_loose(store, unit, template, limits)
@@ -46,7 +46,7 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
         else:
             _, data = next(fetched)
         if isinstance(data, ObjectNotFound):
-            data = Failure("missing", "deleted after it was listed, or a file name that is not UTF-8")
+            data = Failure("missing", "the file was deleted after it was listed, or its name is not UTF-8")
         elif isinstance(data, ObjectUnreadable):
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):
@@ -76,7 +76,7 @@ def _read_shard(
 
 
 def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The format is what the bytes say, not what the name says: a .tgz that a download has unpacked is a tar."""
+    """The bytes decide on the format, not the name: a .tgz that was decompressed by a download is a tar."""
     if not info.size:
         raise ShardError("empty", "the shard has no bytes; copy it again")
     magic = file.read(4)

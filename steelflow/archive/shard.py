@@ -1,4 +1,4 @@
-"""What the readers of shards share."""
+"""Types that the readers of shards share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Protocol
 from steelflow.records import Failure
 
 Row = tuple[str | None, bytes | Failure]
-"""An image member: its name, and its bytes or why they cannot be had. The name is None for the shard itself."""
+"""An image member: its name, and its bytes or the failure. The name is None for the shard itself."""
 
 
 class ShardError(Exception):
-    """The rest of a shard cannot be read; the failure becomes the last row of the shard."""
+    """The rest of a shard cannot be read. The failure becomes the last row of the shard."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -19,13 +19,13 @@ class ShardError(Exception):
 
 
 class Source(Protocol):
-    """Bytes that are read forward."""
+    """Bytes that are read forwards only."""
 
     def read(self, size: int, /) -> bytes:
-        """``size`` bytes, fewer only at the end."""
+        """``size`` bytes; fewer only at the end."""
 
     def skip(self, size: int) -> int:
-        """Pass over ``size`` bytes, fewer only at the end; returns how many."""
+        """Skip ``size`` bytes, fewer only at the end. Returns the number of skipped bytes."""
 
 
 def too_large(size: int, limit: int) -> Failure:

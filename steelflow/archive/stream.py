@@ -1,4 +1,4 @@
-"""A large object as a seekable file: ranged reads of whole blocks, the next one fetched while this one is used."""
+"""A large object as a seekable file: ranged reads of whole blocks. The next block is fetched while this one is used."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from steelflow.store.base import Store
 class ObjectReader(io.BufferedIOBase):
     """A binary file over one object, for one thread.
 
-    Holds one block and at most ``read_ahead`` more (fetched, or under way); after a jump, at most one block that is
-    no longer wanted may still be under way. A block is fetched ahead only while reading goes forward.
+    It holds one block and at most ``read_ahead`` more. After a jump, at most one block that is no longer needed may
+    still be in transfer. Blocks are fetched ahead only while the file is read forwards.
 
     Raises, while reading:
         ObjectChanged: the object is not the one that ``info`` describes.
-        StoreError: any other trouble of the store.
+        StoreError: any other error of the store.
     """
 
     def __init__(self, store: Store, info: ObjectInfo, block: int = 8 * MIB, read_ahead: int = 1) -> None:
@@ -33,7 +33,7 @@ class ObjectReader(io.BufferedIOBase):
         self._index = -1
         self._block = b""
         self._ahead: dict[int, Future[bytes]] = {}
-        self._pool = ThreadPoolExecutor(max(1, read_ahead), "read-ahead")  # starts no thread before there is work
+        self._pool = ThreadPoolExecutor(max(1, read_ahead), "read-ahead")  # starts its threads with the first work
 
     def readable(self) -> bool:
         return True
@@ -52,13 +52,13 @@ class ObjectReader(io.BufferedIOBase):
         return at
 
     def skip(self, size: int) -> int:
-        """Move forward, at most to the end; returns by how many bytes."""
+        """Move forwards, at most to the end. Returns the number of skipped bytes."""
         moved = max(0, min(size, self._info.size - self._at))
         self._at += moved
         return moved
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """``size`` bytes, all that is left when negative; fewer only at the end of the object."""
+        """``size`` bytes, or the rest if ``size`` is negative; fewer only at the end of the object."""
         left = max(0, self._info.size - self._at)
         wanted = left if size is None or size < 0 else min(size, left)
         first = self._take(wanted)
@@ -82,7 +82,7 @@ class ObjectReader(io.BufferedIOBase):
         super().close()
 
     def _take(self, wanted: int) -> bytes:
-        """What one block has of the ``wanted`` bytes."""
+        """The part of the ``wanted`` bytes that one block has."""
         if not wanted:
             return b""
         index, offset = divmod(self._at, self._block_size)
@@ -96,7 +96,7 @@ class ObjectReader(io.BufferedIOBase):
         forward = index == self._index + 1
         if not forward:
             self._drop_ahead()
-        self._block, self._index = b"", -1  # let go of the old block before the new one arrives
+        self._block, self._index = b"", -1  # release the old block before the new one arrives
         ready = self._ahead.pop(index, None)
         self._block = ready.result() if ready else self._fetch(index)
         self._index = index

@@ -1,7 +1,8 @@
-"""Images from a tar as it streams by: POSIX ustar and pax, GNU, and the old v7 format.
+"""Images from a tar stream: POSIX ustar and pax, GNU, and the old v7 format.
 
-Unlike the standard library's ``tarfile``, a damaged header and a cut between two members are reported, not taken for
-the end, and no header makes the reader hold more than ``MAX_HEADER``. Nothing is extracted, so a name is only a name.
+Unlike the standard library's ``tarfile``, it reports a damaged header and a cut between two members; ``tarfile`` takes
+them for the end. No header makes the reader hold more than ``MAX_HEADER``. Nothing is extracted, so a hostile name does
+no harm.
 
 Source: IEEE Std 1003.1-2017, pax, "ustar Interchange Format" and "pax Header Block"; GNU tar manual, "Basic Tar
 Format".
@@ -19,9 +20,9 @@ from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
 
 BLOCK = 512
-MAX_HEADER = MIB  # of a long name or a set of pax records
-_LONGEST_NAME = 4096  # bytes: what a Linux path may have
-MAX_TAIL = MIB  # looked through for members after the end mark
+MAX_HEADER = MIB  # bytes of a long name or a set of pax records
+_LONGEST_NAME = 4096  # bytes: the limit of a Linux path
+MAX_TAIL = MIB  # bytes that are searched for members after the end mark
 
 _ZEROS = bytes(BLOCK)
 _LINKS = {b"1": "hard link", b"2": "symbolic link", b"3": "device", b"4": "device", b"6": "named pipe"}
@@ -41,12 +42,11 @@ class _Member(NamedTuple):
 
 
 def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The image members, in order. Links and devices with an image's name, sparse files, members over
-    ``limits.image_bytes`` and one that is cut off are failures (``link``, ``sparse``, ``too_large``, ``truncated``);
-    a member that is cut off is the last row.
+    """The image members, in order. Failures of one member: ``link`` (links and devices with an image's name),
+    ``sparse`` (sparse files), ``too_large`` (above ``limits.image_bytes``) and ``truncated``, which is the last row.
 
     Raises:
-        ShardError: ``shard_cut`` or ``shard_corrupt`` where more members should follow and cannot be read.
+        ShardError: ``shard_cut`` or ``shard_corrupt`` if more members should follow and cannot be read.
     """
     for member in _members(source):
         is_image = kind_of(member.name) == "image"
@@ -58,11 +58,9 @@ def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterato
         else:
             there = source.skip(member.size)
         if there < member.size:
-            cut = (
-                f"{there:,} of {member.size:,} bytes are there: the shard is cut, later images are lost; copy it again"
-            )
+            cut = f"has {there:,} of {member.size:,} bytes: the shard is cut, later images are lost; copy it again"
             if not is_image:
-                raise ShardError("shard_cut", f"in {member.name[:200]!r} {cut}")
+                raise ShardError("shard_cut", f"{member.name[:200]!r} {cut}")
             yield member.name, Failure("truncated", cut)
             return
         if is_image:
@@ -73,7 +71,7 @@ def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterato
 
 
 def _members(source: Source) -> Iterator[_Member]:
-    """One per member that is no directory; who takes it must read past its data and the padding."""
+    """All members except directories. The caller must consume the data and the padding of each member."""
     shared: dict[bytes, bytes] = {}
     own: dict[bytes, bytes] = {}
     while (header := source.read(BLOCK)) != _ZEROS:
@@ -100,15 +98,15 @@ def _refusal(member: _Member, limits: LimitSettings) -> Failure | None:
     if member.kind in _LINKS:
         return Failure("link", f"a {_LINKS[member.kind]}, not a file; pack the images themselves (tar --dereference)")
     if member.sparse:
-        return Failure("sparse", "a sparse file, which is not read; pack it again without --sparse")
+        return Failure("sparse", "sparse files are not supported; pack it again without --sparse")
     if member.size > limits.image_bytes:
         return too_large(member.size, limits.image_bytes)
     return None
 
 
 def _is_sound(header: bytes) -> bool:
-    """Whether the header's checksum holds: the sum of its bytes, the checksum's own taken as spaces."""
-    # Adler-32 begins with the sum of the bytes modulo 65521, which 256 bytes cannot reach: 20 times as fast as sum().
+    """Whether the header's checksum is right: the sum of its bytes, with spaces in place of the checksum."""
+    # Adler-32 begins with the sum of the bytes modulo 65521. 256 bytes cannot reach this: 20 times as fast as sum().
     total = (zlib.adler32(header[:256], 0) & 0xFFFF) + (zlib.adler32(header[256:], 0) & 0xFFFF)
     total += 8 * ord(" ") - sum(header[148:156])
     try:
@@ -122,7 +120,7 @@ def _is_sound(header: bytes) -> bool:
 
 
 def _number(field: bytes) -> int:
-    """Octal text; or, with the first bit set, a binary number, as GNU tar writes a large one."""
+    """Octal text; or a binary number if the first bit is set: GNU tar writes large numbers in this way."""
     try:
         if field[0] & 0x80:
             value = int.from_bytes(field[1:], "big") if field[0] == 0x80 else -1
@@ -131,7 +129,7 @@ def _number(field: bytes) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise ShardError("shard_corrupt", f"a tar header has {field!r} for a number; pack the shard again")
+        raise ShardError("shard_corrupt", f"a tar header has {field!r} instead of a number; pack the shard again")
     return value
 
 
@@ -169,7 +167,7 @@ def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
 
 
 def _described(header: bytes, kind: bytes, size: int, records: dict[bytes, bytes]) -> _Member:
-    """A name that is no UTF-8 keeps its odd bytes in readable form (``\\xe9``)."""
+    """The member of a header. Bytes of its name that are not UTF-8 are escaped (``\\xe9``)."""
     name = header[:100].split(b"\0", 1)[0]
     if header[257:263] == b"ustar\0" and header[345]:
         name = header[345:500].split(b"\0", 1)[0] + b"/" + name
@@ -179,7 +177,7 @@ def _described(header: bytes, kind: bytes, size: int, records: dict[bytes, bytes
         size = _pax_size(records.get(b"size", b"%d" % size))
         sparse = sparse or _PAX_SPARSE in records
     if kind in _LINKS:
-        size = 0  # what stands there is the size of the target
+        size = 0  # the header has the size of the target
     if len(name) > _LONGEST_NAME:  # thousands of rows wait in memory until they are written
         name = name[: _LONGEST_NAME - 100] + b"..." + name[-64:]
     return _Member(name.decode("utf-8", "backslashreplace"), kind, size, sparse)
@@ -187,7 +185,7 @@ def _described(header: bytes, kind: bytes, size: int, records: dict[bytes, bytes
 
 def _pax_size(text: bytes) -> int:
     if not text.isdigit() or len(text) > 20:
-        raise ShardError("shard_corrupt", f"a pax header has {text[:40]!r} for a size; pack the shard again")
+        raise ShardError("shard_corrupt", f"a pax header has {text[:40]!r} instead of a size; pack the shard again")
     return int(text)
 
 
@@ -201,14 +199,14 @@ def _skip_sparse_maps(source: Source, header: bytes) -> None:
 
 
 def _check_tail(source: Source) -> None:
-    """After the first zero block: garbage is left alone, but signs that images are lost are not."""
+    """Check the data after the first zero block. Garbage is ignored; signs of lost images are errors."""
     tail = source.read(MAX_TAIL)
     rest = tail.lstrip(b"\0")
     at = (len(tail) - len(rest)) // BLOCK * BLOCK
     if not rest and len(tail) == MAX_TAIL:
-        raise ShardError("shard_corrupt", "the rest of the shard is zeros (a copy that broke off?); copy it again")
+        raise ShardError("shard_corrupt", "the rest of the shard is zeros (an incomplete copy?); copy it again")
     if rest and at == 0:
-        raise ShardError("shard_corrupt", "one zero block, and more data after it: images may be lost; pack it again")
+        raise ShardError("shard_corrupt", "more data follows one zero block: images may be lost; pack it again")
     header = tail[at : at + BLOCK]
     if len(header) == BLOCK and _is_sound(header):
-        raise ShardError("shard_corrupt", "more members after the end mark (two tars joined?); unpack and pack again")
+        raise ShardError("shard_corrupt", "more members follow the end mark (two joined tars?); unpack and pack again")

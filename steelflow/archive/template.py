@@ -1,4 +1,4 @@
-"""How the keys of an archive are built: ``line={line}/date={date}/coil={coil}/{name}``."""
+"""The layout of an archive's keys: ``line={line}/date={date}/coil={coil}/{name}``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from steelflow.errors import ConfigError
 
-_TEXT = "[^/]{1,255}?"  # as little as fits; bounded, so that a hostile key cannot make a match slow
+_TEXT = "[^/]{1,255}?"  # the shortest match; bounded, so a hostile key cannot make a match slow
 _PATTERNS = {
     "line": _TEXT,
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}",
@@ -21,12 +21,12 @@ _PATTERNS = {
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
     "name": ".+",
 }
-_FOLDERS = 1024  # answers kept
+_FOLDERS = 1024  # cached answers
 _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
 
 class Fields(NamedTuple):
-    """What a key says of its image. ``position`` is metres from the coil's head; ``captured_at`` is in UTC."""
+    """The fields of a key. ``position`` is metres from the coil's head; ``captured_at`` is in UTC."""
 
     line: str | None = None
     date: dt.date | None = None
@@ -37,7 +37,7 @@ class Fields(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One folder of a template. ``pattern`` is None where the folder's name is fixed."""
+    """One folder of a template. ``pattern`` is None if the folder's name is fixed."""
 
     text: str
     fields: frozenset[str]
@@ -48,13 +48,13 @@ class KeyTemplate:
     """A key template, parsed once.
 
     Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18 or 20261118), ``{coil}``, ``{position}`` (metres),
-    ``{captured_at}`` (20261118T231500Z or any ISO form; no zone means UTC), and ``{name}`` at the end, which is
-    required and is the only one that may hold a ``/``. Other values have at most 255 characters; where two readings
-    are possible, an earlier field takes the shorter text. ``{line}`` and ``{date}`` must be in folders, so that one
-    night is found without listing all the others.
+    ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), and ``{name}`` at the end, which is
+    required. Only ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are
+    possible, the earlier field takes the shorter text. ``{line}`` and ``{date}`` must be in folders: then one night is
+    found without listing all the others.
 
     Raises:
-        ConfigError: the template is malformed; the message says how to mend it.
+        ConfigError: the template is malformed; the message says how to correct it.
     """
 
     def __init__(self, text: str) -> None:
@@ -63,32 +63,32 @@ class KeyTemplate:
         self.fields = frozenset(_parts(text)[1::2])
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
-        # An atomic group per folder: what one folder matched is not tried again when a later one fails.
+        # An atomic group per folder: the match of one folder is not tried again if a later folder fails.
         above = "".join(f"(?>{_regex(folder)}/)" for folder in folders)
         self._pattern = re.compile(above + _regex(file), re.DOTALL)
         self._folders = re.compile(above + ".+", re.DOTALL)
         self._name_is_free = file == "{name}"
-        # The folders decide, and a million images of a night lie in few of them.
+        # The folders decide, and a million images of a night are in few folders.
         self._in_folder = lru_cache(_FOLDERS)(lambda folder: self._matched(f"{folder}x"))
 
     def __repr__(self) -> str:
         return f"KeyTemplate({self.text!r})"
 
     def match(self, path: str) -> Fields | None:
-        """The fields of a key, or None when it is built differently or names an impossible date."""
+        """The fields of a key. None if it does not fit the template or has an impossible date."""
         if not self._name_is_free:
             return self._matched(path)
         name = path.split("/", len(self.levels))[-1]
         return self._in_folder(path[: len(path) - len(name)]) if name else self._matched(path)
 
     def of_folders(self, path: str) -> Fields | None:
-        """What the folders of a key say where its file's name is built differently: a shard among images that are named
-        by position, or an image that is misnamed, still belongs to its coil. None where these are others, too."""
+        """The fields in the folders of a key, if its file name does not fit: a shard among images that are named by
+        position, or a misnamed image, still belongs to its coil. None if the folders do not fit either."""
         found = self._folders.fullmatch(path)
         return None if found is None else fields_of(found.groupdict())
 
     def read(self, path: str) -> Fields:
-        """All that a key says of its image, which may be nothing."""
+        """All fields that a key gives; there may be none."""
         return self.match(path) or self.of_folders(path) or Fields()
 
     def _matched(self, path: str) -> Fields | None:
@@ -97,9 +97,9 @@ class KeyTemplate:
 
 
 class Members:
-    """What the members of a shard say of their images, beside what the shard's key says.
+    """The fields of a shard's members, together with the fields of the shard's key.
 
-    A member is placed beside its shard, or its name is a whole key of its own.
+    A member's name is a file name beside the shard, or a whole key.
     """
 
     def __init__(self, template: KeyTemplate, key: str) -> None:
@@ -108,7 +108,7 @@ class Members:
         self._shard = template.read(key)
 
     def read(self, member: str | None) -> Fields:
-        """The member's own coil, position and time where it has them; line and date are the shard's."""
+        """The member's own coil, position and time, if it has them. Line and date are those of the shard."""
         shard, template = self._shard, self._template
         if member is None:
             return shard
@@ -127,7 +127,7 @@ class Members:
 
 
 def fields_of(groups: Mapping[str, str]) -> Fields | None:
-    """Matched text as values; None for what only looks like a date or a time (2026-02-30)."""
+    """Matched text as values. None if a date or time is impossible (2026-02-30)."""
     get = groups.get
     date, position, captured_at = get("date"), get("position"), get("captured_at")
     try:
@@ -153,7 +153,7 @@ def _moment(text: str) -> dt.datetime:
 
 
 def _check(text: str) -> None:
-    """Refuse a malformed template, the first thing wrong with it named."""
+    """Refuse a malformed template; the error names the first fault."""
     literals, fields = _parts(text)[::2], _parts(text)[1::2]
     problem = None
     if not text:
@@ -165,11 +165,11 @@ def _check(text: str) -> None:
     elif "" in fields:
         problem = "a field without a name: {}"
     elif repeated := next((field for field in fields if fields.count(field) > 1), None):
-        problem = f"{{{repeated}}} is there twice; keep one"
+        problem = f"{{{repeated}}} occurs twice; keep one"
     elif not text.endswith("{name}"):
         problem = "it must end with {name}, which stands for the rest of the key"
     elif "" in literals[1:-1]:
-        problem = "two fields touch; put a separator such as _ between them"
+        problem = "two fields have nothing between them; put a separator such as _ there"
     elif text.startswith("/") or "//" in text:
         problem = "it has a folder without a name; remove the extra /"
     elif misplaced := {"line", "date"} & set(_parts(text.rpartition("/")[2])):
@@ -184,7 +184,7 @@ def _level(folder: str) -> Level:
 
 
 def _regex(segment: str) -> str:
-    """``{name}`` matches without a group: no one asks for its value."""
+    """The pattern of a segment. ``{name}`` has no group: its value is not used."""
     parts = [re.escape(part) for part in _parts(segment)]
     parts[1::2] = [".+" if field == "name" else f"(?P<{field}>{_PATTERNS[field]})" for field in parts[1::2]]
     return "".join(parts)

@@ -1,9 +1,9 @@
-"""How a partition falls into work units.
+"""How a partition is divided into work units.
 
-A shard is a unit. Loose objects fall into the leaves of a binary trie over a stable hash of their key: a leaf that
-would hold more than the limit splits in two. So an object's unit depends on how many objects there are and never on the
-order or the time of listing, and one image more changes one unit, or splits that unit alone. The first bits
-come from the coil, so that a coil's images stay together while they fit.
+A shard is a unit. Loose objects are the leaves of a binary trie over a stable hash of their key: a leaf with more
+objects than the limit splits in two. The unit of an object depends on the number of objects, never on the order or the
+time of the listing. One more image changes one unit, or splits this unit alone. The first bits come from the coil: the
+images of a coil stay together while they fit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The units of a partition in order of id, and what in it is neither an image nor a shard."""
+    """The units of a partition in order of their ids. Objects that are neither image nor shard are ignored: all are
+    counted, a few are named."""
 
     units: tuple[Unit, ...]
     ignored_count: int
@@ -37,9 +38,9 @@ class Plan:
 
 
 def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTemplate, max_images: int) -> Plan:
-    """Divide a partition's objects into units, each object in exactly one.
+    """Divide a partition's objects into units. Every object is in exactly one unit.
 
-    ``template`` tells the coil of a loose object; one that it does not fit is placed by its key alone.
+    ``template`` gives the coil of a loose object. An object that it does not fit is placed by its key alone.
     """
     loose: list[bytes] = []
     units: list[Unit] = []
@@ -58,16 +59,16 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
 
 
 def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
-    """The existing ids that the plan has no more: a bucket that split or merged, a shard that was renamed, packed anew
-    or taken away. Their reports must be deleted, or images would be counted twice: a report mirrors its archive.
+    """The existing ids that left the plan: a bucket was split or merged; a shard was renamed, repacked or deleted.
 
-    Ids that are not of our making are left alone.
+    Their reports must be deleted, otherwise images are counted twice: a report mirrors its archive. Ids that steelflow
+    did not create are left alone.
     """
     return {unit for unit in set(existing) - set(planned) if _OURS.fullmatch(unit)}
 
 
 def fingerprint(unit: Unit, model_digest: str, pipeline_version: str) -> str:
-    """What the unit's report depends on, as a sha256 in hex: equal means that the report need not be made again."""
+    """SHA-256 in hex of everything that the unit's report depends on. If it is unchanged, the report is up to date."""
     objects = [[info.key, info.size, info.etag] for info in unit.objects]
     return hashlib.sha256(json.dumps([model_digest, pipeline_version, objects]).encode()).hexdigest()
 
@@ -81,7 +82,8 @@ def _buckets(partition: Partition, loose: list[bytes], max_images: int) -> Itera
 
 
 def _path(key: str, template: KeyTemplate, coils: dict[str, int]) -> int:
-    """The way from the root to an object: the coil's bits, then the key's; all from the key where there is no coil."""
+    """The path from the root to an object: the coil's bits, then the key's. Without a coil, all bits come from the
+    key."""
     own = _hash(key, _BITS)
     fields = template.match(key)
     coil = fields.coil if fields else None
@@ -97,7 +99,7 @@ def _path_of(record: bytes) -> int:
 
 
 def _leaves(loose: list[bytes], max_images: int) -> Iterator[tuple[int, int, int]]:
-    """(start, stop, depth) of the leaves over objects in the order of their paths; empty ones are left out."""
+    """(start, stop, depth) of the leaves over objects in the order of their paths, without empty leaves."""
     pending = [(0, len(loose), 0)]
     while pending:
         start, stop, depth = pending.pop()
@@ -113,7 +115,7 @@ def _leaves(loose: list[bytes], max_images: int) -> Iterator[tuple[int, int, int
 
 
 def _shard_id(key: str) -> str:
-    """The file's name for a person, and a hash of the whole key because other folders may repeat it."""
+    """The file's name for people, and a hash of the whole key: other folders may repeat the name."""
     name = key.rpartition("/")[2]
     suffix = max((s for s in SHARD_SUFFIXES if name.lower().endswith(s)), key=len)
     stem = re.sub("[^A-Za-z0-9_.]+", "-", name[: -len(suffix)]).strip("-.")[:40] or "unnamed"
@@ -121,5 +123,5 @@ def _shard_id(key: str) -> str:
 
 
 def _hash(text: str, bits: int) -> int:
-    # surrogatepass: a local folder may hold names that are no valid Unicode
+    # surrogatepass: a local folder may have names that are not valid Unicode
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=bits // 8).digest(), "big")

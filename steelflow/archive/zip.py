@@ -1,4 +1,4 @@
-"""Images from a zip, in the order in which they lie in the file."""
+"""Images from a zip, in the order of their bytes in the file."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Ite
     (expands more than ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
 
     Raises:
-        ShardError: ``shard_corrupt`` for what is no zip, or one that is cut; ``too_large`` for its directory.
+        ShardError: ``shard_corrupt`` if it is not a zip, or is truncated; ``too_large`` if its directory is.
     """
     guarded = _Guarded(file, MAX_DIRECTORY)
     try:
         archive = ZipFile(cast(IO[bytes], guarded))
         promised = _promised(file)
     except _DAMAGE as exc:
-        raise ShardError("shard_corrupt", f"not a whole zip: {_text(exc)}; copy or pack it again") from exc
+        raise ShardError("shard_corrupt", f"not a complete zip: {_text(exc)}; copy or pack it again") from exc
     guarded.limit = sys.maxsize
     with archive:
         overlapping = _overlapping(archive)
@@ -49,11 +49,11 @@ def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Ite
             yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
         found = len(archive.infolist())
         if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):
-            raise ShardError("shard_corrupt", f"only {found:,} members are in its directory; copy or pack it again")
+            raise ShardError("shard_corrupt", f"its directory has only {found:,} members; copy or pack it again")
 
 
 def _refusal(info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> Failure | None:
-    """Everything that can be told without reading."""
+    """The failure of a member that is refused without reading it."""
     if info.flag_bits & _ENCRYPTED:
         return Failure("encrypted", "the member is encrypted; pack it without a password")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -63,11 +63,11 @@ def _refusal(info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> Fai
     if info.file_size > max(MIB, limits.expansion * info.compress_size):
         return Failure(
             "bomb",
-            f"{info.compress_size:,} bytes claim to expand to {info.file_size:,}; "
+            f"{info.compress_size:,} bytes would expand to {info.file_size:,}; "
             f"the limit is {limits.expansion} times (limits.expansion)",
         )
     if info.header_offset in overlapping:
-        return Failure("overlap", "lies over another member or over the directory; pack the zip again")
+        return Failure("overlap", "overlaps another member or the directory; pack the zip again")
     return None
 
 
@@ -78,12 +78,12 @@ def _data(archive: ZipFile, info: ZipInfo) -> bytes | Failure:
     except _DAMAGE as exc:
         return Failure("corrupt", _text(exc))
     if len(data) < info.file_size:
-        return Failure("corrupt", f"{len(data):,} bytes came out, {info.file_size:,} were promised")
+        return Failure("corrupt", f"{len(data):,} bytes were decompressed, the directory says {info.file_size:,}")
     return data
 
 
 def _overlapping(archive: ZipFile) -> set[int]:
-    """Header offsets of the members whose bytes reach into another member, or are reached into.
+    """Header offsets of the members whose bytes overlap another member.
 
     Source: D. Fifield, "A better zip bomb", WOOT 2019.
     """
@@ -103,7 +103,7 @@ def _overlapping(archive: ZipFile) -> set[int]:
 
 
 def _promised(file: ObjectReader) -> int | None:
-    """How many members (modulo 65,536) the end record claims, which ``zipfile`` does not check; None for ZIP64."""
+    """The number of members (modulo 65,536) in the end record, which ``zipfile`` does not check. None for ZIP64."""
     file.seek(-min(file.seek(0, io.SEEK_END), _END_RECORD + 0xFFFF), io.SEEK_END)
     tail = file.read()
     start = tail.rfind(b"PK\x05\x06")
@@ -112,7 +112,7 @@ def _promised(file: ObjectReader) -> int | None:
 
 
 class _Guarded:
-    """A zip's directory is read in one piece, of the size that the zip itself claims: refuse one beyond reason."""
+    """Refuses a directory that is too large: ``zipfile`` reads it in one piece, in the size that the zip claims."""
 
     def __init__(self, file: ObjectReader, limit: int) -> None:
         self.limit = limit

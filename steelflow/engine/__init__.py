@@ -17,15 +17,15 @@ KINDS = ("auto", "onnxruntime", "openvino", "torch")
 def open_engine(path: Path, kind: str = "auto") -> Engine:
     """Load the model at ``path`` (ONNX).
 
-    ``auto`` takes torch only where CUDA is there for torch and not for onnxruntime, and OpenVINO only for a model that
-    may be run in bfloat16 on a CPU that can; else onnxruntime. The other kinds are taken at their word.
+    ``auto`` takes torch if CUDA is available for torch and not for onnxruntime. It takes OpenVINO if the model may run
+    in bfloat16 and the CPU can. Otherwise it takes onnxruntime. The other kinds are used as given.
 
     Raises:
-        ModelError: the file is no model of ours.
+        ModelError: the file is not a steelflow model.
         EngineError: no such engine, or it cannot run here.
     """
     if kind not in KINDS:
-        raise EngineError(f"no engine {kind!r}; there are: {', '.join(KINDS)}")
+        raise EngineError(f"no engine {kind!r}; use one of: {', '.join(KINDS)}")
     if kind == "torch" or (kind == "auto" and _only_torch_has_cuda(path)):
         from steelflow.engine.torch import TorchEngine
 
@@ -40,7 +40,7 @@ def _only_torch_has_cuda(path: Path) -> bool:
     if any(name.startswith(("Tensorrt", "CUDA")) for name in available_providers()):
         return False
     if not Path("/proc/driver/nvidia").exists() or not path.with_suffix(".safetensors").is_file():
-        return False  # asked before importing torch, which takes seconds
+        return False  # checked before importing torch, which takes seconds
     try:
         import torch
     except ImportError:

@@ -1,4 +1,4 @@
-"""What an engine is: a model, ready to run over batches, safe to call from several threads at once."""
+"""The interface of an engine: a model, ready to run over batches, from several threads at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Floats = npt.NDArray[np.float32]
 Pictures = npt.NDArray[np.uint8]
 
 SLICE = 8
-"""Images that go through a network together on a CPU. The maps between its layers then stay in the cache of a core."""
+"""Number of images that go through a network together on a CPU: its feature maps then stay in the cache of a core."""
 
 
 class Outputs(NamedTuple):
-    """``probabilities`` float32 (N, C), rows sum to one; ``embedding`` float32 (N, E); ``energy`` float32 (N,), see
-    ``models.novelty``."""
+    """``probabilities`` float32 (N, C), every row sums to one; ``embedding`` float32 (N, E); ``energy`` float32 (N,),
+    see ``models.novelty``."""
 
     probabilities: Floats
     embedding: Floats
@@ -32,14 +32,14 @@ class Outputs(NamedTuple):
 class Engine(Protocol):
     @property
     def name(self) -> str:
-        """What runs it, for people: ``onnxruntime CPU``, ``openvino CPU bf16``, ``torch cuda:0``."""
+        """Runtime and device, for people: ``onnxruntime CPU``, ``openvino CPU bf16``, ``torch cuda:0``."""
 
     @property
     def spec(self) -> ModelSpec: ...
 
     @property
     def novelty(self) -> Novelty | None:
-        """What the model takes for unlike its training images; None for one that was not told."""
+        """The limits beyond which an image is unlike the training images. None for a model without them."""
 
     @property
     def digest(self) -> str:
@@ -47,22 +47,22 @@ class Engine(Protocol):
 
     @property
     def on_device(self) -> bool:
-        """Whether it runs on an accelerator, which one batch at a time should have to itself."""
+        """Whether it runs on an accelerator, which should get one batch at a time."""
 
     def run(self, batch: Pictures) -> Outputs:
-        """Judge a batch of grey pictures, uint8 (N, 1, S, S) with S of the spec. The result for a picture does not
-        depend on the pictures beside it."""
+        """Classify a batch of grey images, uint8 (N, 1, S, S) with S of the spec. The result for an image does not
+        depend on the other images of the batch."""
 
 
 def in_slices(compute: Callable[[Pictures], tuple[Floats, Floats]], batch: Pictures) -> tuple[Floats, Floats]:
-    """Logits (N, C) and embedding (N, E) of ``batch``, with ``compute`` asked for ``SLICE`` images at a time."""
+    """Logits (N, C) and embedding (N, E) of ``batch``; ``compute`` gets ``SLICE`` images at a time."""
     starts = range(0, max(len(batch), 1), SLICE)
     logits, embedding = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
     return np.concatenate(logits), np.concatenate(embedding)
 
 
 def judged(logits: Floats, embedding: Floats, spec: ModelSpec) -> Outputs:
-    """What an engine gives for what its network gave."""
+    """The outputs of an engine, from the outputs of its network."""
     return Outputs(softmax(logits, spec.temperature), embedding, energy(logits))
 
 
@@ -75,19 +75,22 @@ def softmax(logits: Floats, temperature: float) -> Floats:
 
 
 def check_contract(engine: Engine, path: Path) -> None:
-    """Raise ``ModelError`` where the model at ``path`` does not do what its spec says."""
+    """Raise ``ModelError`` if the model at ``path`` contradicts its spec."""
     size, classes = engine.spec.input_size, len(engine.spec.classes)
     try:
         outputs = engine.run(np.zeros((2, 1, size, size), dtype=np.uint8))
     except Exception as exc:
         raise ModelError(
-            f"{path}: does not take images of uint8 (N, 1, {size}, {size}) to logits and embedding; "
+            f"{path}: does not compute logits and embedding from uint8 images (N, 1, {size}, {size}); "
             "export it with `steelflow train`"
         ) from exc
     if outputs.probabilities.shape != (2, classes):
         raise ModelError(
-            f"{path}: gives {outputs.probabilities.shape[-1]} classes, but its spec names {classes} "
+            f"{path}: has {outputs.probabilities.shape[-1]} classes, but its spec names {classes} "
             f"({', '.join(engine.spec.classes)}); export it again with its own classes"
         )
     if outputs.embedding.shape != (2, engine.spec.embedding_dims):
-        raise ModelError(f"{path}: the embedding has {outputs.embedding.shape[-1]} dims, its spec says otherwise")
+        raise ModelError(
+            f"{path}: the embedding has {outputs.embedding.shape[-1]} dimensions, its spec says "
+            "otherwise; export it with `steelflow train`"
+        )

@@ -1,4 +1,4 @@
-"""How many images to run at once: measured, not assumed, within a limit on memory."""
+"""The batch size: measured, within a limit on memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from steelflow.engine.base import Engine
 
-_CANDIDATES = (128, 256)  # a chunk has a cost of its own beside the network, so not fewer
+_CANDIDATES = (128, 256)  # not fewer: a chunk has a fixed cost besides the network
 _DEVICE_CANDIDATES = (64, 128, 256, 512, 1024)
 _ACTIVATION_CHANNELS = 64  # full-resolution float32 planes that a network may hold per image: a generous bound
 _SECONDS_EACH = 0.04
@@ -16,8 +16,10 @@ _AS_GOOD_AS = 0.97
 
 
 def choose_batch_size(engine: Engine, memory_limit_mib: int, callers: int) -> int:
-    """The smallest batch that is within 3 % of the fastest one, where ``callers`` batches in flight stay below the
-    limit. Smaller is better at equal speed: less memory, and less waiting at the end of a unit."""
+    """The smallest batch size within 3 % of the fastest, if ``callers`` batches at a time stay below the memory limit.
+
+    At equal speed a smaller batch is better: less memory, and a shorter wait at the end of a unit.
+    """
     size = engine.spec.input_size
     per_image = size * size * 4 * _ACTIVATION_CHANNELS * callers
     fits = memory_limit_mib * 1024 * 1024 // per_image

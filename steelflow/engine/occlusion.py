@@ -1,10 +1,11 @@
-"""Why a model judged an image as it did: where it would be less sure, were that place covered.
+"""Which parts of an image the classification depends on.
 
-A patch of the image's mean grey slides over it, and the model judges each covered image. Where covering takes away most
-of the class, the model looks. It needs no gradients, so it works for every model that an engine runs.
+A patch in the image's mean grey slides over the image, and the model classifies every covered image. The places where
+covering reduces the class most matter most to the model. The method needs no gradients, so it works for every model
+that an engine runs.
 
 Source: Zeiler & Fergus (2014), "Visualizing and understanding convolutional networks", section 4.2. They measure the
-drop of the probability; of a model that is sure, that stays near zero everywhere, so we measure the log-odds.
+drop of the probability. For a confident model this drop is near zero everywhere, so we measure the log-odds.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ import numpy.typing as npt
 
 from steelflow.engine.base import Engine, Floats, Pictures
 
-_SIDE = 5  # a patch is a fifth of the image wide …
-_STEPS = 4  # … and moves by a quarter of itself
+_SIDE = 5  # the side of a patch is a fifth of the image's …
+_STEPS = 4  # … and it moves by a quarter of its side
 _BATCH = 64
 _TINY = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Occlusion:
-    """``drop`` float32 (S, S): how much the log-odds of the class fall, in nats, as a mean over the patches that cover
-    a pixel; negative where the place spoke against the class. ``probability`` of the class, of the image as it is, and
-    ``lowest``, of the covered image that lost most."""
+    """``drop`` float32 (S, S): by how much the log-odds of the class fall, in nats, as the mean of the patches that
+    cover a pixel. A negative value speaks against the class. ``probability`` is that of the class without a patch,
+    ``lowest`` the lowest one with a patch."""
 
     drop: Floats
     probability: float
@@ -34,14 +35,14 @@ class Occlusion:
 
 
 def occlusion_map(engine: Engine, picture: Pictures, label: int) -> Occlusion:
-    """Where class number ``label`` is seen in ``picture``, uint8 (S, S) with S of the engine's spec.
+    """The occlusion map of class number ``label`` in ``picture``, uint8 (S, S) with S of the engine's spec.
 
-    Judges some 440 covered images, ``_BATCH`` at a time.
+    It classifies some 440 covered images, ``_BATCH`` at a time.
     """
     size = picture.shape[0]
     side = max(1, round(size / _SIDE))
     step = max(1, side // _STEPS)
-    starts = np.arange(step - side, size, step)  # patches reach over the edge: pixels there are covered as often
+    starts = np.arange(step - side, size, step)  # patches extend beyond the edge, so edge pixels are covered as often
     corners = [(top, left) for top in starts for left in starts]
     grey = np.uint8(round(float(picture.mean())))
     whole = engine.run(picture[None, None]).probabilities
@@ -65,7 +66,7 @@ def occlusion_map(engine: Engine, picture: Pictures, label: int) -> Occlusion:
 
 
 def _log_odds(probabilities: Floats, label: int) -> npt.NDArray[np.float64]:
-    """log p/(1 − p), (N,); 1 − p is summed from the others, since near 1 the difference would be rounded away."""
+    """log p/(1 − p), (N,). 1 − p is the sum of the other classes: near 1 the difference would be lost in rounding."""
     exact = probabilities.astype(np.float64)
     others = np.delete(exact, label, axis=1).sum(1)
     return np.asarray(np.log(exact[:, label].clip(_TINY)) - np.log(others.clip(_TINY)))

@@ -19,11 +19,11 @@ _CPU = "CPUExecutionProvider"
 
 
 class OnnxEngine:
-    """On a CPU every call computes on its caller's thread alone: as many callers as cores keep all cores busy with
-    no barrier between them, which beats one call over all cores for small networks."""
+    """On a CPU, every call computes on its caller's thread alone. One caller per core keeps all cores busy, and no
+    caller waits for another. For small networks this is faster than one call over all cores."""
 
     def __init__(self, path: Path, providers: list[str] | None = None) -> None:
-        """Load ``path``. Raises ``ModelError`` for a file that is no model of ours or contradicts its spec."""
+        """Load ``path``. Raises ``ModelError`` if it is not a steelflow model, or contradicts its spec."""
         content = read(path)
         self.digest = hashlib.sha256(content).hexdigest()
         self._session = _session(content, path, providers or available_providers())
@@ -55,7 +55,7 @@ def read(path: Path) -> bytes:
 
 
 def metadata(content: bytes, path: Path) -> dict[str, str]:
-    """What is written in the ONNX file beside the network. Raises ``ModelError`` for what is no ONNX file."""
+    """The metadata of the ONNX file. Raises ``ModelError`` if it is not an ONNX file."""
     found: dict[str, str] = _session(content, path, [_CPU]).get_modelmeta().custom_metadata_map
     return found
 
@@ -78,16 +78,16 @@ def _session(content: bytes, path: Path, providers: list[str]) -> ort.InferenceS
         if providers != [_CPU] and _cpu_runs(content, options):
             raise EngineError(
                 f"{path}: onnxruntime cannot start {providers[0]}: {' '.join(str(exc).split())[:200]}; "
-                "repair the driver or install the plain onnxruntime package"
+                "repair the driver, or install the plain onnxruntime package"
             ) from exc
         raise ModelError(
-            f"{path}: not an ONNX model that onnxruntime can run; name a model exported by steelflow"
+            f"{path}: not an ONNX model that onnxruntime can run; name a model that steelflow exported"
         ) from exc
 
 
 def _cpu_runs(content: bytes, options: ort.SessionOptions) -> bool:
     try:
         ort.InferenceSession(content, options, providers=[_CPU])
-    except Exception:  # noqa: BLE001  whatever it is, the CPU does not run it either
+    except Exception:  # noqa: BLE001  whatever the error, the CPU cannot run it either
         return False
     return True

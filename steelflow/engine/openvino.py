@@ -1,5 +1,5 @@
-"""OpenVINO on the CPU, an optional extra: in float32 no faster than onnxruntime, but faster where the CPU computes in
-bfloat16. A file says for itself that it may be run so, see ``PRECISION_KEY``."""
+"""OpenVINO on the CPU, an optional extra. It is faster than onnxruntime if the model and the CPU allow bfloat16; see
+``PRECISION_KEY``."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 PRECISION_KEY = "steelflow.precision"
-"""Metadata of an ONNX file whose accuracy was measured in another precision than float32. Its value ``bf16`` lets this
-engine compute in bfloat16; without it, or on a CPU that cannot, everything is float32."""
+"""Metadata key of an ONNX file whose accuracy was measured in a precision other than float32. With the value ``bf16``
+this engine computes in bfloat16. Without it, or if the CPU cannot, it computes in float32."""
 
 BF16 = "bf16"
 
 
 class OpenVinoEngine:
-    """A copy of the network, with one stream and one thread, for each call under way: then OpenVINO computes on the
-    thread of the caller, which neither hands over to another thread nor waits for one.
+    """One copy of the network, with one stream and one thread, for every concurrent call. OpenVINO then computes on the
+    caller's thread, without handing over to another thread.
 
-    The copies are compiled for ``SLICE`` images: compiled for any number of images they are slower, and are prepared
-    again for each number that comes by.
+    The copies are compiled for ``SLICE`` images. Compiled for any number of images they are slower, and OpenVINO
+    prepares them again for every new number.
     """
 
     on_device = False
 
     def __init__(self, path: Path) -> None:
-        """Load ``path``. Raises ``EngineError`` without OpenVINO or for a network that it cannot run, ``ModelError``
-        for a file that is no model of ours or contradicts its spec."""
+        """Load ``path``. Raises ``EngineError`` without OpenVINO, or if it cannot run the network; ``ModelError`` if
+        the file is not a steelflow model, or contradicts its spec."""
         self._core = _openvino().Core()
         content = read(path)
         found = metadata(content, path)
@@ -52,10 +52,10 @@ class OpenVinoEngine:
             self._free.append(self._compile())
         except RuntimeError as exc:
             raise EngineError(
-                f"{path}: OpenVINO cannot run it: {' '.join(str(exc).split())[:200]}; use --engine onnxruntime"
+                f"{path}: OpenVINO cannot run this model: {' '.join(str(exc).split())[:200]}; use --engine onnxruntime"
             ) from exc
-        # This also makes the first use of arrays in the process while there is one thread: two at once can wait for
-        # each other for ever, one for Python's lock, one for the initialisation of OpenVINO's binding.
+        # This is also the first use of arrays in the process, with one thread. With two threads it can deadlock: one
+        # waits for Python's lock, the other for the initialisation of OpenVINO's binding.
         check_contract(self, path)
 
     def run(self, batch: Pictures) -> Outputs:
@@ -76,7 +76,7 @@ class OpenVinoEngine:
 
 
 class _Copy:
-    """A compiled network, with views of the memory that it takes images from and leaves results in."""
+    """A compiled network, with views of its input and output memory."""
 
     def __init__(self, network: Any) -> None:
         self._request = network.create_infer_request()
@@ -85,7 +85,8 @@ class _Copy:
         self._embedding: Floats = self._request.get_tensor("embedding").data
 
     def compute(self, part: Pictures) -> tuple[Floats, Floats]:
-        """Of at most ``SLICE`` images. Where they are fewer, what is left of those before is computed once more."""
+        """Logits and embedding of at most ``SLICE`` images. Unused places keep earlier images, computed again for
+        nothing."""
         count = len(part)
         self._image[:count] = part
         self._request.infer(share_outputs=True)
@@ -93,8 +94,8 @@ class _Copy:
 
 
 def prefers_openvino(path: Path) -> bool:
-    """Whether ``path`` may be run in bfloat16, and OpenVINO is here to do so: then it is the fastest engine."""
-    if importlib.util.find_spec("openvino") is None:  # asked first: it costs nothing
+    """Whether ``path`` may run in bfloat16 and OpenVINO can do so here: then it is the fastest engine."""
+    if importlib.util.find_spec("openvino") is None:  # checked first: it costs nothing
         return False
     return metadata(read(path), path).get(PRECISION_KEY) == BF16 and has_bf16()
 
@@ -105,8 +106,8 @@ def has_bf16() -> bool:
 
 
 def _openvino() -> Any:
-    """The package. Left to itself, it reports over the network that it was imported; it does not where the package that
-    would send the report cannot be found."""
+    """The openvino package, without its telemetry: by default, importing it sends a report over the network. Without
+    the package ``openvino_telemetry`` it does not."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # documented: makes its import fail
     try:
         return importlib.import_module("openvino")

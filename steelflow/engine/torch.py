@@ -1,4 +1,4 @@
-"""PyTorch, for CUDA: the same network from its safetensors weights, beside the ONNX file of the same name."""
+"""PyTorch, for CUDA: the same network, from the safetensors weights beside the ONNX file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from steelflow.models.spec import METADATA_KEY, parse_spec
 
 
 class TorchEngine:
-    """float32 on the first CUDA device, or on the CPU where there is none (slower there than onnxruntime)."""
+    """float32 on the first CUDA device, or on the CPU if there is none (slower than onnxruntime)."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -28,7 +28,9 @@ class TorchEngine:
 
         weights = path.with_suffix(".safetensors")
         if not weights.is_file():
-            raise ModelError(f"{path}: the torch engine needs {weights.name} beside it; or use --engine onnxruntime")
+            raise ModelError(
+                f"{path}: the torch engine needs {weights.name} beside it; add it or use --engine onnxruntime"
+            )
         content = read(path)
         self.digest = hashlib.sha256(content).hexdigest()
         self._torch = torch
@@ -38,7 +40,7 @@ class TorchEngine:
         network, self.spec = load_torch(weights)
         found = metadata(content, path)
         if parse_spec(found.get(METADATA_KEY), str(path)) != self.spec:
-            raise ModelError(f"{weights}: is not the same model as {path.name}; put the files of one training together")
+            raise ModelError(f"{weights}: is not the same model as {path.name}; use both files of one training")
         self.novelty = parse_novelty(found.get(NOVELTY_KEY), self.spec.embedding_dims, str(path))
         self._network = network.to(self._device).eval()
         self._turn = threading.Lock()

@@ -1,1 +1,1 @@
-"""One image: bytes to a grey picture, and four figures of its quality."""
+"""One image: bytes to a grey image, and four figures of its quality."""

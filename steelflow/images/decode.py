@@ -1,8 +1,8 @@
-"""Bytes to a grey picture, or the reason why not. Nothing here raises for what is in the bytes.
+"""Bytes to a grey image, or a ``Failure`` with the reason. No function here raises because of the bytes.
 
-The format is what the bytes say, not what the name says. The header is read before anything is allocated, so a small
-file cannot claim a huge picture. JPEG goes through libjpeg-turbo, which decodes the grey channel alone (exact for the
-grey pictures of inspection cameras, stored as three equal channels), without the GIL; everything else through Pillow.
+The bytes decide on the format, not the name. The header is read before any memory is allocated, so a small file cannot
+claim a huge image. JPEG goes through libjpeg-turbo without the GIL. It decodes the grey channel alone, which is exact
+for the grey images of inspection cameras, stored as three equal channels. Everything else goes through Pillow.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ _PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
 _MAX_SCANS = 100
-_SCANS_MATTER = 1_000_000  # pixels: below, even thousands of scans take no time worth counting
+_SCANS_MATTER = 1_000_000  # pixels: in a smaller image even thousands of scans are fast
 
 
 def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
-    """Decode one JPEG, PNG, BMP or TIFF picture (its first frame) to grey.
+    """Decode one JPEG, PNG, BMP or TIFF image (its first frame) to grey.
 
     Returns:
-        uint8 of shape (height, width): 0 is black, 255 white; 16-bit pictures keep their upper 8 bits. Or a Failure
-        with code ``empty``, ``too_large``, ``not_an_image``, ``truncated`` or ``corrupt``.
+        uint8 of shape (height, width): 0 is black, 255 white. 16-bit images keep their upper 8 bits. Or a Failure with
+        code ``empty``, ``too_large``, ``bomb``, ``not_an_image``, ``truncated`` or ``corrupt``.
     """
     if not data:
         return Failure("empty", "the file has no bytes")
@@ -46,20 +46,20 @@ def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
 
 
 def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
-    """The fast path; None for what libjpeg-turbo will not read as grey (CMYK, odd headers) and Pillow should try."""
+    """The fast path. None if libjpeg-turbo cannot read the image as grey (CMYK, unusual headers): Pillow tries it."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-    except Exception:  # noqa: BLE001  also KeyError, for a colour space it has no name for: Pillow tries, or says why
+    except Exception:  # noqa: BLE001  also KeyError, for an unknown colour space: Pillow tries, or gives the reason
         return None
     if refused := _too_many_pixels(width, height, limits):
         return refused
     if colorspace not in ("YCbCr", "Gray"):
         return None
     if width * height > _SCANS_MATTER and data.count(_JPEG_SCAN) > _MAX_SCANS:
-        return Failure("bomb", f"more than {_MAX_SCANS} scans in one JPEG: each costs the time of a whole picture")
+        return Failure("bomb", f"more than {_MAX_SCANS} scans in one JPEG: each takes the time of a whole image")
     try:
         picture: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
-    except Exception as exc:  # noqa: BLE001  whatever the bytes make it raise, it is about this picture alone
+    except Exception as exc:  # noqa: BLE001  any error concerns this image alone
         return _damaged(exc)
     return picture[:, :, 0]
 
@@ -67,7 +67,7 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
 def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
     try:
         with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            # Turning transparency into white holds several copies with four channels each.
+            # Replacing transparency by white needs several copies with four channels each.
             cost = 12 if "transparency" in image.info or image.mode in ("LA", "RGBA", "PA") else 1
             if refused := _too_many_pixels(image.width, image.height, limits, cost):
                 return refused
@@ -77,15 +77,15 @@ def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
                 return np.asarray(np.nan_to_num(np.asarray(image)).clip(0, 255), dtype=np.uint8)
             return np.asarray(_flatten(image).convert("L"))
     except UnidentifiedImageError:
-        return Failure("not_an_image", f"no JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")
+        return Failure("not_an_image", f"not a JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")
     except Image.DecompressionBombError as exc:
         return Failure("too_large", str(exc))
-    except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row says which
+    except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row has it
         return _damaged(exc)
 
 
 def _flatten(image: Image.Image) -> Image.Image:
-    """Transparency over black would look like a defect: put it over white, as a viewer does."""
+    """Put a transparent image over white, as a viewer does. Over black, transparency would look like a defect."""
     if "transparency" not in image.info and image.mode not in ("LA", "RGBA", "PA"):
         return image
     rgba = image.convert("RGBA")
@@ -105,9 +105,9 @@ def _damaged(exc: Exception) -> Failure:
 
 
 def resize(grey: Grey, size: int, out: Grey | None = None) -> Grey:
-    """Resample to (size, size): each pixel the mean of the area it covers, or interpolated where it grows.
+    """Resample to (size, size): the mean of the area that a pixel covers; interpolation if the image is enlarged.
 
-    ``out`` is an array of that shape to write to.
+    ``out`` is an array of this shape for the result.
     """
     shrinks = grey.shape[0] >= size and grey.shape[1] >= size
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

@@ -1,4 +1,4 @@
-"""Four figures of how a picture was taken, for drift and for a person who asks why a night looks odd."""
+"""Four figures of image quality, for drift and for people who ask why a night looks unusual."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _WHITE = 250
 
 
 def measure(grey: Grey) -> tuple[float, float, float, float]:
-    """The figures ``schema.QUALITY`` (brightness, contrast, sharpness, saturation) of uint8 (H, W);
-    each costs microseconds.
+    """The figures ``schema.QUALITY`` of uint8 (H, W): brightness, contrast, sharpness and saturation. They take
+    microseconds.
 
     Brightness and contrast are mean and standard deviation of the grey level. Sharpness is the squared gradient of
-    Eskicioglu and Fisher (1995), Σ (g(x+1, y) − g(x, y))² + (g(x, y+1) − g(x, y))² over the number of pixels.
+    Eskicioglu and Fisher (1995): Σ (g(x+1, y) − g(x, y))² + (g(x, y+1) − g(x, y))², divided by the number of pixels.
     Saturation is the share of pixels at 250 or above.
     """
     mean, deviation = cv2.meanStdDev(grey)

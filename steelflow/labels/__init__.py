@@ -1,12 +1,12 @@
-"""What people said of images: the truth that training and the gate go by.
+"""Labels by people: the truth for training and for the gate before a promotion.
 
-images/<ab>/<sha256>           bytes of every labelled image, by what is in them: archives expire
-batches/<time>-<random>.parquet  what one import or one person said, append-only: the truth
-compacted.parquet              the batches so far in one file, to be read quickly; may be deleted
-snapshots/<hash>.parquet       the labels that a model was trained on
-golden/<hash>.parquet          a frozen golden set
-golden/pins/<n>.json           every choice of a golden set, with its reason
-golden.json                    the pin that counts: a copy of the last of them
+images/<ab>/<sha256>             bytes of every labelled image, by their hash: archives expire
+batches/<time>-<random>.parquet  the labels of one import or one person, append-only: the truth
+compacted.parquet                the batches so far in one file, for fast reading; may be deleted
+snapshots/<hash>.parquet         the labels that a model was trained on
+golden/<hash>.parquet            a frozen golden set
+golden/pins/<n>.json             every choice of a golden set, with its reason
+golden.json                      the current pin: a copy of the last one
 """
 
 from steelflow.labels.batches import Label

@@ -1,7 +1,7 @@
-"""Batches of labels: Parquet files that are written once and never changed, and read as one table.
+"""Batches of labels: Parquet files that are written once, never changed, and read as one table.
 
-A batch is whole or not there, since it is one object. ``compacted.parquet`` is a copy of many batches, which saves
-reading each; it counts only for batches that are still what they were (by etag), so the batches stay the truth.
+A batch is one object, so it is complete or missing. ``compacted.parquet`` is a copy of many batches, for fast reading.
+It is used only for batches whose etag is unchanged, so the batches stay the truth.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from steelflow.store.base import Store
 SCHEMA = pl.Schema(
     {
         "image": pl.String(),  # SHA-256 of the bytes, in hex
-        "object_key": pl.String(),  # these three name it in the archive; null where it came from a folder
+        "object_key": pl.String(),  # these three locate it in the archive; null if it came from a folder
         "member": pl.String(),
         "ordinal": pl.Int32(),
         "line": pl.String(),
         "date": pl.Date(),
         "coil": pl.String(),
-        "label": pl.String(),  # null: the label is taken back, or the image is of no use
+        "label": pl.String(),  # null: the label was withdrawn, or the image is not usable
         "who": pl.String(),
         "at": pl.Datetime("us", "UTC"),
         "source": pl.String(),  # import | review | …
         "note": pl.String(),
     }
 )
-_PLACE = {"batch": pl.String(), "row": pl.UInt32()}  # where a row stands: names sort by time
+_PLACE = {"batch": pl.String(), "row": pl.UInt32()}  # the place of a row; the names of batches sort by time
 _FULL = pl.Schema({**SCHEMA, **_PLACE})
 
 _FOLDER = "batches/"
 _COMPACTED = "compacted.parquet"
-_LOOSE = 256  # batches that are read one by one before they are compacted
-_SHARE = 8  # … or this part of those that were, if that is more: so all compacting together costs a linear time
+_LOOSE = 256  # batches that are read one by one, before they are compacted
+_SHARE = 8  # … or an eighth of the compacted batches, if that is more: so the total cost of compacting is linear
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What one person said of one image. ``at`` is now when not given; a label of None takes back what was said."""
+    """One label of one person for one image. ``at`` is now by default. A label of None withdraws earlier labels."""
 
     image: str
     label: str | None
@@ -61,7 +61,7 @@ class Label:
 
 
 class Batches:
-    """The batches of one store. What was read is kept, so that asking again reads only what is new."""
+    """The batches of one store. Read batches are cached, so a second read loads only new ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -70,7 +70,7 @@ class Batches:
         self._loose = 0
 
     def read(self) -> pl.DataFrame:
-        """Everything that was ever said, in the order in which it counts: by ``at``, batch, and row.
+        """All labels ever given, ordered by ``at``, batch and row: a later one counts more.
 
         Raises:
             LabelError: a batch is damaged.
@@ -90,19 +90,19 @@ class Batches:
         return self._rows
 
     def write(self, rows: pl.DataFrame) -> str:
-        """Add a batch of rows of ``SCHEMA``; returns its key."""
+        """Add a batch of rows with ``SCHEMA``. Returns its key."""
         now = dt.datetime.now(dt.UTC)
         key = f"{_FOLDER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.parquet"
         self._store.put(key, _parquet(rows.select(SCHEMA.names()).cast(SCHEMA)))
         if self._loose > max(_LOOSE, (len(self._etags) - self._loose) // _SHARE):
-            with contextlib.suppress(StoreError):  # the batch is there; the next one compacts
+            with contextlib.suppress(StoreError):  # the batch is stored; the next write compacts
                 etags = pl.col("batch").replace_strict(self._etags, return_dtype=pl.String())
                 self._store.put(_COMPACTED, _parquet(self._rows.with_columns(etag=etags)))
                 self._loose = 0
         return key
 
     def _compacted(self, there: dict[str, str]) -> tuple[dict[str, str], pl.DataFrame]:
-        """The rows of those batches that the compacted file has as they are."""
+        """The rows of the batches that are unchanged since they were compacted."""
         with contextlib.suppress(ObjectNotFound, pl.exceptions.PolarsError):
             found = pl.read_parquet(io.BytesIO(self._store.get(_COMPACTED)))
             present = pl.DataFrame(
@@ -119,13 +119,13 @@ class Batches:
             rows = pl.read_parquet(io.BytesIO(data)).select(SCHEMA.names()).cast(SCHEMA)
         except (pl.exceptions.PolarsError, ObjectNotFound) as exc:
             raise LabelError(
-                f"{self._store.uri}/{key}: is no batch of labels ({_first_line(exc)}); restore it from a backup"
+                f"{self._store.uri}/{key}: is not a batch of labels ({_first_line(exc)}); restore it from a backup"
             ) from exc
         return rows.with_columns(pl.lit(key).alias("batch"), pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
 
 
 def frame_of(labels: list[Label], now: dt.datetime) -> pl.DataFrame:
-    """Labels as rows of ``SCHEMA``, in their order."""
+    """Labels as rows of ``SCHEMA``, in the same order."""
     columns = {name: [getattr(label, name) for label in labels] for name in SCHEMA}
     columns["at"] = [now if at is None else at.astimezone(dt.UTC) for at in columns["at"]]
     return pl.DataFrame(columns, SCHEMA)

@@ -1,7 +1,7 @@
-"""Clusters by density, without a number of clusters to guess and with the same answer every time.
+"""Density-based clusters. The number of clusters is not given in advance, and the result is deterministic.
 
-Source: Ester, Kriegel, Sander & Xu (1996), "A density-based algorithm for discovering clusters" (DBSCAN), but with a
-reach of its own for every point; a point at the border of several clusters goes to that of the nearest dense point.
+Source: Ester, Kriegel, Sander & Xu (1996), "A density-based algorithm for discovering clusters" (DBSCAN). Here every
+point has its own reach, and a point between several clusters joins the cluster of the nearest dense point.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ _LONER = -1
 
 
 def density_clusters(points: Floats, reach: Floats, neighbours: int) -> npt.NDArray[np.intp]:
-    """Clusters of ``points`` (N, E), for a few thousand of them: all distances are held at once.
+    """Clusters of ``points`` (N, E), for a few thousand points: all distances are in memory.
 
-    Two points are near when each lies within the ``reach`` (N,) of the other. A point that is near at least
-    ``neighbours`` others is dense; dense points that are near one another are one cluster, and points near them join.
+    Two points are near if each is within the ``reach`` (N,) of the other. A point that is near at least ``neighbours``
+    others is dense. Dense points that are near each other form a cluster; points near them join it.
 
     Returns:
-        (N,) the number of each point's cluster, 0 for the largest (of equal ones, that of the first point), or −1.
+        (N,) the number of each point's cluster, or −1 for no cluster. 0 is the largest cluster; of equal clusters, the
+        one with the first point comes first.
     """
     apart = distances(points, points)
     near = apart <= np.minimum(reach[:, None], reach)
@@ -47,6 +48,6 @@ def density_clusters(points: Floats, reach: Floats, neighbours: int) -> npt.NDAr
 
 
 def distances(points: Floats, others: Floats) -> Floats:
-    """Euclidean, (N, E) and (M, E) to (N, M)."""
+    """Euclidean distances, (N, E) and (M, E) to (N, M)."""
     squared = (points**2).sum(1)[:, None] + (others**2).sum(1) - 2 * points @ others.T
     return np.asarray(np.sqrt(squared.clip(0)), np.float32)

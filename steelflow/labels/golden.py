@@ -1,7 +1,7 @@
-"""The golden set: labelled images that were chosen once, that nothing is ever trained on, and that the gate judges by.
+"""The golden set: labelled images that are chosen once and never trained on. The gate compares models on them.
 
-It is frozen: images and labels are a file named by its hash, and a pin says which file counts. A new choice is a new
-pin with a reason; the earlier ones stay.
+It is frozen: a file named by its hash has the images and labels, and a pin names the current file. A new choice is a
+new pin with a reason. Earlier pins stay.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from steelflow.store.lock import locked
 
 _PIN = "golden.json"
 _PINS = "golden/pins/"
-_WAIT = 30.0  # seconds for another one who chooses
+_WAIT = 30.0  # seconds to wait for another process that chooses
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """Which golden set counts, who chose it and why. ``images`` is their number, ``classes`` the images by class."""
+    """A choice of a golden set: its hash, who chose it and why. ``images`` is the number of images, ``classes`` the
+    number by class."""
 
     number: int
     hash: str
@@ -40,7 +41,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
-    """``frame`` has the columns image and label, checked against the pin's hash."""
+    """A golden set. ``frame`` has the columns image and label, checked against the pin's hash."""
 
     pin: Pin
     frame: pl.DataFrame
@@ -51,8 +52,8 @@ class Golden:
         return self.pin.hash
 
     def load(self) -> Iterator[tuple[str, str, bytes]]:
-        """Image, label and bytes of each, in the order of the frame. Raises ``LabelError`` for an image that is
-        missing, or is not what it was."""
+        """Hash, label and bytes of each image, in the order of the frame. Raises ``LabelError`` if an image is missing
+        or was changed."""
         for label, (image, data) in zip(self.frame["label"], self.images.get_many(self.frame["image"]), strict=True):
             yield image, label, data
 
@@ -63,17 +64,17 @@ class Golden:
 
 
 def read_golden(store: Store, images: Images) -> Golden | None:
-    """The golden set that counts, or None when none was ever chosen.
+    """The current golden set, or None if none was ever chosen.
 
     Raises:
-        LabelError: pin or file are not what was written.
+        LabelError: the pin or the file was changed.
     """
     try:
         pin = _parse(store, _PIN)
     except ObjectNotFound as exc:
         if any(True for _ in store.list(_PINS)):
             raise LabelError(
-                f"{store.uri}/{_PIN}: is missing, and golden sets were pinned; copy the last of {_PINS} there"
+                f"{store.uri}/{_PIN}: is missing, but {_PINS} has pins; copy the last of them there"
             ) from exc
         return None
     try:
@@ -82,8 +83,8 @@ def read_golden(store: Store, images: Images) -> Golden | None:
         same = False
     if not same:
         raise LabelError(
-            f"{store.uri}/{_PIN}: was changed: it is not {_pin_key(pin.number)}; copy that one there, or choose a "
-            "golden set anew with `steelflow labels golden`"
+            f"{store.uri}/{_PIN}: was changed: it differs from {_pin_key(pin.number)}; copy that file there, or choose "
+            "a new golden set with `steelflow labels golden`"
         )
     frame = read_frame(store, _key(pin.hash), pin.hash)
     if frame is None:
@@ -92,22 +93,22 @@ def read_golden(store: Store, images: Images) -> Golden | None:
 
 
 def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: str) -> Golden:
-    """Make ``frame`` (image, label) the golden set. The one that counts already is left as it is.
+    """Make ``frame`` (image, label) the golden set. If it is the current one, nothing changes.
 
     Raises:
-        LabelError: nothing in it, an image twice, without label or not in the store, or no reason.
-        LockHeld: another one chooses right now.
+        LabelError: it is empty; an image is repeated, has no label, or is not in the store; or there is no reason.
+        LockHeld: another process is choosing a golden set.
     """
     frame = frame.select("image", "label").unique().sort("image")
     if frame.is_empty() or frame["label"].null_count() or frame["image"].is_duplicated().any():
-        raise LabelError("golden set: needs images, each with one label; correct the list")
+        raise LabelError("golden set: it needs images, each with one label; correct the list")
     if not reason.strip():
-        raise LabelError("golden set: models are judged by it, so choosing one needs a reason; give --reason")
+        raise LabelError("golden set: models are compared on it, so a new one needs a reason; give --reason")
     if missing := images.missing(frame["image"]):
         raise LabelError(f"golden set: {len(missing)} images are not in the label store, such as {missing[0][:16]}")
     with locked(store, "locks/golden", "choosing a golden set", _WAIT):
         digest = content_hash(frame)
-        with contextlib.suppress(LabelError):  # one that is broken is replaced
+        with contextlib.suppress(LabelError):  # a damaged golden set is replaced
             before = read_golden(store, images)
             if before is not None and before.hash == digest:
                 return before
@@ -128,7 +129,7 @@ def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: 
 
 
 def pins(store: Store) -> list[Pin]:
-    """Every choice that was made, the latest last. Raises ``LabelError`` for one that is damaged."""
+    """Every choice of a golden set, the latest last. Raises ``LabelError`` if one is damaged."""
     return [_parse(store, _pin_key(number)) for number in sorted(_numbers(store))]
 
 
@@ -137,7 +138,7 @@ def _parse(store: Store, key: str) -> Pin:
         found = json.loads(store.get(key))
         return Pin(**found)
     except (ValueError, TypeError) as exc:
-        raise LabelError(f"{store.uri}/{key}: is no pin of a golden set; restore it from a backup") from exc
+        raise LabelError(f"{store.uri}/{key}: is not a pin of a golden set; restore it from a backup") from exc
 
 
 def _numbers(store: Store) -> list[int]:

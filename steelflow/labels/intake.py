@@ -1,7 +1,7 @@
-"""Labels from outside: a folder of images for each class, or a CSV of references and labels.
+"""Import of labels: a folder of images for each class, or a CSV of references and labels.
 
-What is given is read through once to find everything that is wrong with it, and only then a second time to keep it.
-So a refused import has changed nothing, and an import of any size needs no room on this machine.
+The source is read twice: first to find all problems, then to store the images. A refused import therefore changes
+nothing, and an import of any size needs no disk space on this machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ANY_IMAGE = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of an import. ``where`` names it for a person; ``local``: the reference is a file of this machine."""
+    """One row of an import. ``where`` names it for people. If ``local``, the reference is a file on this machine."""
 
     where: str
     column: str
@@ -47,12 +47,12 @@ class Row:
     label: str
     who: str | None = None
     at: dt.datetime | None = None
-    image: str = ""  # SHA-256, once the bytes were seen
+    image: str = ""  # SHA-256, after the bytes were read
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where images come from: files below a folder, or objects of the archive."""
+    """The source of images: files below a folder, or objects of the archive."""
 
     files: Store
     archive: Store
@@ -62,7 +62,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``rows`` were read, of which ``repeated`` name an image again with the same label; see ``Added`` for the rest."""
+    """``rows`` is the number of rows, ``repeated`` that of rows that repeat an image with the same label. For the rest
+    see ``Added``."""
 
     rows: int
     repeated: int
@@ -72,7 +73,7 @@ class Imported:
 
 @dataclass(slots=True)
 class _Problems:
-    """What is wrong, in words; the first few are told."""
+    """The problems of an import, in words. The error shows the first few."""
 
     given: Path
     count: int = 0
@@ -93,17 +94,17 @@ class _Problems:
 
 
 class Intake:
-    """The labelled images of ``given``, a folder or a CSV, read and checked; nothing is written.
+    """The labelled images of ``given``, a folder or a CSV, read and checked. Nothing is written.
 
-    A CSV has a header and the columns ``path`` (or ``image``, ``key``, ``object_key``) and ``label``; it may have
-    ``member``, ``ordinal``, ``who`` and ``at`` (ISO 8601, UTC where it names no zone), and others, which are passed
-    over. A path that is a file relative to the CSV is that file, and otherwise the key of an object of the archive.
+    A CSV has a header and the columns ``path`` (or ``image``, ``key``, ``object_key``) and ``label``. It may have
+    ``member``, ``ordinal``, ``who`` and ``at`` (ISO 8601; UTC without a zone). Other columns are ignored. A path is a
+    file relative to the CSV if that file exists; otherwise it is the key of an object of the archive.
 
     Args:
-        classes: those that are known; ``new_classes`` are allowed beside them.
+        classes: the known classes; ``new_classes`` are allowed as well.
 
     Raises:
-        LabelError: everything that is wrong, the first few by row and column.
+        LabelError: all problems, the first few by row and column.
         StoreError: the archive cannot be read.
     """
 
@@ -130,21 +131,21 @@ class Intake:
         for row in rows:
             self._check_label(row, problems)
         if not rows and not problems.count:
-            raise LabelError(f"{given}: no labelled images in it; expected a folder per class, or a CSV with rows")
+            raise LabelError(f"{given}: has no labelled images; give a folder with a folder per class, or a CSV")
         problems.check()
         self.total = len(rows)
         self.rows = self._seen(rows, problems)
         problems.check()
 
     def labels(self, who: str, source: str, note: str | None = None) -> list[Label]:
-        """What is said: one label for each image."""
+        """One label for each image."""
         return [self._label(row, who, source, note) for row in self.rows]
 
     def keep(self, labels: LabelStore, skip: Collection[str] = ()) -> None:
-        """Put the images, but for those in ``skip``, into the label store.
+        """Store the images in the label store, except those in ``skip``.
 
         Raises:
-            LabelError: one is not what it was when it was checked.
+            LabelError: an image was changed after it was checked.
         """
         wanted = {(row.local, row.reference): row for row in self.rows if row.image not in skip}
 
@@ -153,7 +154,7 @@ class Intake:
                 row = wanted[place]
                 if isinstance(data, Failure) or hashlib.sha256(data).hexdigest() != row.image:
                     raise LabelError(
-                        f"{self.given}: {row.where}: the image was replaced while it was imported; import again"
+                        f"{self.given}: {row.where}: the image was replaced during the import; import again"
                     )
                 yield data
 
@@ -183,7 +184,7 @@ class Intake:
             problems.add(row.where, "column label", unknown_class(row.label, self.classes))
 
     def _seen(self, rows: list[Row], problems: _Problems) -> list[Row]:
-        """The rows with their images' digests, one for each image, in the order of the file."""
+        """The rows with the SHA-256 of their images, one row for each image, in the order of the file."""
         by_place: dict[tuple[bool, Reference], list[int]] = {}
         for number, row in enumerate(rows):
             by_place.setdefault((row.local, row.reference), []).append(number)
@@ -205,7 +206,7 @@ class Intake:
             row = seen[number]
             first = chosen.setdefault(row.image, row)
             if first.label != row.label:
-                what = f"{row.label!r}, but {first.where} calls the same image {first.label!r}"
+                what = f"{row.label!r}, but {first.where} labels the same image {first.label!r}"
                 problems.add(row.where, "column label", what)
         return list(chosen.values())
 
@@ -229,9 +230,9 @@ class Intake:
 def import_labels(
     labels: LabelStore, intake: Intake, who: str, source: str = "import", note: str | None = None
 ) -> Imported:
-    """Keep what was read: the images, then one batch. Interrupted before the batch, no label has changed.
+    """Store an intake: the images, then one batch. If the import is interrupted before the batch, no label has changed.
 
-    Repeating an import changes nothing, and undoes no correction that was made since.
+    Repeating an import changes nothing. It does not undo later corrections.
 
     Raises:
         LabelError: see ``LabelStore.add``.
@@ -260,7 +261,7 @@ def _fetched(
 
 
 def _table(file: Path, problems: _Problems) -> Iterator[Row]:
-    """The rows of a CSV that are whole; what is wrong with the others goes to ``problems``."""
+    """The valid rows of a CSV. The faults of the other rows are added to ``problems``."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
             reader = csv.reader(text, strict=True)
@@ -279,7 +280,7 @@ def _table(file: Path, problems: _Problems) -> Iterator[Row]:
                 if (row := _row(file.parent, number, image, found, problems)) is not None:
                     yield row
     except csv.Error as exc:
-        problems.add(f"line {reader.line_num}", "every column", f"is no CSV: {exc}; save it again")
+        problems.add(f"line {reader.line_num}", "every column", f"is not valid CSV: {exc}; save it again")
     except UnicodeDecodeError as exc:
         raise LabelError(f"{file}: is not UTF-8 (byte {exc.start:,}: {exc.reason}); save it as UTF-8") from exc
     except OSError as exc:
@@ -291,11 +292,11 @@ def _header(file: Path, header: list[str]) -> str:
     named = [name for name in header if name in _IMAGE]
     wrong = None
     if len(named) != 1:
-        wrong = f"{'two columns name' if named else 'no column names'} the image; have one of {', '.join(_IMAGE)}"
+        wrong = f"{'two columns name' if named else 'no column names'} the image; use one of {', '.join(_IMAGE)}"
     elif "label" not in header:
         wrong = "no column label"
     elif doubled := next((name for name in (*_IMAGE, *_COLUMNS) if header.count(name) > 1), None):
-        wrong = f"column {doubled} is there twice"
+        wrong = f"column {doubled} occurs twice"
     if wrong:
         raise LabelError(f"{file}: row 1: {wrong}; it has {', '.join(header)[:200] or 'nothing'}")
     return named[0]
@@ -309,23 +310,23 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _
     if not path:
         problems.add(where, f"column {image}", "is empty; name the image")
     elif ".." in path.split("/") or path.startswith("/") or "\0" in path:
-        problems.add(where, f"column {image}", f"{path!r}: write it relative to the CSV, or as a key of the archive")
+        problems.add(where, f"column {image}", f"{path!r}: use a path relative to the CSV, or a key of the archive")
     elif len(path.encode()) > _LONGEST_KEY:
-        problems.add(where, f"column {image}", f"is longer than a key may be ({_LONGEST_KEY:,} bytes)")
+        problems.add(where, f"column {image}", f"is too long; a key has at most {_LONGEST_KEY:,} bytes")
     if text := found.get("ordinal"):
         if text.isdecimal() and text.isascii() and len(text) < 9:
             ordinal = int(text)
         else:
-            problems.add(where, "column ordinal", f"{text!r} is no place in a shard: 0, 1, 2, …")
+            problems.add(where, "column ordinal", f"{text!r} is not a place in a shard; use 0, 1, 2, …")
     if text := found.get("at"):
         try:
             moment = dt.datetime.fromisoformat(text)
             at = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
         except ValueError:
-            problems.add(where, "column at", f"{text!r} is no time such as 2026-11-18T06:30:00Z")
+            problems.add(where, "column at", f"{text!r} is not a time; use the form 2026-11-18T06:30:00Z")
     if problems.count > before:
         return None
-    local = os.path.isfile(base / path)  # noqa: PTH113  Path.is_file raises for a name that is too long
+    local = os.path.isfile(base / path)  # noqa: PTH113  Path.is_file raises if the name is too long
     if kind_of(path) != "shard" and ordinal is None:
         ordinal = 0
     return Row(

@@ -1,13 +1,14 @@
-"""The review queue: which images a person should look at first, so that a label teaches most.
+"""The review queue: the images that a person should label first, because their labels help the model most.
 
-- *novel*: unlike anything in training, as the report says. They are clustered, and the clusters take turns: a new type
-  of defect is a cluster, and its typical image comes first.
-- *uncertain*: the model hardly prefers one class. Of these, each next one is far from those that were taken.
-- *diverse*: the rest of production, spread as widely as possible, since a model can be wrong and sure.
+- *novel*: unlike the training images, as the report says. They are clustered, and the queue takes images from the
+clusters
+  in turn. A new type of defect forms a cluster; its most typical image comes first.
+- *uncertain*: the model hardly prefers one class. Every image is chosen far from those chosen before.
+- *diverse*: the rest of production, spread as widely as possible, because a model can be wrong and confident.
 
 The choice is farthest-first (greedy k-centre) in embedding space: Sener & Savarese (2018), "Active learning for
-convolutional neural networks: a core-set approach". Only rows of the newest model are asked: the embeddings of two
-models cannot be compared. Of each kind at most ``POOL`` candidates are kept while the nights stream by.
+convolutional neural networks: a core-set approach". Only rows of the newest model are used: embeddings of two models
+are not comparable. While the nights are read, at most ``POOL`` candidates of each kind are kept.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ _QUEUE = pl.Schema({**_COLUMNS, "reason": pl.String(), "cluster": pl.Int32(), "c
 _OPTIONAL = {"novel": pl.Boolean(), "novelty": pl.Float32(), "energy": pl.Float32()}  # reports of version 1 lack them
 _RANKS = {"novel": "novelty", "uncertain": "uncertainty", "diverse": "draw"}
 _CHUNK = 20_000  # rows
-_CHOICE = 10  # candidates for each place that the uncertain have
-_NEARER = np.float32(0.8)  # of the distance to the nearest ordinary image
-_NEIGHBOURS = 4  # with so many near it, an image is no loner
+_CHOICE = 10  # candidates per place of the uncertain images
+_NEARER = np.float32(0.8)  # reach of an image, as a share of the distance to the nearest ordinary image
+_NEIGHBOURS = 4  # images nearby that make an image part of a cluster
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.intp]
@@ -59,20 +60,20 @@ def queue(
     dates: Collection[dt.date] | None = None,
     lines: Collection[str] | None = None,
 ) -> pl.DataFrame:
-    """At most ``n`` images, the most informative first: half for the novel, a sixth for the diverse, the rest for the
-    uncertain; places that one kind cannot fill go to the others.
+    """At most ``n`` images, the most informative first: half of them novel, a sixth diverse, the rest uncertain. Places
+    that one kind cannot fill go to the others.
 
     Args:
-        labelled: ``object_key``, ``member`` and ``ordinal`` of the images to leave out, as of
+        labelled: ``object_key``, ``member`` and ``ordinal`` of the images to leave out, as from
             ``LabelStore.references``.
-        dates: nights to look at; the latest ``NIGHTS`` that there are, when not given.
+        dates: the nights to choose from; by default the latest ``NIGHTS`` with reports.
 
     Returns:
-        Reference, place, label and scores as the report has them, ``reason`` (novel, uncertain or diverse), and of
-        novel ones ``cluster`` (1 is the largest; null for a loner) and ``cluster_size``, the images that it has.
+        Reference, place, label and scores from the report, and ``reason`` (novel, uncertain or diverse). Novel images
+        also have ``cluster`` (1 is the largest; null outside all clusters) and ``cluster_size``, its number of images.
 
     Raises:
-        ReportError: no reports of these nights and lines.
+        ReportError: there are no reports of these nights and lines.
     """
     nights = sorted(reader.nights() if dates is None else set(dates), reverse=True)
     pools = _candidates(reader, labelled, nights if dates is not None else nights[:NIGHTS], lines)
@@ -109,7 +110,7 @@ def queue(
 def _candidates(
     reader: ReportReader, labelled: pl.DataFrame, nights: Sequence[dt.date], lines: Collection[str] | None
 ) -> dict[str, pl.DataFrame]:
-    """The best rows of each kind, by ``_RANKS``. What is equally good is ordered by its reference."""
+    """The best rows of each kind, by ``_RANKS``. Rows of equal rank are ordered by their reference."""
     pools: dict[str, pl.DataFrame] = {}
     digest: str | None = None
     known = labelled.select(_REFERENCE).cast({"ordinal": pl.Int32}).lazy()
@@ -126,7 +127,7 @@ def _candidates(
                 order = [rank, *_REFERENCE]
                 pools[kind] = pool.sort(order, descending=[True, False, False, False], nulls_last=True).head(POOL)
     if digest is None:
-        raise ReportError("no reports of these nights and lines to choose images from; run `steelflow nightly`")
+        raise ReportError("these nights and lines have no reports to choose images from; run `steelflow nightly`")
     return pools
 
 
@@ -153,7 +154,7 @@ def _chunks(rows: pl.LazyFrame, known: pl.LazyFrame, digest: str) -> Iterator[pl
 
 
 def _places(n: int, novel: int, others: int) -> dict[str, int]:
-    """How many of each kind."""
+    """The number of images of each kind."""
     of_novel = min(novel, max(n - n // 2, n - others))
     left = min(n - of_novel, others)
     diverse = min(n // 6, left)
@@ -161,7 +162,8 @@ def _places(n: int, novel: int, others: int) -> dict[str, int]:
 
 
 def _by_turns(space: _Space, novel: Ints, clusters: Ints, count: int) -> list[int]:
-    """The largest cluster first, then the next one, and so on, round and round; loners are one group, the last."""
+    """One image from each cluster in turn, the largest cluster first. Images outside all clusters are the last
+    group."""
     groups = [space.typical_first(novel[clusters == c]) for c in range(clusters.max(initial=-1) + 1)]
     groups.append(novel[clusters == -1])
     ranked = [space.spread(group, count, []) for group in groups]
@@ -170,8 +172,8 @@ def _by_turns(space: _Space, novel: Ints, clusters: Ints, count: int) -> list[in
 
 
 class _Space:
-    """Embeddings (N, E) of the candidates, each dimension in units of its spread within the classes of the images that
-    are not novel."""
+    """Embeddings (N, E) of the candidates. The unit of each dimension is its standard deviation within the classes of
+    the images that are not novel."""
 
     def __init__(self, found: pl.DataFrame) -> None:
         raw = np.array(found["embedding"].to_list(), np.float32)
@@ -185,8 +187,8 @@ class _Space:
         self.points: Floats = np.asarray(raw / np.where(spread > 0, spread, 1), np.float32)
 
     def clusters(self, images: Ints) -> Ints:
-        """Numbers by size, 0 is the largest; −1 for loners. Images of one new type are clearly nearer to one another
-        than to anything ordinary, however much they differ; outliers of a known class are not."""
+        """The cluster of each image: 0 is the largest, −1 is none. Images of one new type are clearly nearer to each
+        other than to ordinary images, even if they differ a lot; outliers of a known class are not."""
         if not self._ordinary.any():
             return np.full(len(images), -1, np.intp)
         points = self.points[images]
@@ -194,7 +196,7 @@ class _Space:
         return density_clusters(points, _NEARER * known, _NEIGHBOURS)
 
     def typical_first(self, images: Ints) -> Ints:
-        """With the one in front that is nearest to the mean."""
+        """The images, with the one nearest to their mean in front."""
         if not len(images):
             return images
         points = self.points[images]
@@ -202,8 +204,8 @@ class _Space:
         return np.concatenate([images[first : first + 1], np.delete(images, first)])
 
     def spread(self, images: Ints, count: int, taken: Sequence[int], weights: Floats | None = None) -> list[int]:
-        """``count`` of ``images``: always the one that is farthest from all that are taken, distance times weight; the
-        first one where nothing is taken yet."""
+        """``count`` of ``images``. Each step takes the image farthest from all taken ones, by distance times weight. If
+        nothing is taken yet, it takes the first image."""
         points = self.points[images]
         weight = np.ones(len(images)) if weights is None else weights[images].astype(float)
         nearest = np.full(len(images), np.inf)

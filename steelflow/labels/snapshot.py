@@ -1,4 +1,4 @@
-"""The labels of one moment, named by a hash: what a model was trained on can be had again."""
+"""The labels of one moment, named by a hash: the training data of a model can be read again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELD_OUT_RULE = "one image in five, by its SHA-256, for good"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """``frame`` has a row for each image: those of a batch, and ``part``; ``hash`` is over images and labels."""
+    """``frame`` has one row per image: the columns of a batch, and ``part``. ``hash`` covers images and labels."""
 
     hash: str
     frame: pl.DataFrame
@@ -34,7 +34,7 @@ class Snapshot:
 
 
 def content_hash(frame: pl.DataFrame) -> str:
-    """SHA-256 in hex over the lines ``<image> <label>``, sorted: the same labels have the same hash."""
+    """SHA-256 in hex over the sorted lines ``<image> <label>``: the same labels have the same hash."""
     whole = hashlib.sha256()
     for image, label in sorted(frame.select("image", "label").iter_rows()):
         whole.update(f"{image} {label}\n".encode())
@@ -55,14 +55,14 @@ def part_of(image: str) -> Part:
 
 
 def take(current: pl.DataFrame, without: Iterable[str] = ()) -> Snapshot:
-    """The snapshot of the labels that stand, but for the images in ``without``."""
+    """The snapshot of the current labels, except for the images in ``without``."""
     frame = current.filter(~pl.col("image").is_in(list(without)), pl.col("label").is_not_null()).sort("image")
     parts = pl.Series("part", [part_of(image) for image in frame["image"]], pl.String)
     return Snapshot(content_hash(frame), frame.with_columns(parts))
 
 
 def write_snapshot(store: Store, snapshot: Snapshot) -> str:
-    """Keep it below ``snapshots/``; returns the key. Writing it again changes nothing."""
+    """Store a snapshot below ``snapshots/``. Returns its key. Writing it again changes nothing."""
     key = _key(snapshot.hash)
     try:
         store.stat(key)
@@ -72,7 +72,7 @@ def write_snapshot(store: Store, snapshot: Snapshot) -> str:
 
 
 def read_snapshot(store: Store, digest: str) -> Snapshot | None:
-    """The snapshot with this hash, or None when there is no such one. Raises ``LabelError`` for one that changed."""
+    """The snapshot with this hash, or None if there is none. Raises ``LabelError`` if it was changed."""
     frame = read_frame(store, _key(digest), digest)
     return None if frame is None else Snapshot(digest, frame)
 
@@ -84,7 +84,7 @@ def put_frame(store: Store, key: str, frame: pl.DataFrame) -> None:
 
 
 def read_frame(store: Store, key: str, digest: str) -> pl.DataFrame | None:
-    """Images and labels whose ``content_hash`` has to be ``digest``; None when there is no such object."""
+    """Images and labels whose ``content_hash`` must be ``digest``; None if there is no such object."""
     where = f"{store.uri}/{key}"
     try:
         frame = pl.read_parquet(io.BytesIO(store.get(key)))

@@ -1,4 +1,4 @@
-"""What a label store holds, in figures."""
+"""The content of a label store, in figures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from steelflow.labels.store import LabelStore
 
 
 def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
-    """Counts of images with a label by class, part (training, evaluation, golden), person and source; of all that was
-    said by day (UTC); conflicts; the golden set; and, ``since`` a snapshot, of images that are new or were relabelled.
+    """Labelled images by class, part (training, evaluation, golden), person and source; all labels ever given, by day
+    (UTC); conflicts; the golden set; and the images that are new or relabelled ``since`` a snapshot.
 
     Raises:
         LabelError: a batch or the golden set is damaged.

@@ -1,4 +1,4 @@
-"""The label store: what was said of which image, what stands, and what may be trained on."""
+"""The label store: all labels of an image, the current one, and the labels for training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from steelflow.store import Store, open_store
 MAX_NAME = 100  # characters of a class, a person or a source
 MAX_NOTE = 2000
 
-_AHEAD = dt.timedelta(days=1)  # clocks of other machines may be wrong by less
+_AHEAD = dt.timedelta(days=1)  # tolerance for wrong clocks of other machines
 _REFERENCE = ("object_key", "member", "ordinal")
 _PLACE = (*_REFERENCE, "line", "date", "coil")
 _SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
@@ -31,8 +31,8 @@ _SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What came of a batch. ``batch`` is its key, None when there was nothing to add; ``unchanged`` was said already;
-    ``overruled`` too, and others have said something else since."""
+    """The result of adding labels. ``batch`` is the key of the new batch, None if there was nothing to add.
+    ``unchanged`` labels existed already; ``overruled`` labels existed too, and other people changed them later."""
 
     batch: str | None
     added: int
@@ -42,14 +42,14 @@ class Added:
 
 
 def open_labels(settings: Settings) -> LabelStore:
-    """The label store of these settings. Nothing is contacted yet."""
+    """The label store of these settings. No connection is opened yet."""
     return LabelStore(open_store(settings.labels_uri, settings.store, create=True))
 
 
 class LabelStore:
-    """Labels in ``store``. The last label of an image stands, by its time; nothing that was said is ever lost.
+    """Labels in ``store``. The label of an image with the latest time is the current one; no label is ever lost.
 
-    Every method raises ``StoreError``, and ``LabelError`` where an object was damaged or edited, naming it.
+    Every method can raise ``StoreError``; and ``LabelError``, naming the object, if an object was damaged or edited.
     """
 
     def __init__(self, store: Store) -> None:
@@ -68,19 +68,19 @@ class LabelStore:
         new_classes: Collection[str] = (),
         insist: bool = True,
     ) -> Added:
-        """Add what one person or one import says, as one batch: all of it or nothing. The images have to be there
+        """Add the labels of one person or one import as one batch: all or none. The images must be in the store
         (``images.put``).
 
-        What stands already, with the same label, person and source, is not added again.
+        A label that is current already, with the same person and source, is not added again.
 
         Args:
-            classes: known ones, beside those in the store; ``new_classes`` are allowed though they are not known.
-            insist: False leaves out what the same person and source said last of an image, though others have
-                overruled it since: repeating an import does not undo corrections.
+            classes: known classes besides those in the store; ``new_classes`` are allowed although they are not known.
+            insist: if False, a label that the same person and source gave last is not added again, even if others
+                changed it later: repeating an import does not undo corrections.
 
         Raises:
-            LabelError: an unknown class, an image that is not in the store, a name or a time that cannot be; nothing
-                was changed.
+            LabelError: an unknown class, an image that is not in the store, or an invalid name or time. Nothing was
+                changed.
         """
         said = list(labels)
         history = self._batches.read()
@@ -92,8 +92,8 @@ class LabelStore:
                 raise LabelError(unknown_class(label.label, known))
         if missing := self.images.missing({label.image for label in said} - set(history["image"])):
             raise LabelError(
-                f"{self.uri}: {len(missing)} labelled images are not in the store, such as {missing[0][:16]}; put "
-                "them there first"
+                f"{self.uri}: {len(missing)} labelled images are not in the store, such as {missing[0][:16]}; store "
+                "them first"
             )
         rows = frame_of(said, dt.datetime.now(dt.UTC)).unique(
             ["image", "label", "who", "source", "at"], keep="first", maintain_order=True
@@ -130,28 +130,28 @@ class LabelStore:
         )
 
     def history(self, image: str | None = None) -> pl.DataFrame:
-        """Everything that was said, or what was said of one image; the last row of an image stands."""
+        """All labels ever given, or those of one image. The last row of an image is its current label."""
         rows = self._batches.read()
         return rows if image is None else rows.filter(pl.col("image") == image)
 
     def current(self, withdrawn: bool = False, at: dt.datetime | None = None) -> pl.DataFrame:
-        """One row per image, the last that was said (until ``at``); those without a label only if ``withdrawn``."""
+        """One row per image: its last label (until ``at``). Withdrawn labels are included only with ``withdrawn``."""
         rows = self._batches.read()
         rows = _last(rows if at is None else rows.filter(pl.col("at") <= at), "image")
         return rows if withdrawn else rows.filter(pl.col("label").is_not_null())
 
     def classes(self) -> list[str]:
-        """Every class that an image has or had."""
+        """Every class that an image has or had as its label."""
         return _classes(self._batches.read())
 
     def references(self) -> pl.DataFrame:
-        """``object_key``, ``member`` and ``ordinal`` of all images of the archive that a person has looked at."""
+        """``object_key``, ``member`` and ``ordinal`` of all images of the archive that a person has labelled."""
         rows = self._batches.read().filter(pl.col("object_key").is_not_null())
         return rows.select(_REFERENCE).unique(maintain_order=True)
 
     def conflicts(self) -> pl.DataFrame:
-        """All that was said of images that were given different labels. ``stands``: it is the one that counts;
-        ``disputed``: the last words of different people differ, so it was more than one person's second thought."""
+        """All labels of images that got different labels. ``stands``: this label is the current one. ``disputed``: the
+        last labels of different people differ; otherwise one person corrected a label."""
         rows = self._batches.read()
         names = pl.col("label").drop_nulls().n_unique()
         rows = rows.join(rows.group_by("image").agg(n=names).filter(pl.col("n") > 1), on="image", how="semi")
@@ -160,16 +160,16 @@ class LabelStore:
         return rows.with_columns(stands=stands).join(last_words, on="image", how="left", maintain_order="left")
 
     def image(self, image: str) -> bytes:
-        """The encoded bytes of a labelled image, by its SHA-256."""
+        """The encoded bytes of a labelled image, given by its SHA-256."""
         return self.images.get(image)
 
     def snapshot(self, at: dt.datetime | None = None) -> Snapshot:
-        """What may be learnt from: the labels that stand (at ``at``), without the images of the golden set."""
+        """The labels for training: the current labels (at ``at``), without the images of the golden set."""
         chosen = self.golden()
         return snapshot.take(self.current(at=at), () if chosen is None else chosen.frame["image"])
 
     def write_snapshot(self, taken: Snapshot) -> str:
-        """Keep a snapshot below its hash; returns its key."""
+        """Store a snapshot under its hash. Returns its key."""
         return snapshot.write_snapshot(self.store, taken)
 
     def read_snapshot(self, digest: str | None) -> Snapshot | None:
@@ -177,8 +177,8 @@ class LabelStore:
         return snapshot.read_snapshot(self.store, digest) if digest else None
 
     def export(self, labelled: Snapshot | Golden, folder: Path) -> int:
-        """Write ``folder/<class>/<first 16 of the SHA-256>.<suffix>``, as training reads it, the bytes unchanged;
-        returns how many. The folder may hold others already; it is for the caller to begin with an empty one."""
+        """Write the images to ``folder/<class>/<first 16 of the SHA-256>.<suffix>``, the layout for training, with
+        unchanged bytes. Returns their number. Other files in the folder stay: pass an empty folder."""
         frame = labelled.frame
         for name in frame["label"].unique():
             (folder / name).mkdir(parents=True, exist_ok=True)
@@ -187,11 +187,11 @@ class LabelStore:
         return frame.height
 
     def golden(self) -> Golden | None:
-        """The golden set that counts, its manifest verified; ``Golden.load`` verifies the images."""
+        """The current golden set, with its manifest verified. ``Golden.load`` verifies the images."""
         return golden.read_golden(self.store, self.images)
 
     def freeze(self, labelled: pl.DataFrame, who: str, reason: str) -> Golden:
-        """Make ``labelled`` (image, label) the golden set, see ``golden.freeze``."""
+        """Make ``labelled`` (image, label) the golden set; see ``golden.freeze``."""
         return golden.freeze(self.store, self.images, labelled, who, reason)
 
     def pins(self) -> list[Pin]:
@@ -199,48 +199,48 @@ class LabelStore:
         return golden.pins(self.store)
 
     def find(self, prefix: str) -> str:
-        """The labelled image whose SHA-256 begins so. Raises ``LabelError`` for none, or several."""
+        """The labelled image whose SHA-256 starts with ``prefix``. Raises ``LabelError`` for none or several."""
         found = self._batches.read()["image"].unique()
         found = found.filter(found.str.starts_with(prefix.lower()))
         if len(found) != 1 or not prefix:
-            raise LabelError(f"{prefix!r}: {len(found)} labelled images begin so; give more of the SHA-256 of one")
+            raise LabelError(f"{prefix!r}: {len(found)} labelled images start with it; give more of the SHA-256 of one")
         return str(found[0])
 
 
 def unknown_class(name: str, known: Collection[str]) -> str:
-    """The message for a class that nobody knows, with what may have been meant."""
+    """The message for an unknown class, with the class that may have been meant."""
     close = difflib.get_close_matches(name, sorted(known), 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(sorted(known)) or 'none'}"
-    return f"{name!r} is no known class; {hint} --new-class allows a new one"
+    hint = f"did you mean {close[0]!r}?" if close else f"the known classes are: {', '.join(sorted(known)) or 'none'}."
+    return f"{name!r} is not a known class; {hint} Use --new-class for a new one"
 
 
 def bad_name(name: str) -> str | None:
-    """Why this cannot be the name of a class, which becomes a column and a folder; None when it can."""
+    """Why this cannot be the name of a class, which becomes a column and a folder. None if it can."""
     if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME:
-        return f"{name[:MAX_NAME]!r} is no name: 1 to {MAX_NAME} printable characters"
+        return f"{name[:MAX_NAME]!r} is not a valid name; use 1 to {MAX_NAME} printable characters"
     if name.startswith(".") or "/" in name or "\\" in name:
-        return f"{name!r} is no name for a folder"
+        return f"{name!r} is not a valid name for a folder"
     return None
 
 
 def problem_of(label: Label) -> str | None:
-    """What cannot be in a label, whatever the store holds; None when all can."""
+    """What is invalid in a label, independent of the store. None if nothing is."""
     if not re.fullmatch("[0-9a-f]{64}", label.image):
-        return f"image {label.image[:MAX_NAME]!r} is no SHA-256 in hex"
+        return f"image {label.image[:MAX_NAME]!r} is not a SHA-256 in hex"
     for what in (label.who, label.source):
         if not what.strip() or not what.isprintable() or len(what) > MAX_NAME:
             return f"who and source need a name of 1 to {MAX_NAME} printable characters, not {what[:MAX_NAME]!r}"
     if label.note is not None and len(label.note) > MAX_NOTE:
-        return f"a note may have {MAX_NOTE} characters"
+        return f"the note is too long; use at most {MAX_NOTE} characters"
     if label.at is not None and label.at.tzinfo is None:
         return f"the time {label.at} has no time zone"
     if label.at is not None and label.at > dt.datetime.now(dt.UTC) + _AHEAD:
-        return f"the time {label.at} is in the future, and would stand against every later label"
+        return f"the time {label.at} is in the future: no later label could replace this one"
     return None if label.label is None else bad_name(label.label)
 
 
 def suffix_of(data: bytes) -> str:
-    """By what the bytes say."""
+    """The file suffix for an image, by its bytes."""
     return next((suffix for magic, suffix in _SUFFIXES.items() if data.startswith(magic)), ".bin")
 
 

@@ -1,6 +1,6 @@
-"""The zoo: one paper, one file. The catalogue maps the name of an architecture to what builds it.
+"""The model zoo: one paper, one file. The catalogue maps the name of an architecture to its class.
 
-Importing this package loads no torch; building a network does.
+Importing this package does not load torch. Building a network does.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """An entry of the catalogue: where its class is, and how it is used.
+    """An entry of the catalogue: the class of a network, and how it is used.
 
-    ``network`` is ``<module of this package>:<class>``; the class takes ``(classes, input_size, channels=1,
-    **options)``, where ``input_size`` is the side of the picture in pixels (of interest to those that flatten a map)
-    and ``channels`` is 1, or 3 to count as the papers do. ``learning_rate`` is for networks that the recipe's own
-    is too high for.
+    ``network`` is ``<module of this package>:<class>``. The class takes ``(classes, input_size, channels=1,
+    **options)``. ``input_size`` is the side of the image in pixels; only networks that flatten a map need it.
+    ``channels`` is 1, or 3 to count parameters as the papers do. ``learning_rate`` is set if the recipe's learning rate
+    is too high for the network.
     """
 
     network: str
@@ -87,7 +87,7 @@ CATALOGUE: dict[str, Architecture] = {
         "Kamel, Hassan, Saeid: ResNet50V2 in two phases",
         learning_rate=1e-3,
     ),
-    # What the papers compare themselves with.
+    # The baselines of the papers.
     "mobilenet_v1": Architecture("mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets", learning_rate=1e-3),
     "mobilenet_v1_025": Architecture(
         "mobilenet_v1:MobileNetV1", 200, "Howard et al. 2017: MobileNets, width 0.25", {"width": 0.25}
@@ -102,7 +102,7 @@ CATALOGUE: dict[str, Architecture] = {
 
 
 def architecture(arch: str) -> Architecture:
-    """The entry of the catalogue. Raises ``ModelError`` for a name that it does not have."""
+    """The entry of the catalogue. Raises ``ModelError`` for an unknown name."""
     try:
         return CATALOGUE[arch]
     except KeyError:

@@ -1,4 +1,4 @@
-"""Networks that are a backbone, the global average of its map, and a head: what fine-tuning in two phases works on."""
+"""Networks with a backbone, a global average and a head: fine-tuning in two phases needs this form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from steelflow.models.network import Network
 
 
 class BackboneNetwork(Network):
-    """``backbone`` makes a map (N, F, h, w) of the input, ``head`` takes its mean over h and w, (N, F)."""
+    """``backbone`` computes a map (N, F, h, w); ``head`` takes its mean over h and w, (N, F)."""
 
     def __init__(self, backbone: nn.Module, feature_dims: int, head: nn.Module) -> None:
         super().__init__()
@@ -22,12 +22,12 @@ class BackboneNetwork(Network):
         return torch.flatten(self.pool(self.backbone(x)), 1)
 
     def backbone_layers(self) -> list[nn.Module]:
-        """The backbone's layers that have parameters of their own (convolutions and batch norms), from the input on."""
+        """The backbone's layers with parameters (convolutions and batch norms), from input to output."""
         return [m for m in self.backbone.modules() if next(m.parameters(recurse=False), None) is not None]
 
 
 def transfer_head(inputs: int, classes: int, hidden: int = 256, dropout: float = 0.5) -> nn.Sequential:
-    """Dense, ReLU, dropout, dense: the head that Kamel, Hassan and Saeid put on an ImageNet backbone."""
+    """Dense, ReLU, dropout, dense: the head of Kamel, Hassan and Saeid for an ImageNet backbone."""
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.ReLU(inplace=True), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )
@@ -39,10 +39,10 @@ def stem_of(backbone: nn.Module) -> nn.Conv2d:
 
 
 def for_channels(backbone: nn.Module, channels: int) -> nn.Module:
-    """``backbone``, which takes three channels, changed to take ``channels``: 3 or 1.
+    """Change ``backbone``, which takes three channels, to take ``channels``: 3 or 1.
 
-    For one, the weights of its first convolution are summed over the three, w = Σ_c w_c. On three equal channels this
-    gives the same: Σ_c w_c ∗ x = w ∗ x.
+    For one channel, the weights of the first convolution are summed over the three, w = Σ_c w_c. For three equal
+    channels the result is the same: Σ_c w_c ∗ x = w ∗ x.
     """
     if channels == 1:
         stem = stem_of(backbone)

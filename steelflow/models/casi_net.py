@@ -5,12 +5,12 @@ Its parts, which Table 1 adds one by one (``casi_net_blfe``, ``casi_net_blfe_si`
 BLFE, three DS blocks as EffNet has them, with ReLU; coordinate attention (CA); self-interaction (SI); and one fully
 connected layer on the flattened map.
 
-What the text leaves open, and how it is here:
-- where a block pools, and its inner widths: as in EffNet, which gives the sizes of the maps and the 2.22 M parameters;
-- the reduction of CA: 32, as in the paper that it takes CA from (Hou et al. 2021); 8 or 16 would give 2.24 or 2.23 M.
+The paper does not say, and we chose:
+- where a block pools, and its inner widths: as in EffNet. This gives the sizes of the maps and the 2.22 M parameters.
+- the reduction of CA: 32, as in the paper that introduced CA (Hou et al. 2021). 8 or 16 would give 2.24 or 2.23 M.
 
-Its Table 2 has 2.23 M for "MobileNet", which is what MobileNetV2 has with six classes (2,231,558; V1 has 3.2 M), and
-25.56 M for "ResNet", which is ResNet-50 with the 1,000 classes of ImageNet (with six: 23.5 M).
+Its Table 2 gives 2.23 M for "MobileNet": MobileNetV2 with six classes (2,231,558; V1 has 3.2 M). It gives 25.56 M for
+"ResNet": ResNet-50 with the 1,000 classes of ImageNet (with six: 23.5 M).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class CoordinateAttention(nn.Module):
 
 
 class SelfInteraction(nn.Module):
-    """Z = Yᵀ ⊙ Y, the transpose over the two axes of each map, which has to be square (section 3.3)."""
+    """Z = Yᵀ ⊙ Y, the transpose over the two axes of each map, which must be square (section 3.3)."""
 
     def forward(self, y: Tensor) -> Tensor:
         return torch.transpose(y, 2, 3) * y

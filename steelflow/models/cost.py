@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and operations for one picture."""
+"""The cost of a network: parameters, and operations for one image."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from steelflow.models.network import Network
 
 
 def parameters(network: Network) -> int:
-    """The numbers that training sets. Keras counts the running statistics of batch norms as well; here they are not."""
+    """Number of trained parameters. Keras also counts the running statistics of batch norms; this function does not."""
     return sum(p.numel() for p in network.parameters())
 
 
 def flops(network: Network, input_size: int) -> int:
-    """Floating-point operations for one picture of ``input_size``², two for each multiply-accumulate.
+    """Floating-point operations for one image of ``input_size``², two for each multiply-accumulate.
 
-    Convolutions and matrix products are counted; what pools, normalises or works on single elements is not. Only
+    Convolutions and matrix products are counted; pooling, normalisation and element-wise operations are not. Only
     shapes are computed, so it is fast for any network.
     """
     shapes = deepcopy(network).to("meta").eval()

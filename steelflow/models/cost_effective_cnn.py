@@ -1,8 +1,9 @@
 """Design of Cost-Effective Steel Surface Defect Detector Based on Deep Learning. J. Lee et al., IJASEIT 2024.
 
 Table II: four layers of 3×3 convolution, ReLU and 2×2 max pooling with 8, 16, 32 and 64 channels, 200×200 → 12×12, then
-two fully connected layers of 16 and 6. The paper contradicts itself: its Table V says 0.08 M weights for the proposed
-network and 0.17 M for the authors' previous one, but Table II counts to 172,102 with three channels. This is Table II.
+two fully connected layers of 16 and 6. The paper contradicts itself: its Table V gives 0.08 M weights for the proposed
+network and 0.17 M for the authors' previous one, but Table II has 172,102 with three channels. This file follows Table
+II.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class CostEffectiveCNN(Network):
         side = input_size // 2 ** len(WIDTHS)
         if side == 0:
             raise ModelError(
-                f"cost_effective_cnn: a picture of {input_size} pixels vanishes in four poolings; take 16 or more"
+                f"cost_effective_cnn: an image of {input_size} pixels is too small for four poolings; use 16 or more"
             )
         layers: list[nn.Module] = []
         for inputs, outputs in zip((channels, *WIDTHS), WIDTHS, strict=False):
@@ -34,7 +35,7 @@ class CostEffectiveCNN(Network):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(self.feature_dims, classes)
         for module in self.body:
-            # Nothing normalises here: with torch's own start the signal loses most of its variance in every layer.
+            # The network has no normalisation: with torch's default, every layer would lose most of the variance.
             if isinstance(module, nn.Conv2d | nn.Linear):
                 nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]

@@ -14,12 +14,12 @@ SMALLEST = 29
 
 
 class DenseNet121(BackboneNetwork):
-    """7,043,654 parameters with three channels and six classes, counted as Keras does, with the running statistics."""
+    """7,043,654 parameters with three channels and six classes, counted like Keras, with the running statistics."""
 
     def __init__(self, classes: int, input_size: int = 200, channels: int = 1) -> None:
         if input_size < SMALLEST:
             raise ModelError(
-                f"densenet121: a picture of {input_size} pixels vanishes in its poolings; take {SMALLEST} or more"
+                f"densenet121: an image of {input_size} pixels is too small for its poolings; use {SMALLEST} or more"
             )
         backbone = nn.Sequential(densenet121().features, nn.ReLU(inplace=True))
         super().__init__(for_channels(backbone, channels), 1024, nn.Linear(1024, classes))

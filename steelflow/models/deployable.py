@@ -1,6 +1,6 @@
-"""A trained network in the form that inspects images: uint8 in, logits and embedding out; and its file.
+"""A trained network in the form that inspects images, uint8 in, logits and embedding out; and its file.
 
-The file is safetensors: the weights, and the spec as JSON in the metadata, so that it needs nothing beside it.
+The file is safetensors: the weights, and the spec as JSON in the metadata. No other file is needed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 class Deployable(nn.Module):
     """``network`` between normalisation and embedding, both as ``spec`` says.
 
-    The embedding is the pooled features where they fit into the spec's ``embedding_dims``, else a linear
-    projection of them, which starts as an arbitrary one, see ``training.export.fit_projection``.
+    The embedding is the pooled features if their number is the spec's ``embedding_dims``. Otherwise it is a linear
+    projection of them. ``training.export.fit_projection`` sets its weights; before, they are arbitrary.
     """
 
     def __init__(self, network: Network, spec: ModelSpec) -> None:
@@ -49,10 +49,10 @@ def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:
 
 
 def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
-    """Read what ``save_torch`` wrote: the model in evaluation mode on the CPU, and its spec.
+    """Read a file of ``save_torch``: the model in evaluation mode on the CPU, and its spec.
 
     Raises:
-        ModelError: no such file, not a steelflow model, or weights that do not fit the architecture it names.
+        ModelError: no such file, not a steelflow model, or weights that do not fit its architecture.
     """
     try:
         with safe_open(path, framework="pt") as file:

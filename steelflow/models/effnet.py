@@ -1,8 +1,8 @@
 """EffNet: An Efficient Structure for Convolutional Neural Networks. I. Freeman, L. Roese-Koerner, A. Kummert, 2018.
 
-A baseline of CASI-Net, which builds on its block. The paper gives the block and the widths; which axis each half of the
-block shrinks follows CASI-Net's 1×2 convolution. Batch norm comes before the activation, so that it can be folded into
-the convolution when the model is exported.
+A baseline of CASI-Net, which uses its block. The paper gives the block and the widths. The axis that each half of the
+block shrinks follows CASI-Net's 1×2 convolution. Batch norm comes before the activation, so the export can fold it into
+the convolution.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def effnet_blocks(channels: int, activation: Callable[[], nn.Module]) -> nn.Sequ
 
 
 class MapNetwork(Network):
-    """A network whose head takes the flattened map of 256 channels, so that it fits one input size only."""
+    """A network whose head takes the flattened map of 256 channels. It therefore has one fixed input size."""
 
     feature_dims = WIDTHS[-1]
 
@@ -58,7 +58,7 @@ class MapNetwork(Network):
 
 
 class EffNet(MapNetwork):
-    """2.21 M parameters with three channels and six classes at CASI-Net's 300×300; almost all are the head's."""
+    """2.21 M parameters with three channels and six classes at CASI-Net's 300×300, almost all of them in the head."""
 
     def __init__(self, classes: int, input_size: int = 300, channels: int = 1) -> None:
         super().__init__(effnet_blocks(channels, partial(nn.LeakyReLU, 0.3, inplace=True)), classes, input_size)

@@ -1,7 +1,7 @@
 """MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications. A. Howard et al., 2017.
 
-Table 1, with global pooling and one fully connected layer. SSDC-MiniNet compares itself with widths 1, 0.25 and 0.1 in
-Keras, which cuts channels to whole numbers downwards and counts the batch norms' running statistics as parameters.
+Table 1, with global pooling and one fully connected layer. SSDC-MiniNet is compared with widths 1, 0.25 and 0.1 in
+Keras. Keras rounds channels down, and counts the running statistics of batch norms as parameters.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 fine-tuned in two phases.
 
 The backbone is torchvision's MobileNetV2 (M. Sandler et al. 2018), the head is ``backbone.transfer_head``. The paper
-contradicts itself about the head: max pooling, dense 64, dropout and then the global average in one place; global
-average, dense 256 and dropout, as here, in three others. ``hidden`` sets the width.
+contradicts itself about the head. One place says max pooling, dense 64, dropout, then the global average. Three others
+say global average, dense 256 and dropout, as here. ``hidden`` sets the width.
 """
 
 from __future__ import annotations

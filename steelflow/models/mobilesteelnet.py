@@ -1,13 +1,13 @@
 """MobileSteelNet: A Lightweight Steel Surface Defect Classification Network with Cross-Interactive Efficient
 Multi-Scale Attention. X. Zou, Z. Liu, C. Xu, J. Zhang, Z. Li. Sensors 2026, 26, 1022.
 
-A trunk of DS layers in three stages; MSFF, which joins what the stages give at the size of the first; CIEMA, attention
-over channels and space, in groups of channels; global average and one fully connected layer. The text leaves open which
-layers have a bias or a batch norm; here as in the authors' public repository, which gives the 8,438,535 parameters.
+A trunk of DS layers in three stages; MSFF, which joins the outputs of the stages at the size of the first; CIEMA,
+attention over channels and space, in groups of channels; global average and one fully connected layer. The paper does
+not say which layers have a bias or a batch norm. We follow the authors' public repository: this gives the 8,438,535
+parameters.
 
-The paper calls the network light and gives its size as 8.2 MB. It has 8.4 million parameters, which are 34 MB in
-float32, and takes 58 GFLOPs at 224×224, seven times as many as ResNet-50: MSFF and CIEMA work on 1,024 channels at
-56×56.
+The paper calls the network light and gives its size as 8.2 MB. It has 8.4 million parameters, 34 MB in float32, and
+takes 58 GFLOPs at 224×224, seven times as many as ResNet-50: MSFF and CIEMA work on 1,024 channels at 56×56.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STAGES = (
 
 
 def linear_separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """3×3 depthwise, 1×1, batch norm, and no activation: after the stem's ReLU the trunk is linear."""
+    """3×3 depthwise, 1×1, batch norm, no activation: after the stem's ReLU the trunk is linear."""
     return nn.Sequential(
         nn.Conv2d(inputs, inputs, 3, stride, 1, groups=inputs, bias=False),
         nn.Conv2d(inputs, outputs, 1, bias=False),
@@ -37,7 +37,7 @@ def linear_separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class MSFF(nn.Module):
-    """Multi-scale feature fusion: all maps bilinearly to the size of the first, joined, 1×1 convolution, norm, ReLU."""
+    """Multi-scale feature fusion: all maps resized (bilinear) to the first, joined, 1×1 convolution, norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class MultiScale(nn.Module):
 
 
 class GroupNorm(nn.GroupNorm):
-    """torch's, without its look at the shape in Python, of which tracing for export warns."""
+    """torch's group norm without its shape check in Python, which gives a warning during export."""
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
@@ -104,7 +104,7 @@ class CIEMA(nn.Module):
     X_c = channel interaction of X. U is X_c in G groups of g = C / G channels, (N·G, g, h, w), which share weights:
         x₁ = GroupNorm(U ⊙ σ(W mean over rows) ⊙ σ(W mean over columns)),  x₂ = conv 3×3 (U)
         A = σ(softmax(GAP F(x₁)) · F(x₂) + softmax(GAP F(x₂)) · F(x₁)),  · summing over the g channels;  X_s = U ⊙ A
-    In whole again: X_m = bottleneck C → C/4 → C of X_s;  T = σ(norm(W [X_s, X_m]));  Y = T ⊙ X_c + (1 − T) ⊙ X_s.
+    For the whole map: X_m = bottleneck C → C/4 → C of X_s;  T = σ(norm(W [X_s, X_m]));  Y = T ⊙ X_c + (1 − T) ⊙ X_s.
 
     In training, the norms inside F see all groups at once.
     """

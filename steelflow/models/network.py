@@ -1,4 +1,4 @@
-"""What every network of the zoo offers: features, a head that turns them into logits, and a summary of the features."""
+"""The interface of every network of the zoo: features, a head for the logits, and a summary of the features."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module, ABC):
-    """A classifier of grey images in two halves, so that drift can look at what the head sees.
+    """A classifier of grey images in two halves: the drift check uses the input of the head.
 
-    Input: float32 (N, channels, S, S), normalised as the model's spec says; channels is 1 wherever steelflow trains
-    and runs. ``feature_dims`` is F, the width of what ``pooled`` gives.
+    Input: float32 (N, channels, S, S), normalised as the model's spec says. steelflow trains and runs with one channel.
+    ``feature_dims`` is F, the width of ``pooled``.
     """
 
     feature_dims: int
@@ -19,10 +19,10 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """What the head takes."""
+        """The input of the head."""
 
     def pooled(self, features: Tensor) -> Tensor:
-        """Features as float32 (N, F), for the embedding. They are so already unless the head takes a whole map."""
+        """Features as float32 (N, F), for the embedding. A network whose head takes a whole map overrides this."""
         return features
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
-"""What is unlike anything a model has seen: how far an image lies from the training images, in two ways.
+"""Novelty: how unlike the training images an image is, in two measures.
 
-- *Distance*: of its embedding e to the nearest of P centres, √min_p (e − c_p)ᵀ Σ⁻¹ (e − c_p), the Mahalanobis distance
-  of Lee et al. (2018), "A simple unified framework for detecting out-of-distribution samples". The centres are several
-  for each class, since a class need not be one cloud.
-- *Energy*: −log Σ_c exp z_c of its logits z (Liu et al. 2020, "Energy-based out-of-distribution detection"). High where
-  no class has much to say for it.
+- *Distance* of its embedding e to the nearest of P centres, √min_p (e − c_p)ᵀ Σ⁻¹ (e − c_p), the Mahalanobis distance
+of
+  Lee et al. (2018), "A simple unified framework for detecting out-of-distribution samples". Every class has several
+  centres, because the images of a class can form several clusters.
+- *Energy*: −log Σ_c exp z_c of its logits z (Liu et al. 2020, "Energy-based out-of-distribution detection"). It is high
+if
+  no class fits well.
 
-The limits are quantiles of the training images' own values. Like the spec, all of this travels in the model's file.
+The limits are quantiles of the values of the training images. Like the spec, they are stored in the model's file.
 """
 
 from __future__ import annotations
@@ -35,13 +37,13 @@ class Novelty:
     energy_limit: float
 
     def distance(self, embedding: Floats) -> Floats:
-        """Of float32 (N, E) to the nearest centre, as a multiple of the limit: (N,), novel above 1."""
+        """Distance of float32 (N, E) to the nearest centre, in multiples of the limit: (N,), novel above 1."""
         images, centres = embedding @ self.whitening, self.centres @ self.whitening
         squared = (images**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * images @ centres.T
         return np.asarray(np.sqrt(squared.min(1).clip(0)) / np.float32(self.distance_limit), np.float32)
 
     def novel(self, distance: Floats, energy: Floats) -> npt.NDArray[np.bool_]:
-        """(N,) from what ``distance`` gave and ``energy`` (N,): beyond one of the limits."""
+        """(N,): whether the result of ``distance`` or ``energy`` (N,) is beyond its limit."""
         return np.asarray((distance > 1) | (energy > self.energy_limit))
 
     def to_text(self) -> str:
@@ -54,10 +56,10 @@ _ARRAYS = ("centres", "whitening")
 
 
 def parse_novelty(text: str | None, dims: int, where: str) -> Novelty | None:
-    """Read what ``to_text`` wrote into a model's metadata; None for a model without it.
+    """Read the text of ``to_text`` from a model's metadata. None for a model without it.
 
     Raises:
-        ModelError: damaged, or for an embedding with other than ``dims`` dimensions.
+        ModelError: it is damaged, or the embedding does not have ``dims`` dimensions.
     """
     if text is None:
         return None
@@ -69,7 +71,7 @@ def parse_novelty(text: str | None, dims: int, where: str) -> Novelty | None:
         novelty = Novelty(centres, whitening, float(found["distance_limit"]), float(found["energy_limit"]))
         fits = whitening.shape == (dims, dims) and len(centres) > 0 and novelty.distance_limit > 0
         if not fits or not all(np.isfinite(part).all() for part in (centres, whitening, novelty.energy_limit)):
-            raise ValueError("values that fit no embedding of this model")
+            raise ValueError("the values do not fit the embedding of this model")
     except (ValueError, KeyError, TypeError) as exc:
         raise ModelError(f"{where}: damaged novelty in the model: {exc}; export the model again") from exc
     return novelty

@@ -1,4 +1,4 @@
-"""ImageNet weights for the backbones of which torchvision has them."""
+"""ImageNet weights for the backbones that torchvision has weights for."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ WEIGHTS = {
     "mobilenet_v2_transfer": "MobileNet_V2_Weights.IMAGENET1K_V1",
     "resnet50": "ResNet50_Weights.IMAGENET1K_V1",
 }
-"""Architecture to torchvision's name. V1 are those of the plain recipe, as those of Keras that the papers used."""
+"""Architecture to torchvision's name. V1 weights come from the plain recipe, like the Keras weights of the papers."""
 
 
 def load_imagenet(network: Network, arch: str, timeout: float = 30.0) -> None:
-    """Put ImageNet weights into the backbone of ``network``, which the catalogue built as ``arch``; the head stays.
+    """Load ImageNet weights into the backbone of ``network``, which the catalogue built as ``arch``. The head stays.
 
-    A network of one channel gets the sum over the three channels of the first convolution, w = Σ_c w_c, which answers
-    to a grey picture x as the weights answer to three equal channels: Σ_c w_c ∗ x = w ∗ x. ImageNet's own
-    normalisation (mean 0.45, deviation 0.23, on average) and that of ``ModelSpec`` (0.5, 0.25) differ little.
+    For a network with one channel, the first convolution gets the sum over the three channels, w = Σ_c w_c. On a grey
+    image x the result equals that of three equal channels: Σ_c w_c ∗ x = w ∗ x. The normalisation of ImageNet (mean
+    0.45, deviation 0.23, on average) and of ``ModelSpec`` (0.5, 0.25) differ little.
 
-    torch keeps the downloaded file (``TORCH_HOME``), so the second time needs no network.
+    torch caches the downloaded file (``TORCH_HOME``).
 
     Args:
         timeout: seconds to wait for an answer of the server.
 
     Raises:
-        ModelError: there are no such weights, or they cannot be had, or do not fit.
+        ModelError: there are no such weights, or they cannot be downloaded, or do not fit.
     """
     if arch not in WEIGHTS or not isinstance(network, BackboneNetwork):
         raise ModelError(
-            f"{arch}: no ImageNet weights for it; train it without pretrained weights, or take one of those that "
-            f"torchvision has: {', '.join(WEIGHTS)} (of ResNet-50, V1, not V2)"
+            f"{arch}: has no ImageNet weights; train it without pretrained weights, or take one that torchvision "
+            f"has: {', '.join(WEIGHTS)} (ResNet-50 is V1, not V2)"
         )
     weights = get_weight(WEIGHTS[arch])
     try:
@@ -57,14 +57,14 @@ def load_imagenet(network: Network, arch: str, timeout: float = 30.0) -> None:
     except (OSError, HTTPException, UnpicklingError, EOFError, RuntimeError) as exc:
         cache = Path(torch.hub.get_dir()) / "checkpoints"
         raise ModelError(
-            f"{arch}: its ImageNet weights cannot be had: {' '.join(str(exc).split())[:200]}; train it without "
-            f"pretrained weights, or fetch {weights.url} where there is internet and put it into {cache}"
+            f"{arch}: cannot load its ImageNet weights: {' '.join(str(exc).split())[:200]}; train it without "
+            f"pretrained weights, or download {weights.url} on another machine and copy it to {cache}"
         ) from exc
 
 
 @contextmanager
 def _patience(seconds: float) -> Iterator[None]:
-    """Sockets opened inside give up after ``seconds`` without an answer; torch.hub sets no limit of its own."""
+    """Sockets that are opened inside time out after ``seconds`` without an answer. torch.hub sets no time-out."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

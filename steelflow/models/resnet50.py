@@ -1,9 +1,9 @@
 """Deep Residual Learning for Image Recognition. K. He, X. Zhang, S. Ren, J. Sun, 2016: ResNet-50, torchvision's.
 
-A baseline of three of the papers. SSDC-MiniNet counts 23,600,006 parameters for it, as Keras does: the 23,520,326
-that are here, 53,120 running statistics, and 26,560 biases of convolutions, which the batch norms after them make
-useless. Where a stage halves the map, torchvision does so in the 3×3 convolution and Keras in the 1×1 before it: 8.17
-GFLOPs at 224×224 against the 7.75 that SSDC-MiniNet quotes.
+A baseline of three of the papers. SSDC-MiniNet's paper gives 23,600,006 parameters, counted by Keras: the 23,520,326
+here, 53,120 running statistics, and 26,560 biases of convolutions. These biases have no effect before batch norms. A
+stage halves the map in the 3×3 convolution in torchvision, and in the 1×1 convolution before it in Keras: 8.17 GFLOPs
+at 224×224 against 7.75 in SSDC-MiniNet's paper.
 """
 
 from __future__ import annotations

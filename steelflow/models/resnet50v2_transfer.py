@@ -2,9 +2,9 @@
 fine-tuned in two phases.
 
 V2 is the pre-activation ResNet (K. He et al., Identity Mappings in Deep Residual Networks, 2016): batch norm and ReLU
-stand before the convolutions, and nothing stands on the sum. torchvision has V1 only, so the network is built here, as
-Keras has it: each stage halves the map in its last block, and the convolutions that no batch norm follows have biases.
-The head is ``backbone.transfer_head``, see ``mobilenet_v2_transfer``.
+come before the convolutions, and nothing comes after the sum. torchvision has V1 only, so the network is built here, as
+in Keras: each stage halves the map in its last block, and convolutions without a following batch norm have biases. The
+head is ``backbone.transfer_head``, see ``mobilenet_v2_transfer``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def activated(channels: int) -> nn.Sequential:
 
 
 class PreActivation(nn.Module):
-    """y = s(x) + F(a(x)), a being batch norm and ReLU, F 1×1, 3×3 and 1×1 convolutions (He et al. 2016, fig. 4e).
+    """y = s(x) + F(a(x)), with a = batch norm and ReLU, F = 1×1, 3×3 and 1×1 convolutions (He et al. 2016, fig. 4e).
 
-    The shortcut s is x itself, or every second pixel of it, or, where the number of channels changes, a 1×1 convolution
-    of a(x).
+    The shortcut s is x itself, or every second pixel of x, or, if the number of channels changes, a 1×1 convolution of
+    a(x).
     """
 
     def __init__(self, inputs: int, inner: int, stride: int) -> None:

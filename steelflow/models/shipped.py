@@ -1,4 +1,4 @@
-"""The models that come with steelflow, and how a reference to a model becomes a file."""
+"""The models that ship with steelflow, and the file for a model's name or path."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from steelflow.errors import ModelError
 
 SELECTED = "steelnet"
-"""What inspects while no model was promoted."""
+"""The model that inspects until a model is promoted."""
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
@@ -20,10 +20,10 @@ SHIPPED: dict[str, str] = {
 
 
 def resolve(ref: str) -> Path:
-    """The ONNX file that ``ref`` means: the name of a shipped model, or the path of a file.
+    """The ONNX file for ``ref``: the name of a shipped model, or the path of a file.
 
     Raises:
-        ModelError: neither; or a shipped file is missing or not the one that was shipped.
+        ModelError: it is neither; or a shipped file is missing or was changed.
     """
     if ref in SHIPPED:
         path = WEIGHTS / f"{ref}.onnx"
@@ -32,7 +32,7 @@ def resolve(ref: str) -> Path:
         except OSError as exc:
             raise ModelError(f"{path}: cannot be read: {exc.strerror}; install steelflow again") from exc
         if digest != SHIPPED[ref]:
-            raise ModelError(f"{path}: is not the file that was shipped (SHA-256 {digest}); install steelflow again")
+            raise ModelError(f"{path}: was changed since it was shipped (SHA-256 {digest}); install steelflow again")
         return path
     path = Path(ref)
     if path.suffix == ".onnx" and path.is_file():

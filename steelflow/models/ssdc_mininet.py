@@ -1,10 +1,10 @@
 """SSDC-MiniNet: A Tiny CNN Steel Surface Defect Classifier. A. Pradipta, D. J. Richter, K. Kim.
 
-The paper fixes the ingredients and the budget: depthwise-separable (DS) convolutions, squeeze-and-excitation (SE), a
-last DS layer with an 11×11 kernel on a still wide map, global pooling; 23,588 parameters, 0.105 GFLOPs at 200×200. It
-shows the layers in a figure only, so the layer list below is ours, chosen within that budget for accuracy on unseen
-images and for speed on CPUs: an early stride, channels in multiples of 16, and the SE of the last layer applied after
-pooling, where it is exact and costs nothing (the mean over a map of s·x is s times the mean of x).
+The paper gives the components and the budget: depthwise-separable (DS) convolutions, squeeze-and-excitation (SE), a
+last DS layer with an 11×11 kernel on a map that is still wide, global pooling; 23,588 parameters, 0.105 GFLOPs at
+200×200. It shows the layers in a figure only. The layer list below is ours, chosen within that budget for accuracy on
+unseen images and for speed on CPUs: an early stride, channels in multiples of 16, and the SE of the last layer after
+pooling. There it is exact and costs nothing, because the mean of s·x over a map is s times the mean of x.
 
 The input has one grey channel. For three equal channels, sum the stem's weights over them: the result is the same.
 """
@@ -19,8 +19,8 @@ from steelflow.models.network import Network
 
 
 def start_near_identity(layer: nn.Sequential) -> nn.Sequential:
-    """Let the depthwise kernel start as a weak random one around a 1 in the middle: a large kernel learns slowly from
-    noise alone."""
+    """Initialise the depthwise kernel with weak noise and a 1 in the middle: from noise alone a large kernel learns
+    slowly."""
     kernel = next(m for m in layer.modules() if isinstance(m, nn.Conv2d))
     middle = kernel.weight.shape[-1] // 2
     with torch.no_grad():

@@ -1,13 +1,13 @@
-"""SteelNet: ours, for the accuracy-speed front on CPUs. What is in it was chosen by measurement (docs/models.md).
+"""SteelNet: our own network, accurate and fast on CPUs. Its layers were chosen by measurement (docs/models.md; the
+candidates are in docs/results/steelnet-search.json).
 
-It keeps from SSDC-MiniNet what carries its accuracy, the large kernel near the end and the two gates, and spends
-the rest where it pays:
+It keeps the parts of SSDC-MiniNet that matter for accuracy: the large kernel near the end and the two gates. It differs
+in:
 
-- a strided 5×5 stem with few channels, and no dense convolution after it: the second stride is depthwise-separable,
-  which takes half of the operations away;
-- one separable layer less: a map of 25×25 costs four times one of 13×13;
-- the last gate after pooling, where it is exact and costs nothing (the mean over a map of s·x is s times the mean
-  of x).
+- a strided 5×5 stem with few channels, without a dense convolution after it. The second stride is depthwise-separable,
+  which saves half of the operations.
+- one separable layer less: a map of 25×25 costs four times as much as one of 13×13.
+- the last gate after pooling, where it is exact and costs nothing: the mean of s·x over a map is s times the mean of x.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SteelNet(Network):
     """15,342 parameters with six classes and the default widths; 6.4 MFLOPs (2·MAC) at 100×100.
 
     Args:
-        widths: channels after the stem (a half of the picture's side), at a quarter, at an eighth, and at the end.
+        widths: channels at a half of the image's side (after the stem), at a quarter, at an eighth, and at the end.
         kernel: side of the large depthwise kernel, odd.
     """
 

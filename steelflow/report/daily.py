@@ -1,14 +1,14 @@
-"""Every night of every line in a few rows: what a dashboard needs of years.
+"""Every night of every line in a few rows, so that a dashboard can show years.
 
 daily/month=2026-11.parquet    the month's summaries without their coils; a shortcut, never the truth
 
-A month's file knows the etag, and the coils, of each summary that it was made from. What was replaced or added since is
-read from the summary itself, and what was deleted is left out: ``daily`` gives the same rows with these files, with old
-ones and without any. A file of another format is as none; a summary of an older version gives rows without what it
-lacks, until its night is run again.
+A month's file stores the etag and the coils of each summary that it was made from. Summaries that were replaced or
+added later are read themselves; deleted ones are left out. So ``daily`` returns the same rows with these files, with
+outdated ones and without any. A file in another format is ignored. A summary of an older version lacks some columns
+until its night is run again; they are null.
 
-Coils are counted per line and night, never by band or model: a coil has images in several of them, and a sum over these
-would count it twice.
+Coils are counted per line and night, never per band or model: a coil has images in several of them, and their sum would
+count it twice.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from steelflow.report.summary import MEANS, SUMMARY, load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
-_TOGETHER = 128  # summaries in memory
-_PARTS = "steelflow.parts/3"  # the format's number: a file that does not have it is made again
+_TOGETHER = 128  # summaries in memory at a time
+_PARTS = "steelflow.parts/3"  # with the format's number: a file without it is written again
 _KEYS = ("date", "line", "status", "label", "band", "model")
 
 SCHEMA = pl.Schema(
@@ -46,15 +46,16 @@ SCHEMA = pl.Schema(
     }
     | dict.fromkeys(MEANS, pl.Float32())
 )
-"""``band`` and ``model`` as in summaries. ``coils`` have images of that status and label, of whichever band and model;
-``night_coils`` are all coils of that line and night. Both are the same in several rows. Means are over the images."""
+"""``band`` and ``model`` are those of summaries. ``coils`` is the number of coils with images of this status and label,
+in any band and of any model. ``night_coils`` is the number of all coils of this line and night. Both repeat in several
+rows. Means are over the images."""
 
 _Part = tuple[Partition, ObjectInfo]
-_Known = tuple[str, Sequence[str | None]]  # of a summary: etag, coils
+_Known = tuple[str, Sequence[str | None]]  # etag and coils of a summary
 
 
 def daily(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> pl.DataFrame:
-    """Images by date, line, status, label, band and model of all nights, or of those from ``first`` to ``last``.
+    """Images by date, line, status, label, band and model, of all nights or from ``first`` to ``last``.
 
     The columns are ``SCHEMA``.
 
@@ -78,10 +79,11 @@ def daily(store: Store, first: dt.date | None = None, last: dt.date | None = Non
 def daily_of_coils(
     store: Store, beginning: str, first: dt.date | None = None, last: dt.date | None = None
 ) -> pl.DataFrame:
-    """As ``daily``, of the coils whose names begin so, in upper or lower case; ``night_coils`` are those of them.
+    """Like ``daily``, for coils whose name starts with ``beginning``, in upper or lower case. ``night_coils`` counts
+    these coils alone.
 
-    Nights of which all coils are asked for are in the months' files; summaries that name some of them are read, a
-    millisecond or two for each line and night.
+    If all coils of a night match, its rows come from the month's file. If some match, the summary is read: one or two
+    milliseconds for each line and night.
     """
     months = _parts(store, first, last)
     start = beginning.lower()
@@ -105,12 +107,12 @@ def daily_of_coils(
 
 
 def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
-    """Make the files of the months of ``dates`` (of all by default) again where a summary has changed, and those of all
-    months that have none, or one of an older format.
+    """Write the files of the months of ``dates`` (default: all months) if one of their summaries changed, and the files
+    of all months that have no file in the current format.
 
     Returns:
-        How many were written. Two writers of one month may each miss the other's night: it is then read from its
-        summary.
+        The number of written files. Two concurrent writers of a month may each miss the other's night. That night is
+        then read from its summary.
     """
     wanted = None if dates is None else {_month_of(date) for date in dates}
     written = 0
@@ -132,7 +134,7 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
 
 
 def _parts(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> dict[str, list[_Part]]:
-    """The summaries that are there, by month."""
+    """The existing summaries, by month."""
     months: dict[str, list[_Part]] = {}
     for info in store.list(SUMMARIES):
         partition = parse_folder(info.key.removesuffix(".parquet"))
@@ -142,7 +144,8 @@ def _parts(store: Store, first: dt.date | None = None, last: dt.date | None = No
 
 
 def _month(store: Store, month: str) -> tuple[dict[str, _Known], pl.DataFrame]:
-    """A month's file: what it was made from, by key, and its rows; nothing where there is none, or a damaged one."""
+    """A month's file: the etags and coils of its summaries, by key, and its rows. Both are empty if it is missing or
+    damaged."""
     try:
         data = store.get(daily_key(month))
         rows = pl.read_parquet(io.BytesIO(data), hive_partitioning=False).select(SCHEMA.names()).cast(SCHEMA)
@@ -157,7 +160,8 @@ def _etags(known: Mapping[str, _Known]) -> dict[str, str]:
 
 
 def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
-    """A summary with its line and date, of coils that begin so; no rows where it has gone since it was listed."""
+    """A summary with its line and date, for coils whose name starts with ``beginning``. No rows if it was deleted after
+    it was listed."""
     partition, _ = part
     try:
         summary = load_summary(store, partition)
@@ -170,7 +174,7 @@ def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
 
 
 def _read_sound(store: Store, part: _Part) -> pl.DataFrame | None:
-    """None for a damaged one: what is the matter with an old night is no trouble of tonight's."""
+    """A summary, or None if it is damaged: a damaged old night must not stop tonight's run."""
     try:
         return _read(store, part)
     except ReportError:
@@ -180,7 +184,7 @@ def _read_sound(store: Store, part: _Part) -> pl.DataFrame | None:
 def _in_batches(
     store: Store, executor: Executor, parts: Sequence[_Part], beginning: str = ""
 ) -> Iterator[pl.DataFrame]:
-    """Summaries without their coils; never as many in memory as a year has."""
+    """Summaries without their coils, a limited number in memory at a time."""
     yield pl.DataFrame(schema=SCHEMA)
     for start in range(0, len(parts), _TOGETHER):
         together = parts[start : start + _TOGETHER]
@@ -188,11 +192,11 @@ def _in_batches(
 
 
 def _condensed(summaries: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Summaries without their coils, all at once: most of a small one's time is the cost of its group_by."""
+    """Summaries without their coils, all in one group_by: for a small summary its fixed cost is most of the time."""
     rows = pl.concat(summaries)
     counted = merged(rows, _KEYS)
     for keys, name in ((["date", "line", "status", "label"], "coils"), (["date", "line"], "night_coils")):
-        # One at least: where no key tells coils, the images of a line's night count as one.
+        # At least one: if the keys have no coils, the images of a line's night count as one coil.
         coils = rows.group_by(keys).agg(pl.col("coil").drop_nulls().n_unique().clip(lower_bound=1).alias(name))
         counted = counted.join(coils, on=keys, nulls_equal=True)
     return counted.select(SCHEMA.names()).cast(SCHEMA)

@@ -1,4 +1,4 @@
-"""What a report file says of itself, read without its rows."""
+"""The footer of a report file, read without its rows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """``fingerprint`` is empty where the file is not one of ours or damaged: then it is to be made again."""
+    """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again."""
 
     fingerprint: str
     counts: Counts
@@ -32,7 +32,7 @@ _NONE = Footer("", Counts(), pa.schema([]))
 
 
 def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]:
-    """The footers of these files, by key, read concurrently with a ranged get or two each."""
+    """The footers of these files, by key, read concurrently with one or two ranged gets each."""
     infos = list(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="footer") as pool:
         return dict(zip((info.key for info in infos), pool.map(lambda info: _read(store, info), infos), strict=True))
@@ -46,7 +46,7 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
             return _NONE
         if length > len(tail):
             tail = store.get(info.key, info.size - length)
-        # A reader wants the magic bytes in front too; the footer's own offsets are not followed.
+        # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
         counts = Counts(*json.loads(kept[COUNTS]))

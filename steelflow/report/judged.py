@@ -1,4 +1,4 @@
-"""A judged chunk of images as plain arrays, and its turning into rows."""
+"""The results of a chunk of images as plain arrays, and their conversion to rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Place(NamedTuple):
-    """Where an image was found: what is left of a ``RawImage`` once it is judged."""
+    """Where an image was found: a ``RawImage`` without its bytes."""
 
     key: str
     member: str | None
@@ -43,9 +43,8 @@ def place_of(image: RawImage) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """N images in order. ``good`` holds the indices of those that were classified, G of them; the arrays
-    ``probabilities`` (G, C), ``embedding`` (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height,
-    width) follow it."""
+    """N images in order. ``good`` has the indices of the G classified images. ``probabilities`` (G, C), ``embedding``
+    (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``."""
 
     places: list[Place]
     failures: dict[int, Failure]
@@ -61,7 +60,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What all rows of a unit share."""
+    """The values that all rows of a unit share."""
 
     unit: Unit
     spec: ModelSpec
@@ -72,7 +71,7 @@ class Origin:
 
 
 def joined(chunks: list[Judged]) -> Judged:
-    """Chunks one after another as a single one."""
+    """Chunks joined in order."""
     starts = np.cumsum([0, *(len(chunk.places) for chunk in chunks)])[:-1]
     moved = list(zip(starts, chunks, strict=True))
     return Judged(
@@ -94,7 +93,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
     label, confidence, margin, entropy = verdicts(probabilities)
 
     def spread(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-        """Values of the good images at their places, null elsewhere."""
+        """The values of the good images in the rows of all images; null for failed ones."""
         if len(judged.good) == count:
             return pa.array(values, kind)
         full = np.zeros(count, values.dtype)
@@ -141,7 +140,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
 
 
 def verdicts(probabilities: Floats) -> tuple[npt.NDArray[np.intp], Floats, Floats, Floats]:
-    """Label index, confidence, margin and entropy (−Σ p ln p, nats), each (N,), of probabilities (N, C)."""
+    """Label index, confidence, margin and entropy (−Σ p ln p, nats), each (N,), from probabilities (N, C)."""
     label = probabilities.argmax(axis=1)
     top = np.partition(probabilities, -2, axis=1)[:, -2:]
     logs = np.log(np.clip(probabilities, 1e-12, None))

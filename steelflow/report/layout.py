@@ -1,4 +1,4 @@
-"""Where everything of a report lies below its root: keys derived from what they hold, nothing looked up.
+"""The keys of a report below its root. They are derived from the content, without an index.
 
 reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
 summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
@@ -49,7 +49,7 @@ def night_lock_key(date: dt.date) -> str:
 
 
 def parse_folder(path: str) -> Partition | None:
-    """The partition of a key below ``reports/``, or None for a key that is not ours."""
+    """The partition of a key below ``reports/``, or None for a key that steelflow did not write."""
     parts = dict(part.partition("=")[::2] for part in path.split("/") if "=" in part)
     if "date" not in parts or "line" not in parts:
         return None

@@ -1,4 +1,4 @@
-"""Images that look alike to the model: the nearest in embedding space, among the rows of a report."""
+"""Images that are similar for the model: the nearest in embedding space among the rows of a report."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-LOOKED = 200_000  # rows that are compared; more would make a person wait
+LOOKED = 200_000  # rows that are compared; with more a person would wait too long
 COLUMNS = ("object_key", "member", "ordinal", "coil", "label", "confidence")
 _CHUNK = 16_384
 
 
 def neighbours(images: pl.LazyFrame, embedding: Sequence[float], model_digest: str, most: int = 8) -> pl.DataFrame:
-    """At most ``most`` rows, the nearest first: ``COLUMNS`` and ``distance``, Euclidean, between the embeddings.
+    """At most ``most`` rows, the nearest first: ``COLUMNS`` and ``distance``, the Euclidean distance of the embeddings.
 
-    Only rows that the same model made count: embeddings of two models cannot be compared. Of a frame with more than
-    ``LOOKED`` rows the first are looked at; a chunk of them is held at a time.
+    Only rows of the same model are compared: embeddings of two models are not comparable. Only the first ``LOOKED``
+    rows are compared, one chunk in memory at a time.
     """
     own = images.filter(pl.col("status") == "ok", pl.col("model_digest") == model_digest)
     asked = own.select(*COLUMNS, "embedding").head(LOOKED)

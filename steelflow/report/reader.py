@@ -1,4 +1,4 @@
-"""Reading reports back: lazy Polars frames over the files that are there."""
+"""Reading reports: lazy Polars frames over the files that are present."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EMPTY_SUMMARY = pl.Schema(
 
 
 class ReportReader:
-    """The questions that people ask of the reports below a root. Nothing is cached: the files present are the truth."""
+    """Queries over the reports below a root. Nothing is cached: the files present are the truth."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -33,12 +33,12 @@ class ReportReader:
     def images(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.LazyFrame:
-        """One row per image, with ``line`` and ``date``, of these nights and lines; only what is asked for is read.
+        """One row per image of these nights and lines, with ``line`` and ``date``. Only the needed columns are read.
 
-        Reports of models with other classes have null for the probabilities that they do not know.
+        Probabilities of classes that a model does not have are null.
 
         Raises:
-            ReportError: there is no report of that kind yet.
+            ReportError: these nights and lines have no reports.
         """
         frames = []
         for partition, infos in self._files(dates, lines).items():
@@ -50,8 +50,8 @@ class ReportReader:
     def summary(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.DataFrame:
-        """Counts and means by date, line, coil, status and label; empty where nothing was inspected."""
-        # A date or two have folders of their own; of many, one listing is faster.
+        """Counts and means by date, line, coil, status and label; empty if nothing was inspected."""
+        # Few dates: list their folders. Many dates: one listing is faster.
         few = dates is not None and len(dates) <= _FEW
         prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in sorted(set(dates or ()))] if few else [SUMMARIES]
         asked = []
@@ -74,7 +74,7 @@ class ReportReader:
         return sorted({partition.date for partition in names if partition and partition.date})
 
     def defect_counts(self, dates: Collection[dt.date] | None = None) -> pl.DataFrame:
-        """Images by date, line and label, and their ``share`` of the line's readable images of that night."""
+        """Images by date, line and label, and their ``share`` of the readable images of that line and night."""
         counted = self.summary(dates).filter(pl.col("status") == "ok").group_by("date", "line", "label")
         share = pl.col("images") / pl.col("images").sum().over("date", "line")
         return counted.agg(pl.col("images").sum()).with_columns(share=share).sort("date", "line", "label")
@@ -82,12 +82,12 @@ class ReportReader:
     def failures(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.DataFrame:
-        """The images that could not be judged, with the reason."""
+        """The images that could not be inspected, with the reason."""
         columns = ("date", "line", "coil", "object_key", "member", "ordinal", "error")
         return self.images(dates, lines).filter(pl.col("status") == "failed").select(columns).collect()
 
     def coil(self, date: dt.date, line: str, coil: str) -> pl.DataFrame:
-        """The rows of one coil along its length."""
+        """The rows of one coil, in order of position."""
         rows = self.images([date], [line]).filter(pl.col("coil") == coil)
         return rows.sort("position", "object_key", "ordinal", nulls_last=True).collect()
 
@@ -109,5 +109,5 @@ def is_asked(partition: Partition, dates: Collection[dt.date] | None, lines: Col
 
 
 def path_columns(partition: Partition) -> tuple[pl.Expr, pl.Expr]:
-    """The two columns that stand in a report's path."""
+    """The two columns that are in a report's path."""
     return pl.lit(partition.date, pl.Date).alias("date"), pl.lit(partition.line, pl.String).alias("line")

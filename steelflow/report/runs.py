@@ -23,12 +23,12 @@ def run_nights(store: Store) -> list[dt.date]:
 
 
 def run_records(store: Store, nights: int, before: dt.date | None = None) -> list[RunRecord]:
-    """The records of the latest ``nights`` nights that have any, up to and including ``before``; latest first.
+    """The records of the latest ``nights`` nights with records, up to and including ``before``; latest first.
 
     A damaged record is left out with a warning in the log: the reports of its night do not depend on it.
 
     Raises:
-        StoreError: they cannot be listed or read.
+        StoreError: the records cannot be listed or read.
     """
     dates = [date for date in run_nights(store) if before is None or date <= before][-nights:]
     found = _records(store, [key for date in dates for key in _keys(store, date)])
@@ -39,7 +39,7 @@ def records_of(store: Store, date: dt.date) -> Iterator[tuple[str, RunRecord]]:
     """The records of one night with their keys, latest first. Each is read when it is asked for.
 
     Raises:
-        StoreError: they cannot be listed or read.
+        StoreError: the records cannot be listed or read.
     """
     for key in sorted(_keys(store, date), reverse=True):
         if (record := _read(store, key)) is not None:

@@ -1,7 +1,7 @@
 """Report files as one lazy Polars frame.
 
-Polars reads a folder itself. From S3 the files come through our own store: it retries, and it gets along with servers
-that Polars' client does not (some answer a range that covers the whole object with the whole object).
+Polars reads a folder itself. From S3 the files come through our own store: it retries, and it works with servers on
+which Polars' client fails (some answer a range over the whole object with status 200).
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _AHEAD = 8  # files that are loaded beside the one in use
 
 
 def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
-    """The rows of all files, in order of their keys; a column that only some of them have is null in the others.
+    """The rows of all files, in order of their keys. If a file lacks a column, it is null there.
 
-    ``embedding`` is a list: models differ in its width.
+    ``embedding`` is a list, because its width depends on the model.
     """
     infos = sorted(files, key=lambda info: info.key)
     if isinstance(store, LocalStore):
         frames = [_uniform(pl.scan_parquet(store.root / info.key, hive_partitioning=False)) for info in infos]
         return pl.concat(frames, how="diagonal")
     footers = read_footers(store, infos)
-    infos = [info for info in infos if footers[info.key].fingerprint]  # one that has vanished since has no rows
+    infos = [info for info in infos if footers[info.key].fingerprint]  # without deleted and damaged files
     empty = [_uniform(pl.DataFrame(footers[info.key].schema.empty_table()).lazy()).collect() for info in infos]
     schema = pl.concat(empty, how="diagonal").schema
 
@@ -44,7 +44,7 @@ def scan(store: Store, files: Iterable[ObjectInfo]) -> pl.LazyFrame:
         projection: list[str] | None, predicate: pl.Expr | None, rows: int | None, _batch: int | None
     ) -> Iterator[pl.DataFrame]:
         wanted = projection or schema.names()
-        # What does not name a column (a count) still needs the rows to be there.
+        # A query without columns (a count) still needs the rows.
         template = pl.DataFrame(schema=schema).select(wanted)
         for frame in in_order(lambda info: load(info, wanted), infos, _AHEAD, name="scan"):
             full = pl.concat([template, frame], how="diagonal").select(wanted)

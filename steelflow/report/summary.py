@@ -1,4 +1,4 @@
-"""Aggregates of a partition, small enough that a dashboard reads years of them."""
+"""Aggregates of a partition, small enough for a dashboard to read years of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steelflow.schema import QUALITY
 from steelflow.store.base import Store
 
 BANDS = (0.5, 0.7, 0.9, 0.99)
-"""Where the next band of confidence begins: band 0 is below the first, band 4 from the last on."""
+"""Lower bounds of the confidence bands 1 to 4. Band 0 is below the first bound."""
 
 KEYS = ("coil", "status", "label", "band", "model")
 MEANS = ("confidence", *QUALITY)
@@ -28,10 +28,10 @@ SUMMARY = pl.Schema(
 
 
 def write_summary(store: Store, partition: Partition) -> None:
-    """Count the partition's reports by ``KEYS``, and put the result at its derived key.
+    """Count the rows of the partition's reports by ``KEYS``, and write the summary.
 
-    ``band`` is that of the confidence, null where an image could not be read; ``model`` is its name and version. Means
-    are over the images of the group: ``confidence`` of the label, and the four quality figures.
+    ``band`` is the confidence band; it is null for images that could not be read. ``model`` is name and version. The
+    means are over the images of the group: ``confidence`` of the label, and the four quality figures.
     """
     files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
     if not files:
@@ -56,7 +56,7 @@ def write_summary(store: Store, partition: Partition) -> None:
 
 
 def read_summary(data: bytes) -> pl.DataFrame:
-    """A summary with the columns ``COLUMNS``; one that is missing, as in those of older versions, is null."""
+    """A summary with the columns ``COLUMNS``. Columns that an older version did not write are null."""
     frame = pl.read_parquet(io.BytesIO(data), hive_partitioning=False)
     if frame.schema == SUMMARY:
         return frame
@@ -68,23 +68,23 @@ def read_summary(data: bytes) -> pl.DataFrame:
 
 
 def load_summary(store: Store, partition: Partition) -> pl.DataFrame:
-    """The summary of a partition, as ``read_summary``.
+    """The summary of a partition, as from ``read_summary``.
 
     Raises:
-        ObjectNotFound: there is none.
-        ReportError: it is damaged.
+        ObjectNotFound: there is no summary.
+        ReportError: the summary is damaged.
     """
     key = summary_key(partition)
     try:
         return read_summary(store.get(key))
     except pl.exceptions.PolarsError as exc:
         raise ReportError(
-            f"{store.uri}/{key}: is damaged; `steelflow nightly --date {partition.date}` makes it again"
+            f"{store.uri}/{key}: is damaged; run `steelflow nightly --date {partition.date}` to write it again"
         ) from exc
 
 
 def is_current(store: Store, partition: Partition) -> bool:
-    """Whether the partition has a summary with all columns; another is to be made again."""
+    """Whether the partition has a summary with all columns. Otherwise it must be written again."""
     try:
         return set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(store.get(summary_key(partition)))))
     except (ObjectNotFound, pl.exceptions.PolarsError):
@@ -92,7 +92,7 @@ def is_current(store: Store, partition: Partition) -> bool:
 
 
 def merged(summary: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """The rows of a summary by fewer keys: images are added up, means weighed by them."""
+    """The rows of a summary by fewer keys: images are added, means are weighted by images."""
     images = pl.col("images")
     means = []
     for name in MEANS:
@@ -102,6 +102,6 @@ def merged(summary: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
 
 
 def band(confidence: pl.Expr) -> pl.Expr:
-    """The band of a confidence, as in ``BANDS``."""
+    """The band of a confidence, see ``BANDS``."""
     passed = pl.sum_horizontal((confidence >= pl.lit(start, pl.Float32)).cast(pl.UInt8) for start in BANDS)
     return pl.when(confidence.is_not_null()).then(passed).cast(pl.UInt8)

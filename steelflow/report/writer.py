@@ -1,4 +1,4 @@
-"""One Parquet object per work unit, written whole or not at all."""
+"""One Parquet object per work unit, written complete or not at all."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _DRAFT = "steelflow-draft-"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a report holds: ``found`` rows, of which ``ok`` + ``failed`` = ``found``; ``ignored`` names were neither
-    image nor shard."""
+    """The counts of a report: ``found`` = ``ok`` + ``failed`` rows. ``ignored`` counts files that were neither image
+    nor shard."""
 
     found: int = 0
     ok: int = 0
@@ -43,15 +43,15 @@ class Counts:
 
 
 class UnitWriter:
-    """Collects the judged chunks of one unit in a temporary file and puts it at ``key`` on ``commit``.
+    """Collects the results of one unit in a temporary file, and puts it at ``key`` on ``commit``.
 
-    Memory holds one row group. Leaving the context without a commit leaves nothing behind.
+    One row group is in memory at a time. Without a commit, nothing remains when the context ends.
     """
 
     def __init__(self, store: Store, key: str, *, origin: Origin, fingerprint: str, hive: bool) -> None:
         self._store, self._key, self._origin, self._fingerprint = store, key, origin, fingerprint
         schema = report_schema(origin.spec.classes, origin.spec.embedding_dims)
-        if hive:  # line and date stand in the path: readers refuse a column that is in both
+        if hive:  # line and date are in the path: readers refuse a column that is in both
             schema = pa.schema([field for field in schema if field.name not in ("line", "date")])
         self._schema = schema.with_metadata(
             {
@@ -77,13 +77,13 @@ class UnitWriter:
             self._flush()
 
     def commit(self, found: int, ignored: int) -> Counts:
-        """Put the report in its place. ``found`` is what the reader counted; raises ``ReportError`` when the rows
-        do not add up to it, and then nothing is put."""
+        """Put the report at its key. ``found`` is the reader's count. If the rows do not add up to it, raises
+        ``ReportError`` and puts nothing."""
         self._flush()
         if not found == self._ok + self._failed == self._written:
             raise ReportError(
                 f"{self._key}: {found} images found, but {self._ok} ok + {self._failed} failed, {self._written} rows; "
-                "nothing was written; this is a defect of steelflow, please report it"
+                "nothing was written; this is a bug of steelflow, please report it"
             )
         counts = Counts(found, self._ok, self._failed, ignored)
         self._parquet.add_key_value_metadata(
@@ -111,14 +111,14 @@ class UnitWriter:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # of a full disk: what is half written goes away anyway
+        with contextlib.suppress(OSError):  # a full disk: the incomplete file is deleted anyway
             if self._parquet.is_open:
                 self._parquet.close()
         self._file.unlink(missing_ok=True)
 
 
 def _repeating(schema: pa.Schema) -> list[str]:
-    """The columns that a dictionary makes smaller: for figures and names it only costs time, and bytes."""
+    """The columns that become smaller with a dictionary. For numbers and unique names it costs time and bytes."""
     single = ("object_key", "member", "error")
     return [field.name for field in schema if pa.types.is_string(field.type) and field.name not in single]
 

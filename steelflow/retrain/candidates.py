@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.errors import ConfigError, ModelError, TrainingError
+from steelflow.labels.snapshot import HELD_OUT_RULE, is_held_out
 from steelflow.retrain.material import Material
 from steelflow.retrain.retraining import Progress, Retraining, Tell
 from steelflow.retrain.workplace import lay_out
@@ -21,8 +22,6 @@ from steelflow.retrain.workplace import lay_out
 _TUNING_SHARE = 0.25  # of the epochs from scratch
 _FEWEST_EPOCHS = 5
 _MOST_OFTEN = 8
-_SHARE = 5  # one image in so many is for evaluation
-_RULE = "one image in five, by its SHA-256, for good"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +84,8 @@ def candidates(run: Retraining, material: Material, work: Path, champion: Path) 
         arch=run.settings.selection.arch,
         champion=champion if champion.with_suffix(".safetensors").is_file() else None,
         epochs=run.settings.retrain.epochs,
-        rule=f"the golden set ({material.golden.hash[:12]}), and of the others {_RULE}",
-        is_held_out=lambda digest: digest in sacred or int.from_bytes(digest) % _SHARE == 0,
+        rule=f"the golden set ({material.golden.hash[:12]}), and of the others {HELD_OUT_RULE}",
+        is_held_out=lambda digest: digest in sacred or is_held_out(digest),
         is_new=new.__contains__,
         about=f"Labels of {run.labels.uri}, snapshot {material.snapshot.hash[:12]}.",
     )

@@ -91,13 +91,15 @@ def run_queue(
     *,
     workers: int = 1,
     again: bool = False,
+    nice: int = 19,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[Status]:
-    """Run ``jobs`` in order, ``workers`` at a time, each in its own process with the lowest priority.
+    """Run ``jobs`` in order, ``workers`` at a time, each in its own process.
 
     Args:
         folder: for the state of the queue and the jobs.
         again: retry failed jobs.
+        nice: the niceness of the processes; 19 is the lowest priority.
         say: called with a line when a job begins, ends or fails, and with progress in between.
 
     Returns:
@@ -108,7 +110,7 @@ def run_queue(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
-        Queue(folder, work, say).run([job for job in jobs if _is_due(_read(folder, job), again)], workers)
+        Queue(folder, work, say, nice).run([job for job in jobs if _is_due(_read(folder, job), again)], workers)
     return status(jobs, folder)
 
 
@@ -117,6 +119,7 @@ class Queue(Generic[J]):
     folder: Path
     work: Work[J]
     say: Callable[[str], None]
+    nice: int
 
     def run(self, jobs: Sequence[J], workers: int) -> None:
         waiting, running = list(jobs), list[tuple[J, SpawnProcess]]()
@@ -142,7 +145,7 @@ class Queue(Generic[J]):
         before = _read(self.folder, job)
         _write(self.folder, job, replace(before, state="running", reason=""))
         process = multiprocessing.get_context("spawn").Process(
-            target=_do, args=(job, self.folder, self.work), daemon=False
+            target=_do, args=(job, self.folder, self.work, self.nice), daemon=False
         )
         process.start()
         return process
@@ -156,10 +159,10 @@ class Queue(Generic[J]):
         self.say(f"{job.name}: {_read(self.folder, job)}")
 
 
-def _do(job: J, folder: Path, work: Work[J]) -> None:
+def _do(job: J, folder: Path, work: Work[J], nice: int) -> None:
     """Run the job; called in its own process."""
     _end_with_the_queue()
-    _step_back()
+    _step_back(nice)
     began, before = time.monotonic(), _read(folder, job)
 
     latest = before
@@ -192,9 +195,9 @@ def _end_with_the_queue() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _step_back() -> None:
+def _step_back(nice: int) -> None:
     """Take the lowest priority, and let the kernel kill this process first if memory runs out."""
-    os.nice(19)
+    os.nice(nice)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

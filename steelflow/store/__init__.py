@@ -13,9 +13,9 @@ __all__ = ["Store", "open_store"]
 
 
 def open_store(uri: str, settings: StoreSettings, create: bool = False) -> Store:
-    """The store at ``s3://bucket/prefix``, or at a folder's path. Nothing is contacted yet.
+    """The store at ``s3://bucket/prefix``, or at a folder's path. No connection is opened yet.
 
-    ``create`` lets a folder be absent until something is put there; a bucket has to exist.
+    With ``create``, a missing folder is created by the first object. A bucket must exist.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -24,7 +24,7 @@ def open_store(uri: str, settings: StoreSettings, create: bool = False) -> Store
         return LocalStore(Path(rest), create)
     if scheme != "s3":
         raise ConfigError(f"{uri}: unknown scheme {scheme!r}; use s3://bucket/prefix or a folder's path")
-    from steelflow.store.s3 import S3Store  # here: a job over local folders need not load the S3 clients
+    from steelflow.store.s3 import S3Store  # here: work on local folders does not need the S3 clients
 
     bucket, _, prefix = rest.partition("/")
     return S3Store(bucket, prefix, settings)

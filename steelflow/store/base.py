@@ -1,4 +1,4 @@
-"""The one interface behind which object storage stands."""
+"""The interface of object storage."""
 
 from __future__ import annotations
 
@@ -11,41 +11,42 @@ from steelflow.records import ObjectInfo
 
 
 class Store(Protocol):
-    """A folder of objects. Keys are relative to its root and use ``/``; objects are replaced whole, never changed.
+    """A folder of objects. Keys are relative to its root and use ``/``. Objects are replaced whole, never changed.
 
-    Every method raises a ``StoreError`` of ours; ``StoreUnreachable`` only after the retries are used up.
+    Every method raises only a ``StoreError`` of ours. It raises ``StoreUnreachable`` after the last retry.
     """
 
     @property
     def uri(self) -> str:
-        """Where the root is, as a user would write it: ``s3://bucket/prefix`` or a folder's path."""
+        """The root, as a user writes it: ``s3://bucket/prefix`` or a folder's path."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """All objects whose key starts with ``prefix``, as a stream in no promised order."""
+        """All objects whose key starts with ``prefix``, as a stream in any order."""
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        """The names directly below ``prefix`` (empty, or ending in ``/``) that have objects below them."""
+        """The names of the folders directly below ``prefix``, which is empty or ends in ``/``."""
 
     def stat(self, key: str) -> ObjectInfo:
         """What is known of one object. Raises ``ObjectNotFound``."""
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
-        """``length`` bytes from ``start``, fewer at the end of the object. With ``etag``, raises ``ObjectChanged``
-        when the object is another one by now."""
+        """``length`` bytes from ``start``; fewer at the end of the object. With ``etag``, raises ``ObjectChanged`` if
+        the object was replaced."""
 
     def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        """Whole objects, fetched concurrently, yielded in the order of ``keys``, a bounded number ahead. An object
-        that is gone, or whose key cannot be asked for, is yielded as its error; all other trouble raises."""
+        """Whole objects in the order of ``keys``, fetched concurrently, a bounded number ahead.
+
+        If an object is gone, or its key cannot be requested, its error is yielded. All other errors are raised."""
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
-        """Create or replace an object in one step: a reader sees the old or the new one, never a part."""
+        """Create or replace an object in one step: a reader sees the old or the new object, never a part."""
 
     def put_new(self, key: str, data: bytes) -> ObjectInfo:
-        """Create an object. Raises ``ObjectExists``, and changes nothing, when there is one.
+        """Create an object. If it exists, raises ``ObjectExists`` and changes nothing.
 
-        Of several at once one succeeds, on folders and on S3 stores with conditional writes. Stores without them, such
-        as the embedded one, only see what was there before the call: take a lock as well.
+        On folders, and on S3 stores with conditional writes, one of several concurrent calls succeeds. Other stores,
+        such as the embedded one, detect only objects that existed before the call: take a lock as well.
         """
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is no error."""
+        """Remove an object. A missing object is not an error."""

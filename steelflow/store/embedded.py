@@ -1,11 +1,12 @@
-"""The S3 server that comes with steelflow: ``rclone serve s3`` over a folder, for a laptop, a demo or a test.
+"""The S3 server that ships with steelflow: ``rclone serve s3`` over a folder, for a laptop, a demo or a test.
 
-A real S3 endpoint with signatures checked, bound to 127.0.0.1. Whoever needs it takes a shared lock; the first user
-starts the server and the last one to leave stops it. A user that is killed drops its lock with its life, and the
-server then stays until the next user leaves.
+It is a real S3 endpoint, checks signatures, and is bound to 127.0.0.1. Every process that uses it takes a shared lock.
+The first user starts the server, the last user stops it. The lock of a killed process is released; the server then runs
+until the next user leaves.
 
-It replaces an object in two steps, deleting the old one and renaming the new one: a reader in between sees status 500
-for an instant, which the clients try again. A file put into the folder by hand shows after five seconds.
+The server replaces an object in two steps: it deletes the old object and renames the new one. A reader in between gets
+status 500 for a moment, and the clients try again. A file that was copied into the folder by hand appears after five
+seconds.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ from steelflow.store import Store, open_store
 from steelflow.store.local import LocalStore
 
 _START_SECONDS = 20.0
-_STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened ahead and never used; all puts are done
+_STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened and never used; all puts are done
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @contextlib.contextmanager
 def serving(settings: Settings, *uris: str) -> Iterator[Settings]:
-    """Settings whose store can be reached: the same ones, or, where the endpoint is ``embedded`` and one of ``uris``
-    (of all that are configured when none is given) is in S3, ones that point to the embedded server, which runs for as
-    long as the context is open. It has the buckets of the configured uris."""
+    """Settings with a store that can be reached.
+
+    If the endpoint is ``embedded`` and one of ``uris`` is in S3, the embedded server runs while the context is open,
+    with the buckets of the configured uris, and the settings point to it. Otherwise the settings are returned
+    unchanged. Without ``uris``, all configured uris count.
+    """
     configured = (settings.archive.uri, settings.report.uri, settings.registry_uri, settings.labels_uri)
     if settings.store.endpoint != EMBEDDED or not any(uri.startswith("s3://") for uri in uris or configured):
         yield settings
@@ -72,7 +76,7 @@ def reading(settings: Settings, uri: str) -> Iterator[Store]:
 
 @contextlib.contextmanager
 def embedded_s3(home: Path, buckets: set[str] | frozenset[str] = frozenset()) -> Iterator[StoreSettings]:
-    """Share or start the server over ``home/objects``, with ``buckets`` made. Yields endpoint and credentials."""
+    """Start or share the server over ``home/objects``, and create ``buckets``. Yields endpoint and credentials."""
     state = home.absolute() / "s3"
     state.mkdir(parents=True, exist_ok=True)
     (state / ".gitignore").write_text("*\n")
@@ -81,9 +85,9 @@ def embedded_s3(home: Path, buckets: set[str] | frozenset[str] = frozenset()) ->
             fcntl.flock(users, fcntl.LOCK_SH)
             store = _running(state) or _start(state, home.absolute() / "objects")
         try:
-            from steelflow.store.s3 import S3Store  # here: who asks for no S3 need not load its clients
+            from steelflow.store.s3 import S3Store  # here: work without S3 does not need its clients
 
-            for bucket in sorted(buckets):  # through the server: a folder made beside it shows only after a while
+            for bucket in sorted(buckets):  # through the server: a folder made by hand appears only after a while
                 S3Store(bucket, "", store).make_bucket()
             yield store
         finally:
@@ -94,7 +98,7 @@ def embedded_s3(home: Path, buckets: set[str] | frozenset[str] = frozenset()) ->
 
 
 def credentials(state: Path) -> tuple[str, str]:
-    """The server's access and secret key: random, made once, in a file that only its owner can read."""
+    """The server's access and secret key: random, created once, in a file that only its owner can read."""
     path = state / "credentials.json"
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError):
         kept = json.loads(path.read_text())
@@ -128,7 +132,7 @@ def _start(state: Path, objects: Path) -> StoreSettings:
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
-            start_new_session=True,  # Ctrl-C is for us: the server stops when its last user has left
+            start_new_session=True,  # Ctrl-C must not reach the server: it stops after its last user
         )
     _children[process.pid] = process
     deadline = time.monotonic() + _START_SECONDS
@@ -136,7 +140,7 @@ def _start(state: Path, objects: Path) -> StoreSettings:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
-            raise StoreError(f"the embedded S3 server did not start; its log {log} says why")
+            raise StoreError(f"the embedded S3 server did not start; see its log {log}")
         time.sleep(0.02)
     (state / "server.json").write_text(json.dumps(asdict(_Server(process.pid, port, str(log)))))
     return _settings(state, port)
@@ -162,7 +166,7 @@ class _Server:
     log: str
 
     def lives(self) -> bool:
-        """Whether the process still is this server: process ids are used again."""
+        """Whether the process is still this server: process ids are reused."""
         try:
             return self.log.encode() in Path(f"/proc/{self.pid}/cmdline").read_bytes()
         except OSError:
@@ -181,7 +185,7 @@ def _kept(state: Path) -> _Server | None:
 
 
 def _announced(log: Path) -> int | None:
-    """The port that the server chose: one that we had chosen for it could be taken by another program meanwhile."""
+    """The port that the server chose. If we chose it, another program could take it before the server starts."""
     with contextlib.suppress(FileNotFoundError):
         if found := re.search(r"\[http://127\.0\.0\.1:(\d+)/\]", log.read_text(errors="replace")):
             return int(found.group(1))

@@ -1,5 +1,5 @@
-"""Files under way carry the host and the process that writes them, so that what a killed process left can be told
-from what is still being written, and cleared by the next one."""
+"""Names of temporary files. They contain the host and the process that writes them, so the next process can delete the
+files of a killed process and keep those that are still being written."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 
 def own_name(prefix: str) -> str:
-    """A new name below ``prefix`` that says who is writing."""
+    """A new name that starts with ``prefix`` and names the process that writes."""
     return f"{prefix}{_host()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
 def clear(folder: Path, prefix: str) -> None:
-    """Delete the files below ``prefix`` whose process, on this host, is gone."""
+    """Delete the files whose name starts with ``prefix`` and whose process, on this host, has ended."""
     named = re.compile(re.escape(f"{prefix}{_host()}-") + r"(\d+)-[0-9a-f]{32}")
     with contextlib.suppress(OSError):
         for path in folder.iterdir():

@@ -14,18 +14,18 @@ from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, Object
 from steelflow.records import ObjectInfo
 from steelflow.store.leftovers import clear, own_name
 
-_PART = ".steelflow-part-"  # a file being written, in the root, where no glob over reports meets it: never listed
+_PART = ".steelflow-part-"  # a file being written. It is in the root, outside every glob over reports, and never listed
 
 
 class LocalStore:
-    """Objects are files; replacing one is a rename, so that a reader never sees a part of it.
+    """Objects are files. An object is replaced by a rename, so a reader never sees a part of it.
 
-    ``etag`` is size and modification time. Symbolic links are followed to read, so that an archive can be put together
-    from several disks; nothing is written or deleted outside of the folder.
+    ``etag`` is size and modification time. Symbolic links are followed for reading, so an archive can span several
+    disks. Nothing is written or deleted outside the folder.
 
     Args:
         root: the folder.
-        create: whether a folder that is not there yet is empty, and made by the first object, or an error.
+        create: treat a missing folder as empty and create it with the first object; otherwise it is an error.
     """
 
     def __init__(self, root: Path, create: bool = False) -> None:
@@ -111,30 +111,30 @@ class LocalStore:
                         if not entry.is_symlink() or _identity(Path(entry.path)) not in above | {here}:
                             yield from self._walk(Path(entry.path), key + "/", prefix, above | {here})
                 elif key.startswith(prefix) and entry.is_file():
-                    with contextlib.suppress(FileNotFoundError):  # deleted since the folder was read
+                    with contextlib.suppress(FileNotFoundError):  # deleted after the folder was read
                         yield _info(_readable(key), entry.stat())
 
     def _check_root(self) -> None:
         if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
-            raise StoreError(f"{self.root}: is a file, or lies below one; name a folder")
+            raise StoreError(f"{self.root}: is a file, or is below a file; name a folder")
         if not self._create and not self.root.is_dir():
             raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
     def _whole(self, key: str) -> bytes | StoreError:
         self._check_key(key)
-        try:  # no file object, which would make twice the calls, each a time that the GIL may change hands
+        try:  # without a file object: it makes twice the system calls, and each may give the GIL away
             descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 size = os.fstat(descriptor).st_size
                 data = os.read(descriptor, size)
-                if size and len(data) == size:  # some file systems tell none, and have bytes
+                if size and len(data) == size:  # some file systems report size 0 for a file with bytes
                     return data
             finally:
                 os.close(descriptor)
         except OSError:
             pass
         try:
-            return self.get(key)  # which tells what is the matter, or reads what came in pieces
+            return self.get(key)  # it raises the right error, or reads the file in pieces
         except ObjectNotFound as exc:
             return exc
 
@@ -144,17 +144,17 @@ class LocalStore:
 
     def _check_key(self, key: str) -> None:
         if ".." in key.split("/") or key.startswith("/") or "\0" in key:
-            raise StoreError(f"{key!r}: not a key: it would lead outside {self.root}; use a path below that folder")
+            raise StoreError(f"{key!r}: not a valid key: it is outside {self.root}; use a path below that folder")
 
     def _own_path(self, key: str) -> Path:
         path = self._path(key)
         if key.endswith("/") or not key:
-            raise StoreError(f"{key!r}: not the key of an object: it names a folder; add a name")
+            raise StoreError(f"{key!r}: not the key of an object, but of a folder; add a file name")
         with _translated(path):
             inside = path.parent.resolve().is_relative_to(self.root.resolve())
         if not inside:
             raise StoreError(
-                f"{path}: a link leads outside {self.root}, where nothing is written; use the folder itself"
+                f"{path}: a symbolic link points outside {self.root}; nothing is written there; use that folder itself"
             )
         return path
 
@@ -166,7 +166,7 @@ def _translated(path: Path) -> Iterator[Path]:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise ObjectNotFound(f"{path}: no such file") from exc
     except PermissionError as exc:
-        raise AccessDenied(f"{path}: permission denied; check the owner and the mode of file and folder") from exc
+        raise AccessDenied(f"{path}: permission denied; check owner and mode of the file and its folder") from exc
     except OSError as exc:
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
 
@@ -186,20 +186,20 @@ def _move(part: Path, path: Path) -> None:
 
 
 def _link(part: Path, path: Path) -> None:
-    """Give the complete file its name, unless that is taken: a rename would replace what is there."""
+    """Give the complete file its name, unless the name is taken: a rename would replace the existing file."""
     for _ in range(100):
         with contextlib.suppress(FileNotFoundError, FileExistsError):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 path.hardlink_to(part)
             except FileExistsError as exc:
-                raise ObjectExists(f"{path}: is there already; nothing was changed") from exc
+                raise ObjectExists(f"{path}: exists already; nothing was changed") from exc
             return
     path.hardlink_to(part)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """What is in a folder; nothing, when it is gone."""
+    """The entries of a folder; none if it is gone."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             if not entry.name.startswith(_PART):
@@ -212,13 +212,13 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _readable(key: str) -> str:
-    """A name that is not UTF-8 is listed with its odd bytes spelt out. There is no file of that name, so whoever asks
-    for it is told: one such file must not stop a night."""
+    """A name that is not UTF-8 is listed with its invalid bytes escaped. No file has that name, so reading it fails for
+    this file alone: it must not stop a night."""
     return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _sync(folder: Path) -> None:
-    """Make a rename in the folder outlast a power cut."""
+    """Make a rename in the folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

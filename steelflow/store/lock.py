@@ -1,12 +1,12 @@
-"""A lock made of objects: for work that several machines could start, on stores with no locks of their own.
+"""A lock made of objects, for work that several machines could start on a store without locks.
 
-Whoever wants the lock puts a claim, an object with a name of its own, and then lists the claims. Alone, it has the
-lock; otherwise it takes its claim back and tries again later. Of two takers the one that lists last sees the other's
-claim, so they never both have it, and nothing is asked of the store but that a listing shows what was put before it:
-conditional writes, which some stores ignore in silence, are not needed.
+A process that wants the lock puts a claim, an object with a unique name, and then lists the claims. If its claim is the
+only one, it has the lock. Otherwise it deletes its claim and tries again later. Of two processes, the one that lists
+last sees the other claim, so both never have the lock. The store only has to list every object that was put before.
+Conditional writes are not needed: some stores silently ignore them.
 
-The holder renews its claim while it works; one that was not renewed for ``TTL`` seconds, by the store's clock, is void
-and is cleared away. On the same machine the claim of a dead process is noticed at once.
+The holder renews its claim while it works. A claim that was not renewed for ``TTL`` seconds, by the store's clock, is
+void and is deleted. On the same machine, the claim of a dead process is void at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TTL = 60.0
 _RENEW = 15.0
 _POLL = 1.0
 _FIRST = f"-{0:09d}"  # the number of a claim that does not hold the lock yet
-_CONTEST = 5.0  # seconds in which one of several takers of a free lock gets it
+_CONTEST = 5.0  # seconds to wait if several processes want a free lock: one of them gets it by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +47,11 @@ def locked(store: Store, key: str, what: str, wait: float = 0.0) -> Iterator[Non
     """Hold the lock ``key`` while the context is open. Its claims are objects below ``key/``.
 
     Args:
-        what: the work, for the message to others.
+        what: the work, for the error message of the others.
         wait: seconds to wait for another holder.
 
     Raises:
-        LockHeld: another one holds it still; says who.
+        LockHeld: another process still holds it; the message says which.
     """
     token = uuid.uuid4().hex
     start = time.monotonic()
@@ -73,12 +73,12 @@ def locked(store: Store, key: str, what: str, wait: float = 0.0) -> Iterator[Non
             stop.set()
             keeper.join()
     finally:
-        with contextlib.suppress(StoreError):  # a claim that cannot be taken back runs out
+        with contextlib.suppress(StoreError):  # a claim that cannot be deleted expires
             _withdraw(store, key, token)
 
 
 def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
-    """None when the lock is ours now, else one that stands in the way, and whether it holds the lock."""
+    """None if the lock is ours now; otherwise another claim, and whether it holds the lock."""
     _put(store, key, token, 0)
     other = _other(store, key, token)
     if other is None:
@@ -89,17 +89,19 @@ def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
 
 
 def _other(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
-    """A living claim of another one, a holder's before a taker's."""
+    """A valid claim of another process; the holder's claim first."""
     newest = {info.key.rpartition("-")[0]: info for info in sorted(store.list(f"{key}/"), key=lambda info: info.key)}
     ours = newest.pop(f"{key}/{token}", None)
     if ours is None:
-        raise StoreError(f"{store.uri}/{key}: a listing does not show what was just put; locks need a store that does")
+        raise StoreError(
+            f"{store.uri}/{key}: a listing does not show a new object; locks need a store that lists it at once"
+        )
     living = [(claim, not info.key.endswith(_FIRST)) for info in newest.values() if (claim := _read(store, info, ours))]
     return max(living, key=lambda found: found[1], default=None)
 
 
 def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
-    """The claim, or None when it is void. ``ours`` was put just now, and so tells the time by the store's clock."""
+    """The claim, or None if it is void. ``ours`` was put just now: its time is the store's clock."""
     try:
         claim = _Claim(**json.loads(store.get(info.key)))
     except ObjectNotFound:
@@ -117,15 +119,15 @@ def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
 def _renew(store: Store, key: str, token: str, stop: threading.Event) -> None:
     number = 1
     while not stop.wait(_RENEW):
-        with contextlib.suppress(StoreError):  # the next round tries again, well before the claim runs out
+        with contextlib.suppress(StoreError):  # the next round tries again, well before the claim expires
             _put(store, key, token, number + 1)
             number += 1
             store.delete(_name(key, token, number - 2))
 
 
 def _name(key: str, token: str, number: int) -> str:
-    """A renewal has a new name, and the one before it stays for a while: no listing can fall between the two, as it
-    could while an object is replaced on a store that does that in two steps."""
+    """A renewal has a new name, and the object before it stays for a while. So every listing shows one of them, even on
+    a store that replaces an object in two steps."""
     return f"{key}/{token}-{number:09d}"
 
 
@@ -140,7 +142,7 @@ def _withdraw(store: Store, key: str, token: str) -> None:
 
 
 def _machine() -> str:
-    """What process ids are unique in: this boot of this machine, and the container; empty where that is unknown."""
+    """The scope in which process ids are unique: this boot of this machine, and the container. Empty if unknown."""
     with contextlib.suppress(OSError):
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
@@ -148,7 +150,7 @@ def _machine() -> str:
 
 
 def _born(pid: int) -> str:
-    """The start time of a process, which tells it from a later one with the same id; empty when there is none."""
+    """The start time of a process, to distinguish it from a later process with the same id. Empty if there is none."""
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     return ""

@@ -1,10 +1,11 @@
-"""Any S3-compatible store, through the ``minio`` package; whole small objects through the Rust client ``obstore``.
+"""Any S3-compatible store, through the ``minio`` package. Whole small objects go through the Rust client ``obstore``.
 
-Fetching many small objects is where a night over loose images spends its time: ``obstore`` does that without the GIL
-at a fraction of the CPU per object (`steelflow bench` prints both). Everything else needs minio's breadth, not speed.
+A night of loose images spends most of its time on fetching many small objects. ``obstore`` does that without the GIL,
+at a fraction of the CPU time per object (ARCHITECTURE.md has the figures). For everything else minio is fast enough and
+offers more. Both clients trust the certificate authority of ``store.ca_bundle``.
 
-Each of the two clients tries a request again by itself. ``S3Store._retried`` adds only what shows after the request:
-a body that ends early, an upload that the server no longer knows.
+Both clients retry a request by themselves. ``S3Store._retried`` adds the errors that appear after the request: a body
+that ends early, an upload that the server no longer knows.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ T = TypeVar("T")
 
 _DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
 _REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
-_AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404, which no client tries again
+_AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404: no client retries them
 _BUSY = {429, 500, 502, 503, 504}
 _MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
 _PART_SIZE = 16 * 1024 * 1024
@@ -66,7 +67,7 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str, settings: StoreSettings) -> None:
         if not _BUCKET.fullmatch(bucket):
             raise ConfigError(
-                f"s3://{bucket}: no valid bucket name; use 3 to 63 lower-case letters, digits, dots and dashes"
+                f"s3://{bucket}: not a valid bucket name; use 3 to 63 lower-case letters, digits, dots and dashes"
             )
         self.bucket = bucket
         self._root = prefix.strip("/") + "/" if prefix.strip("/") else ""
@@ -74,7 +75,7 @@ class S3Store:
         self._endpoint = endpoint_url(settings.endpoint)
         self._client, self._client_process = self._connect(), os.getpid()
         self._rust = self._connect_rust()
-        self._conditional = True  # until the store says that it is not
+        self._conditional = True  # conditional writes, until the store refuses one
 
     @property
     def uri(self) -> str:
@@ -124,19 +125,19 @@ class S3Store:
                 size = body.seek(0, io.SEEK_END)
                 body.seek(0)
                 result = self._minio.put_object(self.bucket, self._name(key), body, size, part_size=_PART_SIZE)
-            if not result.etag:  # completing an upload may fail under status 200
+            if not result.etag:  # completing an upload can fail with status 200
                 raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
             return ObjectInfo(key, size, result.etag.strip('"'))
 
         return self._retried(key, put_once)
 
     def put_new(self, key: str, data: bytes) -> ObjectInfo:
-        exists = ObjectExists(f"{self._where(key)}: is there already; nothing was changed")
-        with contextlib.suppress(ObjectNotFound):  # asked first for stores that ignore the condition in silence
+        exists = ObjectExists(f"{self._where(key)}: exists already; nothing was changed")
+        with contextlib.suppress(ObjectNotFound):  # checked first, for stores that silently ignore the condition
             self.stat(key)
             raise exists
         if not self._conditional or os.getpid() != _PROCESS or self._name(key).strip("/") != self._name(key):
-            return self.put(key, data)  # of processes and slashes see _fetch_whole
+            return self.put(key, data)  # for processes and slashes see _fetch_whole
         try:
             with self._translated(key):
                 made = obstore.put(self._rust, self._name(key), data, mode="create", use_multipart=False)
@@ -144,7 +145,7 @@ class S3Store:
             self._conditional = False
             return self.put(key, data)
         except ObjectExists:
-            if self.get(key) != data:  # else it is ours: an answer was lost, and the client had asked again
+            if self.get(key) != data:  # equal: we created it, but the answer was lost and the client tried again
                 raise exists from None
             return self.stat(key)
         return ObjectInfo(key, len(data), (made["e_tag"] or "").strip('"'))
@@ -154,13 +155,13 @@ class S3Store:
             self._minio.remove_object(self.bucket, self._name(key))
 
     def make_bucket(self) -> None:
-        """Create the bucket, unless it is there."""
+        """Create the bucket if it does not exist."""
         with self._translated(""):
             if self._minio.bucket_exists(self.bucket):
                 return
             try:
                 self._minio.make_bucket(self.bucket, self._settings.region)
-            except MinioException as exc:  # another one may have made it meanwhile
+            except MinioException as exc:  # another process may have created it meanwhile
                 if _code_and_status(exc)[0] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
                     raise
 
@@ -182,13 +183,13 @@ class S3Store:
                 response.release_conn()
 
     def _fetch_whole(self, key: str) -> bytes:
-        # The Rust client's threads do not survive a fork: it would wait for ever. And it drops a slash at either end.
+        # The Rust client's threads do not survive a fork: it would wait for ever. It also drops a slash at either end.
         if os.getpid() != _PROCESS or self._name(key).strip("/") != self._name(key):
             return self.get(key)
         try:
-            with self._translated(key):  # this client reads on by itself where a body broke off
+            with self._translated(key):  # this client resumes a broken body by itself
                 return bytes(obstore.get(self._rust, self._name(key)).bytes())
-        except ValueError:  # a key that the Rust client takes for malformed, such as a//b
+        except ValueError:  # a key that the Rust client refuses, such as a//b
             return self.get(key)
 
     @property
@@ -201,7 +202,9 @@ class S3Store:
         settings = self._settings
         parts = urlsplit(self._endpoint)
         if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
-            raise ConfigError(f"store.ca_bundle {settings.ca_bundle}: no such file; name a PEM file or leave it out")
+            raise ConfigError(
+                f"store.ca_bundle {settings.ca_bundle}: no such file; name a PEM file, or leave the setting out"
+            )
         pool = urllib3.PoolManager(
             num_pools=4,
             maxsize=settings.concurrency,
@@ -242,7 +245,7 @@ class S3Store:
             "connect_timeout": f"{settings.connect_timeout}s",
             "read_timeout": f"{settings.read_timeout}s",
             "timeout": f"{20 * settings.read_timeout}s",
-            # Go straight to the store, as minio does, whatever HTTP_PROXY says: an own proxy with no host to serve.
+            # Ignore HTTP_PROXY and connect to the store directly, as minio does: a proxy of our own, for no host.
             "proxy_url": self._endpoint,
             "proxy_excludes": "*",
         }
@@ -301,9 +304,9 @@ class S3Store:
         if code in _AGAIN or (
             isinstance(exc, urllib3.exceptions.HTTPError) and not isinstance(exc, urllib3.exceptions.MaxRetryError)
         ):
-            return _BrokenOff(f"{where}: the answer of {self._endpoint} broke off; check the network, then run again")
+            return _BrokenOff(f"{where}: the answer of {self._endpoint} was cut; check the network, then run again")
         if isinstance(exc, rust.AlreadyExistsError):
-            return ObjectExists(f"{where}: is there already; nothing was changed")
+            return ObjectExists(f"{where}: exists already; nothing was changed")
         if status == 501 or isinstance(exc, rust.NotSupportedError):
             return _Unconditional(f"{where}: the store lacks this operation ({code or status}); see its log")
         if code in _MISSING or status == 404 or isinstance(exc, FileNotFoundError):
@@ -313,23 +316,25 @@ class S3Store:
         reason = exc.reason if isinstance(exc, urllib3.exceptions.MaxRetryError) else exc
         if isinstance(reason, urllib3.exceptions.SSLError):
             return StoreUnreachable(
-                f"{self._endpoint}: no TLS connection ({_one_line(reason)}); give store.ca_bundle for a private "
-                "authority, or an http:// endpoint for a store without TLS"
+                f"{self._endpoint}: no TLS connection ({_one_line(reason)}); set store.ca_bundle for a private "
+                "certificate authority, or an http:// endpoint for a store without TLS"
             )
         if isinstance(reason, _NOT_THERE) or "kind: Connect" in str(exc):
             return StoreUnreachable(
-                f"{self._endpoint}: no object store answers there; check store.endpoint and that it runs"
+                f"{self._endpoint}: no object store answers; check store.endpoint, and whether the store runs"
             )
         if isinstance(exc, S3Error | InvalidResponseError) and status not in _BUSY:
-            return StoreError(f"{where}: the store refuses this ({code or 'no code'}, status {status}); see its log")
+            return StoreError(
+                f"{where}: the store refused the request ({code or 'no code'}, status {status}); see its log"
+            )
         return StoreUnreachable(
-            f"{where}: the object store at {self._endpoint} does not answer well "
-            f"({code or status or type(reason).__name__}); check that it runs, then run again"
+            f"{where}: the object store at {self._endpoint} gave no valid answer "
+            f"({code or status or type(reason).__name__}); check that the store runs, then run again"
         )
 
     def _name(self, key: str) -> str:
         if not key or not {".", ".."}.isdisjoint(key.split("/")):
-            raise ObjectUnreadable(f"{self._where(key)}: not a key that can be addressed; rename the object")
+            raise ObjectUnreadable(f"{self._where(key)}: this key cannot be requested; rename the object")
         return self._root + key
 
     def _where(self, key: str) -> str:
@@ -337,15 +342,15 @@ class S3Store:
 
 
 class _BrokenOff(StoreUnreachable):
-    """The request was answered, but not to its end: worth trying again here, since no client does."""
+    """The answer to a request was cut. No client retries this, so we do."""
 
 
 class _Unconditional(StoreError):
-    """The store knows no conditional writes."""
+    """The store has no conditional writes."""
 
 
 class _Patient(urllib3.connection.HTTPConnection):
-    """Sends in pieces: the time-out of a socket is for all of one call, and a part of an upload may take minutes."""
+    """Sends in pieces: the time-out of a socket covers one whole call, and a part of an upload may take minutes."""
 
     def send(self, data: Any) -> None:
         if isinstance(data, bytes) and len(data) > _SEND:
@@ -368,24 +373,24 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
 
 
 def endpoint_url(endpoint: str) -> str:
-    """``host:port`` is https, except on this machine; a URL says it itself.
+    """The URL of an endpoint. ``host:port`` is https, except on this machine; a URL stays as it is.
 
     Raises:
-        ConfigError: it is neither, or it holds a path or credentials.
+        ConfigError: it is neither, or it contains a path or credentials.
     """
     if endpoint == EMBEDDED:
-        raise ConfigError("store.endpoint: the embedded store is not running here; open it with `serving(settings)`")
+        raise ConfigError("store.endpoint: the embedded store does not run here; start it with `serving(settings)`")
     url = endpoint.removesuffix("/")
     if "://" not in endpoint:
         local = urlsplit(f"//{url}").hostname in ("127.0.0.1", "localhost", "::1")
         url = f"{'http' if local else 'https'}://{url}"
     parts = urlsplit(url)
     if "@" in url:
-        raise ConfigError("store.endpoint: holds credentials; give them as store.access_key and store.secret_key")
-    with contextlib.suppress(ValueError):  # of a port that is no number
+        raise ConfigError("store.endpoint: contains credentials; set store.access_key and store.secret_key instead")
+    with contextlib.suppress(ValueError):  # raised for a port that is not a number
         if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.endswith(parts.netloc):
             return url
-    raise ConfigError(f"store.endpoint {endpoint!r}: not a store's address; use host:port, or http(s)://host:port")
+    raise ConfigError(f"store.endpoint {endpoint!r}: not an address of a store; use host:port, or http(s)://host:port")
 
 
 def _one_line(exc: Exception) -> str:
@@ -393,7 +398,7 @@ def _one_line(exc: Exception) -> str:
 
 
 def _code_and_status(exc: Exception) -> tuple[str | None, int | None]:
-    """The S3 error code and HTTP status; some servers answer with a content type that the SDK does not parse."""
+    """The S3 error code and HTTP status. Some servers answer with a content type that the SDK does not parse."""
     if isinstance(exc, S3Error):
         return exc.code, getattr(exc.response, "status", None)
     if isinstance(exc, ServerError):

@@ -72,7 +72,7 @@ def test_other_layouts(template: str, key: str, partition: Partition) -> None:
     assert keys(store, parsed, partition) == [key]
 
 
-def test_one_partition_may_lie_in_several_folders() -> None:
+def test_one_partition_may_have_several_folders() -> None:
     store = store_of("C1/2026-11-18/a.jpg", "C2/2026-11-18/b.jpg", "C2/20261118/c.jpg", "C2/2026-11-19/d.jpg")
     template = KeyTemplate("{coil}/{date}/{name}")
     assert partitions(store, template) == [Partition(None, D18), Partition(None, D19)]
@@ -84,5 +84,5 @@ def test_one_partition_may_lie_in_several_folders() -> None:
 
 
 def test_asking_for_a_date_that_the_template_cannot_tell_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"has no \{date\}, so a date cannot be picked"):
+    with pytest.raises(ConfigError, match=r"has no \{date\}, so a date cannot be selected"):
         partitions(PLANT, KeyTemplate("{line}/{name}"), dates=[D18])

@@ -91,7 +91,7 @@ def test_a_shard_is_read_once_for_all_its_images(tmp_path: Path) -> None:
     assert store.stats == 1
 
 
-def test_what_cannot_be_had_says_why(store: Store) -> None:
+def test_an_image_that_cannot_be_fetched_gives_the_reason(store: Store) -> None:
     shard = tar(("a.jpg", b"A"), ("b.jpg", b"B" * 5000), ("c.jpg", b"C"))
     store.put("x.tar", shard)
     store.put("cut.tar", shard[:3000])

@@ -103,7 +103,7 @@ def test_position_and_time_of_a_member_complete_those_of_the_shard() -> None:
     assert (second.coil, second.position, second.captured_at) == (None, None, None)
 
 
-def test_who_is_misnamed_stays_with_its_coil() -> None:
+def test_a_misnamed_image_stays_with_its_coil() -> None:
     template = KeyTemplate("coil={coil}/{position}m_{name}")
     shard, loose = "coil=C7/images.tar", "coil=C7/odd.jpg"
     store = MemoryStore({shard: Packed().add("1.5m_a.jpg", b"x").add("odd.jpg", b"x").done(), loose: b"x"})

@@ -215,7 +215,7 @@ def test_pax_and_gnu_headers() -> None:
     assert member.endswith("n.jpg")
 
 
-def test_numbers_that_are_none_are_damage() -> None:
+def test_invalid_numbers_are_damage() -> None:
     for field_ in (b"-0000000001\0", b"12x\0", b"\xff" * 12, b"0000000009\0\0"):
         assert codes(read(header(b"a.jpg", o124=field_) + END)) == [(None, "shard_corrupt")]
     endless = header(b"a.jpg", o124=b"\x80" + b"\x7f" * 11)

@@ -61,11 +61,11 @@ def test_match(template: str, key: str, fields: Fields | None) -> None:
         ("{{coil}}/{name}", "unbalanced {"),
         ("{roll}/{name}", "unknown field {roll}; the fields are {line}, {date}"),
         ("{}/{name}", "field without a name"),
-        ("{coil}/{coil}/{name}", "{coil} is there twice"),
-        ("{name}/{name}", "{name} is there twice"),
+        ("{coil}/{coil}/{name}", "{coil} occurs twice"),
+        ("{name}/{name}", "{name} occurs twice"),
         ("{line}/{date}", "must end with {name}"),
         ("{name}.jpg", "must end with {name}"),
-        ("{coil}{position}_{name}", "two fields touch"),
+        ("{coil}{position}_{name}", "two fields have nothing between them"),
         ("/{line}/{name}", "extra /"),
         ("{line}//{name}", "extra /"),
         ("{line}/{date}_{name}", "{date} is in the file name"),
@@ -83,7 +83,7 @@ value = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"])
 
 
 @given(value, st.dates(), value, st.text(min_size=1))
-def test_what_was_put_in_comes_out(line: str, date: dt.date, coil: str, name: str) -> None:
+def test_the_fields_of_a_key_are_read_back(line: str, date: dt.date, coil: str, name: str) -> None:
     key = f"line={line}/date={date.isoformat()}/coil={coil}/{name}"
     assert KeyTemplate(DEFAULT).match(key) == Fields(line, date, coil)
 

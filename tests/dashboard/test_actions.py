@@ -56,7 +56,9 @@ def test_a_label_lands_with_name_time_place_and_bytes(labels: LabelStore) -> Non
 
 
 def test_a_viewer_changes_nothing(labels: LabelStore) -> None:
-    with pytest.raises(NotAllowed, match="vic is a viewer, and this takes a role of labeller; nothing was changed"):
+    with pytest.raises(
+        NotAllowed, match="vic has the role viewer, but this needs the role labeller; nothing was changed"
+    ):
         actions.label(VIEWER, labels, row(1), data(1), "patches", CLASSES)
     assert list(labels.store.list()) == []
     said = actions.label(ANN, labels, row(1), data(1), "patches", CLASSES)
@@ -66,7 +68,7 @@ def test_a_viewer_changes_nothing(labels: LabelStore) -> None:
 
 
 def test_only_a_class_that_is_meant_to_be_new_is_new(labels: LabelStore) -> None:
-    with pytest.raises(LabelError, match="'pathces' is no known class; did you mean 'patches'"):
+    with pytest.raises(LabelError, match="'pathces' is not a known class; did you mean 'patches'"):
         actions.label(ANN, labels, row(1), data(1), "pathces", CLASSES)
     for name in ("", "a/b", ".hidden", "x" * 101):
         with pytest.raises(LabelError):

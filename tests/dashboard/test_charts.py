@@ -90,7 +90,7 @@ def test_a_coil_of_several_bands_and_models_is_counted_once() -> None:
         assert figures.nightly(split, unit).equals(figures.nightly(whole, unit))
 
 
-def test_what_is_chosen_is_compared_with_all_that_was_looked_at() -> None:
+def test_chosen_images_are_compared_with_all_images() -> None:
     frame = daily({(0, "L1", "patches"): 30, (0, "L1", "none"): 60, (0, "L1", None): 5, (0, "L2", "scratches"): 10})
     frame = frame.with_columns(
         band=pl.when(pl.col("label") == "patches").then(1).otherwise(4).cast(pl.UInt8),

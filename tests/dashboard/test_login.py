@@ -164,7 +164,7 @@ def test_no_key_of_a_viewer_labels(guarded: Guarded) -> None:
     with guarded.as_("vera") as (page, trouble):
         guarded.go(page, "review")
         press(page, "1")
-        expect(page.get_by_text("takes the role of a labeller")).to_be_visible()
+        expect(page.get_by_text("you need the role labeller")).to_be_visible()
         assert open_labels(guarded.settings).current().height == before
         assert trouble == []
 
@@ -186,7 +186,7 @@ def test_a_promotion_has_the_name_of_who_logged_in(guarded: Guarded) -> None:
         assert trouble == []
 
 
-def test_who_has_no_role_is_told_so_and_may_come_back_as_somebody_else(guarded: Guarded) -> None:
+def test_a_user_without_a_role_may_log_in_as_another(guarded: Guarded) -> None:
     with guarded.as_("nora") as (page, trouble):
         expect(page.get_by_text(f"nora{SHOWN} has no role here; an administrator gives one")).to_be_visible()
         expect(page.get_by_test_id("stMetric")).to_have_count(0)
@@ -199,7 +199,7 @@ def test_who_has_no_role_is_told_so_and_may_come_back_as_somebody_else(guarded: 
 @pytest.mark.parametrize("name", UNVERIFIED)
 def test_an_address_that_was_not_verified_has_no_role(guarded: Guarded, name: str) -> None:
     with guarded.as_(name) as (page, trouble):
-        expect(page.get_by_text(f"{name}{SHOWN} was not verified")).to_be_visible()
+        expect(page.get_by_text(f"{name}{SHOWN} is not verified")).to_be_visible()
         expect(page.get_by_test_id("stMetric")).to_have_count(0)
         assert trouble == []
 

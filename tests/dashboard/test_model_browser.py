@@ -46,7 +46,7 @@ def test_an_image_opens_with_its_map_and_goes_back(shown: Shown) -> None:
         page.get_by_text("Where the model looks").click()
         settled(page)
         expect(page.get_by_text("overed,")).to_be_visible()
-        expect(page.get_by_text("nearest were judged the same")).to_be_visible()
+        expect(page.get_by_text("nearest have the same class")).to_be_visible()
         press(page, "Escape")
         expect(page.locator('[class*="st-key-look-"] button').first).to_be_visible()
         assert "page=2" in page.url

@@ -106,7 +106,7 @@ def test_filters_of_images_give_what_the_rows_say(
     assert total(app) == rows.filter(pl.col("confidence") >= 0.9, line="L2").height
     novel = opened(plant, tmp_path, monkeypatch, "images", novel="true")
     expected = rows.filter("novel").height
-    assert (total(novel) if expected else "No image is like that" in texts(novel)) == (expected or True)
+    assert (total(novel) if expected else "No image matches" in texts(novel)) == (expected or True)
 
 
 def test_an_image_is_shown_large_with_its_figures(
@@ -119,7 +119,7 @@ def test_an_image_is_shown_large_with_its_figures(
     assert row["label"].replace("_", " ") in [one.value.replace("\\", "") for one in app.subheader]
     shown = {one.label: one.value for one in app.metric}
     assert shown["Brightness"] == f"{row['brightness']:.0f}"
-    assert any("nearest were judged the same" in one.value for one in app.caption)
+    assert any("nearest have the same class" in one.value for one in app.caption)
     app.toggle(key="why").set_value(True).run()
     assert any("covered" in one.value for one in app.caption), "the model was asked"
     heated = app.image[0].value
@@ -158,7 +158,7 @@ def test_a_file_name_with_html_in_it_is_text(plant: Settings, tmp_path: Path, mo
 def test_review_labels_skips_and_undoes(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(plant, tmp_path, monkeypatch, "review")
     labels = open_labels(plant)
-    assert "What the model says is shown after your choice." in texts(app)
+    assert "The model's class is shown after your choice." in texts(app)
     said = {name.replace("_", " ") for name in rows_of(plant)["label"].drop_nulls().unique()}
     before_choice = texts(app)
     assert not any(f"**{name}**" in before_choice for name in said)
@@ -206,7 +206,7 @@ def test_an_image_that_is_gone_is_not_labelled(
     app = opened(local_settings(tmp_path / "empty", Path(plant.report.uri)), tmp_path, monkeypatch, "review")
     assert not app.exception
     app.button(key="class-0-1").click().run()
-    assert "so it cannot be labelled" in texts(app)
+    assert "cannot be labelled" in texts(app)
     assert open_labels(plant).current().is_empty()
     assert any(one.key == "class-0-1" for one in app.button), "it is still its turn"
 
@@ -234,7 +234,7 @@ def test_models_shows_versions_and_why(plant: Settings, tmp_path: Path, monkeypa
     assert not app.button(key="promote").disabled
     versions = pl.DataFrame(app.dataframe[0].value)
     assert versions["version"].to_list() == ["v2", "v1"]
-    assert versions["is"].to_list() == ["", "champion"]
+    assert versions["alias"].to_list() == ["", "champion"]
     app.selectbox(key="version").set_value("v1").run()
     assert not app.exception
 

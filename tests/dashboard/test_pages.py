@@ -98,7 +98,7 @@ def test_filters_of_defects_give_what_the_rows_say(
     assert pl.DataFrame(sent.dataframe[-1].value)["images"].sum() == images
 
 
-def test_how_sure_model_and_coil_are_filters_too(
+def test_confidence_model_and_coil_are_filters(
     plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = ReportReader(open_store(plant.report.uri, plant.store)).images().collect()
@@ -132,7 +132,7 @@ def test_how_sure_model_and_coil_are_filters_too(
     assert "Nothing matches these filters" in texts(sent)
 
 
-def test_summaries_of_before_these_filters_are_left_out_and_that_is_said(
+def test_summaries_without_the_filtered_columns_are_left_out_with_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report")
@@ -246,9 +246,7 @@ def test_units_that_failed_in_a_backfill_are_told_with_their_night(
     ]
 
 
-def test_of_a_backfill_that_was_tried_again_the_last_try_of_a_night_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_try_of_a_night_counts_in_a_repeated_backfill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, paths = two_nights_again(tmp_path)
     for path in paths:
         record = json.loads(path.read_text())
@@ -340,7 +338,7 @@ def test_a_report_and_a_summary_of_an_older_version(tmp_path: Path, monkeypatch:
 # --- access -------------------------------------------------------------------------------------------------------
 
 
-def test_who_is_not_logged_in_sees_nothing(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_shown_before_the_login(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(plant, tmp_path, monkeypatch)
     app.user = {"is_logged_in": False}
     app.run()
@@ -351,7 +349,7 @@ def test_who_is_not_logged_in_sees_nothing(plant: Settings, tmp_path: Path, monk
 def test_a_viewer_is_offered_no_action(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     app = opened(plant, tmp_path, monkeypatch, "runs", email="someone@plant.example")
-    assert "started by operators" in texts(app)
+    assert "you need the role operator" in texts(app)
     assert not [button for button in app.button if str(button.key).startswith("start-")]
 
 
@@ -389,7 +387,7 @@ def test_a_guest_from_elsewhere_may_only_look() -> None:
         ("127.0.0.1", {"Host": "127.0.0.1", "Via": "1.1 proxy"}, False),
     ],
 )
-def test_who_sits_at_this_machine(address: str | None, headers: dict[str, str], here: bool) -> None:
+def test_requests_from_this_machine_are_recognised(address: str | None, headers: dict[str, str], here: bool) -> None:
     assert access.is_here(address, headers) is here
 
 

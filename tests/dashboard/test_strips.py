@@ -39,7 +39,7 @@ def test_without_positions_images_are_numbered() -> None:
     assert shown["place"].to_list() == [1, 2]
 
 
-def test_of_a_mixed_coil_those_with_a_position_are_shown() -> None:
+def test_images_without_a_position_are_left_out_of_a_mixed_coil() -> None:
     shown, by_position = strips.placed(images(("A", 3.0, "patches"), ("A", None, "scratches"), ("A", 2.0, None)))
     assert by_position
     assert shown.select("place", "label").rows() == [(2.0, None), (3.0, "patches")]

@@ -169,7 +169,7 @@ def test_the_scheduled_time_is_of_the_plant() -> None:
     assert THIS_NIGHT.night(scheduled, ZoneInfo("Asia/Tokyo")) == NIGHT
 
 
-def test_storage_that_is_away_is_waited_for(settings: Settings, tmp_path: Path, monkeypatch: Monkey) -> None:
+def test_tasks_wait_for_storage(settings: Settings, tmp_path: Path, monkeypatch: Monkey) -> None:
     """The endpoint is closed for the first two attempts, then a server is there."""
     objects = tmp_path / "objects"
     copied(Path(settings.archive.uri), objects / "images")
@@ -283,7 +283,7 @@ def test_a_failed_unit_fails_the_night_after_the_rest(settings: Settings, monkey
     monkeypatch.setattr(LocalStore, "get", failing)
     state = run()
     assert state.is_failed()
-    assert f"1 work units failed, everything else is done; run the night again; first: shard-{broken.name[:-4]}" in str(
+    assert f"1 work units failed, the others are done; run the night again; first: shard-{broken.name[:-4]}" in str(
         state.message
     )
     assert f"{broken}: input/output error" in str(state.message)
@@ -419,7 +419,7 @@ def test_less_than_an_alarm_asks_for_none(
     assert (served(), webhook.told) == ([], [])
 
 
-def test_a_plant_may_look_at_drift_itself(
+def test_a_plant_may_switch_off_retraining_on_drift(
     settings: Settings, served: Any, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey
 ) -> None:
     told(tmp_path, webhook, monkeypatch, settings, "retrain.on_drift = false\n")
@@ -439,7 +439,7 @@ def test_new_labels_ask_once_a_night(settings: Settings, served: Any, monkeypatc
     assert {one.parameters["request"]["key"] for one in runs} == {"labels:abc"}
 
 
-def test_without_the_deployment_it_is_said(
+def test_a_missing_deployment_is_logged(
     settings: Settings, monkeypatch: Monkey, caplog: pytest.LogCaptureFixture
 ) -> None:
     drifted(monkeypatch, DRIFT)
@@ -447,7 +447,7 @@ def test_without_the_deployment_it_is_said(
     assert "no deployment retrain/retrain is served here; run `steelflow retrain`" in caplog.text
 
 
-def test_who_fails_is_told(settings: Settings, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey) -> None:
+def test_a_failed_run_sends_an_alert(settings: Settings, webhook: Webhook, tmp_path: Path, monkeypatch: Monkey) -> None:
     told(tmp_path, webhook, monkeypatch, settings, 'model.ref = "nonesuch"\n')
     state = run()
     assert state.is_failed()

@@ -137,10 +137,10 @@ def test_what_a_folder_may_not_hold(plant: Path, labels: LabelStore, tmp_path: P
     (given / ".hidden").mkdir()
     (given / "dents").mkdir()
     (given / "dents" / "1.jpg").write_bytes(picture(1))
-    assert "dents/1.jpg, column label: 'dents' is no known class" in refusal(given, archive, labels)
+    assert "dents/1.jpg, column label: 'dents' is not a known class" in refusal(given, archive, labels)
     assert take(given, archive, labels, "dents").added.new_classes == ("dents",)
     (given / "dents" / "2.jpg").write_bytes((given / "scratches" / "00000.jpg").read_bytes())
-    assert "'scratches', but dents/2.jpg calls the same image 'dents'" in refusal(given, archive, labels)
+    assert "'scratches', but dents/2.jpg labels the same image 'dents'" in refusal(given, archive, labels)
     (given / "dents" / "2.jpg").write_bytes(b"no image")
     assert "dents/2.jpg, image: unreadable image" in refusal(given, archive, labels)
     empty = tmp_path / "empty"
@@ -179,28 +179,28 @@ def test_files_beside_the_csv_and_objects_of_the_archive(folder: Path, labels: L
         ("", "row 1: no column names the image"),
         ("path\na.jpg", "row 1: no column label"),
         ("path,key,label\na.jpg,a.jpg,scratches", "row 1: two columns name the image"),
-        ("path,label,label\na.jpg,scratches,scratches", "row 1: column label is there twice"),
+        ("path,label,label\na.jpg,scratches,scratches", "row 1: column label occurs twice"),
         ("path,label", "no labelled images"),
         ("path,label\na.jpg,scratches\nb.jpg", "row 3, column label: the row has 1 fields"),
         ("path,label\na.jpg,scratches,x", "row 2, column 3: the row has 3 fields"),
-        ('path,label\na.jpg,"scratches\nb.jpg,patches', "no CSV"),
+        ('path,label\na.jpg,"scratches\nb.jpg,patches', "not valid CSV"),
         ("path,label\na.jpg,", "row 2, column label: is empty"),
         ("path,label\n,scratches", "row 2, column path: is empty"),
-        ("path,label\na.jpg,scratch", "row 2, column label: 'scratch' is no known class; did you mean 'scratches'?"),
-        ("path,label\na.jpg,a/b", "row 2, column label: 'a/b' is no name for a folder"),
+        ("path,label\na.jpg,scratch", "row 2, column label: 'scratch' is not a known class; did you mean 'scratches'?"),
+        ("path,label\na.jpg,a/b", "row 2, column label: 'a/b' is not a valid name for a folder"),
         ("path,label\nz.jpg,scratches", "row 2, column path: unknown image z.jpg (missing"),
         ("path,label\n../a.jpg,scratches", "row 2, column path: '../a.jpg'"),
         ("path,label\n/etc/passwd,scratches", "row 2, column path: '/etc/passwd'"),
         ("path,label\nbroken.jpg,scratches", "row 2, column path: unreadable image broken.jpg (truncated"),
-        ("path,label\na.jpg,scratches\na.jpg,patches", "row 3, column label: 'patches', but row 2 calls the same"),
+        ("path,label\na.jpg,scratches\na.jpg,patches", "row 3, column label: 'patches', but row 2 labels the same"),
         ("path,ordinal,label\na.jpg,x,scratches", "row 2, column ordinal: 'x'"),
         ("path,at,label\na.jpg,yesterday,scratches", "row 2, column at: 'yesterday'"),
         ("path,at,label\na.jpg,2999-01-01,scratches", "in the future"),
         ("key,member,label\nn.tar,m.jpg,scratches", "row 2, column key: unknown image m.jpg (missing: no such shard"),
         ("key,member,label\nn.tar,,scratches", "row 2, column key: unknown image n.tar (ambiguous"),
         (b"path,label\na.jpg,\xff", "not UTF-8 (byte 17"),
-        ("path,label\n" + "x" * 140_000 + ",scratches", "no CSV: field larger"),
-        ("path,label\n" + "x" * 5000 + ",scratches", "row 2, column path: is longer than a key"),
+        ("path,label\n" + "x" * 140_000 + ",scratches", "not valid CSV: field larger"),
+        ("path,label\n" + "x" * 5000 + ",scratches", "row 2, column path: is too long"),
         ("path,label\n" + "".join(f"z{i}.jpg,scratches\n" for i in range(9)), "9 problems, nothing was imported"),
     ],
 )
@@ -368,9 +368,9 @@ def test_commands_that_are_refused(shell: Shell, plant: Path, tmp_path: Path) ->
     fails("no golden set", "export", tmp_path / "out", "--part", "golden")
     fails("is there already", "export", plant)
     fails("no such snapshot", "stats", "--since", "0" * 64)
-    fails("begin so", "withdraw", "abc")
+    fails("start with it", "withdraw", "abc")
     fails("no reports", "queue")
-    fails("'Patches' is no known class; did you mean 'patches'", "import", table(tmp_path, "key,label\nx,Patches"))
-    fails("no name", "import", plant / "truth.csv", "--new-class", " ")
+    fails("'Patches' is not a known class; did you mean 'patches'", "import", table(tmp_path, "key,label\nx,Patches"))
+    fails("not a valid name", "import", plant / "truth.csv", "--new-class", " ")
     assert not (tmp_path / "report").exists()
     assert not (tmp_path / "out").exists()

@@ -102,7 +102,7 @@ def test_the_last_label_stands_and_the_others_stay_visible(labels: LabelStore) -
     assert labels.classes() == ["a", "b"]
 
 
-def test_ones_own_second_thought_is_no_dispute(local: LabelStore) -> None:
+def test_correcting_ones_own_label_is_no_dispute(local: LabelStore) -> None:
     (image,) = put(local, 1)
     for minute, label in enumerate(("a", "b")):
         local.add([Label(image, label, "Eva", "review", later(minute))], {"a", "b"})
@@ -190,8 +190,8 @@ def test_what_is_refused_changes_nothing(labels: LabelStore) -> None:
 
     bad("'scrtches'", "did you mean 'scratches'?", label="scrtches")
     bad("not in the store", image="0" * 64)
-    bad("no SHA-256", image="../x")
-    bad("no name", label=" ")
+    bad("not a SHA-256", image="../x")
+    bad("not a valid name", label=" ")
     bad("folder", label="a/b")
     bad("folder", label="..")
     bad("who", who="")
@@ -232,7 +232,7 @@ def test_a_damaged_image_is_not_handed_out(labels: LabelStore) -> None:
     image, other = put(labels, 2)
     key = f"images/{image[:2]}/{image}"
     labels.store.put(key, b"Image 0")
-    with pytest.raises(LabelError, match=f"{key}: its bytes"):
+    with pytest.raises(LabelError, match=f"{key}: the image was changed"):
         labels.image(image)
     labels.store.delete(key)
     with pytest.raises(LabelError, match=f"{key}: a labelled image is missing"):
@@ -360,7 +360,7 @@ def test_the_golden_set_is_frozen_and_never_trained_on(labels: LabelStore) -> No
     assert labels.snapshot().frame.height == 26
 
 
-def test_what_cannot_be_golden(labels: LabelStore) -> None:
+def test_a_golden_set_that_is_refused(labels: LabelStore) -> None:
     images, chosen = frozen(labels)
     twice = pl.DataFrame({"image": [images[0], images[0]], "label": ["a", "b"]})
     unknown = pl.DataFrame({"image": ["0" * 64], "label": ["a"]})
@@ -405,10 +405,10 @@ def test_a_golden_set_that_changed_is_refused_and_named(labels: LabelStore) -> N
     broken(manifest, b"rubbish", "damaged")
     broken(manifest, None, "missing")
     broken("golden.json", pin.replace(b"picked by hand", b"picked by heart"), "was changed")
-    broken("golden.json", b"{}", "no pin")
+    broken("golden.json", b"{}", "not a pin")
     broken("golden.json", None, "is missing")
     image = f"images/{images[3][:2]}/{images[3]}"
-    broken(image, b"something else", "not those that were labelled")
+    broken(image, b"something else", "was changed after it was labelled")
     broken(image, None, "is missing")
     assert len(list((LabelStore(labels.store).golden() or golden).load())) == 10
     # A broken one can be replaced, and put right by freezing the same again.

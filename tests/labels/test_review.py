@@ -116,7 +116,7 @@ def test_nights_and_lines(tmp_path: Path) -> None:
     assert set(queue(reader(tmp_path), NOBODY, 500, dates=[NIGHT])["date"]) == {NIGHT}
     assert set(queue(reader(tmp_path), NOBODY, 500, lines=["L1"])["line"]) == {"L1"}
     for how in ({"dates": [NIGHT - dt.timedelta(days=1)]}, {"lines": ["L9"]}):
-        with pytest.raises(ReportError, match="no reports of these nights and lines"):
+        with pytest.raises(ReportError, match="have no reports to choose images from"):
             queue(reader(tmp_path), NOBODY, 5, **how)  # type: ignore[arg-type]
     with pytest.raises(ReportError):
         queue(ReportReader(LocalStore(tmp_path / "none", create=True)), NOBODY)

@@ -127,7 +127,7 @@ def test_resolve_takes_names_and_paths_and_refuses_a_changed_file(
     own.write_bytes(b"x")
     assert resolve(str(own)) == own
     monkeypatch.setitem(SHIPPED, "ssdc_mininet", "0" * 64)
-    with pytest.raises(ModelError, match="not the file that was shipped"):
+    with pytest.raises(ModelError, match="was changed since it was shipped"):
         resolve("ssdc_mininet")
 
 

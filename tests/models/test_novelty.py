@@ -24,7 +24,7 @@ def clouds(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return embedding, (20 * np.eye(3)[labels] + rng.normal(0, 1, (300, 3))).astype(np.float32), labels
 
 
-def test_a_cloud_of_its_own_is_far_and_undecided_logits_are_high() -> None:
+def test_a_separate_cluster_is_far_and_undecided_logits_have_high_energy() -> None:
     rng = np.random.default_rng(0)
     embedding, logits, labels = clouds(rng)
     known = fit_novelty(embedding, logits, labels)
@@ -99,7 +99,7 @@ def test_what_is_damaged_is_refused(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_ships_knows_what_is_new_to_it(name: str) -> None:
+def test_shipped_models_recognise_novel_images(name: str) -> None:
     assert open_engine(resolve(name), "onnxruntime").novelty is not None
 
 

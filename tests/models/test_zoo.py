@@ -144,7 +144,7 @@ def test_parameters_round_to_those_of_casi_nets_table(arch: str, classes: int, m
     assert f"{parameters(architecture(arch).build(classes, 300, channels=3)) / 1e6:.2f}" == millions
 
 
-def test_casi_nets_mobilenet_is_the_second() -> None:
+def test_casi_nets_mobilenet_is_mobilenet_v2() -> None:
     assert f"{sum(p.numel() for p in mobilenet_v2(num_classes=6).parameters()) / 1e6:.2f}" == "2.23"
 
 
@@ -283,8 +283,8 @@ def test_grey_backbones_are_the_colour_ones_on_three_equal_channels(arch: str) -
 
 
 @pytest.mark.parametrize(("arch", "size"), [("cost_effective_cnn", 16), ("densenet121", 29)])
-def test_pictures_that_would_vanish_are_refused_and_no_others(arch: str, size: int) -> None:
-    with pytest.raises(ModelError, match=f"{arch}: a picture of {size - 1} pixels vanishes .* take {size} or more"):
+def test_images_too_small_for_the_poolings_are_refused_and_no_others(arch: str, size: int) -> None:
+    with pytest.raises(ModelError, match=f"{arch}: an image of {size - 1} pixels is too small .* use {size} or more"):
         architecture(arch).build(6, size - 1)
     with torch.no_grad():
         assert architecture(arch).build(6, size).eval()(torch.zeros(1, 1, size, size)).shape == (1, 6)
@@ -292,7 +292,7 @@ def test_pictures_that_would_vanish_are_refused_and_no_others(arch: str, size: i
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where torch keeps downloaded weights, empty; and every download meets a closed door."""
+    """Where torch keeps downloaded weights, empty. Every download fails."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -333,9 +333,7 @@ def test_pretrained_weights_that_cannot_be_fetched_are_one_readable_line(
     hub: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = architecture("resnet50").build(6)
-    with pytest.raises(
-        ModelError, match=r"^resnet50: its ImageNet weights cannot be had: .*refused.*; train it without"
-    ):
+    with pytest.raises(ModelError, match=r"^resnet50: cannot load its ImageNet weights: .*refused.*; train it without"):
         load_imagenet(network, "resnet50", timeout=2)
     assert not list(hub.iterdir())
     assert capsys.readouterr().out == ""
@@ -346,11 +344,11 @@ def test_pretrained_weights_that_cannot_be_fetched_are_one_readable_line(
 )
 def test_damaged_or_hostile_pretrained_weights_are_a_model_error(content: bytes, hub: Path) -> None:
     (hub / Path(get_weight(WEIGHTS["resnet50"]).url).name).write_bytes(content)
-    with pytest.raises(ModelError, match="resnet50: its ImageNet weights cannot be had"):
+    with pytest.raises(ModelError, match="resnet50: cannot load its ImageNet weights"):
         load_imagenet(architecture("resnet50").build(6), "resnet50")
 
 
 @pytest.mark.parametrize("arch", ["resnet50v2_transfer", "ssdc_mininet"])
 def test_networks_without_pretrained_weights_say_so(arch: str) -> None:
-    with pytest.raises(ModelError, match=rf"^{arch}: no ImageNet weights .* resnet50 .*V1, not V2"):
+    with pytest.raises(ModelError, match=rf"^{arch}: has no ImageNet weights.* resnet50 .*V1, not V2"):
         load_imagenet(architecture(arch).build(6), arch)

@@ -159,7 +159,7 @@ def test_a_damaged_shortcut_is_passed_over(store: Store, damage: bytes) -> None:
     assert write_daily(store) == 2
 
 
-def test_nothing_there(store: Store) -> None:
+def test_an_empty_store_has_no_days(store: Store) -> None:
     assert daily(store).is_empty()
     assert write_daily(store) == 0
     assert run_nights(store) == []
@@ -277,14 +277,14 @@ def test_a_damaged_summary_of_another_night_stops_nothing_and_says_what_to_do(st
     assert not is_current(store, Partition("L1", DAY))
     assert write_daily(store) == 1
     for ask in (lambda: daily(store), lambda: daily_of_coils(store, "C"), lambda: ReportReader(store).summary([DAY])):
-        with pytest.raises(ReportError, match=f"is damaged; `steelflow nightly --date {DAY}` makes it again"):
+        with pytest.raises(ReportError, match=f"is damaged; run `steelflow nightly --date {DAY}` to write it again"):
             ask()
     write_summary(store, Partition("L1", DAY))
     assert write_daily(store) == 1
     assert daily(store).equals(expected)
 
 
-def test_images_without_a_coil_are_no_coil_beside_others(store: Store) -> None:
+def test_images_without_a_coil_do_not_count_as_a_coil(store: Store) -> None:
     put_images(store, "L1", DAY, [("C1", "patches", 0.6, "1"), (None, "patches", 0.6, "1")])
     put_images(store, "L2", DAY, [(None, "patches", 0.6, "1")])
     found = dict(daily(store).select("line", "night_coils").iter_rows())

@@ -177,6 +177,10 @@ def test_a_class_with_too_few_images_waits(settings: Settings) -> None:
     label(settings, 3, "dots")
     result = run(settings)
     assert (result.state, result.details.left_out) == ("promoted", ("dots",))
+    written, old = json.loads(result.to_json()), json.loads(OLD.read_text())
+    assert list(written) == list(old)
+    assert list(written["details"]) == list(old["details"])
+    assert list(written["details"]["gate"]) == list(old["details"]["gate"])
     champion, golden = open_registry(settings).champion(), open_labels(settings).golden()
     assert champion is not None
     assert golden is not None

@@ -108,7 +108,7 @@ def test_nobody_else_learns_the_secret(tmp_path: Path) -> None:
         assert (tmp_path / "a" / "s3" / ".gitignore").read_text() == "*\n"
 
 
-def test_a_killed_user_leaves_nothing_that_stands_in_the_way(tmp_path: Path) -> None:
+def test_a_killed_user_does_not_block_the_next(tmp_path: Path) -> None:
     with holders(tmp_path, 1) as (process,):
         address = endpoint(process)
         pid = server(tmp_path)["pid"]
@@ -148,7 +148,7 @@ def test_four_that_start_at_once_share_one(tmp_path: Path) -> None:
         assert gone(pid)
 
 
-def test_a_stranger_with_the_same_process_id_is_left_alone(tmp_path: Path) -> None:
+def test_another_process_with_the_same_id_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "s3").mkdir()
     stranger = {"pid": os.getpid(), "port": 9, "log": "elsewhere"}
     (tmp_path / "s3" / "server.json").write_text(json.dumps(stranger))

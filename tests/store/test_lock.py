@@ -49,7 +49,7 @@ def test_the_second_is_told_who_holds_it(store: Store) -> None:
     assert list(store.list()) == []
 
 
-def test_it_is_let_go_when_the_work_fails(store: Store) -> None:
+def test_the_lock_is_released_when_the_work_fails(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), locked(store, "locks/night", "the night"):
         raise ZeroDivisionError
     with locked(store, "locks/night", "the night"):
@@ -73,7 +73,7 @@ def test_waiting(store: Store) -> None:
     holder.join()
 
 
-def test_of_many_one_is_inside(store: Store) -> None:
+def test_one_of_many_holds_the_lock(store: Store) -> None:
     inside = most = turns = 0
     guard = threading.Lock()
     unhandled: list[BaseException] = []
@@ -103,7 +103,7 @@ def test_of_many_one_is_inside(store: Store) -> None:
 
 
 @pytest.mark.slow
-def test_of_those_that_start_at_once_exactly_one_works(store: Store) -> None:
+def test_exactly_one_of_several_that_start_at_once_works(store: Store) -> None:
     for _ in range(20 if isinstance(store, LocalStore) else 10):
         won: list[int] = []
         over = threading.Event()
@@ -158,7 +158,7 @@ class Elsewhere(LocalStore):
         return info
 
 
-def test_a_claim_that_was_not_renewed_runs_out(tmp_path: Path) -> None:
+def test_a_claim_that_is_not_renewed_expires(tmp_path: Path) -> None:
     far = Elsewhere(tmp_path)
     for age, free in ((lock.TTL - 10, False), (lock.TTL + 10, True)):
         far.age = age
@@ -171,7 +171,7 @@ def test_a_claim_that_was_not_renewed_runs_out(tmp_path: Path) -> None:
                     pass
 
 
-def test_renewal_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_renewal_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "TTL", 0.6)
     monkeypatch.setattr(lock, "_RENEW", 0.1)
     with locked(Elsewhere(tmp_path), "locks/night", "the night"):
@@ -183,7 +183,7 @@ def test_renewal_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert list(LocalStore(tmp_path).list()) == []
 
 
-def test_a_listing_that_lags_is_no_ground_for_a_lock(tmp_path: Path) -> None:
+def test_a_stale_listing_gives_no_lock(tmp_path: Path) -> None:
     class Lagging(LocalStore):
         def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
             return iter(())
@@ -192,7 +192,7 @@ def test_a_listing_that_lags_is_no_ground_for_a_lock(tmp_path: Path) -> None:
         pass
 
 
-def test_the_clock_is_the_stores(tmp_path: Path) -> None:
+def test_claims_expire_by_the_clock_of_the_store(tmp_path: Path) -> None:
     """A machine whose own clock is wrong by hours neither loses its lock nor takes another's."""
 
     class Skewed(LocalStore):

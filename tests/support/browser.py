@@ -1,4 +1,4 @@
-"""A dashboard as its own process, and a real browser that looks at it: for tests and for the screenshots."""
+"""A dashboard in its own process, and a real browser: for tests and for the screenshots."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def free_port() -> int:
 
 
 def listening(port: int) -> None:
-    """Wait until somebody listens there."""
+    """Wait until a server listens there."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         with socket.socket() as probe:
@@ -116,7 +116,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Trouble(list[str]):
-    """What a page complained of: console errors, exceptions, and requests to where it has nothing to ask."""
+    """The faults of a page: console errors, exceptions, and requests to other hosts."""
 
 
 @contextlib.contextmanager

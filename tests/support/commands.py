@@ -13,7 +13,7 @@ from steelflow.cli.output import state
 
 
 def called(command: Callable[..., None], config: Path, *arguments: str) -> str:
-    """What the command prints on standard output; it must end well."""
+    """The standard output of the command, which must succeed."""
     app = typer.Typer()
     app.command()(command)
     with pytest.MonkeyPatch.context() as patch:

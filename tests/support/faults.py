@@ -1,4 +1,4 @@
-"""A bad network and a moody server: a real HTTP proxy that does to a share of the requests what both do.
+"""A bad network and an unreliable server: a real HTTP proxy that disturbs a share of the requests.
 
     with FaultyProxy(settings.endpoint, seed=1, errors=0.05, cuts=0.02) as proxy:
         store = open_store(uri, settings.model_copy(update={"endpoint": proxy.endpoint}))
@@ -103,7 +103,7 @@ class _Server(ThreadingHTTPServer):
                 request.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Ignore a client that disconnects."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""A real HTTP server that alerts are posted to."""
+"""A real HTTP server that receives alerts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECRETS = ("T0P-S3CRET", "open-sesame")
 
 
 class Webhook:
-    """Keeps what it is told and answers with the statuses in turn, the last one for ever.
+    """A server that stores the alerts and answers with the statuses in turn, then always with the last.
 
     With a ``certificate`` (a PEM file with its key) it speaks TLS. It also takes the requests of a proxy, whose path is
     a whole URL.

@@ -1,4 +1,4 @@
-"""A store of objects in a dict, which records what it was asked."""
+"""A store of objects in a dict that records its requests."""
 
 from __future__ import annotations
 

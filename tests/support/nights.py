@@ -1,4 +1,4 @@
-"""Report rows with figures as one likes them, and reports of them: nights in which it is known what moved."""
+"""Report rows with chosen figures, and reports of them: nights with a known drift."""
 
 from __future__ import annotations
 

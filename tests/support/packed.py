@@ -1,4 +1,4 @@
-"""Tars built by hand, and what the readers make of them."""
+"""Tars built by hand, and the rows that the readers give for them."""
 
 from __future__ import annotations
 

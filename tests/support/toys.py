@@ -1,4 +1,4 @@
-"""Pictures that a small network learns in seconds."""
+"""Images that a small network learns in seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAIN = Recipe(epochs=6, batch_size=8, augmentation=Augmentation(shift=0, blur=0
 
 
 def stripes(vertical: bool, rng: np.random.Generator, height: int = 40, width: int = 40) -> np.ndarray:
-    """A picture a child could sort: stripes one way or the other, with a phase, a period and noise of their own."""
+    """An easy image: stripes in one of two directions, with random phase, period and noise."""
     along = np.arange(width)[None, :] if vertical else np.arange(height)[:, None]
     wave = 128 + 60 * np.sin(along / rng.uniform(1.0, 1.6) + rng.uniform(0, 6)) + rng.normal(0, 10, (height, width))
     return wave.clip(0, 255).astype(np.uint8)
