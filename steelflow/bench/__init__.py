@@ -1,1 +1,1 @@
-"""The benchmark of the hot path: rates by stage and end to end, and the bound that the machine sets."""
+"""The benchmark of the hot path: rates by stage and end to end, and the upper bound of the machine."""

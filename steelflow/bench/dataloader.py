@@ -1,7 +1,7 @@
-"""What PyTorch's DataLoader reaches with the same model on the same files: the usual way, for comparison.
+"""The rate of PyTorch's DataLoader with the same model on the same files, for comparison.
 
-Pillow decodes, worker processes load, onnxruntime classifies with all cores, and a Parquet file with label and
-probabilities is written. The best of several settings is the figure.
+Worker processes load files, Pillow decodes them, onnxruntime classifies on all cores, and a Parquet file with labels
+and probabilities is written. The figure is the best of several settings.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _BATCHES = (64, 256)
 
 
 def dataloader_rate(folder: Path, model: Path, size: int, classes: int) -> tuple[float, str]:
-    """Images per second over the files of ``folder``, and the setting that gave them."""
+    """The best images per second over the files of ``folder``, and its setting."""
     files = sorted(str(path) for path in folder.rglob("*.jpg"))
     workers = len(os.sched_getaffinity(0))
     rates = {

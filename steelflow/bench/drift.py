@@ -1,13 +1,14 @@
-"""False alarms and power of the drift check on real images: hundreds of nights, with drift in them and without.
+"""False alarms and detection power of the drift check on real images: hundreds of nights, with and without drift.
 
-Every image, and every disturbed copy of it, is judged once by the engine; nights are then drawn from these rows with
-replacement, and go through the check of the real nights. No image is in a reference and in a night:
+The engine classifies every image and every disturbed copy once. Nights are drawn from these rows with replacement and
+go through the real drift check. No image is in both a reference and a night:
 
-- *held-out half*: of the images that the model has not seen, one half is the reference and the other gives the nights,
-  halved class by class and anew for every line and season. The hardest case: 144 pictures for a reference.
-- *training images*: what people will take for a reference, although the model knows these images better than any.
-- *five classes*: models that were trained without one class, their training images for a reference, nights from the
-  images of the five that they have not seen; and the sixth class mixed in for the power.
+- *held-out half*: one half of the held-out images is the reference, the other half gives the nights. The images are
+  divided by class, again for every line and season. This is the hardest case: the reference has 144 pictures.
+- *training images*: the training images are the reference. People will often do this, although the model knows these
+  images best.
+- *five classes*: each model was trained without one class. Its training images are the reference; its held-out images
+  give the nights. For the power, images of the sixth class are added.
 """
 
 from __future__ import annotations
@@ -46,8 +47,8 @@ SIZES = (500, 2_000, 10_000)
 LINES = ("L1", "L2", "L3")
 DISTURBANCES = ("luminance -40 %", "luminance +40 %", "uneven light 0.4", "noise 20 dB", "motion blur 5")
 UNSEEN = 0.1
-_SEASON = 12  # nights after one another, with one reference
-_SEASONS = 5  # references over which the trials of a drift are spread
+_SEASON = 12  # consecutive nights with one reference
+_SEASONS = 5  # references per drift; the trials are divided among them
 _BATCH = 64
 _EPOCHS = 70
 
@@ -56,12 +57,12 @@ Night = Callable[[int], pl.DataFrame]
 Indices = npt.NDArray[np.int64]
 Encoded = list[tuple[str, bytes]]
 Season = tuple[LineReference, Night]
-Sides = tuple[LineReference, Indices]  # and the images that nights are drawn from
+Sides = tuple[LineReference, Indices]  # the reference, and the images for the nights
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Rows of a report, one for each image, and the images' true classes (N,)."""
+    """Rows of a report, one per image, and the true classes (N,)."""
 
     rows: pl.DataFrame
     labels: Indices
@@ -73,23 +74,22 @@ class Judged:
 def run_drift_bench(
     data: Path, models: Path | None, settings: DriftSettings, nights: int, trials: int, say: Say = lambda _: None
 ) -> dict[str, Any]:
-    """Measure; ``table`` says what comes out.
+    """Run the benchmark; ``table`` formats the result.
 
     Args:
-        data: a folder with a folder for each class: the images that the shipped model was trained on.
-        models: folder for the models that have not seen a class; those that are there are used. None leaves the
-            unseen classes out.
-        nights: without drift, for each reference and number of images.
+        data: a folder with one folder per class: the images that the shipped model was trained on.
+        models: folder for models trained without one class; existing models are used. None: skip the unseen classes.
+        nights: nights without drift, for each reference and number of images.
         trials: pairs of nights for each drift, reference and number of images.
 
     Raises:
-        DataError: ``data`` is no such folder.
+        DataError: ``data`` is not such a folder.
     """
     bench = _Bench(settings, nights, trials, np.random.default_rng(0), say)
     clock = time.perf_counter()
     engine = open_engine(resolve(SELECTED), "onnxruntime")
     images = load_images(data, engine.spec.input_size)
-    say("judging the images")
+    say("classifying the images")
     training, held_out = split(images)
     pictures = _read(data, images, held_out)
     unseen = Judged(_rows(engine, pictures), images.labels[held_out])
@@ -124,7 +124,7 @@ def run_drift_bench(
 def _drifts(
     engine: Engine, pictures: Encoded, unseen: Judged, classes: tuple[str, ...]
 ) -> dict[str, Callable[[Indices, np.random.Generator], Night]]:
-    """What makes a night drift, by name: every disturbance, and every class tripled."""
+    """The kinds of drift by name: every disturbance, and every class tripled."""
     drifts: dict[str, Callable[[Indices, np.random.Generator], Night]] = {}
     for name in DISTURBANCES:
         disturbed = Judged(_rows(engine, _disturbed(pictures, name)), unseen.labels)
@@ -135,7 +135,7 @@ def _drifts(
 
 
 def _unseen_classes(bench: _Bench, data: Path, images: Dataset, models: Path) -> tuple[Any, dict[str, Any]]:
-    """False alarms of models that have not seen one class, and the power to find that class."""
+    """False alarms of models trained without one class, and the power to detect that class."""
     seasons: list[Season] = []
     power = {}
     for label, name in enumerate(images.classes):
@@ -162,8 +162,8 @@ class _Bench:
     say: Say
 
     def false_alarms(self, name: str, season: Callable[[], Season]) -> dict[str, Any]:
-        """Seasons of three lines in which nothing drifts, by images a line: the nights by verdict, and how near each
-        signal came to its threshold."""
+        """Seasons of three lines without drift, by images per line: nights by verdict, and the largest share of its
+        threshold that each signal reached."""
         found: dict[str, Any] = {}
         for size in SIZES:
             self.say(f"{name}: nights of {size:,} images without drift")
@@ -182,7 +182,7 @@ class _Bench:
     def power(
         self, name: str, sides: Callable[[], Sides], night: Callable[[Indices, np.random.Generator], Night]
     ) -> dict[str, Any]:
-        """Pairs of nights on which one line drifts, by images: the share that alarm within the two, and at once."""
+        """Pairs of nights with drift on one line, by images: the shares with an alarm within two nights and at once."""
         found = {}
         for size in SIZES[:2]:
             self.say(f"{name}: nights of {size:,} images")
@@ -213,7 +213,7 @@ def _season(sides: Sides, pool: Judged, rng: np.random.Generator) -> Season:
 
 
 def _drawn(pool: Judged, rng: np.random.Generator, tripled: int | None = None) -> Night:
-    """Nights with replacement; ``tripled`` is a class of which three times as many come."""
+    """Draw nights with replacement. The class ``tripled`` is three times as frequent."""
     weights = np.where(pool.labels == tripled, 3.0, 1.0)
     return lambda size: pool.rows[rng.choice(len(pool.labels), size, p=weights / weights.sum()).tolist()]
 
@@ -236,7 +236,8 @@ def _halves(labels: Indices, rng: np.random.Generator) -> tuple[Indices, Indices
 
 
 def _without(data: Path, images: Dataset, label: int, models: Path, say: Say) -> tuple[Judged, Judged, Judged]:
-    """A model that has not seen a class, as it judges its training images, the others of its classes, and the class."""
+    """Train a model without a class. Returns its results on its training images, on the held-out images of its classes,
+    and on the missing class."""
     kept = images.labels != label
     fewer = dataclasses.replace(
         images,
@@ -249,7 +250,7 @@ def _without(data: Path, images: Dataset, label: int, models: Path, say: Say) ->
     training, held_out = split(fewer)
     path = models / f"without-{images.classes[label]}.onnx"
     if not path.is_file():
-        say(f"training a model without {images.classes[label]}")
+        say(f"training a model without class {images.classes[label]}")
         _train(fewer, training, held_out, path)
     engine = open_engine(path, "onnxruntime")
     before, after = (Judged(_rows(engine, _read(data, fewer, p)), fewer.labels[p]) for p in (training, held_out))
@@ -258,7 +259,7 @@ def _without(data: Path, images: Dataset, label: int, models: Path, say: Say) ->
 
 
 def _train(data: Dataset, training: Indices, held_out: Indices, path: Path) -> None:
-    from steelflow.training.export import export_onnx  # here: torch takes seconds to load, and models may be there
+    from steelflow.training.export import export_onnx  # imported here: torch loads slowly and may not be needed
     from steelflow.training.recipe import Recipe
     from steelflow.training.trained import train_in_memory
 
@@ -277,14 +278,14 @@ def _disturbed(pictures: Encoded, condition: str) -> Encoded:
     for name, content in pictures:
         picture = decode(content, LimitSettings())
         if isinstance(picture, Failure):
-            raise DataError(f"{name}: {picture}; the benchmark wants readable images")
+            raise DataError(f"{name}: {picture}; the benchmark needs readable images")
         changed = CONDITIONS[condition](picture[None], rng)[0]
         found.append((name, cv2.imencode(".png", changed)[1].tobytes()))
     return found
 
 
 def _rows(engine: Engine, pictures: Encoded) -> pl.DataFrame:
-    """Rows as a report has them, columns ``sample.COLUMNS``."""
+    """Rows as in a report, with the columns ``sample.COLUMNS``."""
     unit = Unit("", Partition(None, None), "loose", ())
     origin = Origin(unit, engine.spec, engine.digest, "", engine.novelty)
     frames: list[pl.DataFrame] = []
@@ -295,9 +296,9 @@ def _rows(engine: Engine, pictures: Encoded) -> pl.DataFrame:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result for people."""
+    """The result as a table for people."""
     lines = [
-        "| no drift, reference | images a line | nights | with a warning | with an alarm | nearest to its threshold |"
+        "| no drift, reference | images per line | nights | with a warning | with an alarm | nearest to threshold |"
     ]
     lines.append("|---|---:|---:|---:|---:|---|")
     for name, sizes in result["false_alarms"].items():

@@ -1,4 +1,4 @@
-"""Peak memory of a whole process: ``python -m steelflow.bench.memory SOURCE DEST`` infers and prints it in MiB."""
+"""Peak memory of a process: ``python -m steelflow.bench.memory SOURCE DEST`` inspects and prints the peak in MiB."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from steelflow.inspection.runtime import prepare
 
 
 def peak_mib(source: Path) -> float:
-    """Peak resident memory of a process of its own that inspects ``source``."""
+    """Peak resident memory of a separate process that inspects ``source``."""
     with tempfile.TemporaryDirectory() as dest:
         command = [sys.executable, "-m", "steelflow.bench.memory", str(source), dest]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own module
@@ -25,7 +25,7 @@ def peak_mib(source: Path) -> float:
 
 
 def _peak_kib() -> int:
-    """Of this program alone: what getrusage tells includes the process that started it."""
+    """Peak of this program alone; the value of getrusage includes the parent process."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")))

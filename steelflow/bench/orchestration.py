@@ -1,4 +1,4 @@
-"""What Prefect costs: the nightly flow in a process of its own, and the share of its time outside the library."""
+"""The cost of Prefect: run the nightly flow in a separate process and measure its time outside the library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from steelflow.config import Settings
 from steelflow.errors import DataError
 
-NIGHT = "2026-11-01"  # of the layout that ``sources`` writes
+NIGHT = "2026-11-01"  # the date in the layout of ``sources``
 
 _RUN = f"""
 import datetime, json, sys
@@ -22,7 +22,7 @@ json.dump(nightly(NightParameters(date=datetime.date.fromisoformat("{NIGHT}"))),
 
 
 def prefect_share(archive: Path, settings: Settings) -> float:
-    """(flow − library) / flow, in wall time, for a night over ``archive``; starting Prefect's server is not part."""
+    """(flow − library) / flow, in wall time, for a night over ``archive``; without the start of Prefect's server."""
     with tempfile.TemporaryDirectory() as scratch:
         quiet = {"PREFECT_LOGGING_LEVEL": "ERROR", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"}
         environment = {

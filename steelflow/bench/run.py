@@ -1,4 +1,4 @@
-"""The whole benchmark: sources are made, stages and wholes measured in turn, and medians compared."""
+"""The complete benchmark: make sources, measure stages and end-to-end runs in turns, and compare medians."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ Say = Callable[[str], None]
 def run_bench(
     settings: Settings, data: Path | None, count: int, rounds: int, s3: bool, compare: bool, say: Say
 ) -> dict[str, Any]:
-    """Measure ``count`` images ``rounds`` times in turn; every figure is the median of its rounds, in images/s."""
+    """Measure ``count`` images in ``rounds`` rounds. Every figure is the median of the rounds, in images/s."""
     model = load_model(settings)
     spec = model.engine.spec
     images = sources.originals(data)
     with tempfile.TemporaryDirectory(prefix="steelflow-bench-") as scratch:
         root = Path(scratch)
-        loose, tars = root / "objects" / "loose", root / "objects" / "tars"  # where the embedded server has its buckets
+        loose, tars = root / "objects" / "loose", root / "objects" / "tars"  # bucket folders of the embedded server
         say(f"writing {count:,} images as loose files and tars")
         sources.write_loose(loose, images, count)
         sources.write_tars(tars, images, count)
@@ -81,7 +81,7 @@ def _measure(
     rates: dict[str, list[float]] = {name: [] for name in tests}
     bounds: list[float] = []
     for turn in range(rounds):
-        for name, test in tests.items():  # in turn, so that a slow minute of the machine falls on all of them
+        for name, test in tests.items():  # in turns, so that a slow minute of the machine affects all tests
             say(f"round {turn + 1} of {rounds}: {name}")
             rates[name].append(test())
         bounds.append(1 / (1 / rates["decode"][-1] + 1 / rates["infer"][-1]))

@@ -34,7 +34,7 @@ class Source:
 
 
 def originals(folder: Path | None) -> list[bytes]:
-    """The encoded images below ``folder``, or six hundred synthetic ones."""
+    """The encoded images below ``folder``, or six hundred synthetic images."""
     if folder is None:
         from steelflow.synth import CLASSES, surface
         from steelflow.synth.files import jpeg
@@ -43,12 +43,12 @@ def originals(folder: Path | None) -> list[bytes]:
         return [jpeg(surface(CLASSES[i % len(CLASSES)], rng), 90) for i in range(600)]
     found = sorted(path for path in folder.rglob("*") if kind_of(path.name) == "image")
     if not found:
-        raise DataError(f"{folder}: holds no images; name a folder that does, or leave --data out")
+        raise DataError(f"{folder}: contains no images; name a folder with images, or omit --data")
     return [path.read_bytes() for path in found]
 
 
 def write_loose(folder: Path, images: list[bytes], count: int) -> None:
-    """``count`` files. Repeats are hard links to the first copy: the disk holds each image once."""
+    """Write ``count`` files. Repeated images are hard links, so the disk stores each image once."""
     for i in range(count):
         path = _loose(folder, i)
         path.parent.mkdir(parents=True, exist_ok=True)

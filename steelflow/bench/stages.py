@@ -1,4 +1,4 @@
-"""One figure per function: images per second of a stage alone, or of the whole."""
+"""Images per second of one stage alone, or end to end; one function per figure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from steelflow.store.local import LocalStore
 
 
 def fetch_only(source: Source) -> float:
-    """Reading alone: every image of the source passes by, still encoded."""
+    """Read every image of the source, without decoding."""
     started, count = time.perf_counter(), 0
     for unit in source.units:
         for _ in read_unit(source.store, unit, TEMPLATE, LimitSettings()):
@@ -32,7 +32,7 @@ def fetch_only(source: Source) -> float:
 
 
 def decode_only(images: Sequence[bytes], count: int, size: int, workers: int) -> float:
-    """Decoding, measuring and resizing on all workers, from memory."""
+    """Decode, measure and resize on all workers, from memory."""
     limits = LimitSettings()
 
     def work(start: int) -> None:
@@ -47,7 +47,7 @@ def decode_only(images: Sequence[bytes], count: int, size: int, workers: int) ->
 
 
 def infer_only(engine: Engine, batch_size: int, count: int, workers: int) -> float:
-    """Classifying on all workers, from memory."""
+    """Classify on all workers, from memory."""
     size = engine.spec.input_size
     batch = np.random.default_rng(0).integers(0, 256, (batch_size, 1, size, size), dtype=np.uint8)
     rounds = max(1, count // batch_size // workers)
@@ -60,7 +60,7 @@ def infer_only(engine: Engine, batch_size: int, count: int, workers: int) -> flo
 
 
 def end_to_end(source: Source, model: Model) -> float:
-    """Archive in, committed Parquet reports out."""
+    """Inspect the whole source: archive in, committed Parquet reports out."""
 
     def key_of(unit: Unit) -> str:
         return f"{unit.id}.parquet"

@@ -1,7 +1,7 @@
-"""A year of reports, written straight to Parquet: as many rows as years of nights have, without their images.
+"""Generate a year of reports as Parquet, without images.
 
-Every file has the schema, the footer and the row groups of a real report, and every partition its summary, made as a
-night makes it. The figures are drawn from few values, so that fifty million rows fit a laptop's disk.
+Every file has the schema, footer and row groups of a real report. Every partition has its summary, made as in a nightly
+run. The figures have few distinct values, so that fifty million rows fit on a laptop's disk.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ CLASSES = ("crazing", "inclusion", "patches", "pitted_surface", "rolled-in_scale
 _DIMS = 16
 _FAILED = 0.002
 _FEW = 20
-_STEPS = 64  # distinct values of a figure
+_STEPS = 64  # distinct values per figure
 _DIGEST = "0" * 64
 _THREADS = 2
-_REIGN = 90  # nights that a version of the model inspects
+_REIGN = 90  # nights per model version
 
 
 @dataclass(frozen=True, slots=True)
 class YearSpec:
-    """``images`` of each line and night, on ``coils`` coils, in files of at most ``unit_images`` rows. The first night
-    has 20 a line, for a page that should open as fast on either."""
+    """``images`` per line and night, on ``coils`` coils, in files of at most ``unit_images`` rows. The first night has
+    20 images per line: its page should open as fast as the others."""
 
     start: dt.date = dt.date(2025, 11, 20)
     nights: int = 365
@@ -52,7 +52,7 @@ class YearSpec:
     seed: int = 0
 
     def images_of(self, date: dt.date) -> int:
-        """Of each line; a line may have up to 15 % fewer."""
+        """Images per line; a line may have up to 15 % fewer."""
         return min(_FEW, self.images) if date == self.start else self.images
 
     def partitions(self) -> Iterator[Partition]:
@@ -87,7 +87,7 @@ def _write(store: Store, spec: YearSpec, partition: Partition) -> int:
 
 
 def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
-    """The rows of a partition, without line and date, as they stand in a file of a hive folder."""
+    """The rows of a partition, without line and date, as in a file of a hive folder."""
     assert partition.date is not None
     day = (partition.date - spec.start).days
     line = spec.lines.index(str(partition.line))
@@ -96,7 +96,7 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
     count = int(images * random.uniform(0.85, 1.0)) if images > 100 else images
     failed = random.random(count) < _FAILED
     label = random.choice(len(CLASSES), count, p=_mix(day, line))
-    top = 1 - random.integers(0, _STEPS, count) ** 2 / (1.7 * _STEPS**2)  # some in every band of confidence
+    top = 1 - random.integers(0, _STEPS, count) ** 2 / (1.7 * _STEPS**2)  # values in every confidence band
     probabilities = np.repeat(((1 - top) / (len(CLASSES) - 1))[:, None], len(CLASSES), axis=1)
     probabilities[np.arange(count), label] = top
     coil = np.sort(random.integers(0, spec.coils, count))
@@ -160,7 +160,7 @@ def _version(day: int) -> str:
 
 
 def _mix(day: int, line: int) -> npt.NDArray[np.float64]:
-    """Class weights that move with the seasons, and differ by line."""
+    """Class weights that change with the season and differ by line."""
     turn = 2 * np.pi * (day / 180 + np.arange(len(CLASSES)) / len(CLASSES) + line / 5)
     weights = 1.2 + 0.5 * np.sin(turn)
     return np.asarray(weights / weights.sum())

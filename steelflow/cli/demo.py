@@ -62,7 +62,7 @@ def demo(
         _chapter(4, "night three: the lamps of L2 have aged, L3 rolls another grade")
         drifted = _inspect(settings, person, DATES[2])
         _tell_drift(drifted)
-        _chapter(5, "a person labels what the queue shows, and the loop retrains")
+        _chapter(5, "a person labels images from the queue, and the model is retrained")
         _close_the_loop(settings, person, drifted)
         _chapter(6, "the next night, with the new champion")
         _tell_drift(_inspect(settings, person, DATES[3]))

@@ -68,11 +68,11 @@ def _table(found: Comparison) -> str:
 
 
 def accept_drift(
-    reason: Annotated[str, typer.Option("--reason", help="Why it is normal; stored beside the reference.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it is normal; stored with the reference.")],
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
     date: Annotated[
         list[dt.datetime] | None,
-        typer.Option("--date", formats=["%Y-%m-%d"], help="A normal night; may be repeated; the last one by default."),
+        typer.Option("--date", formats=["%Y-%m-%d"], help="A normal night; may be repeated; default: the last night."),
     ] = None,
     who: Annotated[str | None, typer.Option("--who", help="Your name; the login name by default.")] = None,
     as_json: Json = False,

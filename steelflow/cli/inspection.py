@@ -46,7 +46,7 @@ def infer(
 
 def nightly(
     date: Annotated[
-        dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; the last one by default.")
+        dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; by default the last night.")
     ] = None,
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
     limit: Annotated[
@@ -84,7 +84,7 @@ def _drift(drift: NightDrift | None) -> str:
     more = len(drift.reasons) - len(told)
     told += [f"\n  and {more} more; `steelflow drift` shows all"] if more > 0 else []
     if drift.verdict == "alarm":
-        told.append("\n  label what `steelflow labels queue` shows, then `steelflow retrain --reason drift`")
+        told.append("\n  label the images of `steelflow labels queue`, then `steelflow retrain --reason drift`")
     return f"\ndrift: {drift.verdict}{''.join(told)}"
 
 

@@ -43,7 +43,7 @@ def backfill(
 
 
 def housekeeping(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
     as_json: Json = False,
 ) -> None:
     """Delete data by the retention settings. The champion and the previous champion are never deleted."""

@@ -58,7 +58,7 @@ def rollback(
     who: Who = None,
     as_json: Json = False,
 ) -> None:
-    """Make an earlier version the champion again. Each rollback goes one champion further back; `promote` undoes it."""
+    """Make an earlier version the champion again. Each rollback goes one champion back; `promote` goes forward."""
     with _registry() as registry:
         entry = registry.rollback(who=user(who), reason=reason, to=to)
     emit(entry.to_dict(), as_json, _changed(entry))

@@ -94,7 +94,7 @@ def train(
         typer.Option("--teacher", help="Also learn from this model: shipped name or ONNX file. May be repeated."),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss breaks.")
+        float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss is no longer finite.")
     ] = None,
     mixup: Annotated[
         float | None,

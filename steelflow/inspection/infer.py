@@ -1,4 +1,4 @@
-"""Inspect any source: a folder, one shard, or a place in S3, with no plan of lines and nights behind it."""
+"""Inspect any source: a folder, one shard, or an S3 prefix, without lines and nights."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from steelflow.store import Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
-    """``images`` = ``ok`` + ``failed`` over all ``files``; ``judged`` of them now, the others by an earlier run whose
-    reports are still up to date."""
+    """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
+    images are from an earlier run and up to date."""
 
     images: int
     ok: int
@@ -48,12 +48,12 @@ def inspect_source(
 ) -> InspectionResult:
     """Classify every image of ``source`` and write reports to ``dest``, one Parquet file per work unit.
 
-    Files carry a name made from the source, so that several sources can share a destination; what is up to date
-    there is not done again.
+    File names contain the source, so several sources can share a destination. Reports that are up to date are not made
+    again.
 
     Raises:
-        ConfigError: the source does not exist or holds neither images nor shards.
-        StoreError, ModelError: nothing, or whole files only, have been written.
+        ConfigError: the source does not exist, or contains no images and no shards.
+        StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
     template = KeyTemplate(settings.archive.template)
     archive, found = _open_source(source, settings)
@@ -61,8 +61,8 @@ def inspect_source(
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(
-            f"{source}: holds no images and no tar or zip shards ({planned.ignored_count} other files); "
-            "name a folder, a shard or s3://bucket/prefix that does"
+            f"{source}: contains no images and no tar or zip shards ({planned.ignored_count} other files); "
+            "name a folder, a shard or s3://bucket/prefix with images"
         )
     model = load_model(settings)
     prefix = _prefix(source, archive)
@@ -103,7 +103,7 @@ def inspect_source(
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:
-    """The reports that need not be made again, by key. Reports whose images now belong to other units are deleted."""
+    """The reports that are up to date, by key. Reports whose images now belong to other units are deleted."""
     there = {info.key: info for info in job.report.list(f"{prefix}.") if info.key.endswith(".parquet")}
     known = read_footers(job.report, there.values())
     current = {

@@ -1,8 +1,8 @@
 """The hot path: work units in, committed reports out.
 
-``workers`` threads each read a chunk of images, in turn, then decode and classify it (everything that touches an image
-there releases the GIL); one thread writes. A fixed number of chunks is under way at once, so memory depends neither on
-the size of a unit nor on the number of units; and chunks of the next unit follow those of the last without a gap.
+``workers`` threads take turns to read a chunk of images. Each thread decodes and classifies its chunk; all operations
+on images release the GIL. One thread writes. The number of chunks in memory is fixed, so memory does not depend on the
+size or the number of units. Chunks of the next unit follow without a gap.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
-_DRAFTS = 16  # units that wait to be written: each holds a file open
-_STOPS = (StoreUnreachable, AccessDenied)  # what the next unit would meet as well
+_DRAFTS = 16  # units that wait to be written; each has an open file
+_STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A unit whose report is in place, or, with ``error``, one that has to be run again."""
+    """A unit with its committed report; with ``error``, a unit that must be run again."""
 
     unit: Unit
     key: str
@@ -70,14 +70,14 @@ class Done:
     error: str | None = None
 
     def light(self) -> Done:
-        """Without the unit's list of objects: a night keeps thousands of these."""
+        """A copy without the unit's list of objects, because a night keeps thousands of these records."""
         return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=()))
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An engine with the batch size and the number of threads that suit it here. ``version`` is the model's name in the
-    registry, None for one that is not from there."""
+    """An engine with a suitable batch size and number of threads. ``version`` is the model's version in the registry,
+    None if the model is not from the registry."""
 
     engine: Engine
     batch_size: int
@@ -86,18 +86,18 @@ class Model:
 
     @property
     def spec(self) -> ModelSpec:
-        """The engine's, with the version that people look for: the registry's, where there is one."""
+        """The engine's spec, with the registry's version if there is one."""
         spec = self.engine.spec
         return spec if self.version is None else spec.model_copy(update={"version": self.version})
 
 
 def new_run_id() -> str:
-    """A name for a run that sorts by time: ``20261118T013000Z-1f2e3d``."""
+    """A run name that sorts by time: ``20261118T013000Z-1f2e3d``."""
     return f"{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def load_model(settings: Settings) -> Model:
-    """Resolve, load and tune the configured model. Raises as ``registry.resolved``, or ``EngineError``."""
+    """Resolve, load and tune the configured model. Raises ``EngineError``, or the errors of ``registry.resolved``."""
     path, version = resolved(settings)
     engine = open_engine(path, settings.model.engine)
     workers = settings.model.workers or len(os.sched_getaffinity(0))
@@ -107,9 +107,9 @@ def load_model(settings: Settings) -> Model:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """All that inspecting a unit needs beside the unit.
+    """Everything needed to inspect a unit, except the unit.
 
-    ``key_of`` derives the report's key from the unit; ``hive`` says that line and date stand in that key.
+    ``key_of`` gives the report's key for a unit. ``hive`` says whether the key contains line and date.
     """
 
     archive: Store
@@ -130,12 +130,12 @@ def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
     """Inspect units and commit a report for each, in order.
 
     Raises:
-        StoreUnreachable, AccessDenied: nothing more can be done now; reports that are committed stay. Any other
-            trouble with one unit is in its ``Done.error``, and the others go on.
+        StoreUnreachable, AccessDenied: the inspection cannot continue; committed reports are kept. Any other error of a
+            unit is in its ``Done.error``, and the other units continue.
     """
     workers = job.model.workers
     with (
-        # OpenBLAS' threads spin for some 25 ms after a product of matrices, on cores that have work to do.
+        # OpenBLAS threads spin for about 25 ms after a matrix product, on cores that other threads need.
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(1, thread_name_prefix="write") as scribe,
         ThreadPoolExecutor(workers, thread_name_prefix="judge") as judges,
@@ -150,13 +150,13 @@ def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
 
 
 def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
-    """Decode, measure and classify a chunk. What cannot be decoded is a failure in its place."""
+    """Decode, measure and classify a chunk. An image that cannot be decoded becomes a failure row."""
     decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, limits) for i in images)
     return judge_pictures([place_of(image) for image in images], decoded, engine)
 
 
 def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
-    """Measure and classify grey pictures, uint8 (H, W) each, or the failures in their places, one for each place."""
+    """Measure and classify grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""
     started = time.perf_counter()
     count, size = len(places), engine.spec.input_size
     batch = np.empty((count, 1, size, size), np.uint8)
@@ -194,9 +194,10 @@ def _nothing(engine: Engine) -> Outputs:
 
 
 class _Feed:
-    """The chunks of all units, one after another, for the threads that judge.
+    """The chunks of all units, in order, for the threads that judge.
 
-    Who judges a chunk has read it: its bytes are in that core's cache, and no further thread competes for the GIL.
+    The same thread reads and judges a chunk: the bytes stay in the core's cache, and no extra thread competes for the
+    GIL.
     """
 
     def __init__(self, units: Iterable[Unit], job: Inspection, scribe: Executor) -> None:
@@ -209,7 +210,7 @@ class _Feed:
         self._error: BaseException | None = None
 
     def work(self) -> None:
-        """Read and judge until nothing is left; one call for each thread."""
+        """Read and judge until all chunks are done; call once per thread."""
         while (taken := self._take()) is not None:
             chunk, judging = taken
             try:
@@ -218,7 +219,7 @@ class _Feed:
                 judging.set_exception(exc)
 
     def done(self) -> Iterator[Done]:
-        """Each unit when its report is in place, in order; raises what ended the reading."""
+        """Yield each unit, in order, when its report is committed. Raises the error that ended the reading."""
         while (ended := self._ended.get()) is not None:
             yield ended.result()
             self._drafts.release()
@@ -226,8 +227,8 @@ class _Feed:
             raise self._error
 
     def stop(self) -> None:
-        """Read no more. Units that were read to their end are still written."""
-        self._drafts.release(_DRAFTS)  # who reads may wait for one
+        """Stop reading. Units that were read completely are still written."""
+        self._drafts.release(_DRAFTS)  # a reading thread may wait for one
         with self._turn:
             self._chunks.close()
 
@@ -285,7 +286,7 @@ class _Draft:
         )
 
     def chunks(self) -> Iterator[list[RawImage]]:
-        """The unit's images in batches, cut short where their bytes would be many."""
+        """The unit's images in batches; a batch is shorter if its images are large."""
         job = self._job
         chunk: list[RawImage] = []
         held = 0

@@ -1,7 +1,7 @@
-"""Settings of other libraries for a process that inspects images. Entry points call ``prepare`` once, at their start.
+"""Settings of other libraries for a process that inspects images. Entry points call ``prepare`` once at the start.
 
-Nothing in the library changes them by itself, so a program that imports steelflow keeps its own. Results are the same
-without them; a night is slower and takes more memory.
+The library itself does not change these settings, so a program that imports steelflow keeps its own. Without them the
+results are the same, but a nightly run is slower and needs more memory.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _BLAS = "OPENBLAS_NUM_THREADS"
 
 
 def prepare() -> None:
-    """Set OpenCV, BLAS, Arrow and Pillow up for inspection, in this process and for the BLAS of its children."""
-    cv2.setNumThreads(1)  # our own threads use the cores: one picture, one core
+    """Configure OpenCV, BLAS, Arrow and Pillow for inspection in this process, and BLAS in child processes."""
+    cv2.setNumThreads(1)  # our own threads use all cores: one picture per core
     if _BLAS not in os.environ:
-        # The matrices are small: with a thread for each core, OpenBLAS waits longer than it works. It reads the
-        # variable when it is loaded, which is yet to happen in child processes and for the copy that SciPy brings.
+        # The matrices are small: with one thread per core, OpenBLAS waits longer than it works. OpenBLAS reads the
+        # variable when it is loaded, so this affects child processes and SciPy's own copy.
         os.environ[_BLAS] = "1"
         threadpool_limits(1, user_api="blas")
-    # Arrow's own allocator keeps what was freed: 20 to 40 MiB of a night's 250, for no gain in speed.
+    # Arrow's own allocator keeps freed memory (20 to 40 MiB of 250 in a nightly run) and is not faster.
     pa.set_memory_pool(pa.system_memory_pool())
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
-    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a picture is in its row
+    warnings.filterwarnings("ignore", module="PIL")  # the report row says what is wrong with a picture

@@ -32,7 +32,7 @@ Measured with `steelflow models compare`.
 - *Epochs*: epochs of the training. A few dozen are too few for a large network.
 - *Images/s*: from tar files to written reports, on the machine named in the file. In brackets: the ratio to
   SSDC-MiniNet at 200×200 in the same run.
-- *Paper*: the accuracy that papers report for the architecture. Each paper has its own split; see the protocols below.
+- *Paper*: the accuracy (or macro F1) that papers report. Each paper has its own split; see the protocols below.
 
 Shares are in %. "–" means not measured.
 

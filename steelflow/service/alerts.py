@@ -1,12 +1,12 @@
-"""Tell people about what happened: a JSON object by POST to the webhook of the settings.
+"""Alerts: POST a JSON object to the webhook of the settings.
 
     {"event": "drift.alarm", "text": "one line for people", "details": {…}, "at": "2026-11-18T04:12:09+00:00"}
 
-Chat services show ``text`` as it is. The proxies of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``) are
-used; trusted are the certificate authorities of the system, or those that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+Chat services show ``text``. The proxies of the environment (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``) are used.
+The certificate authorities of the system are trusted, or those in ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``.
 
-The URL is a secret, since it may hold a token: neither the URL nor the answer appears in a log or an error, and no
-redirect is followed. An alert that cannot be delivered is one line in the log; the work goes on.
+The URL is a secret, because it may contain a token. The URL and the response never appear in a log or an error, and
+redirects are not followed. If an alert cannot be delivered, one line is logged and the work continues.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 _DELAY = 1.0  # seconds before the second attempt, twice that before the third
-_MAY_PASS = {408, 425, 429, 500, 502, 503, 504}  # answers that may be better next time
+_MAY_PASS = {408, 425, 429, 500, 502, 503, 504}  # status codes worth another attempt
 
 
 def alert(settings: Settings, event: str, text: str, details: Mapping[str, Any] | None = None) -> bool:
-    """Post an alert, if the settings name a webhook, and return whether it was delivered. Failures are logged only.
+    """Post an alert if the settings name a webhook. Returns whether it was delivered. Failures are only logged.
 
     Args:
-        event: what happened, as a name with dots: ``drift.alarm``.
-        text: the same in one line, for people.
-        details: the same for programs; values that JSON does not know are written as text, NaN and infinities as null.
+        event: the event as a name with dots: ``drift.alarm``.
+        text: one line for people.
+        details: data for programs. Values that JSON does not support are written as text, NaN and infinities as null.
     """
     if settings.alerts.webhook is None:
         return False
@@ -50,30 +50,30 @@ def alert(settings: Settings, event: str, text: str, details: Mapping[str, Any] 
 
 
 def _post(url: str, body: bytes, timeout: float) -> str | None:
-    """None if the body was delivered, else the reason why not, without the URL."""
-    import httpx  # here, since it takes a quarter of a second to load and most runs send no alert
+    """None if the body was delivered, else the reason of the failure, without the URL."""
+    import httpx  # imported here: it loads in a quarter of a second, and most runs send no alert
 
     headers = {"Content-Type": "application/json", "User-Agent": f"steelflow/{__version__}"}
     trusted = ssl.create_default_context()
     try:
         client = httpx.Client(verify=trusted, headers=headers, timeout=timeout, follow_redirects=False)
-    except (ImportError, ValueError, httpx.InvalidURL):  # its message may hold the password of the proxy
+    except (ImportError, ValueError, httpx.InvalidURL):  # its message may contain the proxy's password
         return "the environment names a proxy that cannot be used; check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY"
     problem = ""
     with _unlogged("httpx", "httpcore"), client:
         for attempt in range(_ATTEMPTS):
             time.sleep(_DELAY * attempt)
             try:
-                with client.stream("POST", url, content=body) as response:  # the text of the answer is not read
+                with client.stream("POST", url, content=body) as response:  # the response body is not read
                     status = response.status_code
             except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):  # its message would repeat the URL
-                return "it is no http or https URL"
+                return "it is not an http or https URL"
             except httpx.HTTPError as exc:
                 problem = f"no answer ({type(exc).__name__})"
             else:
                 if 200 <= status < 300:
                     return None
-                problem = f"the answer was status {status}"
+                problem = f"the response had status {status}"
                 if status not in _MAY_PASS:
                     break
     return problem
@@ -81,7 +81,7 @@ def _post(url: str, body: bytes, timeout: float) -> str | None:
 
 @contextlib.contextmanager
 def _unlogged(*packages: str) -> Iterator[None]:
-    """Drop what these packages log in this thread: the URL at INFO, the headers of the answer at DEBUG."""
+    """Drop the log records of these packages in this thread: they contain the URL (INFO) and the headers (DEBUG)."""
     here = threading.get_ident()
 
     def from_elsewhere(_: logging.LogRecord) -> bool:

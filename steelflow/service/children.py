@@ -1,4 +1,4 @@
-"""The processes that a service starts, watches and ends."""
+"""Start, watch and end the child processes of the service."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _GRACE_SECONDS = 40.0
 
 
 class Children:
-    """Python processes, each the leader of its own group: we alone handle Ctrl-C, and what a child has started ends
-    with it. Leaving the context ends them, the last one first; their logs are ``state/<name>.log``."""
+    """Python processes, each the leader of its own process group. So only the parent gets Ctrl-C, and the processes of
+    a child end with it. On exit from the context they end in reverse order. Their logs are ``state/<name>.log``."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -42,20 +42,20 @@ class Children:
             )
 
     def record(self, url: str) -> None:
-        """Write down where they are, for a service that has to end them after a crash."""
+        """Record the processes, so that the next service can end them after a crash."""
         record(self._state, url, {name: process.pid for name, process in self._running.items()})
 
     def check(self) -> None:
-        """Raises ``ServiceError``, which names the log, if one has ended."""
+        """Raises ``ServiceError``, which names the log, if a process has ended."""
         for name, process in self._running.items():
             if process.poll() is not None:
                 raise ServiceError(
-                    f"the {name} process ended by itself ({process.returncode}); its log is {self._log(name)}; "
-                    "start again, and the runs that were under way resume"
+                    f"the {name} process ended unexpectedly ({process.returncode}); its log is {self._log(name)}; "
+                    "start the service again; interrupted runs resume"
                 )
 
     def wait(self, stop: threading.Event, ready: Callable[[], bool]) -> bool:
-        """Wait until ``ready``; False if told to stop before that."""
+        """Wait until ``ready``. Returns False if ``stop`` is set first."""
         deadline = time.monotonic() + _START_SECONDS
         while not ready():
             self.check()
@@ -80,7 +80,7 @@ class Children:
 
 
 def end_leftovers(state: Path) -> None:
-    """End what a service that was killed has left running."""
+    """End the processes that a killed service has left running."""
     for group in reversed(recorded_groups(state)):
         if _is_ours(group):
             _end_group(group)
@@ -88,7 +88,7 @@ def end_leftovers(state: Path) -> None:
 
 
 def _is_ours(group: int) -> bool:
-    """Whether a process of the group runs our or Prefect's code: process ids are used again."""
+    """Whether a process of the group runs our or Prefect's code; process ids can be reused."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
             of_group = int((process / "stat").read_text().rpartition(")")[2].split()[2])
@@ -99,11 +99,11 @@ def _is_ours(group: int) -> bool:
 
 
 def _end_group(group: int, leader: subprocess.Popen[bytes] | None = None) -> None:
-    """End a process and all that it has started: by SIGINT, or by SIGTERM if the process itself is gone."""
+    """End a process and its children: with SIGINT, or with SIGTERM if the process itself has ended."""
     deadline = time.monotonic() + _GRACE_SECONDS
     with contextlib.suppress(ProcessLookupError):
         try:
-            os.kill(group, signal.SIGINT)  # on SIGTERM, Prefect's runner exits and leaves its flow runs behind
+            os.kill(group, signal.SIGINT)  # on SIGTERM, Prefect's runner exits but its flow runs continue
         except ProcessLookupError:
             os.killpg(group, signal.SIGTERM)
         while time.monotonic() < deadline:

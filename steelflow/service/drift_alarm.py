@@ -1,4 +1,4 @@
-"""What people are told about drift in a night."""
+"""The messages about drift in a night."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from steelflow.service.alerts import alert
 
 
 def drift_reason(night: dt.date, drift: NightDrift) -> str:
-    """What drifted, in one line: the reason of a retraining."""
+    """What drifted, in one line; it is the reason of a retraining."""
     return f"drift in the night of {night}: {'; '.join(drift.reasons)}"
 
 

@@ -1,4 +1,4 @@
-"""Ports of this machine: which are free, and whether something answers there."""
+"""Ports of this machine: find a free port, and check whether a service answers."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from steelflow.errors import ConfigError
 
 
 def free_port(port: int, option: str) -> int:
-    """``port`` of 127.0.0.1, or any free one for 0. Raises ``ConfigError``, which names ``option``, if it is taken."""
+    """``port`` on 127.0.0.1; for 0, any free port. Raises ``ConfigError``, which names ``option``, if it is in use."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as exc:
             raise ConfigError(
-                f"port {port} of 127.0.0.1: {exc.strerror}; name another with {option}, or 0 for a free one"
+                f"port {port} of 127.0.0.1: {exc.strerror}; name another port with {option}, or 0 for any free port"
             ) from exc
         return int(probe.getsockname()[1])
 
 
 def healthy(url: str) -> bool:
-    """Whether Prefect's server at ``url`` says that it is well."""
+    """Whether Prefect's server at ``url`` reports that it is healthy."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):

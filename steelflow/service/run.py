@@ -1,10 +1,10 @@
 """The service of one machine: embedded storage, Prefect's server, the process that serves our flows, the dashboard.
 
-    home/prefect/          Prefect's own home: its database and leases, kept across restarts
+    home/prefect/          Prefect's home: its database and leases, kept across restarts
         server.log serve.log dashboard.log
         service.json service.lock       see ``service.state``
 
-Nothing here imports Prefect: it is started, and asked over HTTP.
+This module does not import Prefect. It starts Prefect and calls it over HTTP.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the parts of a running service are. ``storage`` and ``keys`` are None where no storage was started, and
-    ``dashboard`` where none is installed."""
+    """The addresses of a running service. ``storage`` and ``keys`` are None if no storage was started; ``dashboard`` is
+    None if it is not installed."""
 
     prefect: str
     dashboard: str | None
@@ -47,14 +47,14 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     """Run the service until SIGINT, SIGTERM or SIGHUP, then stop its parts one after the other.
 
     Args:
-        port: of Prefect's server, on 127.0.0.1; 0 takes a free one.
-        config: the configuration file for the flows, if it is not the usual one.
-        ready: called once, when everything runs, with the addresses.
+        port: of Prefect's server, on 127.0.0.1; 0: any free port.
+        config: the configuration file for the flows, if it is not the default file.
+        ready: called once with the addresses, when all parts are running.
 
     Raises:
-        ConfigError: Prefect is not installed, or with parts it does not work with, or the port is taken.
-        LockHeld: it runs already.
-        ServiceError: a part ended by itself; names its log.
+        ConfigError: Prefect is missing or has incompatible parts, or the port is in use.
+        LockHeld: the service is already running.
+        ServiceError: a part ended unexpectedly; the message names its log.
         StoreError: the embedded storage did not start.
     """
     fine, problem = prefect_installed()
@@ -77,13 +77,13 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
                 children.check()
                 if storage and not listens(storage):
                     log = settings.home.absolute() / "s3" / "server.log"
-                    raise ServiceError(f"the embedded storage ended by itself; its log is {log}; start again")
+                    raise ServiceError(f"the embedded storage ended unexpectedly; its log is {log}; start again")
 
 
 def _start(
     children: Children, stop: threading.Event, url: str, dashboard: int | None, environment: Mapping[str, str]
 ) -> bool:
-    """Start Prefect's server, then the flows and, on the port ``dashboard``, the dashboard. False if told to stop."""
+    """Start Prefect's server, the flows, and the dashboard on port ``dashboard``. Returns False if stopped."""
     server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(urlsplit(url).port))
     children.start("server", server, environment)
     children.record(url)
@@ -108,9 +108,9 @@ def _environment(settings: Settings, state: Path, config: Path | None, url: str)
         "STEELFLOW_HOME": str(settings.home.absolute()),
         "PREFECT_HOME": str(state),
         "PREFECT_API_URL": f"{url}/api",
-        # With the default, in memory, a server that is restarted ends the run under way some minutes later.
+        # With the default (in memory), a restarted server ends the current run after some minutes.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        # Runs of more than three months ago go; without this the server's database grows for ever.
+        # Runs older than three months are deleted; otherwise the server's database grows without limit.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

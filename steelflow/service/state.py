@@ -1,7 +1,7 @@
-"""What a running service leaves in its folder ``home/prefect``: its address, its processes, and a lock.
+"""The files of a running service in ``home/prefect``: its address, its processes, and a lock.
 
-service.json       address and processes, while it runs
-service.lock       held by the one process that runs it
+service.json       address and processes, while the service runs
+service.lock       held by the process that runs the service
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def state_folder(settings: Settings) -> Path:
 
 
 def running(settings: Settings) -> str | None:
-    """The address of Prefect's server where ``steelflow up`` runs with these settings, else None."""
+    """The address of Prefect's server if ``steelflow up`` runs with these settings, else None."""
     state = state_folder(settings)
     with contextlib.suppress(OSError, ValueError, KeyError):
         with (state / "service.lock").open() as lock:
@@ -33,12 +33,12 @@ def running(settings: Settings) -> str | None:
 
 
 def record(state: Path, url: str, groups: Mapping[str, int]) -> None:
-    """Write down where the service is, and its process groups by name."""
+    """Record the address of the service, and its process groups by name."""
     _file(state).write_text(json.dumps({"url": url, "pid": os.getpid(), "groups": groups}))
 
 
 def recorded_groups(state: Path) -> list[int]:
-    """The process groups of the service that was recorded last, in the order in which they were started."""
+    """The process groups of the last recorded service, in start order."""
     with contextlib.suppress(OSError, ValueError, KeyError):
         return list(json.loads(_file(state).read_text())["groups"].values())
     return []

@@ -1,4 +1,4 @@
-"""A synthetic plant, for a newcomer with no data and for tests that need drift to find."""
+"""A synthetic plant: sample images for newcomers, and drift for tests."""
 
 from steelflow.synth.camera import Camera, photograph
 from steelflow.synth.plant import (

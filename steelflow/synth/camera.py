@@ -1,4 +1,4 @@
-"""What stands between a surface and its picture. Each knob of a camera is a way in which a plant drifts."""
+"""The camera between a surface and its picture. Each parameter is a way in which a plant can drift."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Grey = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """A camera and its lamp. The default one hands the surface through unchanged.
+    """A camera and its lamp. The default camera does not change the surface.
 
     Attributes:
-        gain: factor on every grey value. Lamps age towards 0.7; a new lamp on an old setting reaches 1.4.
+        gain: factor on every grey value. Old lamps approach 0.7; a new lamp with an old setting reaches 1.4.
         gradient: 0..1, uneven light. The factor rises linearly from 1 - gradient at the left edge to 1 + gradient at
-            the right edge; the mean stays, apart from what saturates.
-        noise_db: signal-to-noise ratio in dB of added Gaussian noise, None for no noise. Its standard deviation is
+            the right edge. The mean stays the same, except for saturation.
+        noise_db: signal-to-noise ratio in dB of added Gaussian noise; None: no noise. The standard deviation is
             sqrt(mean(x²) / 10^(noise_db / 10)) grey values, where x is the picture before the noise.
         blur: length in pixels of the motion blur along the strip (the y axis): each pixel becomes the mean of ``blur``
             pixels. 0 and 1 change nothing.
@@ -52,7 +52,7 @@ def photograph(surface: Grey, camera: Camera, rng: np.random.Generator) -> Grey:
 
     Args:
         surface: uint8 of shape (size, size).
-        rng: used for the noise alone.
+        rng: used only for the noise.
 
     Returns:
         uint8 of the same shape; the surface itself for the default camera.

@@ -1,6 +1,6 @@
-"""The plant of `steelflow demo`, and what happens in it.
+"""The plant of `steelflow demo` and its events.
 
-Three lines, four nights. From the third night on the lamps of L2 have aged and L3 rolls another grade.
+It has three lines and four nights. From the third night on, the lamps of L2 have aged and L3 rolls another grade.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ PLANT = PlantSpec(
 )
 WHO = "demo"
 _PER_CLASS = 120
-_GOLDEN = 40  # of a class
+_GOLDEN = 40  # per class
 _REVIEWED = 240
 _THREADS = 8
-_IMAGES = "images/"  # what a plant writes below it belongs into the archive
+_IMAGES = "images/"  # files below this prefix go to the archive
 
 _CONFIG = """\
-# Written by `steelflow demo`. Go on from here: steelflow --config {file} nightly --date {date}
+# Written by `steelflow demo`. To continue: steelflow --config {file} nightly --date {date}
 home = "{home}"
 
 [archive]
@@ -80,7 +80,7 @@ def begin(out: Path) -> Path:
 
 
 def make_plant(out: Path, settings: Settings, tick: Callable[[int], None]) -> PlantSummary:
-    """Photograph the plant into the archive of the settings; ``truth.csv`` goes to ``out``."""
+    """Write the plant's images to the archive of the settings, and ``truth.csv`` to ``out``."""
     archive = open_store(settings.archive.uri, settings.store)
     puts: list[Future[object]] = []
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -100,7 +100,7 @@ def make_plant(out: Path, settings: Settings, tick: Callable[[int], None]) -> Pl
 
 @dataclass(frozen=True, slots=True)
 class FirstChampion:
-    """Labelled images, images of the golden set, and how the training on them ended."""
+    """Numbers of labelled images and golden images, and the result of the training."""
 
     labelled: int
     golden: int
@@ -108,13 +108,13 @@ class FirstChampion:
 
 
 def first_champion(settings: Settings, person: Person, tell: Tell) -> FirstChampion:
-    """Label what the plant begins with, choose a golden set, train and promote."""
+    """Label the plant's first images, choose a golden set, train and promote."""
     labelled, golden = person.begin(_PER_CLASS), person.choose_golden(_GOLDEN)
     return FirstChampion(labelled, golden, _retrain(settings, "manual", "the first model of this plant", tell))
 
 
 def review(settings: Settings, person: Person, night: dt.date) -> tuple[int, dict[str, int]]:
-    """Label the images of a night that come first in the queue. Returns how many, and how many for which reason."""
+    """Label the first images of a night in the queue. Returns their number, and the numbers by reason."""
     wanted = queue(_reader(settings), person.looked_at(), _REVIEWED, dates=[night])
     reasons = dict(wanted.group_by("reason").len().sort("reason").iter_rows())
     return person.review(wanted), reasons
@@ -126,7 +126,7 @@ def retrain_for_drift(settings: Settings, night: NightResult, tell: Tell) -> Ret
 
 
 def accuracies(settings: Settings, person: Person, night: dt.date) -> dict[str, float]:
-    """Share of the readable images of each line that are labelled with the truth."""
+    """Accuracy of the readable images of each line."""
     return {line: person.accuracy(_reader(settings), night, line) for line in PLANT.lines}
 
 

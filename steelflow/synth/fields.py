@@ -1,7 +1,7 @@
-"""The raw material of a synthetic surface: random fields, light and strokes.
+"""Building blocks of a synthetic surface: random fields, light and strokes.
 
-A field is float32 of shape (size, size). Lengths are in pixels of a 200×200 picture of the NEU database; a larger
-``size`` sees more steel, not the same steel larger.
+A field is float32 of shape (size, size). Lengths are in pixels of a 200×200 picture of the NEU database. A larger
+``size`` shows more steel at the same scale.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SUBPIXEL_BITS = 4
 def smooth(rng: np.random.Generator, size: int, x: float, y: float) -> Field:
     """Gaussian noise with correlation lengths ``x`` and ``y``; zero mean and unit variance over the picture.
 
-    Long waves are drawn on a coarse grid and enlarged, so that the cost does not grow with the length.
+    Long waves are drawn on a coarse grid and enlarged, so the cost does not grow with the length.
     """
     step_x, step_y = max(1, int(x / 2)), max(1, int(y / 2))
     width, height = -(-size // step_x) + 2, -(-size // step_y) + 2
@@ -33,7 +33,7 @@ def smooth(rng: np.random.Generator, size: int, x: float, y: float) -> Field:
 
 
 def blurred(field: Field, x: float, y: float | None = None) -> Field:
-    """The field under a Gaussian of standard deviations ``x`` and ``y`` (= ``x``) pixels."""
+    """The field blurred by a Gaussian with standard deviations ``x`` and ``y`` (default ``x``) in pixels."""
     return np.asarray(cv2.GaussianBlur(field, (0, 0), x, sigmaY=x if y is None else y), np.float32)
 
 
@@ -44,14 +44,14 @@ def standardised(field: Field) -> Field:
 
 
 def brushed(rng: np.random.Generator, size: int, length: float, width: float, degrees: float) -> Field:
-    """Unit-variance grain drawn out along a direction, ``degrees`` counter-clockwise from the x axis."""
+    """Unit-variance grain stretched along a direction, ``degrees`` counter-clockwise from the x axis."""
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), degrees, 1.0)
     turned = cv2.warpAffine(smooth(rng, size, length, width), turn, (size, size), borderMode=cv2.BORDER_REFLECT)
     return np.asarray(turned, np.float32)
 
 
 def columns(rng: np.random.Generator, size: int, length: float) -> Field:
-    """Unit-variance noise over x alone, shape (1, size): what rolls and lamps draw along the strip."""
+    """Unit-variance noise that depends on x only, shape (1, size): streaks of rolls and lamps along the strip."""
     noise = rng.standard_normal((1, size), dtype=np.float32)
     return standardised(blurred(noise, length, 0.1))
 
@@ -65,14 +65,14 @@ def ramp(size: int, degrees: float) -> Field:
 
 
 def step(field: Field, softness: float) -> Field:
-    """0 below the zero level of a field, 1 above it, with a straight edge ``softness`` wide between."""
+    """0 below the zero level of a field, 1 above it, with a linear transition of width ``softness``."""
     mask: Field = np.clip(0.5 + field / np.float32(softness), 0, 1)
     return mask
 
 
 def covering(field: Field, share: float, softness: float) -> Field:
     """The ``share`` of the picture where the field is highest, as a soft mask in 0..1."""
-    # Every seventh pixel is enough to place a quantile, and several times cheaper.
+    # Every seventh pixel is enough for a quantile, and several times cheaper.
     level = np.quantile(field.ravel()[::7], 1 - share)
     return step(field - np.float32(level), softness)
 
@@ -91,9 +91,9 @@ def spindle(
 ) -> Polygon:
     """A ragged vertical sliver around (x, y), as a closed polygon for ``painted``.
 
-    ``slope`` is how far it leans in x for each pixel of y; ``taper`` 0 gives blunt ends, 1 a lens; ``wander`` is how
-    far its middle strays, in square roots of the width for each knot of the outline; ``ragged`` is how much of the
-    width comes and goes.
+    ``slope`` is the change of x per pixel of y. ``taper`` 0 gives blunt ends, 1 a lens. ``wander`` is the deviation of
+    the centre line per knot of the outline, in square roots of the width. ``ragged`` is the share of the width that
+    varies.
     """
     knots = int(np.clip(length / 5, 5, 30))
     t = np.linspace(0, 1, 2 * knots - 1)
@@ -107,14 +107,14 @@ def spindle(
 
 
 def walk(rng: np.random.Generator, x: float, y: float, *, steps: int, stride: float, turn: float) -> Polygon:
-    """A crack: a line from (x, y) that wanders about the horizontal, as points for ``painted``."""
+    """A crack: a random line from (x, y) along the horizontal, as points for ``painted``."""
     heading = np.clip(0.35 * np.cumsum(rng.normal(0, turn, steps)) + rng.normal(0, turn, steps), -1.3, 1.3)
     points = np.stack([x + np.cumsum(stride * np.cos(heading)), y + np.cumsum(stride * np.sin(heading))], 1)
     return np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
 
 def painted(size: int, shapes: Iterable[tuple[Polygon, float]], *, filled: bool, blur: float) -> Field:
-    """Shapes with their strengths (0..1) drawn over nothing: a mask in 0..1, blurred by ``blur`` pixels."""
+    """Draw shapes with their strengths (0..1) on an empty mask in 0..1, blurred by ``blur`` pixels."""
     canvas = np.zeros((size, size), np.uint8)
     for points, strength in shapes:
         level = round(255 * min(strength, 1.0))

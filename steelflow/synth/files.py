@@ -1,4 +1,4 @@
-"""Files as a plant leaves them: JPEGs, broken JPEGs, and shards that hold many. Equal input gives equal bytes."""
+"""The files of a plant: JPEGs, broken JPEGs, and shards with many images. Equal input gives equal bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def jpeg(picture: npt.NDArray[np.uint8], quality: int) -> bytes:
 
 
 def broken(data: bytes, how: Breakage) -> bytes:
-    """What is left of a good JPEG when the disk was full, the transfer was cut, or an error page was saved."""
+    """Break a good JPEG as a full disk, an interrupted transfer or a saved error page does."""
     if how == "empty":
         return b""
     if how == "cut":
@@ -38,7 +38,7 @@ def broken(data: bytes, how: Breakage) -> bytes:
 
 
 def packed(members: Iterable[tuple[str, bytes]], kind: ShardKind) -> bytes:
-    """One shard that holds (name, data) members, in their order, without compressing what is compressed already."""
+    """One shard with (name, data) members, in order. Data that is already compressed is not compressed again."""
     buffer = io.BytesIO()
     if kind == "zip":
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -1,4 +1,4 @@
-"""Folders and files that a synthetic plant is written to."""
+"""Folders and files of a synthetic plant."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from steelflow.errors import ConfigError
 
 
 def fresh_folder(out: Path, mark: str, sign: str, maker: str) -> None:
-    """Make ``out`` an empty folder. A folder that is in use is emptied only if its file ``mark`` contains ``sign``.
+    """Make ``out`` an empty folder. A folder with files is emptied only if its file ``mark`` contains ``sign``.
 
     Raises:
         ConfigError: the folder is not empty and was not made by ``maker``.
     """
     if out.exists() and any(out.iterdir()):
         if not (out / mark).is_file() or sign not in (out / mark).read_text():
-            raise ConfigError(f"{out}: is not empty and not made by {maker}; name another folder with --out")
+            raise ConfigError(f"{out}: is not empty and was not made by {maker}; name another folder with --out")
         shutil.rmtree(out)
     out.mkdir(parents=True, exist_ok=True)
 

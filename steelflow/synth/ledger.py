@@ -1,4 +1,4 @@
-"""The ledger of a simulated month: one entry per night, and the figures that sum them up."""
+"""The ledger of a simulated month: one entry per night, and the summary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from steelflow.retrain import RetrainResult
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One night. Accuracies are shares of its readable images; ``alone`` is that of the first model."""
+    """One night. Accuracies are shares of the readable images; ``alone`` is the accuracy of the first model."""
 
     date: dt.date
     events: tuple[str, ...]
@@ -27,7 +27,7 @@ class Entry:
     retraining: RetrainResult | None
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is printed with ``--json``."""
+        """The output of ``--json``."""
         return {
             "date": self.date.isoformat(),
             "events": self.events,
@@ -44,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Of one model, or one chain of models, over the nights."""
+    """Accuracy of one model, or of one chain of models, over the nights."""
 
     mean: float
     worst: float
@@ -53,7 +53,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts over all nights, and the accuracy with the loop ``closed`` and with the first model left ``alone``."""
+    """Counts over all nights, the accuracy with retraining (``closed``), and with the first model only (``alone``)."""
 
     alarms: int
     retrainings: int
@@ -64,7 +64,7 @@ class Summary:
 
 
 def summary(entries: Sequence[Entry]) -> Summary:
-    """The figures of at least one night."""
+    """Summarise at least one night."""
     retrainings = [entry.retraining for entry in entries if entry.retraining is not None]
     return Summary(
         alarms=sum(entry.verdict == "alarm" for entry in entries),

@@ -1,10 +1,10 @@
-"""A month of a synthetic plant in fast-forward: once with the loop closed, once with the first model left alone.
+"""Simulate a month of a synthetic plant twice: with retraining, and with the first model only.
 
-The truth is known, so each night has its accuracy. The plant changes: the lamps of L2 age and are replaced, the rolls
-of L3 shake its camera, L1 rolls another grade, and late in the month a defect appears that no model knows.
+The truth is known, so the accuracy of each night is known. The plant changes: the lamps of L2 age and are replaced, the
+rolls of L3 shake its camera, L1 rolls another grade, and late in the month a new, unknown defect appears.
 
-On the morning after an alarm a person labels the images that come first in the review queue; then the loop retrains, as
-it does in a real plant.
+On the morning after an alarm, a person labels the first images of the review queue. Then the model is retrained, as in
+a real plant.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from steelflow.synth.textures import CLASSES
 
 NEW_CLASS = "crazing"
 _PER_CLASS = 120
-_GOLDEN = 60  # of a class
-_IMAGES = 55  # of a coil
-_REVIEWED = 150  # images a morning after an alarm
+_GOLDEN = 60  # per class
+_IMAGES = 55  # per coil
+_REVIEWED = 150  # images labelled on the morning after an alarm
 _MARK = "simulation.txt"
 _START = dt.date(2026, 11, 1)
 _LINES = ("L1", "L2", "L3")
@@ -47,7 +47,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happens to a line from a night on (counted from 1)."""
+    """A change of a line from a night on (counted from 1)."""
 
     night: int
     line: str
@@ -68,7 +68,7 @@ EVENTS = (
 
 
 def month(nights: int = 30, coils: int = 10, seed: int = 5) -> PlantSpec:
-    """The plant with all that happens to it."""
+    """The plant with all its events."""
     dates = [_START + dt.timedelta(days=night) for night in range(nights)]
     cameras: dict[str | tuple[str, dt.date], Camera] = {}
     mixes: dict[str | tuple[str, dt.date], Mapping[str, float]] = {}
@@ -95,7 +95,7 @@ def month(nights: int = 30, coils: int = 10, seed: int = 5) -> PlantSpec:
 
 
 def make_archive(spec: PlantSpec, folder: Path, tell: Callable[[int], None]) -> int:
-    """Photograph the whole plant into a folder, on all cores, a night of a line at a time. Returns the objects."""
+    """Write all images of the plant to a folder, on all cores, by line and night. Returns the number of objects."""
     parts = [replace(spec, lines=(line,), start=date, nights=1) for date in spec.dates for line in spec.lines]
     made = 0
     with ProcessPoolExecutor(mp_context=get_context("spawn"), initializer=prepare) as pool:
@@ -120,7 +120,7 @@ def begin(out: Path) -> None:
 
 
 def closed_loop(base: Settings, out: Path, epochs: int) -> Settings:
-    """The settings of a plant below ``out`` that retrains after every alarm; ``epochs`` are those from scratch."""
+    """Settings of a plant below ``out`` that retrains after every alarm; ``epochs`` is for training from scratch."""
     return base.model_copy(
         update={
             "home": out / "home",
@@ -132,7 +132,7 @@ def closed_loop(base: Settings, out: Path, epochs: int) -> Settings:
 
 
 def left_alone(closed: Settings, out: Path, first: str) -> Settings:
-    """The same plant with the version ``first`` for good; its reports go elsewhere."""
+    """Settings of the same plant, always with version ``first``. Its reports go to another folder."""
     return closed.model_copy(
         update={
             "report": ReportSettings(uri=str(out / "reports-alone")),
@@ -147,9 +147,9 @@ def images_folder(out: Path) -> Path:
 
 
 def first_model(settings: Settings, person: Person, tell: Tell) -> str:
-    """Train on the labels that the plant begins with, and promote. Returns the version.
+    """Train on the first labels of the plant, and promote. Returns the version.
 
-    It is trained like every later model, except that there is no champion to compare it with.
+    It is trained like every later model, but there is no champion to compare with.
     """
     known = [name for name, weight in KNOWN.items() if weight]
     person.begin(_PER_CLASS, known)
@@ -161,11 +161,11 @@ def first_model(settings: Settings, person: Person, tell: Tell) -> str:
 
 
 def simulate(settings: Settings, alone: Settings, spec: PlantSpec, person: Person, tell: Tell) -> Iterator[Entry]:
-    """Run through the nights of ``spec``, with one entry each. The archive and the first model have to be there.
+    """Simulate the nights of ``spec``; yields one entry per night. The archive and the first model must exist.
 
     Args:
-        settings: of the plant whose loop is closed (see ``closed_loop``).
-        alone: of the same plant with the first model for good (see ``left_alone``).
+        settings: of the plant with retraining (see ``closed_loop``).
+        alone: of the same plant with the first model only (see ``left_alone``).
     """
     reader, other = (ReportReader(open_store(one.report.uri, one.store, create=True)) for one in (settings, alone))
     for number, date in enumerate(spec.dates, 1):
@@ -193,9 +193,9 @@ def simulate(settings: Settings, alone: Settings, spec: PlantSpec, person: Perso
 def _morning_after(
     settings: Settings, night: NightResult, drift: NightDrift, reader: ReportReader, person: Person, tell: Tell
 ) -> tuple[int, RetrainResult]:
-    """After an alarm: a person labels, then the loop retrains. Returns how many labels, and the decision."""
+    """After an alarm: label, then retrain. Returns the number of labels, and the decision."""
     date = night.date
-    tell(f"{date}: a person labels what the queue shows")
+    tell(f"{date}: a person labels images of the review queue")
     lines = [one.line for one in drift.lines if one.line and one.verdict == "alarm"]
     labels = person.review(queue(reader, person.looked_at(), _REVIEWED, dates=[date], lines=lines))
     retraining = retrain(

@@ -22,7 +22,7 @@ _PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
 
 
 class Person:
-    """Knows the truth of the plant ``spec`` and labels what the review queue shows."""
+    """Knows the truth of the plant ``spec`` and labels images of the review queue."""
 
     def __init__(self, settings: Settings, spec: PlantSpec) -> None:
         self._archive = open_store(settings.archive.uri, settings.store)
@@ -32,12 +32,12 @@ class Person:
         self._truth = {(row.key, row.member): row.label for row in truth(spec)}
 
     def begin(self, per_class: int, classes: Collection[str] = CLASSES) -> int:
-        """Label the images that a plant begins with. Returns how many."""
+        """Label the first images of the plant. Returns their number."""
         said = [Label(image, label, NAME, "import") for image, label in self._kept(self._spec, per_class, classes)]
         return self._labels.add(said, new_classes=set(classes)).added
 
     def choose_golden(self, per_class: int, classes: Collection[str] = CLASSES) -> int:
-        """Freeze a golden set of images that are nowhere else in the plant. Returns how many."""
+        """Freeze a golden set of images that the plant does not use elsewhere. Returns their number."""
         elsewhere = replace(self._spec, seed=self._spec.seed + 1)
         chosen = pl.DataFrame(self._kept(elsewhere, per_class, classes), ["image", "label"], orient="row")
         return self._labels.freeze(chosen, who=NAME, reason="chosen with care").frame.height
@@ -47,7 +47,7 @@ class Person:
         return self._labels.references()
 
     def review(self, queue: pl.DataFrame) -> int:
-        """Label the images of a review queue (object_key, member, ordinal, line, date, coil). Returns how many."""
+        """Label the images of a review queue (object_key, member, ordinal, line, date, coil). Returns their number."""
         rows = {(row["object_key"], row["member"], row["ordinal"]): row for row in queue.to_dicts()}
         said = []
         for place, data in fetch_images(self._archive, [ImageRef(*key) for key in rows], self._limits):
@@ -60,7 +60,7 @@ class Person:
         return self._labels.add(said, new_classes=CLASSES).added
 
     def accuracy(self, reader: ReportReader, date: dt.date, line: str | None = None) -> float:
-        """Share of the readable images of a night whose label is the truth."""
+        """Share of the readable images of a night that are classified correctly."""
         rows = reader.images([date], None if line is None else [line]).filter(pl.col("status") == "ok")
         right = [
             self._truth.get((key, member)) == label
@@ -69,7 +69,7 @@ class Person:
         return float(sum(right) / max(1, len(right)))
 
     def _kept(self, spec: PlantSpec, per_class: int, classes: Collection[str]) -> list[tuple[str, str]]:
-        """SHA-256 and label of the plant's labelled images, which are put into the label store."""
+        """Put the plant's labelled images into the label store. Returns SHA-256 and label of each."""
         images = [(path.partition("/")[0], data) for path, data in labelled(spec, per_class)]
         images = [(label, data) for label, data in images if label in classes]
         keys = self._labels.images.put_many(data for _, data in images)

@@ -1,8 +1,8 @@
-"""A synthetic plant: lines that roll coils night after night, and the archive that their cameras leave.
+"""A synthetic plant: lines roll coils every night, and their cameras write an archive.
 
-Every picture follows from (seed, line, date, coil, number) and from the camera and class mix of its place alone, its
-name from all of these but the camera. So a plant can be made in parts, or made larger later, and what was there stays
-the same.
+A picture depends only on (seed, line, date, coil, number) and on the camera and class mix of its place. Its name
+depends on the same values except the camera. So a plant can be made in parts or made larger later; existing images do
+not change.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from steelflow.synth.files import BREAKAGES, SHARD_KINDS, Breakage, ShardKind, b
 from steelflow.synth.strip import Strip
 from steelflow.synth.textures import CLASSES, surface
 
-Place = str | tuple[str, dt.date]  # a line on all its nights, or a line on one night
-Mix = Mapping[str, float]  # class to weight; the weights need not add up to one
+Place = str | tuple[str, dt.date]  # a line on all nights, or a line on one night
+Mix = Mapping[str, float]  # class to weight; the weights need not sum to one
 Put = Callable[[str, bytes], None]
 
-# The ``archive.template`` that reads all that a plant's keys say: in shards, the members' names say it.
+# The ``archive.template`` that reads all values from a plant's keys; in shards, from the member names.
 TEMPLATE = "line={line}/date={date}/coil={coil}/{captured_at}_{position}m_{name}"
 
 _Value = TypeVar("_Value")
@@ -36,19 +36,19 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantSpec:
-    """What a plant makes.
+    """The specification of a plant.
 
     Attributes:
-        seed: another seed is another plant.
-        lines: their names, as in the keys; see ``line_names``.
-        start: the first night; ``nights`` follow one another.
+        seed: another seed gives another plant.
+        lines: line names, as in the keys; see ``line_names``.
+        start: the first night; there are ``nights`` consecutive nights.
         coils, images: coils per line and night, images per coil.
-        sharded: share 0..1 of the coils that are stored as one shard each; ``kinds`` take turns.
-        broken: broken files in each partition (line and date), beside the images.
-        mix: how often each class is seen; a class that is not named is not seen.
-        dominance: share 0..1 of a coil's images that show the coil's own defect; the rest follow the mix.
-        camera: takes every picture, unless ``cameras`` has another one for the line, or the line and night.
-        mixes: the same for the class mix.
+        sharded: share 0..1 of the coils that are stored as one shard each; the ``kinds`` alternate.
+        broken: broken files in each partition (line and date), in addition to the images.
+        mix: weight of each class; a class without a weight does not occur.
+        dominance: share 0..1 of a coil's images that show the coil's main defect; the rest follow the mix.
+        camera: takes every picture, unless ``cameras`` has another one for the line, or for the line and night.
+        mixes: class mixes for a line, or for a line and night.
         size, quality: pixels on a side, JPEG quality; the defaults give files of about 10 kB.
     """
 
@@ -78,7 +78,7 @@ class PlantSpec:
         insist(len(set(self.lines)) == len(self.lines) > 0, f"lines {self.lines} must be distinct names, at least one")
         for line in self.lines:
             insist(
-                re.fullmatch(r"\w[\w.-]*", line) is not None, f"line {line!r} must be of letters, digits, _, - and ."
+                re.fullmatch(r"\w[\w.-]*", line) is not None, f"line {line!r} may only have letters, digits, _, - and ."
             )
         insist(min(self.nights, self.coils, self.images) >= 1, "nights, coils and images must be at least 1")
         insist(0 <= self.sharded <= 1, f"sharded {self.sharded} must be 0 to 1")
@@ -102,7 +102,7 @@ class PlantSpec:
 
 @dataclass(frozen=True, slots=True)
 class Coil:
-    """One coil of the plant: where it was rolled, its number there (from 1), and how its images are stored."""
+    """One coil of the plant: its line and date, its number there (from 1), and how its images are stored."""
 
     line: str
     date: dt.date
@@ -118,13 +118,13 @@ class Coil:
         return f"C{self.number:04d}"
 
     def address(self, file: str) -> tuple[str, str | None]:
-        """The key and, inside a shard, the member under which a file of this coil is found."""
+        """The key of a file of this coil and, in a shard, the member name."""
         return (f"{self.folder}/{file}", None) if self.shard is None else (f"{self.folder}/images.{self.shard}", file)
 
 
 class Shot(NamedTuple):
-    """One image before it is taken. ``rng`` is ready to draw the picture; ``number`` counts as the plant makes them,
-    and not along the coil, so that a plant with more images has these as well."""
+    """One image before it is taken. ``rng`` is ready to draw the picture. ``number`` counts in the order of creation,
+    not along the coil, so that a plant with more images contains the same images."""
 
     position: float
     number: int
@@ -135,7 +135,7 @@ class Shot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What one image of the archive shows. ``member`` is None for a loose object."""
+    """The true label of one image of the archive. ``member`` is None for a loose object."""
 
     key: str
     member: str | None
@@ -144,7 +144,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class PlantSummary:
-    """What was written. ``images`` are those of the archive that can be read, ``objects`` the keys that hold them."""
+    """Counts of the written files. ``images`` counts the readable images of the archive, ``objects`` its keys."""
 
     objects: int
     images: int
@@ -167,8 +167,8 @@ def coils(spec: PlantSpec) -> Iterator[Coil]:
 
 
 def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
-    """The archive as (key, bytes), keys as in ``TEMPLATE`` and so in the default ``archive.template``, which takes the
-    time and the position for a part of the name. Holds one coil at a time."""
+    """The archive as (key, bytes). The keys match ``TEMPLATE`` and also the default ``archive.template``, which reads
+    time and position as a part of the name. Only one coil is in memory at a time."""
     for coil in coils(spec):
         files = _files(spec, coil)
         if coil.shard is None:
@@ -179,14 +179,14 @@ def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
 
 
 def truth(spec: PlantSpec) -> Iterator[Truth]:
-    """One row for each image of the archive that is not broken. Draws no picture, so it is cheap."""
+    """One row for each image of the archive that is not broken. Fast, because it draws no pictures."""
     for coil in coils(spec):
         for shot in _shots(spec, coil):
             yield Truth(*coil.address(f"{shot.name}.jpg"), shot.label)
 
 
 def labelled(spec: PlantSpec, per_class: int) -> Iterator[tuple[str, bytes]]:
-    """Images for training, as (``<class>/<name>.jpg``, bytes): taken by ``spec.camera``, and none is in the archive."""
+    """Training images as (``<class>/<name>.jpg``, bytes), taken by ``spec.camera``. They are not in the archive."""
     for label in CLASSES:
         for index in range(per_class):
             rng = _rng(spec, "labelled", label, index)
@@ -194,10 +194,10 @@ def labelled(spec: PlantSpec, per_class: int) -> Iterator[tuple[str, bytes]]:
 
 
 def write_plant(spec: PlantSpec, put: Put, per_class: int = 100) -> PlantSummary:
-    """Hand a whole plant to ``put(key, data)``: ``images/<archive key>``, ``labelled/<class>/…`` and ``truth.csv``.
+    """Write a plant with ``put(key, data)``: ``images/<archive key>``, ``labelled/<class>/…`` and ``truth.csv``.
 
-    ``truth.csv`` has the columns key, member (empty for a loose object) and label; its keys are those of the archive,
-    without ``images/``.
+    ``truth.csv`` has the columns key, member (empty for a loose object) and label. Its keys are archive keys, without
+    ``images/``.
     """
     count = size = 0
     for key, data in objects(spec):
@@ -222,13 +222,13 @@ def write_plant(spec: PlantSpec, put: Put, per_class: int = 100) -> PlantSummary
 
 
 def _shard(spec: PlantSpec, number: int) -> ShardKind | None:
-    """Spread the shards evenly: the exact share of the coils, whatever their count."""
+    """Distribute the shards evenly, so that the share of coils is exact for any count."""
     before, after = (int(n * spec.sharded + 1e-9) for n in (number - 1, number))
     return spec.kinds[before % len(spec.kinds)] if after > before else None
 
 
 def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
-    """A coil's files in the order of their names. A broken one is a picture sent twice, the second time in vain."""
+    """A coil's files in the order of their names. A broken file is a second, failed copy of a picture."""
     camera = _at(spec.cameras, coil, spec.camera)
     again = dict(_breakages(spec, coil))
     for shot in _shots(spec, coil):
@@ -253,7 +253,7 @@ def _shots(spec: PlantSpec, coil: Coil) -> list[Shot]:
 
 
 def _breakages(spec: PlantSpec, coil: Coil) -> Iterator[tuple[int, Breakage]]:
-    """Deal the partition's broken files out to its coils, as (number of the image, kind)."""
+    """Distribute the partition's broken files over its coils, as (number of the image, kind)."""
     for turn in range(coil.number - 1, spec.broken, spec.coils):
         yield turn // spec.coils, BREAKAGES[turn % len(BREAKAGES)]
 
@@ -263,18 +263,18 @@ def _picture(spec: PlantSpec, label: str, camera: Camera, rng: np.random.Generat
 
 
 def _state(spec: PlantSpec, coil: Coil) -> str:
-    """The defect that a coil has most of."""
+    """The main defect of a coil."""
     return _drawn(_at(spec.mixes, coil, spec.mix), _rng(spec, coil.line, coil.date, coil.name))
 
 
 def _label(spec: PlantSpec, coil: Coil, state: str, rng: np.random.Generator) -> str:
-    """The first draws from an image's ``rng``, so that ``truth`` need not make the picture."""
+    """The label of an image. It uses the first draws of ``rng``, so that ``truth`` need not draw the picture."""
     other = _drawn(_at(spec.mixes, coil, spec.mix), rng)
     return state if rng.random() < spec.dominance else other
 
 
 def _drawn(mix: Mix, rng: np.random.Generator) -> str:
-    # In the order of CLASSES, so that the order in which a mix was written does not matter.
+    # In the order of CLASSES, so that the order of the mix does not matter.
     shares = np.cumsum([mix.get(label, 0.0) for label in CLASSES])
     return CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
 

@@ -1,4 +1,4 @@
-"""A contact sheet: what the plant's cameras see of each class, at a glance."""
+"""A contact sheet with sample pictures of each class."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from steelflow.synth.camera import Camera, photograph
 from steelflow.synth.textures import CLASSES, surface
 
 _GAP = 6
-_COLUMNS = 5  # pictures of a class
+_COLUMNS = 5  # pictures per class
 _SIZE = 200  # pixels
 
 
 def contact_sheet(camera: Camera, seed: int) -> bytes:
-    """A JPEG with a row for each class, in the order of ``CLASSES``, of a few pictures each."""
+    """A JPEG with one row of pictures per class, in the order of ``CLASSES``."""
     rows = []
     for row, label in enumerate(CLASSES):
         rng = np.random.default_rng([seed, row])

@@ -1,4 +1,4 @@
-"""Where along a coil its images are taken, and when."""
+"""Position along the coil and time of each image."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ import numpy as np
 from steelflow.synth.textures import CLASSES
 
 _LENGTH = 400.0, 1100.0  # metres
-_STRETCH = 0.03, 0.2  # of the coil's length
-_GATHERED = 0.7  # share of a class's images that lie in its stretch
+_STRETCH = 0.03, 0.2  # share of the coil's length
+_GATHERED = 0.7  # share of a class's images in its stretch
 _SPEED = 9.0  # metres a second
-_DAY = dt.timedelta(hours=23, minutes=50)  # its last coil passes within the day
+_DAY = dt.timedelta(hours=23, minutes=50)  # so that the last coil passes within the day
 _CADENCE = dt.timedelta(seconds=150)  # from the head of a coil to the head of the next
 
 
 class Strip:
-    """One coil, rolled out. Defects gather: a bad roll or a dirty slab marks a stretch, so most images of a class lie
-    in one stretch of the coil, the others anywhere.
+    """One uncoiled coil. A bad roll or a dirty slab marks one stretch of it, so most images of a class are in one
+    stretch; the others are anywhere.
 
     Args:
-        number: of the coil in its line and date, from 1; the first is rolled at midnight (UTC). The day has ``coils``.
-        rng: for this coil's places alone. Each call of ``place`` takes the next draws from it.
+        number: of the coil in its line and date, from 1; the first is rolled at midnight (UTC).
+        coils: the number of coils of the day.
+        rng: only for this coil's positions. Each call of ``place`` takes the next draws.
     """
 
     def __init__(self, date: dt.date, number: int, coils: int, rng: np.random.Generator) -> None:
@@ -34,10 +35,10 @@ class Strip:
         self._rng = rng
 
     def place(self, label: str) -> float:
-        """Metres from the head of the next image, which shows ``label``; two decimals."""
+        """Position of the next image, which shows ``label``: metres from the head, two decimals."""
         start, width = self._stretches[label] if self._rng.random() < _GATHERED else (0.0, self.length)
         return round(float(start + width * self._rng.random()), 2)
 
     def seen_at(self, position: float) -> dt.datetime:
-        """When a place of the strip passes the camera."""
+        """The time at which a position passes the camera."""
         return self._rolled + dt.timedelta(seconds=position / _SPEED)

@@ -1,9 +1,9 @@
 """Plausible pictures of hot-rolled strip with one of the six defects of the NEU surface database.
 
-The classes and their look are those of K. Song and Y. Yan, "A noise robust method based on completed local binary
+The classes and their appearance follow K. Song and Y. Yan, "A noise robust method based on completed local binary
 patterns for hot-rolled steel strip surface defects", Applied Surface Science 285 (2013). Every picture is
-light × reflectance: light is uneven along the strip and often too strong or too weak, reflectance carries the grain of
-the steel and the defect. The figures below were set by eye and by per-class statistics (mean, deviation, gradients).
+light × reflectance. Light is uneven along the strip and often too strong or too weak. Reflectance contains the grain of
+the steel and the defect. The constants below were set by eye and by per-class statistics (mean, deviation, gradients).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def surface(label: str, rng: np.random.Generator, size: int = 200) -> Grey:
         uint8 of shape (size, size), 0 black to 255 white. The same state of ``rng`` gives the same picture.
 
     Raises:
-        ConfigError: ``label`` is none of ``CLASSES``.
+        ConfigError: ``label`` is not one of ``CLASSES``.
     """
     try:
         draw = _DRAW[label]
@@ -53,7 +53,7 @@ def surface(label: str, rng: np.random.Generator, size: int = 200) -> Grey:
 
 
 def _crazing(rng: np.random.Generator, size: int) -> Field:
-    """A net of fine dark cracks, mostly across the strip, on coarse bright grain; some break out to black pits."""
+    """A net of fine dark cracks, mostly across the strip, on coarse bright grain; some become black pits."""
     light = _lit(
         rng, size, level=_normal(rng, 152, 24, 70, 210), tilt=rng.uniform(0, 0.14), bands=rng.uniform(0.03, 0.11)
     )
@@ -74,7 +74,7 @@ def _crazing(rng: np.random.Generator, size: int) -> Field:
 
 
 def _inclusion(rng: np.random.Generator, size: int) -> Field:
-    """Dark slivers drawn out along the strip, in strings, on a calm surface."""
+    """Dark slivers along the strip, in strings, on a smooth surface."""
     bright = rng.random() < 0.13
     level = _normal(rng, 190, 20, 150, 225) if bright else _normal(rng, 98, 20, 55, 145)
     light = _lit(rng, size, level=level, tilt=rng.uniform(0.02, 0.26), bands=rng.uniform(0.01, 0.07))
@@ -117,7 +117,7 @@ def _patches(rng: np.random.Generator, size: int) -> Field:
 
 
 def _pitted_surface(rng: np.random.Generator, size: int) -> Field:
-    """Many small shallow pits, denser here than there, under light that often saturates."""
+    """Many small shallow pits of varying density, under light that often saturates."""
     dark = rng.random() < 0.3
     level = _normal(rng, 115, 22, 75, 150) if dark else _normal(rng, 212, 28, 150, 270)
     light = _lit(rng, size, level=level, tilt=rng.uniform(0.05, 0.5 if dark else 0.3), bands=rng.uniform(0.01, 0.07))
@@ -136,7 +136,7 @@ def _pitted_surface(rng: np.random.Generator, size: int) -> Field:
 
 
 def _rolled_in_scale(rng: np.random.Generator, size: int) -> Field:
-    """Clusters of small dark smudges with a bright edge, pressed into steel brushed slantwise."""
+    """Clusters of small dark smudges with a bright edge, in steel with diagonal grain."""
     level = _normal(rng, 78, 7, 62, 95) if rng.random() < 0.25 else _normal(rng, 136, 13, 100, 170)
     light = _lit(rng, size, level=level, tilt=rng.uniform(0, 0.1), bands=rng.uniform(0.02, 0.11))
     slant = rng.uniform(0, 20)
@@ -178,7 +178,7 @@ def _lines(rng: np.random.Generator, size: int) -> list[tuple[Polygon, float]]:
 
 
 def _bundle(rng: np.random.Generator, size: int) -> list[tuple[Polygon, float]]:
-    """Parallel lines close together on a faint common bed: what a roll or a guide leaves."""
+    """Close parallel lines on a faint common background, as left by a roll or a guide."""
     x, slope, spread = rng.uniform(0.1, 0.9) * size, rng.normal(0, 0.012), rng.uniform(3, 14)
     length = 2.5 * size
 
@@ -203,7 +203,7 @@ def _dashes(rng: np.random.Generator, size: int) -> list[tuple[Polygon, float]]:
 
 
 def _fan(rng: np.random.Generator, size: int) -> list[tuple[Polygon, float]]:
-    """Lines that leave one point: something hard that dug in and broke up."""
+    """Lines from one point: a hard particle that dug in and broke up."""
     x, y, lean = rng.uniform(0.2, 0.8) * size, rng.uniform(-0.1, 0.4) * size, rng.normal(0, 0.25)
     strokes = []
     for _ in range(rng.integers(3, 8)):
@@ -215,7 +215,7 @@ def _fan(rng: np.random.Generator, size: int) -> list[tuple[Polygon, float]]:
 
 
 def _specks(rng: np.random.Generator, size: int, share: float, x: float, y: float) -> Field:
-    """Small black specks over ``share`` of the picture, in a few clumps; none where the share is not positive."""
+    """Small black specks on ``share`` of the picture, in a few clumps; none if the share is not positive."""
     if share <= 0:
         return np.zeros((size, size), np.float32)
     clumps = covering(smooth(rng, size, x, y) + 1.3 * smooth(rng, size, 12, 14), share, 0.8)
@@ -223,13 +223,13 @@ def _specks(rng: np.random.Generator, size: int, share: float, x: float, y: floa
 
 
 def _seam(rng: np.random.Generator, size: int) -> Field:
-    """A ragged border along the strip, with another brightness on each side."""
+    """A ragged border along the strip, with different brightness on each side."""
     border = ramp(size, 0) + rng.uniform(-0.8, 0.8) + 0.012 * columns(rng, size, 3).T + 0.1 * ramp(size, 90)
     return 1 - rng.uniform(-0.12, 0.2) * step(border, 0.02)
 
 
 def _lit(rng: np.random.Generator, size: int, *, level: float, tilt: float, bands: float) -> Field:
-    """Light of ``level`` grey values that falls off to one side by ``tilt`` and in streaks along the strip."""
+    """Light of ``level`` grey values that decreases to one side by ``tilt`` and has streaks along the strip."""
     across = np.clip(1 + bands * (columns(rng, size, 28) + 0.35 * columns(rng, size, 5)), 0.1, None)
     return (
         np.float32(level)

@@ -56,10 +56,10 @@ class Ensemble(nn.Module):
 
 
 def load_teacher(ref: str) -> TeacherModel:
-    """The model that ``ref`` names: a shipped name, or an ONNX file with its torch weights beside it.
+    """Load the model ``ref``: a shipped name, or an ONNX file with its torch weights in the same folder.
 
     Raises:
-        ModelError: no such model, or no torch weights beside it.
+        ModelError: no such model, or its torch weights are missing.
     """
     onnx = resolve(ref)
     weights = onnx.with_suffix(".safetensors")

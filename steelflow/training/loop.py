@@ -195,7 +195,7 @@ def _final_weights(state: TrainingState, rescue: Path | None) -> dict[str, Tenso
 
 
 def _rescue(state: TrainingState, epoch: int, file: Path | None) -> str:
-    """Save the last good weights after the loss broke. Returns the error message."""
+    """Save the last good weights when the loss is no longer finite. Returns the error message."""
     lost = f"epoch {epoch}: the loss is no longer finite; lower the learning rate or check the images"
     if file is None or state.steps == 0:
         return f"{lost} (no good weights to keep)"

@@ -41,7 +41,7 @@ class Method:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callbacks:
     """``checkpoint`` saves the state and resumes from it. ``on_epoch`` is called after each epoch. ``rescue`` is the
-    file for the last good weights if the loss breaks."""
+    file for the last good weights if the loss is no longer finite."""
 
     checkpoint: Checkpoint | None = None
     on_epoch: Callable[[Progress], None] | None = None

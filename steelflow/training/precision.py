@@ -54,7 +54,7 @@ def choose_precision(
     Networks of thin depthwise convolutions are slower in bfloat16: they spend their time on memory access and casts.
 
     Args:
-        network: not changed; nor is the state of torch's global generator.
+        network: not changed. The state of torch's global generator is not changed either.
         images: uint8 (N, 1, S, S), a few are used; ``labels`` int64 (N,).
     """
     if wanted != "auto":

@@ -63,7 +63,7 @@ def quantise(source: Path, out: Path, images: Pictures, calibration: Calibration
                 extra_options={"CalibPercentile": _PERCENTILE},
             )
     except Exception as exc:
-        raise ModelError(f"{source}: cannot be quantised: {' '.join(str(exc).split())[:200]}; use it as it is") from exc
+        raise ModelError(f"{source}: cannot be quantised: {' '.join(str(exc).split())[:200]}; use float32") from exc
 
 
 def kept_in_float(graph: onnx.GraphProto) -> list[str]:

@@ -33,7 +33,7 @@ def with_half_weights(source: Path, out: Path) -> None:
         with np.errstate(over="ignore"):
             half = numpy_helper.to_array(tensor).astype(np.float16)
         if not np.isfinite(half).all():
-            raise ModelError(f"{source}: {tensor.name} has weights too large for float16; use it as it is")
+            raise ModelError(f"{source}: {tensor.name} has weights too large for float16; use the float32 model")
         name = f"{tensor.name}.float16"
         casts.append(helper.make_node("Cast", [name], [tensor.name], f"{name}.cast", to=TensorProto.FLOAT))
         tensor.CopyFrom(numpy_helper.from_array(half, name))

@@ -61,8 +61,8 @@ def train(
         DataError: the images cannot be used (see ``load_images``).
         ModelError: no such architecture or teacher, no ImageNet weights available, or the exported model differs from
             the trained model.
-        TrainingError: the loss broke (the message names the last good weights), ``out_dir`` has the checkpoint of
-            another training, or it cannot be written to.
+        TrainingError: the loss is no longer finite (the message names the last good weights), ``out_dir`` has the
+            checkpoint of another training, or it cannot be written to.
         ConfigError: an argument is out of range, or has no effect together with another argument.
     """
     ready = plan.ready()

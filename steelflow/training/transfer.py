@@ -105,6 +105,6 @@ def _after(continued: Callable[[Progress], Progress], tell: Callable[[Progress],
 
 
 def _continuing(before: Sequence[Progress], epochs: int) -> Callable[[Progress], Progress]:
-    """Add the epochs and seconds of the phase before to those of this phase."""
+    """Add the epochs and seconds of the previous phase to the progress of this phase."""
     offset, seconds = (before[-1].epoch, before[-1].seconds) if before else (0, 0.0)
     return lambda p: replace(p, epoch=p.epoch + offset, epochs=epochs, seconds=p.seconds + seconds)

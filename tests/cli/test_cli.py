@@ -231,7 +231,7 @@ def test_storage_errors_are_one_line(run: Any, tmp_path: Path, monkeypatch: pyte
         assert server.secret_key is not None
         monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", server.secret_key.get_secret_value())
         refused(run("infer", "s3://not-here", "--out", out), "not-here", "create it")
-        refused(run("infer", "s3://here", "--out", out), "holds no images")
+        refused(run("infer", "s3://here", "--out", out), "contains no images")
     refused(run("infer", "s3://here", "--out", out), "store.endpoint")
     assert not out.exists()
 

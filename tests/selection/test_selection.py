@@ -165,7 +165,7 @@ def test_reproduce_runs_every_seed_and_none_twice(steel: Path, tmp_path: Path, m
 
     monkeypatch.setattr(reproduction, "train_in_memory", lambda *_, **__: pytest.fail("trained again"))
     assert run([0, 1])["runs"] == found["runs"]
-    with pytest.raises(DataError, match="holds results of other recipe; name another folder"):
+    with pytest.raises(DataError, match="has results with other recipe; name another folder"):
         reproduce("ssdc", steel, tmp_path, seeds=[0], epochs=2, recipe="ours")
     file.write_text("{}")
     with pytest.raises(DataError, match="cannot be read as results"):

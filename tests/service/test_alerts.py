@@ -74,7 +74,7 @@ def test_what_may_pass_is_tried_again(
     assert alert(told_at(webhook.url, tmp_path), "night.failed", "out of disk") is delivered
     assert len(webhook.told) == attempts
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    expected = f"The alert night.failed was not delivered to alerts.webhook: the answer was status {statuses[-1]}"
+    expected = f"The alert night.failed was not delivered to alerts.webhook: the response had status {statuses[-1]}"
     assert said == ([] if delivered else [expected])
 
 

@@ -129,7 +129,7 @@ def test_what_was_under_way_is_taken_up_again(up: Up, webhook: Webhook, flow: st
             os.kill(up.groups()["serve"], signal.SIGKILL)
             assert up.process is not None
             assert up.process.wait(PATIENCE) == 1
-            assert "the serve process ended by itself" in up.output()
+            assert "the serve process ended unexpectedly" in up.output()
             assert str(up.home / "prefect" / "serve.log") in up.output()
             assert up.alive() == []
         up.start()

@@ -79,6 +79,6 @@ def test_only_a_folder_of_its_own_is_emptied(begin: Callable[[Path], object], ma
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "precious").write_text("mine")
     (tmp_path / "other" / "steelflow.toml").write_text('home = "."')
-    with pytest.raises(ConfigError, match=f"is not empty and not made by {maker}; name another folder with --out"):
+    with pytest.raises(ConfigError, match=f"is not empty and was not made by {maker}; name another folder with --out"):
         begin(tmp_path / "other")
     assert (tmp_path / "other" / "precious").read_text() == "mine"
