@@ -39,6 +39,13 @@ def test_partitions_are_found_and_what_does_not_fit_is_told() -> None:
     assert found.strangers == ("line=L1/date=2026-13-19/", "lost+found/")
 
 
+def test_partitions_come_by_date_then_line() -> None:
+    """The order is part of what a run record stands for: the same night must give the same digest."""
+    lines = [f"L{number:02}" for number in range(20)]
+    store = store_of(*(f"line={line}/date={date}/coil=C1/a.jpg" for line in reversed(lines) for date in (D19, D18)))
+    assert partitions(store, DEFAULT) == [Partition(line, date) for date in (D18, D19) for line in lines]
+
+
 def test_dates_and_lines_narrow_the_search() -> None:
     assert partitions(PLANT, DEFAULT, dates=[D19]) == [Partition("L1", D19)]
     assert partitions(PLANT, DEFAULT, lines=["L2"]) == [Partition("L2", D18)]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import io
 import tarfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -113,6 +115,29 @@ def test_a_misnamed_image_stays_with_its_coil() -> None:
     night = MemoryStore({"night.tar": Packed().add("coil=C8/2.5m_a.jpg", b"x").add("./coil=C8/odd.jpg", b"x").done()})
     rows = read_unit(night, unit_of(night, "night.tar"), template, LIMITS)
     assert [(row.coil, row.position) for row in rows] == [("C8", 2.5), ("C8", None)]
+
+
+def test_a_misnamed_member_has_the_coil_of_its_own_folder() -> None:
+    """Beside its shard, or with a whole key of its own for a name."""
+    template = KeyTemplate("line={line}/date={date}/coil={coil}/{position}m_{name}")
+    packed = Packed().add("coil=C7/odd.jpg", b"x").add(f"{NIGHT}coil=C8/odd.jpg", b"x").add("odd.jpg", b"x").done()
+    for key, coils in ((f"{NIGHT}night.tar", ["C7", "C8", None]), ("shards/night.tar", [None, "C8", None])):
+        store = MemoryStore({key: packed})
+        assert [row.coil for row in read_unit(store, unit_of(store, key), template, LIMITS)] == coils
+
+
+@pytest.mark.parametrize("name", ["night.tar", "night.tgz", "night.zip"])
+def test_the_bytes_say_the_format_and_not_the_name(name: str) -> None:
+    tar = IMAGE + END
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("a.jpg", b"abc")
+    for content in (tar, gzip.compress(tar), zipped.getvalue()):
+        if name.endswith(".zip") and content == tar:
+            continue  # a name that ends in .zip is believed where the bytes are no gzip: a zip may begin with a program
+        store = MemoryStore({name: content})
+        unit = Unit("u", Partition(None, None), "shard", (store.info(name),))
+        assert [(row.member, row.data) for row in read_unit(store, unit, TEMPLATE, LIMITS)] == [("a.jpg", b"abc")]
 
 
 def test_from_a_folder_to_images(tmp_path: Path) -> None:

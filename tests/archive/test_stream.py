@@ -104,6 +104,22 @@ def test_asks_for_no_more_than_is_there_and_does_not_read_ahead_of_a_jump() -> N
     assert sorted(store.asked) == [("k", 500, 100), ("k", 900, 100), ("k", 1000, 4)]
 
 
+def test_the_next_block_is_fetched_while_this_one_is_used() -> None:
+    fetched = threading.Event()
+
+    class Noticing(MemoryStore):
+        def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
+            if start == 100:
+                fetched.set()
+            return super().get(key, start, length, etag)
+
+    store = Noticing({"k": CONTENT})
+    with ObjectReader(store, store.info("k"), 100) as file:
+        assert file.read(1) == CONTENT[:1]
+        assert fetched.wait(60)
+        assert file.read(150) == CONTENT[1:151]
+
+
 def test_a_replaced_a_shortened_and_a_vanished_object_are_told_apart() -> None:
     store = MemoryStore({"k": CONTENT})
     info = store.info("k")

@@ -242,6 +242,20 @@ def test_gzip_in_pieces_with_a_tail() -> None:
     assert codes(read(b"\x1f\x8bnot gzip at all" * 9, "n.tgz")) == [(None, "shard_corrupt")]
 
 
+@pytest.mark.parametrize("end", [-1, 0, 1, 2])
+def test_a_gzip_piece_may_end_anywhere_in_what_is_read_at_once(end: int) -> None:
+    """The next piece begins up to two bytes before the end of a read, or right after it."""
+    content = mixed(tarfile.GNU_FORMAT).done()
+    filler = header(b"filler.txt", 258_048) + bytes(258_048)
+    first = gzip.compress(filler, 0, mtime=0)
+    name = bytes(gunzip._INPUT - len(first) - 1 + end)  # a name in the header of the piece makes up the length
+    first = first[:3] + b"\x08" + first[4:10] + name.replace(b"\0", b"n") + b"\0" + first[10:]
+    assert len(first) == gunzip._INPUT + end
+    expected = read(content)
+    assert good(read(first + gzip.compress(content), "n.tgz")) == good(expected)
+    assert codes(read(first + gzip.compress(content), "n.tgz")) == codes(expected)
+
+
 def test_a_gzip_bomb_is_left_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gunzip, "FLOOR", 1 << 20)
     bomb = gzip.compress(header(b"a.txt", 8 << 20) + bytes(8 << 20) + IMAGE + END)

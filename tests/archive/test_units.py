@@ -135,6 +135,15 @@ def test_a_fingerprint_depends_on_everything_that_the_report_does() -> None:
     assert re.fullmatch("[0-9a-f]{64}", of())
 
 
+def test_ids_and_fingerprints_stay_as_they_are() -> None:
+    """Reports are found by them: with others every night would be inspected again, and old reports be left behind."""
+    keys = [f"coil=C{coil}/{i}.jpg" for coil in range(3) for i in range(4)]
+    units = planned([*keys, "2026/night 7.tar.gz"], limit=4).units
+    assert [unit.id for unit in units] == ["loose-00100", "loose-00101", "loose-1", "shard-night-7-09b933e45e8f"]
+    prints = [fingerprint(unit, "d" * 64, "3 limits template")[:16] for unit in units]
+    assert prints == ["4ba330e74ee79971", "f285f4972970dcdd", "001242facaf8447b", "4d267a57750ca9e1"]
+
+
 @given(st.lists(st.tuples(st.text(), st.integers(0, 2**63 - 1), st.text(st.characters(exclude_characters="\0")))))
 def test_packed_objects_are_what_they_were(found: list[tuple[str, int, str]]) -> None:
     objects = [ObjectInfo(key, size, etag) for key, size, etag in found]

@@ -529,6 +529,17 @@ def test_an_entry_made_up_does_not_fit_the_next(local: Registry, model: Path) ->
         local.log()
 
 
+def test_a_log_whose_beginning_was_cut_off_is_refused(local: Registry, model: Path) -> None:
+    """The rest of it, numbered anew: what is then the first entry still has the digest of one before it."""
+    fill(local, model, 2)
+    log = local.log()
+    local.store.delete("log/00000002.json")
+    second = json.dumps(replace(log[1], number=1, digest="").sealed().to_dict())
+    local.store.put("log/00000001.json", second.encode())
+    with pytest.raises(RegistryError, match=r"log/00000001\.json.*is not the first entry"):
+        local.log()
+
+
 @pytest.mark.parametrize(
     ("edit", "says"),
     [

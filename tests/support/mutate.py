@@ -33,6 +33,7 @@ from cosmic_ray.ast import ast_nodes, get_ast_from_path
 from cosmic_ray.mutating import use_mutation
 from cosmic_ray.work_item import MutationSpec
 from coverage import Coverage, CoverageData
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = ("-p", "pytest_timeout", "-p", "no:cacheprovider", "-m", "not slow")
@@ -58,6 +59,12 @@ def copied(to: Path) -> None:
         if (ROOT / name).is_file():
             (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, to / name)
+
+
+def pytest_configure() -> None:
+    """A test must fail because of a change, never because the machine is slow."""
+    settings.register_profile("mutate", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    settings.load_profile("mutate")
 
 
 def pytest_runtest_call(item: pytest.Item) -> None:
@@ -181,7 +188,7 @@ def _run_tests(chosen: list[str]) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     sys.dont_write_bytecode = True
-    os._exit(pytest.main([*OPTIONS, "-x", *chosen]))
+    os._exit(pytest.main([*OPTIONS, "-x", *chosen], plugins=[sys.modules[__name__]]))
 
 
 def survivors(file: Path) -> Iterator[MutationSpec]:
