@@ -190,7 +190,7 @@ def test_a_problem_of_any_set_refuses() -> None:
     both = together([good, answers(set())]), together([answers(set()), worse])
     found = decide(sets, *both, 1.0, RULES)
     assert not found.passed
-    assert found.to_dict()["passed"] is False
+    assert found.model_dump()["passed"] is False
     assert all("recent labels" in problem for problem in found.problems)
 
 
