@@ -82,6 +82,21 @@ def test_no_module_has_the_name_of_one_of_the_standard_library() -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_has_at_most_sixty_lines_or_says_why(path: Path) -> None:
+    """The reason is a comment beside the name: ``def compare(  # long: most of it declares the options``."""
+    text = path.read_text()
+    lines = text.splitlines()
+    long = [
+        node.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > 60
+        and "# long: " not in lines[node.lineno - 1]
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_room_imports_only_what_it_may(path: Path) -> None:
     room = room_of(path)
     used = rooms_used(path) - {"__version__"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from steelflow.training.train import TrainingResult
 
 
-def train(
+def train(  # long: most of it documents the arguments
     data: Place | LabelStore,
     *,
     out: Place,

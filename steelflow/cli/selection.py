@@ -131,7 +131,7 @@ def _verdict(found: dict[str, Any]) -> str:
     )
 
 
-def compare(
+def compare(  # long: most of it declares the options
     data: Data,
     models: Models = None,
     train: Trained = None,

@@ -56,7 +56,7 @@ def weights_of(pretrained: str | None) -> bool | Path:
     return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
 
 
-def train(
+def train(  # long: most of it declares the options
     data: Annotated[
         Path,
         typer.Option(

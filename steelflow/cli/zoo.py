@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from steelflow.cli.output import Json, emit, state, stdout
-from steelflow.cli.selection import Data, Device, Seeds, needs_training, numbers
+from steelflow.cli.selection import Data, Device, Seeds, command, needs_training, numbers
 from steelflow.cli.training import PrecisionOption
 from steelflow.errors import ConfigError
 from steelflow.models import architecture
@@ -106,6 +106,32 @@ def collect(
     for path in written:
         stdout.print(f"written: {path}")
     stdout.print(f"{len(written)} files are new or have more results")
+
+
+@app.command()
+def precision(
+    arch: Annotated[str, typer.Argument(help="Architecture of the catalogue.")],
+    data: Data,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the result file.")] = Path("results"),
+    seeds: Seeds = "0,1,2",
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Epochs of each training.")] = 40,
+    device: Device = None,
+) -> None:
+    """Train ARCH in float32 and in bfloat16, and compare the accuracies."""
+    needs_training()
+    from steelflow.selection.precisions import check_precision
+
+    found = check_precision(arch, data, out, numbers(seeds), epochs, device=device, command=command())
+    emit({key: found[key] for key in ("mean", "difference", "interval_95", "hours")}, True, "")
+
+
+@app.command()
+def steps(out: Annotated[Path, typer.Option("--out", help="Folder for the result file.")] = Path("results")) -> None:
+    """Time a training step of every architecture in float32 and in bfloat16."""
+    needs_training()
+    from steelflow.selection.precisions import time_steps
+
+    stdout.print(f"written: {time_steps(out, stdout.print)}")
 
 
 def _jobs(seeds: str, device: str, pretrained: list[str] | None) -> list[Job]:

@@ -85,7 +85,7 @@ class Job:
         words += ["--epochs", str(self.epochs)] if self.epochs else []
         words += ["--device", device] if device else []
         if self.protocol == "precision":
-            return shlex.join(["python", "-m", "steelflow.selection.precisions", "check", self.arch, *words])
+            return shlex.join(["steelflow", "zoo", "precision", self.arch, *words])
         words += ["--precision", precision]
         if self.protocol == "ours":
             what = f"{self.arch}@{self.size}" if self.size else self.arch

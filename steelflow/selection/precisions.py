@@ -1,7 +1,7 @@
 """Check whether a network learns as well in bfloat16 as in float32, and measure which networks are faster with it.
 
-    python -m steelflow.selection.precisions check ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
-    python -m steelflow.selection.precisions steps --out FOLDER
+    steelflow zoo precision ARCH --data DIR --seeds 0,1,2 --epochs 40 --out FOLDER
+    steelflow zoo steps --out FOLDER
 
 In the check, a seed has the same split, initial weights, order and augmentation in both precisions. The accuracies are
 compared in pairs.
@@ -15,9 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
-
-import typer
+from typing import Any, get_args
 
 from steelflow.errors import DataError
 from steelflow.models import CATALOGUE, architecture
@@ -29,12 +27,12 @@ from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
 from steelflow.training.steps import IMAGES, measure_steps
-from steelflow.training.trained import train_in_memory
+from steelflow.training.trained import Trained, train_in_memory
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
-def check_precision(
+def check_precision(  # long: a third of it documents the arguments
     arch: str,
     data_dir: Path,
     out_dir: Path,
@@ -92,23 +90,25 @@ def check_precision(
             ),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
-        figures = trained.evaluation
-        runs.append(
-            {
-                "seed": seed,
-                "precision": precision,
-                "images": figures.images,
-                "accuracy": figures.accuracy,
-                "macro_f1": figures.macro_f1,
-                "seconds": round(seconds, 1),
-                "machine": machine(),
-                "commit": code_commit(),
-            }
-        )
+        runs.append(_run(seed, precision, trained, seconds))
         write_result(path, setting | _summary(runs) | provenance(command))
         checkpoint.remove()
     found: dict[str, Any] = json.loads(path.read_text())
     return found
+
+
+def _run(seed: int, precision: Precision, trained: Trained, seconds: float) -> dict[str, Any]:
+    figures = trained.evaluation
+    return {
+        "seed": seed,
+        "precision": precision,
+        "images": figures.images,
+        "accuracy": figures.accuracy,
+        "macro_f1": figures.macro_f1,
+        "seconds": round(seconds, 1),
+        "machine": machine(),
+        "commit": code_commit(),
+    }
 
 
 def _summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -140,34 +140,12 @@ def _runs_of(path: Path, setting: dict[str, Any]) -> list[dict[str, Any]]:
     return runs
 
 
-app = typer.Typer(help=__doc__)
-Out = Annotated[Path, typer.Option(help="Folder for the result file.")]
-
-
-@app.command()
-def check(
-    arch: str,
-    data: Annotated[Path, typer.Option(help="Folder with one folder per class.")],
-    out: Out = Path("results"),
-    seeds: str = "0,1,2",
-    epochs: int = 40,
-    device: str | None = None,
-) -> None:
-    """Train ARCH in both precisions."""
-    command = f"python -m steelflow.selection.precisions check {arch} --data …/{data.name} --seeds {seeds}"
-    found = check_precision(
-        arch, data, out, [*map(int, seeds.split(","))], epochs, device=device, command=f"{command} --epochs {epochs}"
-    )
-    typer.echo(json.dumps({key: found[key] for key in ("mean", "difference", "interval_95", "hours")}))
-
-
-@app.command()
-def steps(out: Out = Path("results")) -> None:
+def time_steps(out_dir: Path, say: Callable[[str], None] = lambda _: None) -> Path:
     """Time a training step of every architecture at its own input size, in both precisions, on one thread.
 
-    What the file holds is not measured again.
+    Returns the file ``out_dir/precision-steps.json``. Architectures in the file are not measured again.
     """
-    path = out / "precision-steps.json"
+    path = out_dir / "precision-steps.json"
     found: dict[str, Any] = json.loads(path.read_text())["steps"] if path.is_file() else {}
     about = {"kind": "precision-steps", "images": IMAGES, "threads": 1}
     for arch, entry in CATALOGUE.items():
@@ -179,9 +157,6 @@ def steps(out: Out = Path("results")) -> None:
             **{f"{precision}_ms": round(1000 * value, 2) for precision, value in seconds.items()},
             "bf16_over_fp32": round(seconds["bf16"] / seconds["fp32"], 3),
         }
-        typer.echo(f"{arch}: {found[arch]}")
-        write_result(path, about | {"steps": found} | provenance("python -m steelflow.selection.precisions steps"))
-
-
-if __name__ == "__main__":
-    app()
+        say(f"{arch}: {found[arch]}")
+        write_result(path, about | {"steps": found} | provenance("steelflow zoo steps"))
+    return path

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ SEEDS = (0, 1, 2, 3, 4)
 RecipeName = Literal["paper", "ours"]
 
 
-def reproduce(
+def reproduce(  # long: half of it documents the arguments
     name: str,
     data_dir: Path,
     out_dir: Path,
@@ -79,12 +80,7 @@ def reproduce(
     place, precision = best_device(device), checked(precision)
     data = load_images(data_dir, wanted.input_size if recipe == "paper" else entry.input_size)
     parts = {seed: wanted.divide(data, seed, per_class) for seed in seeds}
-    if recipe == "ours":
-        plan = Recipe(epochs=epochs or suited_epochs(len(parts[seeds[0]].training)))
-        phases = Phases().within(plan.epochs) if pretrained else None
-    else:
-        plan = replace(wanted.recipe, epochs=epochs or wanted.recipe.epochs)
-        phases = wanted.phases.within(plan.epochs) if wanted.phases and pretrained else None
+    plan, phases = _schedule(wanted, recipe, epochs, len(parts[seeds[0]].training), bool(pretrained))
     setting = _plain(
         {
             "protocol": name,
@@ -108,6 +104,7 @@ def reproduce(
             continue
         fingerprint = {**setting, "seed": seed, "precision": precision}
         checkpoint = Checkpoint(out_dir / f"{path.stem}-{seed}.checkpoint.safetensors", fingerprint)
+        watch: Callable[[Progress], None] = partial(on_epoch, seed)
         started = time.perf_counter()
         trained = train_in_memory(
             data,
@@ -117,16 +114,24 @@ def reproduce(
             parts=(parts[seed].training, parts[seed].test),
             validation=parts[seed].validation if plan.patience else None,
             method=Method(phases=phases, pretrained=pretrained, device=place, precision=precision),
-            callbacks=Callbacks(
-                checkpoint=checkpoint,
-                on_epoch=lambda progress, seed=seed: on_epoch(seed, progress),  # type: ignore[misc]
-            ),
+            callbacks=Callbacks(checkpoint=checkpoint, on_epoch=watch),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
         runs.append(_run(seed, trained, place.type, seconds, command))
         write_result(path, record | provenance(command) | _summary(runs, wanted))
         checkpoint.remove()
     return {**json.loads(path.read_text()), "file": str(path)}
+
+
+def _schedule(
+    wanted: Protocol, recipe: RecipeName, epochs: int | None, images: int, pretrained: bool
+) -> tuple[Recipe, Phases | None]:
+    """The recipe and, for pretrained weights, the phases: the paper's, or ours for so many training images."""
+    if recipe == "ours":
+        plan = Recipe(epochs=epochs or suited_epochs(images))
+        return plan, Phases().within(plan.epochs) if pretrained else None
+    plan = replace(wanted.recipe, epochs=epochs or wanted.recipe.epochs)
+    return plan, wanted.phases.within(plan.epochs) if wanted.phases and pretrained else None
 
 
 def _about(wanted: Protocol, arch: str, recipe: RecipeName, parts: Parts) -> dict[str, Any]:

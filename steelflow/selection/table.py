@@ -51,7 +51,7 @@ not specify, and what we chose.
 _PRECISION = """
 ## bfloat16 against float32
 
-Measured with `steelflow.selection.precisions check`. Each seed is trained in both precisions, with the same split,
+Measured with `steelflow zoo precision`. Each seed is trained in both precisions, with the same split,
 initial weights, order and augmentation. Accuracy is on the held-out fifth. The difference is the mean of bf16 − fp32
 over the seeds, ± half its 95 % interval. Hours are the sum of both, on the machine named in the file.
 
@@ -59,7 +59,7 @@ over the seeds, ± half its 95 % interval. Hours are the sum of both, on the mac
 
 _STEPS = """
 Time of a training step for {images} pictures in milliseconds, on one thread, measured with
-`steelflow.selection.precisions steps`. `--precision auto` chooses bfloat16 if it takes at most nine tenths of the time.
+`steelflow zoo steps`. `--precision auto` chooses bfloat16 if it takes at most nine tenths of the time.
 
 """
 

@@ -167,7 +167,7 @@ def test_on_a_cpu_the_large_networks_are_cut_to_what_is_affordable() -> None:
         (Job("ours", "effnet", (2,), 80, 128), "models compare --models= --train effnet@128 --rounds 0 --data …/d"),
         (Job("kamel", "steelnet", (0,), recipe="ours"), "reproduce kamel --data …/d --seeds 0 --device cpu"),
         (Job("mobilesteelnet", "resnet50", (0,), per_class=15), "--recipe paper --per-class 15"),
-        (Job("precision", "steelnet", (0, 1), 5), "python -m steelflow.selection.precisions check steelnet"),
+        (Job("precision", "steelnet", (0, 1), 5), "steelflow zoo precision steelnet"),
     ],
 )
 def test_a_job_tells_the_command_that_does_the_same(job: Job, words: str) -> None:
@@ -244,7 +244,7 @@ def test_both_precisions_side_by_side(steel: Path, tmp_path: Path) -> None:
 def test_the_steps_of_both_precisions_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = {"steelnet_s": Architecture("steelnet:SteelNet", 32, "", {"widths": (8, 24, 32, 48)})}
     monkeypatch.setattr(precisions, "CATALOGUE", small)
-    answer = CliRunner().invoke(precisions.app, ["steps", "--out", str(tmp_path)])
+    answer = CliRunner().invoke(app, ["zoo", "steps", "--out", str(tmp_path)])
     assert answer.exit_code == 0, answer.output
     found = json.loads((tmp_path / "precision-steps.json").read_text())
     step = found["steps"]["steelnet_s"]
