@@ -126,8 +126,7 @@ def test_the_table_has_a_column_as_wide_as_the_longest_name(monkeypatch: pytest.
     for place in ("good", "now"):
         put_report(LocalStore(Path(place), create=True), DAY, "L1", night_rows(seed=len(place)))
     text = runner.invoke(app, ["--reference", "good", "--current", "now"], catch_exceptions=False).stdout
-    head, *rows = text.splitlines()[-len(SIGNALS) - 2 : -1]
-    assert len(rows) == len(SIGNALS)
+    head, *rows = text[text.index("line ") :].splitlines()[:-1]  # the last line is about accuracy
     assert {row[: head.index("family")].split()[1] for row in rows} == set(SIGNALS)
     assert {row[head.index("family") - 1] for row in rows} == {" "}
 
