@@ -111,6 +111,29 @@ def test_a_room_imports_only_what_it_may(path: Path) -> None:
         assert used <= MAY_IMPORT[room] | GROUND | own
 
 
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_a_room_imports_all_that_the_table_lists(room: str) -> None:
+    used = set().union(*(rooms_used(path) for path in modules() if room_of(path) == room))
+    assert MAY_IMPORT[room] - used == set()
+
+
+def test_the_tests_that_hold_the_invariants_exist() -> None:
+    invariants = (ROOT / "ARCHITECTURE.md").read_text().partition("## Invariants")[2].partition("\n## ")[0]
+    named = re.findall(r"`(tests/[^`]+)`", invariants)
+    assert len(named) > 10
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_folders_in_the_tree_of_the_readme_exist() -> None:
+    tree = re.search(r"^```\n(steelflow/ .*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    named = re.findall(r"^( *)([a-z_]+/)", tree[1], re.MULTILINE)
+    folders = [ROOT / ("steelflow" if indent else "") / name for indent, name in named]
+    assert [folder for folder in folders if not folder.is_dir()] == []
+    inside = {folder.name for folder in folders if folder.parent == ROOT / "steelflow"}
+    assert inside == {room for room in MAY_IMPORT if "/" not in room} - {"flows"}
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_its_own_rooms_know_prefect_torch_and_streamlit(path: Path) -> None:
     heavy = {name.split(".")[0] for name in imports(path)} & {"prefect", "torch", "torchvision", "streamlit"}

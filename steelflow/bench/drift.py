@@ -32,6 +32,7 @@ from steelflow.config import DriftSettings, LimitSettings
 from steelflow.drift.check import judge_nights
 from steelflow.drift.compare import LineReference
 from steelflow.drift.sample import Sample, readable
+from steelflow.drift.signals import SIGNALS
 from steelflow.drift.verdict import NightVerdict
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import DataError
@@ -308,6 +309,7 @@ def table(result: dict[str, Any]) -> str:
                 f"| {name} | {int(size):,} | {found['nights']} | {found['warn']} | {found['alarm']} "
                 f"| {signal} {share:.2f} |"
             )
+    lines += ["", *_nearest(result["false_alarms"])]
     lines += [
         "",
         "| drift on one line | reference | images | alarm on the first night | within two |",
@@ -320,3 +322,16 @@ def table(result: dict[str, Any]) -> str:
                     f"| {drift} | {name} | {int(size):,} | {found['at_once']:.1%} | {found['within_two']:.1%} |"
                 )
     return "\n".join(lines)
+
+
+def _nearest(false_alarms: dict[str, Any]) -> list[str]:
+    """The largest share of its threshold that each signal reached without drift, by reference, over all sizes."""
+    lines = [f"| no drift: largest share of the threshold | {' | '.join(false_alarms)} |"]
+    lines.append("|---|" + "---:|" * len(false_alarms))
+    for signal in SIGNALS:
+        shares = [
+            max((night["nearest"].get(signal, 0.0) for night in sizes.values()), default=0.0)
+            for sizes in false_alarms.values()
+        ]
+        lines.append(f"| {signal} | {' | '.join(f'{share:.2f}' for share in shares)} |")
+    return lines

@@ -13,6 +13,7 @@ import typer
 from steelflow.cli.inspection import Model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.drift.accept import accept
+from steelflow.drift.signals import SIGNALS
 from steelflow.errors import ConfigError
 from steelflow.night.comparison import Comparison, compare
 from steelflow.registry import resolved
@@ -35,8 +36,9 @@ def drift(
 ) -> None:
     """Compare the last night, or every night of CURRENT in order, with a reference."""
     base = settings().with_model(model)
-    places = [base.report.uri if place is None else place for place in (reference, current)]
-    with serving(base, *places, base.archive.uri) as reached, counting("comparing") as tick:
+    configured = [base.report.uri, base.registry_uri]  # the reports, the references and the model that brings one
+    places = [uri for place in (reference, current) for uri in (configured if place is None else [place])]
+    with serving(base, *places) as reached, counting("comparing") as tick:
         found = compare(reached, reference, current, lambda done: tick(done.counts.found))
         if html is not None:
             html.write_bytes(found.explanation().encode("utf-8", "backslashreplace"))
@@ -50,13 +52,14 @@ def _table(found: Comparison) -> str:
         lines += [f"{one.date}: {one.verdict}" for one in found.nights] + [""]
     night = f"night of {chosen.date}: " if chosen.date else ""
     lines += [f"{night}{chosen.verdict}", *chosen.reasons, ""]
-    lines.append(f"{'line':<12} {'signal':<12} {'family':<10} {'value':>8} {'threshold':>9} {'share':>6}")
+    wide = max(len(name) for name in SIGNALS)
+    lines.append(f"{'line':<12} {'signal':<{wide}} {'family':<10} {'value':>8} {'threshold':>9} {'share':>6}")
     for one in chosen.signals:
         mark = "severe" if one.severe else "over" if one.breach else ""
         name = (one.line or "-")[:12]
         lines.append(
-            f"{name:<12} {one.signal:<12} {one.family:<10} {one.value:>8.3f} {one.threshold:>9.3f} {one.share:>6.2f} "
-            f"{mark}".rstrip()
+            f"{name:<12} {one.signal:<{wide}} {one.family:<10} {one.value:>8.3f} {one.threshold:>9.3f} "
+            f"{one.share:>6.2f} {mark}".rstrip()
         )
     for line in chosen.lines:
         if line.estimated_accuracy is not None and line.reference_estimate is not None:

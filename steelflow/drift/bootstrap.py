@@ -8,6 +8,8 @@ because the images of a coil are alike: a night of six coils varies more than it
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +17,6 @@ from steelflow.drift.signals.base import Resampling
 from steelflow.drift.signals.rows import Groups
 
 _DRAWS = 1000
-_Z = 3.1  # of the normal distribution at the quantile that a line's signals share, 1 − 0.01 / 11
 
 
 class Draws:
@@ -24,24 +25,28 @@ class Draws:
     Args:
         codes: the group of each reference image (N,), from 0.
         groups: the number of groups in a night.
+        quantile: of a statistic over all draws, which is its limit.
     """
 
-    def __init__(self, codes: Groups, groups: int) -> None:
+    def __init__(self, codes: Groups, groups: int, quantile: float) -> None:
         rng = np.random.default_rng(0)
         self._order = np.argsort(codes, kind="stable")
         sizes = np.bincount(codes).astype(np.float32)
         self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.intp)
         # Percentiles of a bootstrap are too low for few groups: by √(C / (C − 1)), and by the ratio of Student's
-        # quantile to the normal one, which is 1 + (z² + 1) / 4ν to first order.
+        # quantile to the normal one, which is 1 + (z² + 1) / 4ν to first order. z is rounded, so that
+        # a signal or two more do not change this factor.
         freedom = max(len(sizes) - 1, 1)
-        self._wider = (1 + (_Z**2 + 1) / (4 * freedom)) * (1 + 1 / freedom) ** 0.5
+        z = round(NormalDist().inv_cdf(quantile), 1)
+        self._quantile = quantile
+        self._wider = (1 + (z**2 + 1) / (4 * freedom)) * (1 + 1 / freedom) ** 0.5
         self._pair = [_weights(rng, len(sizes), drawn, sizes) for drawn in (len(sizes), groups)]
 
-    def limit(self, resampling: Resampling, quantile: float) -> float:
-        """What the statistic stays below without drift: its ``quantile`` over all draws, widened for few groups."""
+    def limit(self, resampling: Resampling) -> float:
+        """What the statistic stays below without drift: its quantile over all draws, widened for few groups."""
         sums = np.add.reduceat(resampling.features[self._order].astype(np.float32), self._starts, axis=0)
         old, new = ((weights @ sums).astype(np.float64) for weights in self._pair)
-        return float(self._wider * np.quantile(resampling.statistic(old, new), quantile))
+        return float(self._wider * np.quantile(resampling.statistic(old, new), self._quantile))
 
 
 def _weights(

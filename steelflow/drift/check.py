@@ -121,7 +121,7 @@ def _judge_line(
     settings: DriftSettings,
 ) -> LineVerdict:
     if drawn.images < settings.min_images:
-        few = f"{drawn.images} readable images; a verdict takes {settings.min_images}"
+        few = f"{drawn.images} readable images; a verdict takes {settings.min_images} (drift.min_images)"
         also = f" ({reference})" if isinstance(reference, str) else ""
         return LineVerdict(line=line, verdict="insufficient", reason=few + also, images=drawn.images)
     if isinstance(reference, str):

@@ -71,9 +71,9 @@ class LineReference:
         """By signal, what it stays below without drift on nights of so many images and coils (0: draw images)."""
         known = self._limits.get((images, coils))
         if known is None:
-            draws = Draws(self._rows.groups if coils else np.arange(self.images), coils or images)
-            resamplings = {name: signal.resampling(images) for name, signal in self._signals.items()}
             quantile = 1 - _FALSE_ALARMS / len(SIGNALS)  # the signals of a line share the false alarms
-            known = {name: draws.limit(one, quantile) for name, one in resamplings.items() if one is not None}
+            draws = Draws(self._rows.groups if coils else np.arange(self.images), coils or images, quantile)
+            resamplings = {name: signal.resampling(images) for name, signal in self._signals.items()}
+            known = {name: draws.limit(one) for name, one in resamplings.items() if one is not None}
             self._limits[images, coils] = known
         return known

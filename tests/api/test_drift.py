@@ -30,7 +30,7 @@ def test_reports_are_compared_as_their_images_are(weeks: Path, tmp_path: Path) -
         steelflow.inspect(place, out=report)
     of_images, of_reports = steelflow.compare_drift(*places), steelflow.compare_drift(*reports)
     assert of_reports.signals == of_images.signals
-    assert "unreachable" in of_reports.explanation()  # there is no archive here
+    assert "not available: missing" in of_reports.explanation()  # there is no archive here
     assert steelflow.compare_drift(reports[0], reports[0]).verdict == "none"
 
 

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from steelflow.cli.drift import drift
 from steelflow.drift import build_profile
+from steelflow.drift.signals import SIGNALS
 from steelflow.errors import ConfigError, DriftError, SteelflowError
 from steelflow.store.local import LocalStore
 
@@ -84,6 +85,50 @@ def test_reports_are_judged_night_by_night() -> None:
     assert (found["verdict"], found["date"]) == ("alarm", str(DAY + dt.timedelta(2)))
     text = runner.invoke(app, ["--reference", "good", "--current", "now"], catch_exceptions=False).stdout
     assert "2 of the last 3 nights" in text
+
+
+@pytest.mark.parametrize("kind", ["reports", "images"])
+def test_two_folders_need_no_server_of_storage(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without settings, archive and reports are in the embedded S3 server."""
+    for name in ("MODEL__BATCH_SIZE", "REPORT__URI", "ARCHIVE__URI"):
+        monkeypatch.delenv(f"STEELFLOW_{name}")
+    for number, place in enumerate(("good", "now")):
+        if kind == "images":
+            make_images(Path(place), 60, 1.0 - 0.5 * number, seed=number)
+            monkeypatch.setenv("STEELFLOW_DRIFT__MIN_IMAGES", "60")
+        else:
+            put_report(
+                LocalStore(Path(place), create=True), DAY, "L1", night_rows(seed=number, light=1.0 - 0.5 * number)
+            )
+    assert run("--reference", "good", "--current", "now", "--html", "why.html")["verdict"] == "alarm"
+    assert ("data:image/jpeg" in Path("why.html").read_text()) == (kind == "images")
+    assert not Path(".steelflow/s3").exists(), "where a server keeps its state"
+
+
+def test_images_behind_reports_are_read_where_the_embedded_server_keeps_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STEELFLOW_ARCHIVE__URI")
+    make_images(Path(".steelflow/objects/steelflow-images/1"), 600, 0.5, seed=1)
+    names = pl.format("1/{}.jpg", pl.int_range(600).cast(pl.String).str.zfill(4))
+    now = night_rows(seed=1, light=0.5).with_columns(object_key=names)
+    put_report(LocalStore(Path("good"), create=True), DAY, "L1", night_rows(seed=0))
+    put_report(LocalStore(Path("now"), create=True), DAY, "L1", now)
+    run("--reference", "good", "--current", "now", "--html", "why.html")
+    page = Path("why.html").read_text()
+    assert "data:image/jpeg" in page.partition("Pictures of the night")[2]
+    assert not Path(".steelflow/s3").exists()
+
+
+def test_the_table_has_a_column_as_wide_as_the_longest_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LongNamed(SIGNALS["brightness"]):  # type: ignore[misc]  # a class that is looked up
+        name = "brightness_at_the_edges"
+
+    monkeypatch.setitem(SIGNALS, LongNamed.name, LongNamed)
+    for place in ("good", "now"):
+        put_report(LocalStore(Path(place), create=True), DAY, "L1", night_rows(seed=len(place)))
+    text = runner.invoke(app, ["--reference", "good", "--current", "now"], catch_exceptions=False).stdout
+    head, *rows = text[text.index("line ") :].splitlines()[:-1]  # the last line is about accuracy
+    assert {row[: head.index("family")].split()[1] for row in rows} == set(SIGNALS)
+    assert {row[head.index("family") - 1] for row in rows} == {" "}
 
 
 def test_a_profile_and_flat_reports() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from nights import DAY, DIGEST, night_rows, put_report
 from plants import snapshot
@@ -16,7 +18,7 @@ from steelflow.config import DriftSettings, LimitSettings, StoreSettings
 from steelflow.drift import NightVerdict, build_profile, check_night, drift_table, write_explanation
 from steelflow.drift.compare import LineReference
 from steelflow.drift.reference_profile import MOST_ROWS, parse_profile
-from steelflow.drift.sample import sample
+from steelflow.drift.sample import COLUMNS, sample
 from steelflow.drift.signals import SIGNALS, fixed_thresholds
 from steelflow.drift.verdict import decide
 from steelflow.errors import ConfigError, DriftError
@@ -243,6 +245,33 @@ def test_samples_are_bounded_and_the_same_in_any_order() -> None:
     assert sample(reversed(frames), 300).rows.equals(drawn.rows)
     content = build_profile(night_rows(MOST_ROWS + 500), DIGEST)
     assert parse_profile(content, "x").rows.height == MOST_ROWS
+
+
+def without(profile: bytes, *columns: str) -> bytes:
+    """The profile as it would have been written before these columns existed."""
+    buffer = io.BytesIO()
+    pq.write_table(pq.read_table(io.BytesIO(profile)).drop_columns(columns), buffer)
+    return buffer.getvalue()
+
+
+def test_a_profile_without_one_of_the_columns_loads_and_its_signal_is_not_compared(
+    report: LocalStore, profile: bytes
+) -> None:
+    put_report(report, DAY, "L1", night_rows(seed=1))
+    old = without(profile, "energy")
+    verdict = check(report, 0, old)
+    assert verdict.verdict == "none"
+    assert {one.signal for one in verdict.signals} == set(SIGNALS) - {"energy"}
+    assert {one.signal for one in check(report, 0, profile).signals} == set(SIGNALS)
+    rows = parse_profile(old, "x").rows
+    assert dict(rows.schema) == COLUMNS
+    assert rows["energy"].null_count() == rows.height == 1800
+    assert parse_profile(parse_profile(old, "x").to_bytes(), "x").rows.equals(rows)
+
+
+def test_a_profile_without_a_column_that_every_one_has_is_refused_by_its_name(profile: bytes) -> None:
+    with pytest.raises(DriftError, match=r"^x: a drift reference without coil, contrast; build it again"):
+        parse_profile(without(profile, "contrast", "coil"), "x")
 
 
 def test_the_explanation_is_whole_and_escaped(report: LocalStore, tmp_path: Path, profile: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The contract between a network, its two files and its spec; what ships. The networks themselves: ``test_zoo``."""
+"""The contract between a network, its two files and its spec; what ships. ``test_catalogue`` tests the networks."""
 
 from __future__ import annotations
 

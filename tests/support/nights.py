@@ -30,17 +30,15 @@ def night_rows(
     digest: str = DIGEST,
 ) -> pl.DataFrame:
     """Rows of ``COLUMNS``: three classes that look different. ``light`` is a factor on the grey levels; a share
-    ``strange`` of the images looks like none of the three."""
+    ``strange`` of the images looks like none of the three. Columns that are not set here are null. Draw the figures of
+    a new column last, so that those of the others stay what they were."""
     rng = np.random.default_rng(seed)
     label = rng.choice(len(CLASSES), images, p=np.array(mix) / sum(mix))
     odd = rng.random(images) < strange
     embedding = rng.normal(size=(images, 4)) + 3 * np.eye(4)[label]
     columns: dict[str, Any] = {
         "object_key": [f"{seed}/{i:06d}.jpg" for i in range(images)],
-        "member": [None] * images,
         "ordinal": [0] * images,
-        "line": [None] * images,
-        "date": [None] * images,
         "coil": [f"C{i}" for i in rng.integers(coils, size=images)] if coils else [None] * images,
         "label": [CLASSES[i] for i in label],
         "confidence": 1 - rng.beta(1, 60, images),
@@ -53,7 +51,7 @@ def night_rows(
         "embedding": embedding.tolist(),
         "model_digest": [digest] * images,
     }
-    return pl.DataFrame(columns, schema=COLUMNS)
+    return pl.DataFrame(dict.fromkeys(COLUMNS, [None] * images) | columns, schema=COLUMNS)
 
 
 def put_report(store: Store, date: dt.date, line: str, rows: pl.DataFrame, unit: str = "unit") -> None:

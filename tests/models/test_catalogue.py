@@ -14,7 +14,7 @@ from torchvision.models import get_weight, mobilenet_v2, resnet50
 
 from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ModelError
-from steelflow.models import CATALOGUE, architecture
+from steelflow.models import CATALOGUE, Architecture, architecture
 from steelflow.models.backbone import BackboneNetwork, for_channels, stem_of
 from steelflow.models.casi_net import CoordinateAttention, SelfInteraction
 from steelflow.models.cost import flops, parameters
@@ -103,6 +103,22 @@ def test_takes_a_step_exports_and_runs_in_the_engine(arch: str, tmp_path: Path) 
         np.testing.assert_allclose(np.log(outputs.probabilities), logits.log_softmax(1), atol=1e-4)
         np.testing.assert_allclose(outputs.embedding, embedding, atol=1e-4)
     assert logits.std(0).min() > 100 * export.TOLERANCE  # pictures differ by more than torch and onnxruntime do
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            "steelnett:SteelNet",
+            "'steelnett:SteelNet': no module steelflow.models.steelnett; correct the entry, or add it",
+        ),
+        ("steelnet:Steelnet", "'steelnet:Steelnet': steelflow.models.steelnet has no 'Steelnet'; correct the entry"),
+        ("steelnet", "steelflow.models.steelnet has no ''; correct the entry"),
+    ],
+)
+def test_an_entry_of_the_catalogue_that_leads_nowhere_is_refused(entry: str, message: str) -> None:
+    with pytest.raises(ModelError, match=f"^catalogue: .*{message}$"):
+        Architecture(entry, 100, "").build(6)
 
 
 def as_keras_counts(network: nn.Module) -> int:
