@@ -49,9 +49,9 @@ def inspect(
         progress: called with the number of images inspected since the last call, such as ``tqdm().update``.
 
     Returns:
-        The counts: ``images`` = ``ok`` + ``failed``, of which ``judged`` in this call; ``images_per_second``;
-        ``files``, the Parquet files of the report; ``failed_units``, the parts that could not be read or written: run
-        it again for them. ``steelflow.open_report(out)`` reads the rows.
+        The counts: ``images`` = ``ok`` + ``failed``; ``judged`` of them were inspected in this call;
+        ``images_per_second``; ``files``, the Parquet files of the report; ``failed_units``, the parts that could not be
+        read or written: run it again for them. ``steelflow.open_report(out)`` reads the rows.
 
     Raises:
         ConfigError: the source does not exist, or holds no images.

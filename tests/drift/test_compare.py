@@ -30,7 +30,7 @@ def readings(reference: LineReference, night: pl.DataFrame) -> dict[str, Reading
 
 
 def moved(rows: pl.DataFrame, signal: str, by: float) -> pl.DataFrame:
-    """The same rows, of which one figure moved: the signal's value must become ``by``."""
+    """The same rows with one figure moved: the signal's value must become ``by``."""
     first = pl.int_range(pl.len()) < round(by * IMAGES)
     if signal in ("brightness", "saturation", "energy"):
         floor = {"brightness": 4.0, "saturation": 0.02, "energy": 0.25}[signal]

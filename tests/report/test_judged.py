@@ -29,7 +29,7 @@ def test_label_confidence_margin_and_entropy() -> None:
 
 
 def chunk(name: str) -> Judged:
-    """Three images, of which the second could not be read."""
+    """Three images; the second one could not be read."""
     return Judged(
         [ImagePlace(f"{name}{i}.jpg", f"m{i}", i, "C1", 1.5 * i, NOW) for i in range(3)],
         {1: Failure("truncated", "ends early")},

@@ -44,7 +44,7 @@ def test_failures_and_other_models_are_no_neighbours() -> None:
 
 
 def test_the_nearest_are_found_among_many() -> None:
-    """More rows than are compared at a time, of which the last ones are near."""
+    """More rows than are compared at a time; the last ones are near."""
     rows = images(*[(10 + i % 7, 0) for i in range(40_000)], (2, 0), (1, 0))
     found = neighbours(rows.lazy(), [0.0, 0.0], MODEL, most=3)
     assert found["distance"].to_list() == [1, 2, 10]
