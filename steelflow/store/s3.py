@@ -248,7 +248,7 @@ class S3Store:
             "timeout": f"{20 * settings.read_timeout}s",
             # Ignore HTTP_PROXY and connect to the store directly, as minio does: a proxy of our own, for no host.
             "proxy_url": self._endpoint,
-            "proxy_excludes": "*",
+            "proxy_excludes": "*,0.0.0.0/0,::/0",  # "*" alone does not cover addresses
         }
         if settings.ca_bundle is not None:
             client["root_certificate"] = settings.ca_bundle.read_bytes()
