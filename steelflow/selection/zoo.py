@@ -196,8 +196,15 @@ def _end_with_the_queue() -> None:
 
 
 def _step_back(nice: int) -> None:
-    """Take the lowest priority, and let the kernel kill this process first if memory runs out."""
+    """Take the priority, and let the kernel kill this process first if memory runs out.
+
+    Linux shares the cores between sessions before it looks at the niceness of their processes (autogroups). So the
+    process starts a session of its own and gives that the niceness, too.
+    """
     os.nice(nice)
+    with suppress(OSError):
+        os.setsid()
+        Path("/proc/self/autogroup").write_text(str(nice))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 

@@ -71,6 +71,14 @@ def test_jobs_that_write_to_one_file_are_not_done_at_once(tmp_path: Path) -> Non
     assert found.index("+slow3") < found.index("+slow2")
 
 
+def test_jobs_step_back_behind_other_work(tmp_path: Path) -> None:
+    """Linux shares the cores between sessions before it looks at niceness, so the session needs it as well."""
+    run_queue([Toy("modest")], tmp_path, work, nice=7)
+    nice, _, group = (tmp_path / "priority").read_text().partition(" ")
+    assert int(nice) == os.nice(0) + 7
+    assert not group or group.split()[-1] == "7"
+
+
 def test_two_queues_do_not_run_on_one_folder(tmp_path: Path) -> None:
     with zoo._locked(tmp_path), pytest.raises(LockHeld, match=r"another queue runs on this folder; .*name another"):
         run_queue([Toy("a")], tmp_path, work)

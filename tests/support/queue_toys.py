@@ -23,6 +23,10 @@ def work(job: Toy, folder: Path, tell: Callable[[int, int], None]) -> float:
     with (folder / "events").open("a") as file:
         file.write(f"+{job.name} ")
     tell(1, 2)
+    if job.name == "modest":
+        autogroup = Path("/proc/self/autogroup")
+        told = autogroup.read_text() if autogroup.exists() else ""
+        (folder / "priority").write_text(f"{os.nice(0)} {told}")
     if job.name == "bad":
         raise DataError("no images in it; add some")
     if job.name == "broken":
