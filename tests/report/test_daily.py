@@ -122,6 +122,19 @@ def test_the_same_with_the_shortcut_without_it_and_when_it_is_old(store: Store) 
     assert agrees(store)
 
 
+def test_a_month_that_is_up_to_date_does_not_keep_the_next_from_being_written(store: Store) -> None:
+    fill(store)
+    assert write_daily(store) == 2
+    december = DAY + dt.timedelta(days=3)
+    put_summary(store, "L1", december, {("C9", "patches"): 40})
+    assert write_daily(store) == 1
+    assert write_daily(store) == 0
+    put_summary(store, "L1", december, {("C9", "patches"): 41})
+    assert write_daily(store, [DAY]) == 0, "December was not asked for"
+    assert write_daily(store, [december]) == 1
+    assert agrees(store)
+
+
 def test_all_coils_of_a_line_are_counted_once(store: Store) -> None:
     fill(store)
     first = daily(store, DAY, DAY)
@@ -182,6 +195,8 @@ def test_run_records_latest_first_and_damaged_ones_left_out(store: Store, caplog
             store.put(f"runs/date={date}/{run}.json", text.encode())
     store.put(f"runs/date={DAY + dt.timedelta(days=2)}/2.json", b"{half")
     store.put(f"runs/date={DAY + dt.timedelta(days=2)}/3.json", b"[]")
+    store.put("runs/notes/0.json", b"{}")
+    store.put("runs/date=__HIVE_DEFAULT_PARTITION__/0.json", b"{}")
     found = run_records(store, 2)
     assert [(one.date.day, one.started_at.hour) for one in found] == [(1, 1), (1, 0), (30, 1), (30, 0)]
     assert sorted(record.getMessage().partition(": ")[0][-6:] for record in caplog.records) == ["2.json", "3.json"]

@@ -129,9 +129,19 @@ def test_failures_tell_where_and_why(reader: ReportReader) -> None:
 
 
 def test_a_coil_is_read_along_its_length(reader: ReportReader) -> None:
-    found = reader.coil(day(9), "L1", "C0")
-    assert found["position"].to_list() == [1, 3, 5, 7, 9]
-    assert set(found["coil"]) == {"C0"}
+    for coil, positions in (("C0", [1, 3, 5, 7, 9]), ("C1", [2, 4, 6, 8])):
+        found = reader.coil(day(9), "L1", coil)
+        assert found["position"].to_list() == positions
+        assert set(found["coil"]) == {coil}
+
+
+def test_images_of_unknown_position_come_after_the_others(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "report"), StoreSettings(), create=True)
+    unknown = pl.when(pl.col("ordinal") < 3).then(None).otherwise(pl.col("position"))
+    put(store, DAY, "L1", "u", rows("u", "abcde").with_columns(coil=pl.lit("C1"), position=unknown))
+    found = ReportReader(store).coil(DAY, "L1", "C1")
+    assert found["position"].to_list() == [1, 2, None, None, None]
+    assert found["ordinal"].to_list() == [4, 3, 0, 1, 2]
 
 
 def test_shares_of_defects_are_of_the_readable_images_of_a_line_and_night(reader: ReportReader) -> None:

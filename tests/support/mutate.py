@@ -2,7 +2,8 @@
 
 The changes are Cosmic Ray's: another operator, another number, a condition negated, a loop left out. They are made in a
 copy of the repository. Of the changes at one place one is drawn, and of the places a sample. Each change is tried with
-the tests that reach its line. Results go to `.steelflow/mutation/ROOM.jsonl`; `--again` repeats the survivors there.
+the fast tests of `tests/ROOM` that reach its line. Results go to `.steelflow/mutation/ROOM.jsonl`; `--again` tries the
+survivors of that file once more.
 """
 
 from __future__ import annotations
@@ -140,11 +141,11 @@ def drawn(specs: Iterable[MutationSpec], most: int, seed: int) -> tuple[list[Mut
 
 
 def tests_of(spec: MutationSpec, tests: Tests) -> list[str]:
-    """The tests that reach the changed line; all of the module's where the line runs on import or in a fixture. The
-    quickest come first."""
+    """The tests that reach the changed line, the quickest first; all of the module's where it runs on import or in a
+    fixture, or is not seen to run: coverage does not follow the threads of other languages."""
     lines = tests.get(str(spec.module_path), {})
     contexts = set().union(*(lines.get(line, ()) for line in range(spec.start_pos[0], spec.end_pos[0] + 1)))
-    if "" in contexts:
+    if not contexts or "" in contexts:
         contexts = set().union(*lines.values())
     seconds: dict[str, float] = defaultdict(float)
     for line in SECONDS.read_text().splitlines():
