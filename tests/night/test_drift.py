@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def champion(settings: Settings, reference: bytes | None) -> Settings:
 
 
 def test_a_night_without_reports_is_refused_and_one_with_reports_is_checked_again(settings: Settings) -> None:
+    with pytest.raises(ReportError, match="run `steelflow nightly"):
+        check_drift(settings, DAY)  # nothing was ever inspected
     digest = resolved(settings).digest
     settings = champion(settings, build_profile(night_rows(1500, seed=77, digest=digest), digest))
     report = put_nights(settings, 1.0, 0.6)
@@ -77,8 +80,9 @@ def test_a_damaged_reference_is_said_and_the_night_is_recorded(settings: Setting
 def test_only_a_complete_night_has_its_drift_measured(tmp_path: Path) -> None:
     plant = local_settings(make_plant(tmp_path / "plant"), tmp_path / "other")
     limited = inspect_night(plant, NIGHT, limit=1)
-    assert (limited.state, limited.drift) == ("limited", None)
+    assert (limited.state, limited.drift, limited.to_dict()["drift"]) == ("limited", None, None)
     assert not list((tmp_path / "other" / "drift").rglob("*.parquet"))
     rest = inspect_night(plant, NIGHT)
     assert rest.drift is not None
     assert [line.line for line in rest.drift.lines] == ["L1", "L2"]
+    assert json.loads(json.dumps(rest.to_dict()))["drift"]["verdict"] == rest.drift.verdict

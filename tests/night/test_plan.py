@@ -37,6 +37,7 @@ def test_groups_hold_about_as_many_images_as_asked() -> None:
     assert [weight(one) for one in (LOOSE, SHARD, TINY)] == [30, 40, 1]
     assert list(groups([LOOSE, SHARD, TINY, TINY], 42)) == [(LOOSE,), (SHARD, TINY, TINY)]
     assert list(groups([LOOSE, SHARD, TINY, TINY], 41)) == [(LOOSE,), (SHARD, TINY), (TINY,)]
+    assert list(groups([LOOSE, SHARD, TINY], 70)) == [(LOOSE, SHARD), (TINY,)]
     assert list(groups([LOOSE, SHARD], 1)) == [(LOOSE,), (SHARD,)]
     assert list(groups([], 10)) == []
 
