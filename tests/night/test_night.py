@@ -16,6 +16,7 @@ from steelflow.config import LimitSettings, Settings
 from steelflow.errors import BucketNotFound, ConfigError, LockHeld, ModelError
 from steelflow.night.run import inspect_night
 from steelflow.records import Partition
+from steelflow.registry import open_registry, resolved
 from steelflow.report.layout import night_lock_key, summary_key
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
@@ -251,6 +252,14 @@ def test_a_shard_that_left_the_archive_leaves_the_report(settings: Settings) -> 
     assert (second.done_units, second.skipped_units, second.judged) == (0, UNITS - 1, 0)
     assert second.run_record != first.run_record
     assert second.found == rows_of(settings).height == reader(settings).summary()["images"].sum() < FOUND
+
+
+def test_the_result_names_the_version_or_else_the_digest(settings: Settings) -> None:
+    digest = resolved(settings).digest
+    assert inspect_night(settings, NIGHT, limit=1).model == digest[:12]
+    registry = open_registry(settings)
+    registry.promote(registry.register("steelnet", who="ann", reason="a test"), who="ann", reason="a test")
+    assert inspect_night(settings, NIGHT, limit=0).model == "v1"
 
 
 def test_a_night_without_images_writes_nothing(settings: Settings) -> None:
