@@ -133,16 +133,18 @@ def test_a_line_that_the_reference_does_not_know_has_no_verdict_and_the_others_h
     assert found.verdict == "alarm"
 
 
-def test_the_verdict_needs_no_archive(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("archive", "says"), [("s3://images", "unreachable"), ("nowhere", "")])
+def test_the_verdict_needs_no_archive(settings: Settings, tmp_path: Path, archive: str, says: str) -> None:
+    """Neither one in an embedded store that does not run, nor a folder that is gone."""
     digest = resolved(settings).digest
     (tmp_path / "good.parquet").write_bytes(build_profile(night_rows(1500, seed=77, digest=digest), digest))
     put_nights(settings, 0.6)
-    (tmp_path / "images").rmdir()
-    found = compare(settings, reference=str(tmp_path / "good.parquet"))
+    away = settings.model_copy(update={"archive": settings.archive.model_copy(update={"uri": archive})})
+    found = compare(away, reference=str(tmp_path / "good.parquet"))
     assert found.verdict == "alarm"
     page = found.explanation()
     assert "brightness moved down" in page
-    assert "not available" in page
+    assert f"not available: {says}" in page
     assert "data:image/jpeg" not in page
 
 
