@@ -10,11 +10,14 @@ import pytest
 from nights import night_rows, put_report
 
 from steelflow.drift.check import TABLE
+from steelflow.records import Partition
+from steelflow.report.layout import folder
 from steelflow.report.reader import ReportReader
 from steelflow.retrain.reference import _sample, before_drift
 from steelflow.store.local import LocalStore
 
 DAY = dt.date(2026, 11, 1)
+NO_LINE = folder(Partition(None, DAY)).split("/")[1].removeprefix("line=")
 
 
 def table(verdicts: dict[str, list[str]]) -> pl.DataFrame:
@@ -80,3 +83,10 @@ def test_whole_coils_are_drawn_until_a_line_has_2000_images(tmp_path: Path) -> N
     before = pl.DataFrame({"line": ["L2"], "date": [DAY]})
     rest = drawn(report, before).filter(line="L2")
     assert (rest.height, set(rest["date"])) == (240, {DAY + dt.timedelta(days=1)})
+
+
+def test_a_plant_without_lines_has_a_reference_too(tmp_path: Path) -> None:
+    report = LocalStore(tmp_path, create=True)
+    put_report(report, DAY, NO_LINE, night_rows(30, seed=1))
+    assert set(drawn(report)["line"]) == {None}
+    assert drawn(report).height == 30

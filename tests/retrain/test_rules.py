@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 import pytest
 from nights import DAY, night_rows, put_report
-from plants import FOUND, NIGHT, local_settings, make_plant
+from plants import FOUND, NIGHT, local_settings, make_plant, rows_of
 
 from steelflow.config import RetrainSettings, Settings
 from steelflow.drift import build_profile, check_night
 from steelflow.drift.reference_profile import parse_profile
-from steelflow.engine import open_engine
+from steelflow.engine import Engine, open_engine
 from steelflow.errors import RegistryError
 from steelflow.labels import Label, open_labels
 from steelflow.labels.snapshot import is_held_out
@@ -31,7 +31,7 @@ from steelflow.retrain.candidates import Candidate, times
 from steelflow.retrain.decision import conclude
 from steelflow.retrain.due import not_due
 from steelflow.retrain.gate import Comparison
-from steelflow.retrain.judging import answers
+from steelflow.retrain.judging import answers, relative_speed
 from steelflow.retrain.material import SHIPPED, Material, gather
 from steelflow.retrain.record import RetrainResult, State, last_run, last_snapshot
 from steelflow.retrain.reference import recent_reference
@@ -430,10 +430,38 @@ def test_the_reference_of_a_new_model_is_of_the_latest_nights(
     assert profile.model_digest == engine.digest
     assert profile.images == {"L1": images, "L2": images}
     assert set(profile.rows["model_digest"]) == {engine.digest}
-    assert profile.rows.select("object_key", "member", "ordinal").is_duplicated().sum() == 0
+    place = ["object_key", "member", "ordinal"]
+    reported = pl.concat([rows_of(inspected, NIGHT + dt.timedelta(night)) for night in range(2)])
+    assert profile.rows.join(reported, on=place, how="semi", nulls_equal=True).height == profile.rows.height
+    assert profile.rows.select(place).is_duplicated().sum() == 0
 
 
 def test_images_that_left_the_archive_are_no_reference(inspected: Settings, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     archive = inspected.archive.model_copy(update={"uri": str(tmp_path / "empty")})
     assert recent_reference(inspected.model_copy(update={"archive": archive}), open_engine(resolve(OTHER))) is None
+
+
+def test_drift_of_nights_whose_reports_are_gone_cannot_be_normal(standing: tuple[Settings, Version, Material]) -> None:
+    settings, version, material = standing
+    run = retraining(settings, version, trigger="drift")
+    result = conclude(run, material, candidate("fine-tuned", 0.95, 0.9), judged("it is not better"), version)
+    assert (result.state, result.challenger, result.details.accepted) == ("refused", "v2", ())
+
+
+class Slower:
+    """An engine that does everything twenty times."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.spec = engine, engine.spec
+
+    def run(self, batch: np.ndarray) -> None:
+        for _ in range(20):
+            self._engine.run(batch)
+
+
+def test_a_slow_challenger_is_slower_than_the_champion_and_a_fast_one_is_faster() -> None:
+    quick = open_engine(resolve(OTHER))
+    slow = Slower(quick)
+    assert 0 < relative_speed(slow, quick) < 0.5
+    assert relative_speed(quick, slow) > 2
