@@ -12,7 +12,7 @@ from steelflow.errors import DriftError
 from steelflow.registry import Version
 from steelflow.report.reader import ReportReader
 from steelflow.retrain.candidates import Candidate
-from steelflow.retrain.gate import FEWEST, Gate
+from steelflow.retrain.gate import FEWEST, ROUNDING, Gate
 from steelflow.retrain.material import Material
 from steelflow.retrain.record import RetrainResult
 from steelflow.retrain.reference import recent_reference
@@ -87,7 +87,8 @@ def _accept_drift(run: Retraining, gate: Gate, champion: Version) -> str:
     """Take drift that does the champion no harm as normal; otherwise it would raise an alarm every night. Returns what
     to add to the result's text."""
     golden, recent = gate.comparisons
-    if run.request.trigger != "drift" or recent.images < FEWEST or golden.champion - recent.champion > _HARMLESS:
+    harmless = golden.champion - recent.champion <= _HARMLESS + ROUNDING
+    if run.request.trigger != "drift" or recent.images < FEWEST or not harmless:
         return ""
     report = open_store(run.settings.report.uri, run.settings.store, create=True)
     nights = ReportReader(report).nights()[-1:]

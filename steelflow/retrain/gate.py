@@ -19,6 +19,7 @@ from steelflow.config import RetrainSettings
 _ROUNDS = 2000
 _LOST = 2  # images, net: a single one is chance, even if it is a large share of a small set or class
 FEWEST = 10  # images; a smaller set decides nothing
+ROUNDING = 1e-9  # of the difference of two shares: a loss of exactly what is allowed is allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +140,13 @@ def together(answers: Sequence[Answers]) -> Answers:
 def _worse(found: Comparison, rules: RetrainSettings) -> list[str]:
     problems = []
     lost = round(-found.difference * found.images)
-    if (found.difference < -rules.max_drop and lost >= _LOST) or found.high < 0:
+    if (-found.difference > rules.max_drop + ROUNDING and lost >= _LOST) or found.high < 0:
         problems.append(
             f"it is worse on the {found.name}: {found.challenger:.2%} of {found.images} images right, the champion has "
             f"{found.champion:.2%}"
         )
     for label, one in found.classes.items():
-        if one.champion - one.challenger > rules.class_floor and one.lost >= _LOST:
+        if one.champion - one.challenger > rules.class_floor + ROUNDING and one.lost >= _LOST:
             problems.append(
                 f"it is worse on class {label} of the {found.name}: {one.challenger:.1%} of {one.images} images right, "
                 f"the champion has {one.champion:.1%}"

@@ -53,9 +53,9 @@ from flows.serve import deployments
 from steelflow.config import Settings
 from steelflow.errors import ModelError, StoreError, StoreUnreachable
 from steelflow.inspection.pipeline import Done
-from steelflow.night.plan import groups, weight
+from steelflow.night.plan import groups
 from steelflow.night.run import Night, inspect_night
-from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.records import Unit
 from steelflow.report.record import NightDrift
 from steelflow.report.runs import backfills
 from steelflow.retrain import Due
@@ -318,20 +318,6 @@ def test_the_run_has_a_name_a_summary_and_no_secret(settings: Settings, tmp_path
     assert f"| L1 | {FOUND // 2} | {(FOUND - FAILED) // 2} | {FAILED // 2} | 3 | 0 | 0 |" in text
     assert record in text
     assert "open-sesame" not in f"{flow_run!r} {artifacts!r} {state!r}"
-
-
-def test_groups_hold_about_as_many_images_as_asked() -> None:
-    def unit(name: str, kind: Any, *sizes: int) -> Unit:
-        objects = tuple(ObjectInfo(f"{name}/{i}", size, "e") for i, size in enumerate(sizes))
-        return Unit(name, Partition("L1", NIGHT), kind, objects)
-
-    loose = unit("loose", "loose", *[5000] * 30)
-    shard = unit("shard", "shard", 40 * 16 * 1024)
-    tiny = unit("tiny", "shard", 10)
-    assert [weight(one) for one in (loose, shard, tiny)] == [30, 40, 1]
-    assert list(groups([loose, shard, tiny, tiny], 42)) == [(loose,), (shard, tiny, tiny)]
-    assert list(groups([loose, shard], 1)) == [(loose,), (shard,)]
-    assert list(groups([], 10)) == []
 
 
 DRIFT = {

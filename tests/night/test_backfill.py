@@ -177,6 +177,50 @@ def test_only_the_lines_that_were_asked_for(settings: Settings) -> None:
     assert set(rows_of(settings)["line"]) == {"L2"}
 
 
+def test_the_nights_are_those_of_the_archive_and_of_the_reports(settings: Settings) -> None:
+    inspect_night(settings, NIGHT, ["L1"])
+    expire(settings, "L1", NIGHT)
+    expire(settings, "L2", SECOND)
+    assert nights(settings, NIGHT, SECOND) == [NIGHT, SECOND]
+    assert nights(settings, NIGHT, SECOND, ["L1"]) == [NIGHT, SECOND], "a report is left of the first"
+    assert nights(settings, NIGHT, SECOND, ["L2"]) == [NIGHT]
+    assert nights(settings, NIGHT, NIGHT) == [NIGHT]
+    assert nights(settings, SECOND, SECOND) == [SECOND]
+    assert nights(settings, SECOND, SECOND, ["L2"]) == []
+    assert nights(settings, dt.date.min, NIGHT - dt.timedelta(1)) == []
+
+
+def test_one_night_of_lines_with_and_without_images(settings: Settings) -> None:
+    inspect_night(settings, NIGHT)
+    before = rows_of(settings)
+    expire(settings, "L1", NIGHT)
+    only = settings.model_copy(update={"night": settings.night.model_copy(update={"lines": ("L2",)})})
+    assert inspect_again(only, NIGHT).kept == (), "the settings name L2 alone"
+    assert inspect_again(settings, NIGHT, ["L1"]).to_dict() == {
+        "date": str(NIGHT),
+        "result": None,
+        "kept": ["L1: no images left in the archive, its report stays"],
+    }
+    both = inspect_again(with_another_model(settings), NIGHT, ["L1", "L2"])
+    assert both.kept == ("L1: no images left in the archive, its report stays",)
+    assert both.result is not None
+    assert both.result.judged == FOUND // 2
+    assert f"{FOUND // 2} images, {FOUND // 2} of them judged now; L1: no images" in both.text
+    assert rows_of(settings).filter(line="L1").equals(before.filter(line="L1"))
+
+
+def test_a_unit_that_fails_in_a_backfill_is_named_with_its_night(settings: Settings) -> None:
+    backfill(settings, NIGHT, SECOND, ["L1"])
+    report = next((Path(settings.report.uri) / "reports" / f"date={SECOND}").rglob("*.parquet"))
+    report.unlink()
+    (report / "in the way").mkdir(parents=True)
+    result = backfill(settings, NIGHT, SECOND, ["L1"])
+    (failed,) = result.failed_units
+    assert failed.startswith(f"{SECOND} {report.stem}: ")
+    assert "1 units failed; first: " in result.nights[1].text
+    assert "units failed" not in result.nights[0].text
+
+
 def test_what_cannot_be_is_refused(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="ends before it begins"):
         backfill(settings, SECOND, NIGHT)

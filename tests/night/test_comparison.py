@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
+import tarfile
 from pathlib import Path
 
 import cv2
@@ -109,3 +111,59 @@ def test_images_are_classified_first_and_progress_is_told(settings: Settings, tm
     assert sum(told) == 2 * 80
     assert [one.images for one in found.chosen.lines] == [80]
     assert found.chosen.signals
+
+
+def test_without_reports_there_is_nothing_to_compare(settings: Settings, tmp_path: Path) -> None:
+    digest = resolved(settings).digest
+    (tmp_path / "good.parquet").write_bytes(build_profile(night_rows(1500, seed=77, digest=digest), digest))
+    with pytest.raises(DriftError, match="no report of the night of"):
+        compare(settings, reference=str(tmp_path / "good.parquet"))
+
+
+def test_a_line_that_the_reference_does_not_know_has_no_verdict_and_the_others_have(
+    settings: Settings, tmp_path: Path
+) -> None:
+    digest = resolved(settings).digest
+    rows = night_rows(1500, seed=77, digest=digest).with_columns(line=pl.lit("L1"))
+    (tmp_path / "good.parquet").write_bytes(build_profile(rows, digest))
+    put_nights(settings, 0.6)
+    found = compare(settings, reference=str(tmp_path / "good.parquet"))
+    assert by_line(found) == {"L1": "alarm", "L2": "insufficient"}
+    assert set(found.before) == set(found.after) == {"L1"}
+    assert found.verdict == "alarm"
+
+
+@pytest.mark.parametrize(("archive", "says"), [("s3://images", "unreachable"), ("nowhere", "")])
+def test_the_verdict_needs_no_archive(settings: Settings, tmp_path: Path, archive: str, says: str) -> None:
+    """Neither one in an embedded store that does not run, nor a folder that is gone."""
+    digest = resolved(settings).digest
+    (tmp_path / "good.parquet").write_bytes(build_profile(night_rows(1500, seed=77, digest=digest), digest))
+    put_nights(settings, 0.6)
+    away = settings.model_copy(update={"archive": settings.archive.model_copy(update={"uri": archive})})
+    found = compare(away, reference=str(tmp_path / "good.parquet"))
+    assert found.verdict == "alarm"
+    page = found.explanation()
+    assert "brightness moved down" in page
+    assert f"not available: {says}" in page
+    assert "data:image/jpeg" not in page
+
+
+def test_images_of_a_tar_are_shown_on_the_page(settings: Settings, tmp_path: Path) -> None:
+    """The images are in the tar alone, not in the archive of the settings."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "bright").mkdir()
+    with tarfile.open(tmp_path / "dark.tar", "w") as tar:
+        for number in range(80):
+            grey = rng.normal(rng.uniform(90, 130), 20, (64, 64)).clip(0, 255)
+            cv2.imwrite(str(tmp_path / "bright" / f"{number:02}.png"), grey.astype(np.uint8))
+            data = cv2.imencode(".png", (0.4 * grey).astype(np.uint8))[1].tobytes()
+            info = tarfile.TarInfo(f"{number:02}.png")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    tight = settings.model_copy(update={"drift": settings.drift.model_copy(update={"min_images": 50})})
+    found = compare(tight, reference=str(tmp_path / "bright"), current=str(tmp_path / "dark.tar"))
+    assert (found.verdict, [one.images for one in found.chosen.lines]) == ("alarm", [80])
+    page = found.explanation()
+    assert "brightness moved down" in page
+    assert page.count("data:image/jpeg") >= 12
+    assert "not available" not in page

@@ -16,6 +16,7 @@ from steelflow.config import LimitSettings, Settings
 from steelflow.errors import BucketNotFound, ConfigError, LockHeld, ModelError
 from steelflow.night.run import inspect_night
 from steelflow.records import Partition
+from steelflow.registry import open_registry, resolved
 from steelflow.report.layout import night_lock_key, summary_key
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
@@ -199,6 +200,66 @@ def test_lines_and_limit(settings: Settings) -> None:
     rest = inspect_night(settings, NIGHT)
     assert (rest.found, rest.state) == (FOUND, "complete")
     assert rows_of(settings).height == FOUND
+
+
+@pytest.mark.parametrize("limit", [0, 2, 3, 4, 6, 7])
+def test_a_limit_counts_units_over_all_lines(settings: Settings, limit: int) -> None:
+    result = inspect_night(settings, NIGHT, limit=limit)
+    assert result.done_units == min(limit, UNITS)
+    assert result.state == ("complete" if limit >= UNITS else "limited")
+    record = json.loads(Path(str(result.run_record)).read_text())
+    assert record["units"]["pending"] == max(0, UNITS - limit)
+    assert result.found == record["judged"] == (rows_of(settings).height if limit else 0)
+
+
+def test_a_line_that_passes_the_limit_leaves_nothing_for_the_next(settings: Settings) -> None:
+    """L1 is inspected whole, for its old report is deleted; the limit is used up by then."""
+    inspect_night(settings, NIGHT, lines=["L1"])
+    smaller = settings.model_copy(update={"archive": settings.archive.model_copy(update={"unit_images": 10})})
+    result = inspect_night(smaller, NIGHT, limit=1)
+    assert result.done_units > 1
+    assert set(rows_of(settings)["line"]) == {"L1"}
+    assert rows_of(settings).height == FOUND // 2
+    assert result.state == "limited"
+
+
+def test_a_unit_that_cannot_be_written_is_named_and_done_by_the_next_run(settings: Settings) -> None:
+    first = inspect_night(settings, NIGHT, lines=["L1"])
+    file = next((Path(settings.report.uri) / "reports").rglob("*.parquet"))
+    lost = pl.read_parquet(file).height
+    file.unlink()
+    (file / "in the way").mkdir(parents=True)
+    result = inspect_night(settings, NIGHT, lines=["L1"])
+    assert (result.state, result.done_units, result.judged, result.drift) == ("failed units", 0, 0, None)
+    assert [one.partition(":")[0] for one in result.failed_units] == [file.stem]
+    assert result.found == first.found - lost
+    record = json.loads(Path(str(result.run_record)).read_text())
+    assert record["units"] == {"done": 0, "skipped": 2, "failed": list(result.failed_units), "pending": 0}
+    assert reader(settings).summary()["images"].sum() == first.found - lost
+    shutil.rmtree(file)
+    mended = inspect_night(settings, NIGHT, lines=["L1"])
+    assert (mended.state, mended.done_units, mended.found) == ("complete", 1, first.found)
+    assert mended.run_record not in (first.run_record, result.run_record)
+    assert reader(settings).summary()["images"].sum() == first.found
+
+
+def test_a_shard_that_left_the_archive_leaves_the_report(settings: Settings) -> None:
+    """There is nothing to inspect then, and yet the summary and the record are of another night."""
+    first = inspect_night(settings, NIGHT)
+    shard = next((Path(settings.archive.uri) / "line=L1" / f"date={NIGHT}").rglob("images.tar*"))
+    shard.unlink()
+    second = inspect_night(settings, NIGHT)
+    assert (second.done_units, second.skipped_units, second.judged) == (0, UNITS - 1, 0)
+    assert second.run_record != first.run_record
+    assert second.found == rows_of(settings).height == reader(settings).summary()["images"].sum() < FOUND
+
+
+def test_the_result_names_the_version_or_else_the_digest(settings: Settings) -> None:
+    digest = resolved(settings).digest
+    assert inspect_night(settings, NIGHT, limit=1).model == digest[:12]
+    registry = open_registry(settings)
+    registry.promote(registry.register("steelnet", who="ann", reason="a test"), who="ann", reason="a test")
+    assert inspect_night(settings, NIGHT, limit=0).model == "v1"
 
 
 def test_a_night_without_images_writes_nothing(settings: Settings) -> None:

@@ -160,6 +160,22 @@ def test_the_allowed_loss_of_a_class_may_be_reached_and_not_passed(lost: int, re
     )
 
 
+@pytest.mark.parametrize(("images", "lost"), [(200, 10), (300, 15), (1000, 5), (60, 3)])
+def test_rounding_refuses_no_loss_that_is_allowed(images: int, lost: int) -> None:
+    """Shares of so many images are not exact in binary: their difference may exceed the limit in its last digit."""
+    truth = ["a"] * images
+    gained, rest = 2 * lost, [True] * (images - 2 * lost)
+    champion = of([False] * gained + rest)
+    challenger = of([True] * gained + [i >= gained + lost for i in range(len(rest))])
+    share = lost / images
+    for allowed, refused in ((share, False), (share - 1e-6, True)):
+        rules = RetrainSettings(max_drop=allowed, class_floor=allowed)
+        found = compare("golden set", truth, champion, challenger, rules)
+        assert found.difference == pytest.approx(-share)
+        assert found.high > 0, "the drop itself decides"
+        assert len(found.problems) == (2 if refused else 0), "overall, and in its class"
+
+
 @pytest.mark.parametrize(("speed", "passed"), [(0.49, False), (0.5, True)])
 def test_half_the_speed_is_enough(speed: float, passed: bool) -> None:
     assert (gate(answers({1, 2}), answers(set()), speed) == ()) == passed
