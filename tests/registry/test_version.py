@@ -49,7 +49,7 @@ def test_what_is_no_manifest_is_refused(change: dict[str, Any]) -> None:
     fields = json.loads(VERSION.to_bytes())
     without = {name: value for name, value in fields.items() if name != "files"}
     for content in (json.dumps(fields | change), json.dumps(without), "[]", "7", "", "{half"):
-        with pytest.raises(RegistryError, match=r"here: no manifest of this version of steelflow"):
+        with pytest.raises(RegistryError, match=r"here: is not a manifest that this version of steelflow wrote"):
             parse_version(content.encode(), "here")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -20,7 +19,7 @@ from plants import FOUND, NIGHT, local_settings, make_plant, rows_of
 from steelflow.config import RetrainSettings, Settings
 from steelflow.drift import build_profile, check_night
 from steelflow.drift.reference_profile import parse_profile
-from steelflow.engine import Engine, open_engine
+from steelflow.engine import open_engine
 from steelflow.errors import RegistryError
 from steelflow.labels import Label, open_labels
 from steelflow.labels.snapshot import is_held_out
@@ -28,11 +27,11 @@ from steelflow.models.shipped import SELECTED, resolve
 from steelflow.night.run import inspect_night
 from steelflow.registry import Version, open_registry
 from steelflow.retrain import Gate, due, new_labels, records, retrain
-from steelflow.retrain.candidates import Candidate, Plan, times, train_candidates
+from steelflow.retrain.candidates import Candidate, times
 from steelflow.retrain.decision import conclude
 from steelflow.retrain.due import not_due
 from steelflow.retrain.gate import Comparison
-from steelflow.retrain.judging import answers, relative_speed
+from steelflow.retrain.judging import answers
 from steelflow.retrain.material import SHIPPED, Material, gather
 from steelflow.retrain.record import RetrainResult, State, last_run, last_snapshot
 from steelflow.retrain.reference import recent_reference
@@ -448,46 +447,3 @@ def test_drift_of_nights_whose_reports_are_gone_cannot_be_normal(standing: tuple
     run = retraining(settings, version, trigger="drift")
     result = conclude(run, material, candidate("fine-tuned", 0.95, 0.9), judged("it is not better"), version)
     assert (result.state, result.challenger, result.details.accepted) == ("refused", "v2", ())
-
-
-class Slower:
-    """An engine that does everything twenty times."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine, self.spec = engine, engine.spec
-
-    def run(self, batch: np.ndarray) -> None:
-        for _ in range(20):
-            self._engine.run(batch)
-
-
-def test_a_slow_challenger_is_slower_than_the_champion_and_a_fast_one_is_faster() -> None:
-    quick = open_engine(resolve(OTHER))
-    slow = Slower(quick)
-    assert 0 < relative_speed(slow, quick) < 0.5
-    assert relative_speed(quick, slow) > 2
-
-
-@pytest.mark.parametrize(("scratch", "tuned", "first"), [(0.9, 0.95, "fine-tuned"), (0.95, 0.9, "from scratch")])
-def test_the_better_of_both_candidates_comes_first(tmp_path: Path, scratch: float, tuned: float, first: str) -> None:
-    """Both were trained before an interruption, and are not trained again."""
-    (tmp_path / "data").mkdir()
-    for kind, accuracy in (("from-scratch", scratch), ("fine-tuned", tuned)):
-        (tmp_path / kind).mkdir()
-        (tmp_path / kind / "steelnet_s.onnx").write_bytes(b"trained")
-        metrics = {"held_out": {"accuracy": accuracy, "macro_f1": 0.9}}
-        (tmp_path / kind / "metrics.json").write_text(json.dumps(metrics))
-    plan = Plan(
-        data=tmp_path / "data",
-        work=tmp_path,
-        arch="steelnet_s",
-        champion=resolve(SELECTED),
-        epochs=8,
-        rule="one in five",
-        is_held_out=is_held_out,
-        is_new=lambda _: False,
-        about="a test",
-    )
-    found = train_candidates(plan, lambda _: None, lambda _: None)
-    assert found[0].kind == first
-    assert len(found) == 2

@@ -350,7 +350,7 @@ def test_the_shipped_model_can_teach_and_others_are_told_what_they_lack(tmp_path
     assert len(teacher.digest) == 64
     lonely = tmp_path / "lonely.onnx"
     lonely.write_bytes((WEIGHTS / "ssdc_mininet.onnx").read_bytes())
-    with pytest.raises(ModelError, match=r"needs lonely\.safetensors beside it"):
+    with pytest.raises(ModelError, match=r"needs lonely\.safetensors in the same folder"):
         load_teacher(str(lonely))
 
 
