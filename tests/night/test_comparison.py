@@ -133,7 +133,7 @@ def test_a_line_that_the_reference_does_not_know_has_no_verdict_and_the_others_h
     assert found.verdict == "alarm"
 
 
-@pytest.mark.parametrize(("archive", "says"), [("s3://images", "unreachable"), ("nowhere", "")])
+@pytest.mark.parametrize(("archive", "says"), [("s3://images", "missing"), ("nowhere", "")])
 def test_the_verdict_needs_no_archive(settings: Settings, tmp_path: Path, archive: str, says: str) -> None:
     """Neither one in an embedded store that does not run, nor a folder that is gone."""
     digest = resolved(settings).digest
