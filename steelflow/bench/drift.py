@@ -129,9 +129,9 @@ def _drifts(
     drifts: dict[str, Callable[[Indices, np.random.Generator], Night]] = {}
     for name in DISTURBANCES:
         disturbed = Judged(_rows(engine, _disturbed(pictures, name)), unseen.labels)
-        drifts[name] = lambda part, rng, d=disturbed: _drawn(d.take(part), rng)  # type: ignore[misc]
+        drifts[name] = lambda part, rng, d=disturbed: _drawn(d.take(part), rng)  # type: ignore[misc]  # defaults bind the loop
     for label, name in enumerate(classes):
-        drifts[f"{name} tripled"] = lambda part, rng, c=label: _drawn(unseen.take(part), rng, c)  # type: ignore[misc]
+        drifts[f"{name} tripled"] = lambda part, rng, c=label: _drawn(unseen.take(part), rng, c)  # type: ignore[misc]  # as above
     return drifts
 
 

@@ -170,7 +170,7 @@ def test_accepting_needs_both_a_name_and_a_reason(report: LocalStore) -> None:
 
 @pytest.mark.parametrize(("least", "nights"), [(200, 2), (201, 3), (300, 3)])
 def test_first_nights_grow_until_they_are_enough_nights_and_images(report: LocalStore, least: int, nights: int) -> None:
-    """Nights of 100 images, of which two are asked for: the number of images decides how many are taken."""
+    """Two nights of 100 images are asked for: the number of images decides how many nights are taken."""
     settings = DriftSettings(min_images=least, reference_nights=2)
     for number in range(4):
         put_report(report, day(number), "L1", night_rows(100, seed=number))
