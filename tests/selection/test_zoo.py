@@ -276,5 +276,6 @@ def test_every_architecture_goes_through_the_queue(arch: str, steel: Path, tmp_p
     assert run["accuracy"] == found[0].accuracy
     assert run["precision"] in ("fp32", "bf16")
     assert run["trained_by"].keys() >= {"command", "machine"}
-    assert record["hours"] > 0
+    assert run["trained_in_seconds"] > 0
+    assert record["hours"] == round(run["trained_in_seconds"] / 3600, 3)
     assert any("trained for 2 epochs" in caveat for caveat in record["caveats"])
