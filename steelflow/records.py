@@ -57,6 +57,9 @@ class RawImage(NamedTuple):
 
     ``member`` is the name inside a shard (None for a loose object). ``ordinal`` is the place in the object: (key,
     member, ordinal) is unique even if a shard repeats a name. ``position`` is metres from the coil's head.
+    ``camera``, ``side`` (of the strip) and ``frame`` (its number) say which frame of the strip it is. ``mm_across``
+    and ``mm_along`` are millimetres per pixel, if a sidecar gives them; otherwise the settings do. ``grade`` is the
+    steel's.
     """
 
     key: str
@@ -66,3 +69,9 @@ class RawImage(NamedTuple):
     coil: str | None = None
     position: float | None = None
     captured_at: dt.datetime | None = None
+    camera: str | None = None
+    side: str | None = None
+    frame: int | None = None
+    mm_across: float | None = None
+    mm_along: float | None = None
+    grade: str | None = None

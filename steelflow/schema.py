@@ -62,3 +62,43 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
             pa.field("inferred_at", STAMP, nullable=False),
         ]
     )
+
+
+def region_schema() -> pa.Schema:
+    """Columns of the regions of a report: one row per region of defect, in the order of the report's images.
+
+    ``object_key``, ``member`` and ``ordinal`` name the image. Boxes are in pixels of that image. What needs a scale or
+    a position is null where the settings, the template and the sidecars do not give one.
+    """
+    return pa.schema(
+        [
+            pa.field("object_key", pa.string(), nullable=False),
+            pa.field("member", pa.string()),
+            pa.field("ordinal", pa.int32(), nullable=False),
+            pa.field("region", pa.int32(), nullable=False),  # number in the image, from 0, the worst first
+            pa.field("line", pa.string()),
+            pa.field("date", pa.date32()),
+            pa.field("coil", pa.string()),
+            pa.field("camera", pa.string()),
+            pa.field("side", pa.string()),
+            pa.field("label", pa.string(), nullable=False),
+            pa.field("score", pa.float32(), nullable=False),  # 1 − Σ p(good) of its strongest view, or cell
+            pa.field("severity", pa.string()),  # by the rules of the settings; null if none fits
+            pa.field("x", pa.int32(), nullable=False),  # left, pixels
+            pa.field("y", pa.int32(), nullable=False),  # top, pixels
+            pa.field("width", pa.int32(), nullable=False),  # pixels
+            pa.field("height", pa.int32(), nullable=False),  # pixels
+            pa.field("area", pa.int32(), nullable=False),  # pixels that the region covers of its box
+            pa.field("views", pa.int32(), nullable=False),  # views that show it
+            pa.field("along", pa.float64()),  # metres from the coil's head to its centre
+            pa.field("across_mm", pa.float32()),  # from the strip's edge to its centre
+            pa.field("length_mm", pa.float32()),  # along the strip
+            pa.field("width_mm", pa.float32()),  # across the strip
+            pa.field("area_mm2", pa.float32()),
+            pa.field("model_name", pa.string(), nullable=False),
+            pa.field("model_version", pa.string(), nullable=False),
+            pa.field("model_digest", pa.string(), nullable=False),
+            pa.field("unit_id", pa.string(), nullable=False),
+            pa.field("run_id", pa.string(), nullable=False),
+        ]
+    )

@@ -22,11 +22,12 @@ SLICE = 8
 
 class Outputs(NamedTuple):
     """``probabilities`` float32 (N, C), every row sums to one; ``embedding`` float32 (N, E); ``energy`` float32 (N,),
-    see ``models.novelty``."""
+    see ``models.novelty``; ``map`` float32 (N, C, h, w), the logits of each cell, None for a model without a map."""
 
     probabilities: Floats
     embedding: Floats
     energy: Floats
+    map: Floats | None = None
 
 
 class Engine(Protocol):
