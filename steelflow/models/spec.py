@@ -71,7 +71,7 @@ class ModelSpec(BaseModel):
     def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the fields that a model of whole images does not have: its text is the same as in steelflow 0.2."""
         found: dict[str, Any] = serialise(self)
-        return {name: value for name, value in found.items() if name not in _OF_VIEWS or getattr(self, name)}
+        return {name: value for name, value in found.items() if name not in _OF_VIEWS or value not in (None, (), [])}
 
 
 def parse_spec(text: str | None, where: str) -> ModelSpec:
