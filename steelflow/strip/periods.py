@@ -3,8 +3,8 @@
 A hypothesis is a pair of marks of a lane and a number m: the marks are m periods apart. It predicts the places of the
 marks between them. If all marks were at random places, each of the n marks between would be at a predicted place with
 the probability q, independently of the pair: q is the share of the stretch that lies near predicted places. So the
-number of predicted places that are hit has at most the binomial distribution B(n, q), whatever the density of the marks
-along the coil. The tail of this distribution, times the number of hypotheses tried (Bonferroni's correction), bounds the
+number of predicted places that are hit has at most the binomial distribution B(n, q), however dense the marks of the
+stretch are. The tail of this distribution, times the number of hypotheses tried (Bonferroni's correction), bounds the
 probability that a coil of random marks has such a hypothesis at all.
 
 A period P gives the lowest probability by itself: 2P hits half of the marks, and P/2 is near twice as many places.
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from steelflow.strip.lanes import Floats, Ints, Lanes, Limits
 
-_REACH = 32  # a pair has at most this many marks between it in a crowded lane, and twice as many in another
-_CROWD = 60  # marks of all lanes above which lanes are crowded
+_REACH = 32, 2000  # a pair reaches over this many marks, if there are so many; over more if there are fewer
+_MOST = 60
 _UNLIKELY = math.log(0.5)  # hypotheses above this probability are not kept
 
 
@@ -46,7 +46,7 @@ def search(lanes: Lanes, limits: Limits) -> Hypotheses:
     The effort grows linearly with the number of marks.
     """
     along, lane = lanes.along, lanes.lane
-    reach = min(_REACH if along.size > _CROWD else 2 * _REACH, along.size - 1)
+    reach = min(round(_REACH[0] * (_REACH[1] / max(along.size, 1)) ** 0.125), _MOST, along.size - 1)
     found: list[tuple[Ints, int, int, Floats]] = []
     tried = 0
     for apart in range(limits.marks - 1, reach + 1):
@@ -54,13 +54,13 @@ def search(lanes: Lanes, limits: Limits) -> Hypotheses:
         if not here.size:
             break
         stretch = along[here + apart] - along[here]
-        between = (along[here[:, None] + np.arange(1, apart)] - along[here][:, None]).astype(np.float32)
+        between = (along[here + np.arange(1, apart)[:, None]] - along[here]).astype(np.float32)
         fewest = limits.marks - 1
         for steps in range(fewest, int((apart + 1) / limits.fill)):
             fits = (stretch >= steps * limits.shortest) & (stretch <= steps * limits.longest)
             rows = np.flatnonzero(fits)
             tried += rows.size
-            kept, log_p = _test(between[rows], stretch[rows], steps, limits)
+            kept, log_p = _test(between[:, rows], stretch[rows], steps, limits)
             if kept.size:
                 found.append((here[rows[kept]], apart, steps, log_p))
     return _sorted(found, tried)
@@ -74,27 +74,27 @@ def hits_of(
     between = between[~used[lanes.source[between]]]
     away = lanes.along[between] - lanes.along[first]
     stretch = lanes.along[last] - lanes.along[first]
-    _, log_p = _test(away[None, :].astype(np.float32), np.array([stretch]), steps, limits)
+    _, log_p = _test(away[:, None].astype(np.float32), np.array([stretch]), steps, limits)
     place = away * steps / stretch
     hit = np.abs(place - np.rint(place)) * stretch <= limits.near * steps
     return lanes.source[between[hit]], float(log_p[0]) if log_p.size else 0.0
 
 
 def _test(between: NDArray[np.float32], stretch: Floats, steps: int, limits: Limits) -> tuple[Ints, Floats]:
-    """The rows that may be more than chance, and the logarithm of their probability."""
+    """The hypotheses that may be more than chance, and the logarithm of their probability. ``between`` are the
+    distances of the marks from the first of the pair, with a column for each hypothesis."""
     needed = max(limits.marks, math.ceil(limits.fill * (steps + 1))) - 2
-    scale = (steps / stretch).astype(np.float32)[:, None]
-    near = np.float32(limits.near) * scale
+    scale = (steps / stretch).astype(np.float32)
     share = between * scale
-    hit = np.abs(share - np.rint(share)) <= near
-    kept = np.flatnonzero(np.count_nonzero(hit, axis=1) >= needed)
+    hit = np.abs(share - np.rint(share)) <= np.float32(limits.near) * scale
+    kept = np.flatnonzero(np.add.reduce(hit.view(np.uint8), axis=0, dtype=np.uint8) >= needed)
     if not kept.size:
         return kept, np.zeros(0)
-    hits = _places(np.rint(share[kept]), hit[kept], steps)
+    hits = _places(np.rint(share[:, kept]).T, hit[:, kept].T, steps)
     enough = hits >= needed
     kept, hits = kept[enough], hits[enough]
     near_share = np.minimum(2 * limits.near * (steps - 1) / stretch[kept], 1.0)
-    log_p = log_tail(between.shape[1], hits, near_share)
+    log_p = log_tail(between.shape[0], hits, near_share)
     unlikely = log_p < _UNLIKELY
     return kept[unlikely], log_p[unlikely]
 
@@ -104,7 +104,8 @@ def _places(place: NDArray[np.float32], hit: NDArray[np.bool_], steps: int) -> I
     place = np.where(hit & (place >= 1) & (place <= steps - 1), place, 0)
     highest = np.maximum.accumulate(place, axis=1)
     before = np.concatenate([np.zeros((len(place), 1), place.dtype), highest[:, :-1]], axis=1)
-    return np.count_nonzero(place > before, axis=1)
+    hits: Ints = (place > before).sum(axis=1, dtype=np.intp)
+    return hits
 
 
 def log_tail(trials: int, hits: Ints, share: Floats) -> Floats:
@@ -116,7 +117,8 @@ def log_tail(trials: int, hits: Ints, share: Floats) -> Floats:
     terms = choose + many * np.log(share) + (trials - many) * np.log1p(-share)
     terms = np.where(many >= hits[:, None], terms, -np.inf)
     top = terms.max(axis=1, initial=-np.inf)
-    return np.minimum(top + np.log(np.exp(terms - top[:, None]).sum(axis=1)), 0.0)
+    tail: Floats = np.minimum(top + np.log(np.exp(terms - top[:, None]).sum(axis=1)), 0.0)
+    return tail
 
 
 def _sorted(found: list[tuple[Ints, int, int, Floats]], tried: int) -> Hypotheses:

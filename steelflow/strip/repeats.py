@@ -68,7 +68,6 @@ def _accepted(
     """Tracks of the guesses with a logarithm of the probability of at most ``most``. Sets ``used`` for the regions that
     a track explains."""
     left = np.flatnonzero(guesses.log_p <= most)
-    fresh = True
     while left.size:
         first, last, steps = (int(part[left[0]]) for part in (guesses.first, guesses.last, guesses.steps))
         hits, log_p = hits_of(lanes, first, last, steps, used, limits)

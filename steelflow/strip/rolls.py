@@ -55,7 +55,7 @@ def roll_marks(
         settings: limits; the defaults if None.
 
     Returns:
-        Columns ``MARKS``, ordered by line, date, coil, side and first place. It depends on the rows only, not on their order.
+        Columns ``MARKS``, ordered by line, date, coil, side and first place. The order of the rows does not matter.
     """
     settings = settings or RollMarkSettings()
     known = regions.filter(

@@ -43,7 +43,7 @@ def follow(along: Floats, first: float, last: float, steps: int, limits: Limits)
     inside = np.flatnonzero((along >= first) & (along <= last))
     number = np.rint((along[inside] - first) / period).astype(np.intp)
     off = np.abs(along[inside] - first - number * period)
-    seed = {}
+    seed: dict[int, int] = {}
     for place in np.lexsort((off, number)):  # the nearest mark of each number
         if off[place] <= limits.near:
             seed.setdefault(int(number[place]), int(inside[place]))
