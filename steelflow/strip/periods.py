@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from steelflow.strip.lanes import Floats, Ints, Lanes, Limits
 
 _REACH = 32, 2000  # a pair reaches over this many marks, if there are so many; over more if there are fewer
-_MOST = 60
+_MOST = 40
+_BLOCK = 500_000  # marks between the pairs of the hypotheses that are tested together
 _UNLIKELY = math.log(0.5)  # hypotheses above this probability are not kept
 
 
@@ -47,22 +48,25 @@ def search(lanes: Lanes, limits: Limits) -> Hypotheses:
     """
     along, lane = lanes.along, lanes.lane
     reach = min(round(_REACH[0] * (_REACH[1] / max(along.size, 1)) ** 0.125), _MOST, along.size - 1)
-    found: list[tuple[Ints, int, int, Floats]] = []
+    found: list[Hypotheses] = []
     tried = 0
     for apart in range(limits.marks - 1, reach + 1):
-        here = np.flatnonzero(lane[:-apart] == lane[apart:])
-        if not here.size:
+        first = np.flatnonzero(lane[:-apart] == lane[apart:])
+        if not first.size:
             break
-        stretch = along[here + apart] - along[here]
-        between = (along[here + np.arange(1, apart)[:, None]] - along[here]).astype(np.float32)
-        fewest = limits.marks - 1
-        for steps in range(fewest, int((apart + 1) / limits.fill)):
-            fits = (stretch >= steps * limits.shortest) & (stretch <= steps * limits.longest)
-            rows = np.flatnonzero(fits)
-            tried += rows.size
-            kept, log_p = _test(between[:, rows], stretch[rows], steps, limits)
+        stretch = along[first + apart] - along[first]
+        between = (along[first + np.arange(1, apart)[:, None]] - along[first]).astype(np.float32)
+        most = min(int((apart + 1) / limits.fill) - 1, int(stretch.max() / limits.shortest))
+        steps = np.arange(limits.marks - 1, most + 1)[:, None]
+        steps, pair = np.nonzero((stretch >= steps * limits.shortest) & (stretch <= steps * limits.longest))
+        steps += limits.marks - 1
+        tried += steps.size
+        for start in range(0, steps.size, _BLOCK // apart):
+            here = slice(start, start + _BLOCK // apart)
+            kept, log_p = _test(between[:, pair[here]], stretch[pair[here]], steps[here], limits)
             if kept.size:
-                found.append((here[rows[kept]], apart, steps, log_p))
+                one = first[pair[here][kept]]
+                found.append(Hypotheses(one, one + apart, steps[here][kept], log_p, 0))
     return _sorted(found, tried)
 
 
@@ -74,34 +78,34 @@ def hits_of(
     between = between[~used[lanes.source[between]]]
     away = lanes.along[between] - lanes.along[first]
     stretch = lanes.along[last] - lanes.along[first]
-    _, log_p = _test(away[:, None].astype(np.float32), np.array([stretch]), steps, limits)
+    _, log_p = _test(away[:, None].astype(np.float32), np.array([stretch]), np.array([steps]), limits)
     place = away * steps / stretch
     hit = np.abs(place - np.rint(place)) * stretch <= limits.near * steps
     return lanes.source[between[hit]], float(log_p[0]) if log_p.size else 0.0
 
 
-def _test(between: NDArray[np.float32], stretch: Floats, steps: int, limits: Limits) -> tuple[Ints, Floats]:
+def _test(between: NDArray[np.float32], stretch: Floats, steps: Ints, limits: Limits) -> tuple[Ints, Floats]:
     """The hypotheses that may be more than chance, and the logarithm of their probability. ``between`` are the
     distances of the marks from the first of the pair, with a column for each hypothesis."""
-    needed = max(limits.marks, math.ceil(limits.fill * (steps + 1))) - 2
+    needed = np.maximum(limits.marks, np.ceil(limits.fill * (steps + 1))) - 2
     scale = (steps / stretch).astype(np.float32)
     share = between * scale
     hit = np.abs(share - np.rint(share)) <= np.float32(limits.near) * scale
     kept = np.flatnonzero(np.add.reduce(hit.view(np.uint8), axis=0, dtype=np.uint8) >= needed)
     if not kept.size:
         return kept, np.zeros(0)
-    hits = _places(np.rint(share[:, kept]).T, hit[:, kept].T, steps)
-    enough = hits >= needed
+    hits = _places(np.rint(share[:, kept]).T, hit[:, kept].T, steps[kept])
+    enough = hits >= needed[kept]
     kept, hits = kept[enough], hits[enough]
-    near_share = np.minimum(2 * limits.near * (steps - 1) / stretch[kept], 1.0)
+    near_share = np.minimum(2 * limits.near * (steps[kept] - 1) / stretch[kept], 1.0)
     log_p = log_tail(between.shape[0], hits, near_share)
     unlikely = log_p < _UNLIKELY
     return kept[unlikely], log_p[unlikely]
 
 
-def _places(place: NDArray[np.float32], hit: NDArray[np.bool_], steps: int) -> Ints:
+def _places(place: NDArray[np.float32], hit: NDArray[np.bool_], steps: Ints) -> Ints:
     """How many different predicted places are hit, without the pair's own. Places ascend in a row."""
-    place = np.where(hit & (place >= 1) & (place <= steps - 1), place, 0)
+    place = np.where(hit & (place >= 1) & (place <= steps[:, None] - 1), place, 0)
     highest = np.maximum.accumulate(place, axis=1)
     before = np.concatenate([np.zeros((len(place), 1), place.dtype), highest[:, :-1]], axis=1)
     hits: Ints = (place > before).sum(axis=1, dtype=np.intp)
@@ -121,13 +125,11 @@ def log_tail(trials: int, hits: Ints, share: Floats) -> Floats:
     return tail
 
 
-def _sorted(found: list[tuple[Ints, int, int, Floats]], tried: int) -> Hypotheses:
-    if not found:
-        none = np.zeros(0, np.intp)
-        return Hypotheses(none, none, none, np.zeros(0), tried)
-    first = np.concatenate([rows for rows, _, _, _ in found])
-    last = np.concatenate([rows + apart for rows, apart, _, _ in found])
-    steps = np.concatenate([np.full(rows.size, steps, np.intp) for rows, _, steps, _ in found])
-    log_p = np.concatenate([values for _, _, _, values in found])
+def _sorted(found: list[Hypotheses], tried: int) -> Hypotheses:
+    none = np.zeros(0, np.intp)
+    first = np.concatenate([none, *(one.first for one in found)])
+    last = np.concatenate([none, *(one.last for one in found)])
+    steps = np.concatenate([none, *(one.steps for one in found)])
+    log_p = np.concatenate([np.zeros(0), *(one.log_p for one in found)])
     order = np.lexsort((first, steps, log_p))
     return Hypotheses(first[order], last[order], steps[order], log_p[order], tried)
