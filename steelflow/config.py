@@ -353,7 +353,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     frame: FrameSettings | None = None
     rolls: tuple[RollSettings, ...] = ()
-    roll_marks: RollMarkSettings = RollMarkSettings()
+    marks: RollMarkSettings = RollMarkSettings()
     severity: tuple[SeverityRule, ...] = ()
     report: ReportSettings = ReportSettings()
     model: ModelSettings = ModelSettings()
