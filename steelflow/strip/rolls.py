@@ -42,6 +42,22 @@ MARKS = pl.Schema(
 )
 """Columns of repeating marks, one row each."""
 
+NEEDED = (
+    "line",
+    "date",
+    "coil",
+    "side",
+    "object_key",
+    "member",
+    "ordinal",
+    "label",
+    "score",
+    "along",
+    "across_mm",
+    "length_mm",
+)
+"""Columns of regions that the marks need."""
+
 
 def roll_marks(
     regions: pl.DataFrame, rolls: Sequence[RollSettings] = (), settings: RollMarkSettings | None = None
@@ -49,8 +65,8 @@ def roll_marks(
     """The repeating marks of all coils.
 
     Args:
-        regions: rows of ``schema.region_schema`` with ``line`` and ``date``. Regions without a coil, or without a
-            place along and across the strip, cannot repeat and are left out.
+        regions: the columns ``NEEDED`` of region rows. Regions without a coil, or without a place along and across the
+            strip, cannot repeat and are left out.
         rolls: the rolls of the settings.
         settings: limits; the defaults if None.
 
