@@ -137,6 +137,14 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     return current
 
 
+def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
+    """Delete the files of regions that no report of the source names any more."""
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
+    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
+        if info.key not in named:
+            job.report.delete(info.key)
+
+
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
     if "://" in source:
         root, _, name = source.rpartition("/")
