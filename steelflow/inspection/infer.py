@@ -114,14 +114,6 @@ def inspect_source(
     )
 
 
-def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
-    """Delete the files of regions that no report of the source names any more."""
-    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
-    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
-        if info.key not in named:
-            job.report.delete(info.key)
-
-
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:
     """The reports that are up to date, by key. Reports whose images now belong to other units are deleted."""
     there = {info.key: info for info in job.report.list(f"{prefix}.") if info.key.endswith(".parquet")}

@@ -181,10 +181,10 @@ def test_marks_that_repeat_along_a_coil_are_shown(
     settings = plant.model_copy(update={"report": ReportSettings(uri=str(tmp_path / "report"))})
     printed = roll(np.random.default_rng(1), 1885, 30, coil="C0003", line="L2", label="scratches")
     found = roll_marks(printed, [RollSettings(name=EVIL, circumference_mm=1880)])
-    file = tmp_path / "report" / marks_key(Partition("L2", NIGHT))
+    file = tmp_path / "report" / marks_key(Partition("L2", SECOND))
     file.parent.mkdir(parents=True)
     found.drop("line", "date").write_parquet(file)
-    app = opened(settings, tmp_path, monkeypatch, "coil", night=NIGHT.isoformat(), line="L2", coil="C0003")
+    app = opened(settings, tmp_path, monkeypatch, "coil", night=SECOND.isoformat(), line="L2", coil="C0003")
     assert not app.exception
     assert "Roll marks" in texts(app)
     (row,) = pl.DataFrame(app.dataframe[0].value).to_dicts()
