@@ -23,10 +23,10 @@ from PIL import Image, UnidentifiedImageError
 
 from steelflow.config import LimitSettings
 from steelflow.images import tiff
+from steelflow.images.jpeg2000 import decode_jpeg2000
 from steelflow.images.limits import too_many_pixels
 from steelflow.images.netpbm import decode_netpbm
 from steelflow.images.orientation import UPRIGHT, of_jpeg, turned
-from steelflow.images.jpeg2000 import decode_jpeg2000
 from steelflow.images.pillow import decode_pillow, decode_webp
 from steelflow.images.png import decode_png
 from steelflow.images.samples import Depth, Grey

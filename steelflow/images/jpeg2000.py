@@ -36,9 +36,11 @@ def decode_jpeg2000(data: bytes, limits: LimitSettings, seen: Depth | None) -> G
             return refused
         if bits == 8:
             return grey_of(image)
-        if channels not in (1, 3) or bits > 16:
+        if channels not in (1, 3) or bits > 16 or (bits < 8 and channels > 1):
             return Failure("unsupported", f"JPEG 2000 of {channels} channels and {bits} bits; save it as grey")
         image.load()  # finds damage, which OpenCV would hide
+        if bits < 8:  # shifted to the upper ones of 8
+            return grey_levels(np.asarray(image) >> (8 - bits), bits, None, None, None)
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         return Failure("corrupt", "the pixels cannot be decoded")
