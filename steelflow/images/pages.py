@@ -19,8 +19,8 @@ _PAGE = re.compile(r"(?:^|#)page=([1-9][0-9]{0,5})\Z")
 def pages(data: bytes) -> Iterator[bytes | Failure] | None:
     """The images of a file with several: each as a file of its own, one at a time, or the failure in its place.
 
-    None for a file that is one image, or is damaged before its second one: ``decode`` has the reason. The pages together
-    are not larger than the file, so hostile ones that share pixels do not multiply them.
+    None for a file that is one image, or is damaged before its second one: ``decode`` has the reason. The pages
+    together are not larger than the file, so hostile ones that share pixels do not multiply them.
     """
     if not data.startswith(tiff.MAGIC):
         return None

@@ -18,6 +18,7 @@ from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.report.depth import depth_note
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.writer import Counts
@@ -29,7 +30,7 @@ class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
-    pictures and were judged as a whole."""
+    pictures and were judged as a whole. ``notes`` are sentences that a person should read."""
 
     images: int
     ok: int
@@ -44,6 +45,7 @@ class InspectionResult:
     failed_units: tuple[str, ...]
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -112,6 +114,7 @@ def inspect_source(
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        notes=tuple(note for note in (depth_note(source, counts),) if note is not None),
     )
 
 
