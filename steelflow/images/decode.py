@@ -53,7 +53,7 @@ _READERS: tuple[tuple[tuple[bytes, ...], _Reader], ...] = (
 
 
 def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None) -> Grey | Failure:
-    """Decode one image to grey: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, GIF, PGM, PPM, PFM.
+    """Decode one image to grey: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, PGM, PPM, PFM.
 
     Args:
         seen: counts the image if it has 16 bits and nothing says how many of them the camera uses.
@@ -75,7 +75,7 @@ def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None) -> Gre
     try:
         return reader(data, limits, seen)
     except UnidentifiedImageError:
-        return _jpeg_refusal(data) or Failure("not_an_image", f"no image that is known here: starts with {data[:8]!r}")
+        return _jpeg_refusal(data) or Failure("not_an_image", f"no format that is read here: starts with {data[:8]!r}")
     except Image.DecompressionBombError as exc:
         return Failure("too_large", str(exc))
     except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row has it

@@ -215,7 +215,8 @@ def _from_lab(layout: _Layout, values: Values) -> Grey:
     scale = 1 << (layout.bits - 8)
     unsigned = values.view(f"u{layout.bits // 8}").astype(np.float32) / scale
     lab = np.empty(values.shape, np.float32)
-    lab[:, :, 0] = unsigned[:, :, 0] * (100 / (256 - 1 / scale))
+    white = 255 if layout.photometric == _ICC_LAB else 256 - 1 / scale  # of the upper 8 bits
+    lab[:, :, 0] = unsigned[:, :, 0] * (100 / white)
     offset = unsigned[:, :, 1:]
     lab[:, :, 1:] = offset - 128 if layout.photometric == _ICC_LAB else np.where(offset < 128, offset, offset - 256)
     return np.rint(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB) * 255).clip(0, 255).astype(np.uint8)
