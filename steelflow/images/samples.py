@@ -49,8 +49,8 @@ def grey_levels(
     kind = values.dtype.kind
     if kind == "f" and not np.isfinite(values).all():
         return Failure("range", "has values that are not finite, so its grey levels cannot be known")
-    if kind == "u" and stated is None and bits <= 16:
-        return _unsigned(values, bits, setting, seen)
+    if kind == "u" and bits <= 16:
+        return _unsigned(values, bits, stated, setting, seen)
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
     span = stated or _span(values, low, high, bits, setting)
     if isinstance(span, Failure):
@@ -83,15 +83,18 @@ def over_white(grey: Grey, alpha: Grey, multiplied: bool = False) -> Grey:
     return mixed.clip(0, 255).astype(np.uint8)
 
 
-def _unsigned(values: Values, bits: int, setting: int | None, seen: Depth | None) -> Grey | Failure:
-    """The upper 8 of the bits; fewer than 8 are spread over 0 to 255."""
-    if bits == 16:
-        if setting is not None and setting < 16:
-            bits = setting
-            if values.size and (brightest := int(values.max())) >> bits:
-                return Failure("range", f"has values up to {brightest:,}, more than limits.sample_bits = {bits} allows")
-        elif setting is None and seen is not None:
-            seen.add(int(values.max(initial=0)))
+def _unsigned(
+    values: Values, bits: int, stated: Span | None, setting: int | None, seen: Depth | None
+) -> Grey | Failure:
+    """The upper 8 of the bits; fewer than 8 are spread over 0 to 255. What the file states is 0 to 2ⁿ − 1 here."""
+    used = int(stated[1]).bit_length() if stated else setting if setting and bits == 16 else bits
+    if used < bits:
+        bits, brightest = used, int(values.max(initial=0))
+        if brightest >> bits:
+            whose = "the file states" if stated else f"limits.sample_bits = {setting} allows"
+            return Failure("range", f"has values up to {brightest:,}, more than {whose}")
+    elif bits == 16 and setting is None and seen is not None:
+        seen.add(int(values.max(initial=0)))
     if bits >= 8:
         return (values >> (bits - 8)).astype(np.uint8)
     return np.rint(values * (255 / ((1 << bits) - 1))).astype(np.uint8)

@@ -66,6 +66,7 @@ def _grey(one: Directory, limits: LimitSettings, seen: Depth | None) -> Grey | F
     cost = 6 if layout.photometric in (_LAB, _ICC_LAB) else max(1, layout.channels * layout.bits // 32)
     if refused := too_many_pixels(layout.width, layout.height, limits, cost):
         return refused
+    _check_segments(one, layout)
     if one.first(tiff.COMPRESSION, 1) not in _BYTES or layout.photometric == _YCBCR:
         return _by_pillow(one, layout)
     needed = _CHANNELS.get(layout.photometric)
@@ -97,6 +98,26 @@ def _layout(one: Directory) -> _Layout:
     photometric = one.first(tiff.PHOTOMETRIC, _RGB if channels >= 3 else _WHITE_IS_0 if fax else _BLACK_IS_0)
     planar = channels > 1 and one.first(tiff.PLANAR, 1) == 2
     return _Layout(width, height, int(bits.pop()), kind, channels, photometric, planar)
+
+
+def _check_segments(one: Directory, layout: _Layout) -> None:
+    """Decoders leave a missing strip or tile black, and read too short ones on into what follows."""
+    sizes = [size for _, size in one.segments()]
+    tiled = tiff.TILE_OFFSETS in one.tags
+    width = one.first(tiff.TILE_WIDTH, 0) if tiled else layout.width
+    height = one.first(tiff.TILE_HEIGHT, 0) if tiled else min(one.first(tiff.ROWS_PER_STRIP, 1 << 31), layout.height)
+    if min(width, height) < 1:
+        raise TiffError("corrupt", "strips or tiles without a size")
+    down = -(-layout.height // height)
+    planes = layout.channels if layout.planar else 1
+    wanted = down * -(-layout.width // width) * planes
+    if len(sizes) != wanted:
+        raise TiffError("truncated", f"has {len(sizes):,} of {wanted:,} strips or tiles; write it again")
+    if one.first(tiff.COMPRESSION, 1) == 1 and layout.photometric != _YCBCR:
+        row = -(-width * (layout.channels // planes) * layout.bits // 8)
+        last = height if tiled else layout.height - (down - 1) * height
+        if any(size < row * (last if i % down == down - 1 else height) for i, size in enumerate(sizes)):
+            raise TiffError("truncated", "a strip or tile has too few bytes; copy or write the file again")
 
 
 def _samples(one: Directory, layout: _Layout) -> Values:
