@@ -37,6 +37,7 @@ __all__ = ["Depth", "Grey", "decode", "resize"]
 
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
+_TABLES, _JFIF = b"\xff\xdb", 0xE0
 _LOSSLESS = {0xC3: "lossless", 0xCB: "lossless", 0xF7: "JPEG-LS"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers of the header with the size
 _MAX_SCANS = 100
@@ -99,6 +100,8 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
     except Exception as exc:  # noqa: BLE001  any error concerns this image alone
         return _jpeg_refusal(data) or _damaged(exc)
     grey = picture[:, :, 0]
+    if data[20:22] == _TABLES and data[3] == _JFIF:  # the usual JFIF header, directly before the tables: no EXIF data
+        return grey
     return grey if (orientation := of_jpeg(data)) == UPRIGHT else turned(grey, orientation)
 
 
