@@ -54,7 +54,7 @@ _READERS: tuple[tuple[tuple[bytes, ...], _Reader], ...] = (
 
 
 def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None) -> Grey | Failure:
-    """Decode one image to grey: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, PGM, PPM, PFM.
+    """Decode one image to grey: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, GIF, PGM, PPM, PFM.
 
     Args:
         seen: counts the image if it has 16 bits and nothing says how many of them the camera uses.

@@ -1,6 +1,6 @@
 """The images of one file. A TIFF may have many: each is a row of its own, named by its page.
 
-Other formats have one image here. An animated PNG or WebP is refused by ``decode``. The second picture of a JPEG
+Other formats have one image here. An animated GIF, PNG or WebP is refused by ``decode``. The second picture of a JPEG
 (MPO), and thumbnails and masks in a TIFF, are not images of the strip.
 """
 

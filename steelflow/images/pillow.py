@@ -1,4 +1,4 @@
-"""What Pillow reads as it should be read: BMP, WebP, and JPEG in unusual colour spaces."""
+"""What Pillow reads as it should be read: BMP, GIF, WebP, and JPEG in unusual colour spaces."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from steelflow.images.orientation import UPRIGHT, of_exif, of_jpeg, turned
 from steelflow.images.samples import Depth, Grey
 from steelflow.records import Failure
 
-_FORMATS = ("BMP", "DIB", "JPEG")
+_FORMATS = ("BMP", "DIB", "JPEG", "GIF")
 _TRANSPARENT = ("LA", "La", "RGBA", "RGBa", "PA")
 _OPACITY_COST = 12  # replacing transparency by white needs several copies with four channels each
 
 
 def decode_pillow(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
-    """BMP and JPEG. Errors of Pillow are the caller's."""
+    """BMP, GIF with one image, and JPEG. Errors of Pillow are the caller's."""
     del seen  # 8 bits
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        if image.format == "GIF" and getattr(image, "is_animated", False):
+            return animated("GIF")
         if refused := too_many_pixels(image.width, image.height, limits, _cost(image)):
             return refused
         return turned(grey_of(image), of_jpeg(data) if image.format in ("JPEG", "MPO") else UPRIGHT)

@@ -259,7 +259,10 @@ OTHERS = (
     Situation("PNG, cut", png(_WIDE)[:-400], "truncated"),
     Situation("BMP", saved(GREY, "BMP"), GREY),
     Situation("WebP", saved(_RGB, "WEBP", lossless=True), GREY),
-    Situation("GIF", saved(GREY, "GIF"), "not_an_image"),
+    Situation("GIF", saved(GREY, "GIF"), GREY),
+    Situation(
+        "GIF, animated", saved(GREY, "GIF", save_all=True, append_images=[Image.fromarray(255 - GREY)]), "several"
+    ),
     Situation(
         "WebP, animated", saved(_RGB, "WEBP", save_all=True, append_images=[Image.fromarray(255 - _RGB)]), "several"
     ),
