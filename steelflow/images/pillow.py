@@ -14,6 +14,7 @@ from steelflow.images.samples import Depth, Grey
 from steelflow.records import Failure
 
 _FORMATS = ("BMP", "DIB", "JPEG", "GIF")
+_MOST_CHUNKS = 100_000  # that are searched
 _TRANSPARENT = ("LA", "La", "RGBA", "RGBa", "PA")
 _OPACITY_COST = 12  # replacing transparency by white needs several copies with four channels each
 
@@ -73,7 +74,9 @@ def _riff(data: bytes) -> dict[bytes, bytes]:
     """The first chunk of each name, except the pixels."""
     found: dict[bytes, bytes] = {}
     at = 12
-    while at + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(data):
+            break
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         if name in (b"ANIM", b"EXIF"):
             found.setdefault(name, data[at + 8 : at + 8 + size])

@@ -23,6 +23,7 @@ from steelflow.records import Failure
 
 _WANTED = (b"IHDR", b"sBIT", b"tRNS", b"acTL", b"eXIf")
 _OPACITY_COST = 12
+_MOST_CHUNKS = 100_000  # that are searched
 
 
 def decode_png(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
@@ -97,7 +98,9 @@ def _chunks(data: bytes) -> dict[bytes, bytes]:
     """The first chunk of each name that is wanted here."""
     found: dict[bytes, bytes] = {}
     at = 8
-    while at + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > len(data):
+            break
         size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if name in _WANTED:
             found.setdefault(name, data[at + 8 : at + 8 + size])

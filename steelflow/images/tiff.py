@@ -32,7 +32,9 @@ _PIXELS = (
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _LONG = 4
-_MOST_TAGS = 4096
+_MOST_TAGS = 1024  # in a directory
+_MOST_SEGMENTS = 1 << 18  # strips or tiles of an image
+_MOST_BYTES = 1 << 20  # of the values of a tag that describes the pixels
 _OLD_JPEG = 6
 
 
@@ -86,8 +88,10 @@ class Directory:
     def segments(self) -> list[tuple[int, int]]:
         """(start, size) of the strips or tiles. Raises ``TiffError`` if one lies beyond the end of the file."""
         tiled = TILE_OFFSETS in self.tags
-        starts = self.values(TILE_OFFSETS if tiled else STRIP_OFFSETS)
-        sizes = self.values(TILE_BYTES if tiled else STRIP_BYTES)
+        starts = self.values(TILE_OFFSETS if tiled else STRIP_OFFSETS, _MOST_SEGMENTS + 1)
+        sizes = self.values(TILE_BYTES if tiled else STRIP_BYTES, _MOST_SEGMENTS + 1)
+        if len(starts) > _MOST_SEGMENTS:
+            raise TiffError("too_large", f"more than {_MOST_SEGMENTS:,} strips or tiles; write larger ones")
         if not sizes and len(starts) == 1:  # old writers leave the size of a single strip out
             sizes = (len(self.data) - int(starts[0]),)
         if not starts or len(starts) != len(sizes):
@@ -163,6 +167,8 @@ def alone(
     for tag in _PIXELS:
         if tag in one.tags:
             kind, amount, start = one.tags[tag]
+            if amount * _SIZES[kind] > _MOST_BYTES:
+                raise TiffError("corrupt", f"tag {tag} has {amount:,} values")
             tags[tag] = (kind, amount, data[start : start + amount * _SIZES[kind]])
     out = bytearray(b"II*\0\0\0\0\0" if order == "<" else b"MM\0*\0\0\0\0")
     starts = []

@@ -35,6 +35,7 @@ _MEANING = (
     *(tiff.PLANAR, tiff.PREDICTOR, tiff.COLOURS, tiff.EXTRA, tiff.SAMPLE_FORMAT, tiff.ORIENTATION),
     *(tiff.SMALLEST, tiff.LARGEST, tiff.LEAST, tiff.MOST),
 )
+_MOST_CHANNELS, _MOST_COLOURS = 64, 3 << 16  # values that are read
 _BLOCK = 1 << 20  # samples that are unpacked at a time
 
 
@@ -86,8 +87,8 @@ def _grey(one: Directory, limits: LimitSettings, seen: Depth | None) -> Grey | F
 
 def _layout(one: Directory) -> _Layout:
     width, height = one.first(tiff.WIDTH, 0), one.first(tiff.HEIGHT, 0)
-    bits = set(one.values(tiff.BITS)) or {1}
-    formats = set(one.values(tiff.SAMPLE_FORMAT)) or {_UNSIGNED}
+    bits = set(one.values(tiff.BITS, _MOST_CHANNELS)) or {1}
+    formats = set(one.values(tiff.SAMPLE_FORMAT, _MOST_CHANNELS)) or {_UNSIGNED}
     channels = one.first(tiff.CHANNELS, 1)
     if width < 1 or height < 1 or channels < 1:
         raise TiffError("corrupt", f"{width}×{height} pixels with {channels} samples")
@@ -222,7 +223,7 @@ def _stated(one: Directory, layout: _Layout) -> Span | None:
 
 def _looked_up(one: Directory, layout: _Layout, index: Values) -> Grey:
     """The colours of a palette. Some programs write 8-bit colours where the standard wants 16 bits; so does libtiff."""
-    palette = np.array(one.values(tiff.COLOURS), np.uint16)
+    palette = np.array(one.values(tiff.COLOURS, _MOST_COLOURS), np.uint16)
     if layout.kind != "u" or palette.size != 3 << layout.bits:
         raise TiffError("corrupt", f"a palette of {palette.size} values for {layout.bits} bits")
     colours = palette.reshape(3, -1).T
@@ -246,7 +247,7 @@ def _from_lab(layout: _Layout, values: Values) -> Grey:
 def _opaque(one: Directory, layout: _Layout, grey: Grey, extra: Values, limits: LimitSettings) -> Grey | Failure:
     """Without transparency. Channels that the file does not call alpha are not used; beside grey they may be images of
     their own, so those are refused."""
-    kinds = one.values(tiff.EXTRA)
+    kinds = one.values(tiff.EXTRA, _MOST_CHANNELS)
     place = next((i for i, kind in enumerate(kinds[: extra.shape[2]]) if kind in (_MULTIPLIED, _ALPHA)), None)
     if place is None:
         if extra.shape[2] and layout.photometric in (_WHITE_IS_0, _BLACK_IS_0):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from PIL import Image
 from pixels import GREY, SITUATIONS, Situation, exif, jpeg, one, png, saved
+from tiffs import LONG, SHORT, page, tiff
 
 from steelflow.config import LimitSettings
 from steelflow.images.decode import Depth, decode
 from steelflow.records import Failure
 
 LIMITS = LimitSettings()
-SHORT = 3
 
 
 @pytest.mark.parametrize("case", SITUATIONS, ids=lambda case: case.name)
@@ -96,3 +96,17 @@ def test_the_second_picture_of_a_jpeg_is_not_an_image_of_the_strip() -> None:
     found = decode(buffer.getvalue(), LIMITS)
     assert not isinstance(found, Failure)
     assert found.mean() == pytest.approx(GREY.mean(), abs=1)
+
+
+def test_a_small_file_cannot_claim_much_memory() -> None:
+    """Half a million strips, palettes and tables as large as the file, pixels that are not there."""
+    assert code(tiff(page((1 << 19, 1), [b""] * (1 << 19), 8, tags={278: (LONG, [1])}))) == "too_large"
+    assert code(tiff(page((8, 8), [bytes(64)], 8, tags={258: (SHORT, [8] * 100_000)}))) is None
+    assert code(tiff(page((8, 8), [bytes(64)], 8, tags={320: (SHORT, [8] * 600_000)}))) == "corrupt"
+    assert code(tiff(page((60_000, 60_000), [bytes(64)], 8))) == "too_large"
+    assert code(tiff(page((8_000, 8_000), [bytes(64)], 8, 64))) == "too_large"
+
+
+def code(data: bytes) -> str | None:
+    found = decode(data, LIMITS)
+    return found.code if isinstance(found, Failure) else None

@@ -35,7 +35,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def rows_of(settings: Settings) -> pl.DataFrame:
-    return ReportReader(open_store(settings.report.uri, settings.store)).rows([NIGHT]).collect()
+    return ReportReader(open_store(settings.report.uri, settings.store)).images([NIGHT]).collect()
 
 
 def put(settings: Settings, line: str, name: str, data: bytes) -> None:
