@@ -25,8 +25,8 @@ from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 
 _NOTHING = (
-    "{}: contains no images and no tar or zip shards ({} other files); name a folder, a shard or s3://bucket/prefix with "
-    "images"
+    "{}: contains no images and no tar or zip shards ({} other files); "
+    "name a folder, a shard or s3://bucket/prefix with images"
 )
 
 
