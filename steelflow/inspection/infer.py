@@ -95,11 +95,16 @@ def inspect_source(
         progress(one)
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
-    return _result(job, planned, current, done, time.perf_counter() - clock)
+    return _result(source, job, planned, current, done, time.perf_counter() - clock)
 
 
 def _result(
-    job: Inspection, planned: Plan, current: Mapping[str, Counts], done: Sequence[Done], seconds: float
+    source: str,
+    job: Inspection,
+    planned: Plan,
+    current: Mapping[str, Counts],
+    done: Sequence[Done],
+    seconds: float,
 ) -> InspectionResult:
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
