@@ -68,7 +68,7 @@ def _crazing(rng: np.random.Generator) -> Field:
     """A net of fine dark cracks."""
     width, height = rng.uniform(70, 190), rng.uniform(70, 220)
     shape = _box(width, height)
-    near = step(1 - _radius(shape, width / 2, height / 2) + 0.25 * smooth(rng, shape, 16, 16), 0.6)
+    near = step(0.85 - _radius(shape, width / 2, height / 2) + 0.2 * smooth(rng, shape, 16, 16), 0.4)
     cracks = []
     for _ in range(int(width * height / 500) + 5):
         x, y = rng.uniform(-20, shape[1]), rng.uniform(0, shape[0])
@@ -95,7 +95,8 @@ def _patches(rng: np.random.Generator) -> Field:
     width, height = rng.uniform(50, 190), rng.uniform(60, 260)
     shape = _box(width, height)
     ragged = 0.3 * smooth(rng, shape, 14, 20) + 0.1 * smooth(rng, shape, 3, 4)
-    blot = step(0.75 - _radius(shape, width / 2, height / 2) + ragged, 0.35)
+    radius = _radius(shape, width / 2, height / 2)
+    blot = step(_least(0.72 - radius + ragged, 2 * (0.9 - radius)), 0.35)
     return np.asarray(1 - rng.uniform(0.22, 0.5) * blot * np.clip(1 + 0.1 * smooth(rng, shape, 3, 3), 0, 2), np.float32)
 
 
@@ -120,7 +121,7 @@ def _rolled_in_scale(rng: np.random.Generator) -> Field:
     shape = _box(width, height)
     near = 1.6 * (0.8 - _radius(shape, width / 2, height / 2))
     smudges = blurred(covering(smooth(rng, shape, 3.0, 2.0) + 1.2 * near, rng.uniform(0.08, 0.17), 1.2), 0.9)
-    smudges *= step(near + 0.5, 0.8)
+    smudges *= step(near + 0.1, 0.8)
     edge = np.roll(smudges, (3, 1), (0, 1)) * (1 - smudges)
     depth = rng.uniform(0.3, 0.5)
     return np.asarray(1 - depth * smudges + 0.4 * depth * edge, np.float32)
@@ -144,17 +145,18 @@ def _scratches(rng: np.random.Generator) -> Field:
 def _oil(rng: np.random.Generator) -> Field:
     width, height = rng.uniform(40, 220), rng.uniform(40, 200)
     shape = _box(width, height)
-    soft = step(0.7 - _radius(shape, width / 2, height / 2) + 0.2 * smooth(rng, shape, 24, 24), 0.9)
-    return np.asarray(1 - rng.uniform(0.06, 0.15) * soft, np.float32)
+    radius = _radius(shape, width / 2, height / 2)
+    soft = step(_least(0.6 - radius + 0.2 * smooth(rng, shape, 24, 24), 0.55 - 0.6 * radius), 0.7)
+    return np.asarray(1 - rng.uniform(0.08, 0.2) * soft, np.float32)
 
 
 def _drop(rng: np.random.Generator) -> Field:
     """The dried drop of water: a faint ring, a little brighter inside."""
     radius = rng.uniform(12, 45)
     shape = _box(2.4 * radius, 2.4 * radius)
-    around = _radius(shape, radius, radius * rng.uniform(0.9, 1.1)) + 0.04 * smooth(rng, shape, 8, 8)
+    around = _radius(shape, radius, radius * rng.uniform(0.9, 1.1)) + np.float32(0.04) * smooth(rng, shape, 8, 8)
     ring = np.exp(-(((around - 0.9) / 0.09) ** 2))
-    inside = step(0.9 - around, 0.1)
+    inside = step(np.float32(0.9) - around, 0.1)
     return np.asarray(1 + rng.uniform(0.03, 0.06) * inside - rng.uniform(0.07, 0.15) * ring, np.float32)
 
 
@@ -169,6 +171,10 @@ def _dust(rng: np.random.Generator) -> Field:
 
 def _box(width: float, height: float) -> tuple[int, int]:
     return int(height) + 1, int(width) + 1
+
+
+def _least(one: Field, other: Field) -> Field:
+    return np.asarray(np.minimum(one, other), np.float32)
 
 
 def _radius(shape: tuple[int, int], x: float, y: float, at_x: float | None = None, at_y: float | None = None) -> Field:

@@ -16,7 +16,7 @@ from steelflow.synth.steel import Window
 Rates = Mapping[str, float]  # class to defects per 100 m of strip, on each side
 
 # The ``archive.template`` that reads all values from a frame plant's keys; in shards, from the member names.
-FRAME_TEMPLATE = "line={line}/date={date}/coil={coil}/{camera}_{side}_{frame}_{position}m_{captured_at}_{name}"
+FRAME_TEMPLATE = "line={line}/date={date}/coil={coil}/{captured_at}_{position}m_{camera}_{side}_{frame}_{name}"
 
 RATES: Rates = {
     "crazing": 4.0,
@@ -104,7 +104,7 @@ class FramePlantSpec:
     @property
     def eyes(self) -> tuple[tuple[str, str], ...]:
         """Camera and side of every frame that a coil has at one position."""
-        return tuple((f"c{number + 1}", side) for side in self.sides for number in range(self.across))
+        return tuple((f"c{number + 1}", side) for number in range(self.across) for side in sorted(self.sides))
 
     @property
     def strip_width(self) -> int:

@@ -115,7 +115,7 @@ def _length(spec: FramePlantSpec, coil: Coil) -> float:
 
 
 def _places(spec: FramePlantSpec) -> list[tuple[str, str, int]]:
-    return [(camera, side, number) for camera, side in spec.eyes for number in range(spec.frames)]
+    return [(camera, side, number) for number in range(spec.frames) for camera, side in spec.eyes]
 
 
 def _files(spec: FramePlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
@@ -133,4 +133,4 @@ def _files(spec: FramePlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
 def _name(spec: FramePlantSpec, coil: Coil, camera: str, side: str, number: int) -> str:
     position = spec.metres(number * spec.height)
     when = seen_at(coil.date, coil.number, spec.coils, position)
-    return f"{camera}_{side}_{number:06d}_{position:08.3f}m_{when:%Y%m%dT%H%M%SZ}_strip.jpg"
+    return f"{when:%Y%m%dT%H%M%SZ}_{position:08.3f}m_{camera}_{side}_{number:06d}_strip.jpg"

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from steelflow.synth.fields import Field, blurred, smooth, standardised
+from steelflow.synth.fields import Field, columns, smooth, standardised
 
 _TILE = 1024, 2560  # height and width of a tile; a frame takes a random part of it
 _KNOT = 64  # pixels between the knots of the slow shading
@@ -23,6 +23,7 @@ _NOISE = 1.1  # grey values of the sensor, standard deviation
 _OFF_STRIP = 9.0  # grey level beside the strip: a dark pit below the roller table
 _EDGE = 14.0  # pixels at the strip's edge that are worn
 _WANDER = 5.0  # pixels by which the strip wanders across, standard deviation
+_ALL = slice(None)
 _BOW = 18.0  # pixels by which head and tail are bowed
 _FLAT = 0.02  # less roughness is none
 _ROUGH = 420.0  # pixels over which head and tail become like the rest
@@ -75,15 +76,15 @@ def steel(line: np.random.Generator, coil: np.random.Generator, width: int, leng
         width, length: of the strip, pixels.
     """
     level, grain, brush = line.uniform(95, 150), line.uniform(0.03, 0.055), line.uniform(0.02, 0.05)
-    streaks = line.uniform(0.02, 0.05)
+    strength = np.float32(line.uniform(0.02, 0.05))
     knots = length // _KNOT + 8
     return Steel(
         level=level * coil.uniform(0.88, 1.12),
         grain=grain * coil.uniform(0.8, 1.2),
         brush=brush * coil.uniform(0.7, 1.3),
         mottle=coil.uniform(0.008, 0.022),
-        lines=_profile(line, width) * np.float32(0.6 * streaks) + _profile(coil, width) * np.float32(0.6 * streaks),
-        other=_profile(coil, width) * np.float32(0.5 * streaks),
+        lines=np.float32(0.6) * strength * (_profile(line, width) + _profile(coil, width)),
+        other=np.float32(0.5) * strength * _profile(coil, width),
         turning=_series(coil, knots, 6),
         shading=np.float32(coil.uniform(0.02, 0.05)) * smooth(coil, (knots, width // _KNOT + 32), 3, 5),
         edges=np.float32(_WANDER) * np.stack([_series(coil, knots, 8), _series(coil, knots, 8)]),
@@ -104,12 +105,12 @@ def good_surface(own: Steel, window: Window, rng: np.random.Generator) -> Field:
     surface = cv2.addWeighted(_part(rng, "fine", window), own.grain, _part(rng, "brushed", window), own.brush, 1.0)
     coarse = _part(rng, "coarse", window)
     if rough.max() > _FLAT:
-        surface += coarse * (np.float32(own.mottle) + np.float32(0.075) * rough)
+        surface = surface + coarse * (np.float32(own.mottle) + np.float32(0.12) * rough)
     else:
         surface = cv2.scaleAdd(coarse, own.mottle, surface)
     surface = cv2.multiply(surface, _light(own, window), scale=own.level)
     if rough.max() > _FLAT:
-        surface *= 1 - np.float32(0.38) * rough
+        surface = surface * (1 - np.float32(0.38) * rough)
     return np.asarray(surface, np.float32)
 
 
@@ -135,20 +136,21 @@ def exposed(own: Steel, surface: Field, window: Window, rng: np.random.Generator
 
 def _borders(own: Steel, window: Window) -> list[tuple[tuple[slice, slice], Field]]:
     """The parts of the window that the strip's borders cross: rows and columns, and pixels inside the strip."""
-    bands = []
+    bands: list[tuple[tuple[slice, slice], Field]] = []
     left, right = _edges(own, window)
     x = np.arange(window.x, window.x + window.width, dtype=np.float32)
     first = min(int(left.max() + _EDGE) - window.x, window.width)
     last = max(int(right.min() - _EDGE) - window.x, 0)
     if first > 0:
-        bands.append((np.s_[:, :first], x[None, :first] - left))
+        bands.append(((_ALL, slice(first)), x[None, :first] - left))
     if last < window.width:
-        bands.append((np.s_[:, last:], right - x[None, last:]))
+        bands.append(((_ALL, slice(last, None)), right - x[None, last:]))
     distance = _from_ends(own, window)
     rows = np.flatnonzero(distance < _BOW + _EDGE)
     if len(rows):
-        bow = np.float32(_BOW) * ((x / own.width - np.float32(0.5)) * 2) ** 2
-        bands.append((np.s_[int(rows[0]) : int(rows[-1]) + 1, :], distance[rows[0] : rows[-1] + 1] - bow[None, :]))
+        bow = np.float32(_BOW) * ((x / np.float32(own.width) - np.float32(0.5)) * 2) ** 2
+        near = slice(int(rows[0]), int(rows[-1]) + 1)
+        bands.append(((near, _ALL), np.asarray(distance[near] - bow[None, :], np.float32)))
     return bands
 
 
@@ -163,7 +165,7 @@ def _edges(own: Steel, window: Window) -> tuple[Field, Field]:
 def _from_ends(own: Steel, window: Window) -> Field:
     """Pixels to the nearest end of the strip in each row, negative beyond it; shape (height, 1)."""
     y = np.arange(window.y, window.y + window.height, dtype=np.float32)
-    return np.minimum(y, np.float32(own.length) - y)[:, None]
+    return np.asarray(np.minimum(y, np.float32(own.length) - y)[:, None], np.float32)
 
 
 def _light(own: Steel, window: Window) -> Field:
@@ -199,7 +201,7 @@ def _part(rng: np.random.Generator, name: str, window: Window) -> Field:
 def _tile(name: str, height: int, width: int) -> Field:
     rng, size = np.random.default_rng(list(name.encode())), (height, width)
     if name == "sensor":
-        return rng.standard_normal(size, dtype=np.float32)
+        return np.asarray(rng.standard_normal(size, dtype=np.float32), np.float32)
     if name == "fine":
         return standardised(smooth(rng, size, 0.7, 0.8) + 0.5 * smooth(rng, size, 1.4, 1.6))
     if name == "brushed":
@@ -210,11 +212,10 @@ def _tile(name: str, height: int, width: int) -> Field:
 def _profile(rng: np.random.Generator, width: int) -> Field:
     """Unit-variance noise across the strip: fine and wide streaks."""
     lengths = (0.8, 0.35), (4.0, 0.5), (30.0, 0.8)
-    return standardised(
-        np.sum([weight * _series(rng, width, length) for length, weight in lengths], axis=0, dtype=np.float32)[None, :]
-    )[0]
+    streaks = np.stack([np.float32(weight) * _series(rng, width, length) for length, weight in lengths])
+    return np.asarray(standardised(streaks.sum(axis=0, keepdims=True))[0], np.float32)
 
 
 def _series(rng: np.random.Generator, count: int, length: float) -> Field:
     """Unit-variance noise of ``count`` values with a correlation length."""
-    return standardised(blurred(rng.standard_normal((1, count), dtype=np.float32), length, 0.1))[0]
+    return np.asarray(columns(rng, count, length)[0], np.float32)
