@@ -85,7 +85,7 @@ def score(
             two frames is two regions.
         cell: tolerance in pixels.
     """
-    pairs = _pairs(regions, truth, cell)
+    pairs = matched(regions, truth, cell)
     each = (
         truth.with_columns(_coil_key())
         .with_row_index("row")
@@ -109,8 +109,12 @@ def score(
     )
 
 
-def _pairs(regions: pl.DataFrame, truth: pl.DataFrame, cell: int) -> pl.DataFrame:
-    """The pairs that belong together: row of the truth, its label, row of the regions, its label."""
+def matched(regions: pl.DataFrame, truth: pl.DataFrame, cell: int = CELL) -> pl.DataFrame:
+    """The pairs of a defect and a region that belong together, as ``score`` says.
+
+    Returns:
+        ``row`` (of ``truth``, from 0) and ``label``; ``region_row`` (of ``regions``) and ``region_label``.
+    """
     reported = regions.with_row_index("region_row").select(
         *_IMAGE, "region_row", region_label="label", **{f"r_{name}": pl.col(name).cast(pl.Float64) for name in _BOX}
     )

@@ -1,0 +1,41 @@
+"""The first two models of the demo: of good strip, without labels; and a classifier, from a person's first labels."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+from steelflow.begin.run import Begin, begin
+from steelflow.config import Settings
+from steelflow.registry import Version, open_registry
+from steelflow.synth.demo import WHO
+from steelflow.training.annotations import load_annotations
+from steelflow.training.strip.fit import StripProgress
+from steelflow.training.strip.plan import StripPlan
+from steelflow.training.strip.train import TrainedStrip, train_strip
+
+_FRAMES = 300
+_VIEWS = 1200
+_STEPS = 400
+
+
+def model_of_good_strip(settings: Settings, night: dt.date, out: Path, tick: Callable[[int], None]) -> Version:
+    """Fit a model on a night's frames, without labels, and promote it."""
+    begun = begin(Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS), out, settings, tick)
+    return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
+
+
+def first_classifier(
+    settings: Settings, manifest: Path, out: Path, on_step: Callable[[StripProgress], None]
+) -> tuple[TrainedStrip, Version]:
+    """Train on the frames of a manifest, and promote the model."""
+    trained = train_strip(load_annotations(manifest), out, StripPlan(steps=_STEPS), on_step=on_step)
+    return trained, _promoted(settings, out, "the first labels")
+
+
+def _promoted(settings: Settings, folder: Path, reason: str) -> Version:
+    registry = open_registry(settings)
+    version = registry.register(folder, who=WHO, reason=reason)
+    registry.promote(version, who=WHO, reason=reason)
+    return version
