@@ -1,19 +1,22 @@
-"""The first two models of the demo: of good strip, without labels; and a classifier, from a person's first labels."""
+"""The first two models of the demo: of good strip, without labels; and a classifier, from a person's first labels.
+
+torch is loaded by the functions, not with the module: the command line has to start without it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from steelflow.begin.run import Begin, begin
 from steelflow.config import Settings
 from steelflow.registry import Version, open_registry
 from steelflow.synth.demo import WHO
-from steelflow.training.annotations import load_annotations
-from steelflow.training.strip.fit import StripProgress
-from steelflow.training.strip.plan import StripPlan
-from steelflow.training.strip.train import TrainedStrip, train_strip
+
+if TYPE_CHECKING:
+    from steelflow.training.strip.fit import StripProgress
+    from steelflow.training.strip.train import TrainedStrip
 
 _FRAMES = 300
 _VIEWS = 1200
@@ -22,6 +25,8 @@ _STEPS = 400
 
 def model_of_good_strip(settings: Settings, night: dt.date, out: Path, tick: Callable[[int], None]) -> Version:
     """Fit a model on a night's frames, without labels, and promote it."""
+    from steelflow.begin.run import Begin, begin
+
     begun = begin(Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS), out, settings, tick)
     return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
 
@@ -30,6 +35,10 @@ def first_classifier(
     settings: Settings, manifest: Path, out: Path, on_step: Callable[[StripProgress], None]
 ) -> tuple[TrainedStrip, Version]:
     """Train on the frames of a manifest, and promote the model."""
+    from steelflow.training.annotations import load_annotations
+    from steelflow.training.strip.plan import StripPlan
+    from steelflow.training.strip.train import train_strip
+
     trained = train_strip(load_annotations(manifest), out, StripPlan(steps=_STEPS), on_step=on_step)
     return trained, _promoted(settings, out, "the first labels")
 

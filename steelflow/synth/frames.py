@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -97,17 +96,6 @@ def frames(spec: FramePlantSpec, coil: Coil) -> Iterator[Frame]:
 def strip_metres(spec: FramePlantSpec) -> float:
     """Metres of strip in the plant. What several cameras and both sides see counts once."""
     return sum(_length(spec, coil) for coil in coils(spec))
-
-
-def contact_sheet(spec: FramePlantSpec, coil: Coil, numbers: Collection[int], side: str) -> Grey:
-    """Some frames of all cameras of a side as one picture: cameras side by side, frames below each other."""
-    here = laid(spec, coil, side)
-    cameras = [camera for camera, own in spec.eyes if own == side]
-    rows = []
-    for number in numbers:
-        row = [picture(spec, here, coil, camera, side, number) for camera in cameras]
-        rows.append(np.hstack([cv2.copyMakeBorder(p, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=(255,)) for p in row]))
-    return np.asarray(np.vstack(rows), np.uint8)
 
 
 def _length(spec: FramePlantSpec, coil: Coil) -> float:

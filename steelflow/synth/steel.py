@@ -176,8 +176,9 @@ def _light(own: Steel, window: Window) -> Field:
     # The lens darkens the sides of each frame.
     lens = 1 - np.float32(0.16) * np.linspace(-1, 1, window.width, dtype=np.float32) ** 2
     profile = lens * (1 + own.lines[across])
-    # A product of thin matrices is faster than the outer product of vectors.
-    both = np.stack([np.ones_like(turning), turning], 1) @ np.stack([profile, lens * own.other[across]])
+    # A product of thin matrices is faster than sums of outer products, and OpenCV's needs no threads.
+    weights, profiles = np.stack([np.ones_like(turning), turning], 1), np.stack([profile, lens * own.other[across]])
+    both = cv2.gemm(weights, profiles, 1.0, None, 0.0)
     return np.asarray(cv2.multiply(_shade(own, window), both), np.float32)
 
 
