@@ -16,7 +16,7 @@ from steelflow.synth.frames import picture
 from steelflow.synth.layout import laid
 from steelflow.synth.truth import truth_of
 
-_LEVELS = 14  # grey levels of the picture: grain in full depth is a large file
+_LEVELS = 40  # grey levels of the picture: grain in full depth is a large file
 _MARK, _LINE = _LEVELS, _LEVELS + 1  # places in the palette
 _PALETTE = [level for grey in range(_LEVELS) for level in [round(grey * 255 / (_LEVELS - 1))] * 3]
 _PALETTE += [255, 150, 20, 70, 90, 110]
@@ -69,5 +69,5 @@ def strip_picture(spec: FramePlantSpec, coil: Coil, side: str, numbers: Sequence
     image = Image.fromarray(canvas, "P")
     image.putpalette(_PALETTE)
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True, bits=4)
+    image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
