@@ -14,8 +14,8 @@ from steelflow.synth import line_names
 from steelflow.synth.drawn import busiest, strip_picture
 from steelflow.synth.folders import write_file
 from steelflow.synth.frame_spec import FRAME_TEMPLATE, FramePlantSpec
+from steelflow.synth.frame_truth import truth_files
 from steelflow.synth.frames import frame_objects, strip_metres
-from steelflow.synth.truth import truth_files
 
 _SHOWN = 6  # frames of the picture
 

@@ -22,10 +22,10 @@ from steelflow.synth.camera import Camera
 from steelflow.synth.coils import Coil, coils
 from steelflow.synth.folders import fresh_folder, write_file
 from steelflow.synth.frame_spec import FramePlantSpec
+from steelflow.synth.frame_truth import truth_files
 from steelflow.synth.frames import coil_objects
 from steelflow.synth.plant import TEMPLATE
 from steelflow.synth.score import Score, score
-from steelflow.synth.truth import truth_files
 
 DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(3))
 PLANT = FramePlantSpec(

@@ -12,9 +12,9 @@ from PIL import Image
 
 from steelflow.synth.coils import Coil, coils
 from steelflow.synth.frame_spec import FramePlantSpec
+from steelflow.synth.frame_truth import truth_of
 from steelflow.synth.frames import picture
 from steelflow.synth.layout import laid
-from steelflow.synth.truth import truth_of
 
 _LEVELS = 40  # grey levels of the picture: grain in full depth is a large file
 _MARK, _LINE = _LEVELS, _LEVELS + 1  # places in the palette

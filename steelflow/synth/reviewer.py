@@ -55,7 +55,7 @@ def review(
 
     Args:
         regions: of the model, as ``RegionReader.regions`` gives them.
-        truth, frames: rows of ``synth.truth.DEFECTS`` and ``FRAMES``, of the nights to review.
+        truth, frames: rows of ``synth.frame_truth.DEFECTS`` and ``FRAMES``, of the nights to review.
         out: an empty folder, for the manifest and the pictures.
         pointed: at most this many regions are looked at, the highest scores first.
         others: frames without a region that are looked at, too; most are good.

@@ -77,8 +77,8 @@ def score(
 
     Args:
         regions: rows of ``schema.region_schema``, with line and date.
-        truth: rows of ``synth.truth.DEFECTS``.
-        frames: rows of ``synth.truth.FRAMES``: the frames that were inspected. They name the coils.
+        truth: rows of ``synth.frame_truth.DEFECTS``.
+        frames: rows of ``synth.frame_truth.FRAMES``: the frames that were inspected. They name the coils.
         metres: of strip inspected, above 0; ``strip_metres`` gives those of a plant. Frames of several cameras and
             both sides show the same metres.
         hold: a coil is held if it has at least this many regions, reported ones or those of the truth. A defect in

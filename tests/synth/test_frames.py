@@ -25,10 +25,10 @@ from steelflow.synth.blemishes import DEFECTS
 from steelflow.synth.camera import Camera
 from steelflow.synth.coils import Coil, coils
 from steelflow.synth.frame_spec import FramePlantSpec
+from steelflow.synth.frame_truth import frames_of, mask_of, runs_of, truth_files, truth_of
 from steelflow.synth.frames import frame_objects, picture, strip_metres
 from steelflow.synth.layout import laid
 from steelflow.synth.plant import TEMPLATE
-from steelflow.synth.truth import frames_of, mask_of, runs_of, truth_files, truth_of
 
 NIGHT = dt.date(2026, 11, 18)
 MANY = dict.fromkeys(DEFECTS, 60.0)

@@ -13,9 +13,9 @@ from steelflow.synth.blemishes import DEFECTS
 from steelflow.synth.coils import coils
 from steelflow.synth.folders import write_file
 from steelflow.synth.frame_spec import FramePlantSpec
+from steelflow.synth.frame_truth import frames_of, truth_of
 from steelflow.synth.frames import frame_objects
 from steelflow.synth.reviewer import GOOD, Reviewed, review
-from steelflow.synth.truth import frames_of, truth_of
 
 SPEC = FramePlantSpec(
     seed=1,

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from steelflow.synth.frame_truth import DEFECTS, FRAMES
 from steelflow.synth.score import Found, score
-from steelflow.synth.truth import DEFECTS, FRAMES
 
 NIGHT = dt.date(2026, 11, 1)
 BOX = ("x", "y", "width", "height")
