@@ -38,8 +38,8 @@ def demo(
             made = make_plant(out, settings, tick)
         _tell_plant(made, settings)
         _chapter(2, "day one: a model of good strip, from the first night's frames, without labels")
-        with counting("reading") as tick:
-            version = model_of_good_strip(settings, DATES[0], out / "good-strip", tick)
+        with stepping("learning good strip") as show:
+            version = model_of_good_strip(settings, DATES[0], out / "good-strip", show)
         stdout.print(f"{version.version} promoted: it knows good strip, and calls everything else an unknown defect")
         for date in DATES[:2]:
             _inspect(settings, date)

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 _FRAMES = 300
 _VIEWS = 1200
+_BEGIN_STEPS = 300
 _STEPS = 400
 
 
-def model_of_good_strip(settings: Settings, night: dt.date, out: Path, tick: Callable[[int], None]) -> Version:
-    """Fit a model on a night's frames, without labels, and promote it."""
+def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: Callable[[int, int], None]) -> Version:
+    """Fit a model on a night's frames, without labels, and promote it. ``on_step`` gets the finished steps, and all."""
     from steelflow.begin.run import Begin, begin
 
-    begun = begin(Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS), out, settings, tick)
+    plan = Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS, steps=_BEGIN_STEPS)
+    begun = begin(plan, out, settings, taught=lambda done: on_step(done, _BEGIN_STEPS))
     return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
 
 
