@@ -101,7 +101,7 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
 
 def make_plant(out: Path, settings: Settings, tick: Callable[[int], None], plant: FramePlantSpec = PLANT) -> Made:
     """Write the frames to the archive of the settings, and ``truth/`` and ``frames/`` to ``out``."""
-    archive = open_store(settings.archive.uri, settings.store)
+    archive = open_store(settings.archive.uri, settings.store, create=True)
 
     def make(coil: Coil) -> tuple[int, int]:
         objects = size = 0
