@@ -19,7 +19,7 @@ from steelflow.report.reader import ReportReader
 from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth.demo import DATES, PLANT, WHO, Made, begin, failures, make_plant, metres_of, scored
+from steelflow.synth.demo import DATES, PLANT, WHO, Made, begin, failures, make_plant, marks, metres_of, scored
 from steelflow.synth.first_models import first_classifier, model_of_good_strip
 from steelflow.synth.reviewer import review
 from steelflow.synth.score import Score
@@ -51,6 +51,7 @@ def demo(
         _inspect(settings, DATES[1])
         after = _tell_score(settings, made, DATES[1], "with the first labels")
         _tell_difference(before, after)
+        _tell_marks(settings, made, DATES[1])
         _chapter(5, "night three: the lamps of L2 have aged")
         _tell_drift(_inspect(settings, DATES[2]))
         _tell_score(settings, made, DATES[2], "with the first labels")
@@ -112,6 +113,17 @@ def _tell_difference(before: Score, after: Score) -> None:
         f"recall {_share(before.recall)} before the labels, {_share(after.recall)} after; false alarms per 100 m "
         f"{before.false_alarms_per_100m:.0f} before, {after.false_alarms_per_100m:.0f} after"
     )
+
+
+def _tell_marks(settings: Settings, made: Made, date: dt.date) -> None:
+    found, real = marks(settings, made, date)
+    there = "; ".join(f"{line} {coil} {roll}" for line, coil, roll in real) or "none"
+    stdout.print(f"marks that repeat along a coil ({there} by the truth):")
+    for row in found.iter_rows(named=True):
+        stdout.print(
+            f"  {row['line']} {row['coil']} {row['side'] or ''} at {row['across_mm']:.0f} mm across: {row['count']} of "
+            f"{row['expected']} marks, period {row['period_mm']:.1f} mm, {row['roll'] or 'no roll of the settings'}"
+        )
 
 
 def _first_labels(settings: Settings, made: Made, out: Path) -> None:

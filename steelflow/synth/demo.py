@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from steelflow.config import Settings
+from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
@@ -35,6 +36,7 @@ PLANT = FramePlantSpec(
     nights=len(DATES),
     coils=5,
     frames=40,
+    marked=0.4,
     cameras={("L2", date): Camera(gain=0.6) for date in DATES[2:]},
 )
 WHO = "demo"
@@ -58,8 +60,7 @@ mm_across = {mm}
 mm_along = {mm}
 background = {background}
 
-{cameras}
-[drift]
+{cameras}{rolls}[drift]
 reference_nights = 2
 """
 
@@ -93,6 +94,9 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
             template=TEMPLATE,
             mm=plant.mm,
             background=_BACKGROUND,
+            rolls="".join(
+                f'[[rolls]]\nname = "{name}"\ndiameter_mm = {size:g}\n\n' for name, size in plant.rolls.items()
+            ),
             cameras="".join(f"[frame.cameras.{name}]\nacross_mm = {place:g}\n\n" for name, place in cameras.items()),
         )
     )
@@ -137,6 +141,13 @@ def metres_of(frames: pl.DataFrame) -> float:
     """Metres of strip in a list of frames. What several cameras and both sides see counts once."""
     once = frames.unique(["line", "date", "coil", "frame"])
     return float(once["length"].sum())
+
+
+def marks(settings: Settings, made: Made, date: dt.date) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
+    """The roll marks that a night's report has, and line, coil and roll of those that are there."""
+    found = read_marks(open_store(settings.report.uri, settings.store), [date])
+    real = made.truth.filter(pl.col("date") == date, pl.col("roll_mark").is_not_null())
+    return found, sorted(real.select("line", "coil", "roll_mark").unique().rows())
 
 
 def failures(reader: ReportReader) -> dict[str, int]:

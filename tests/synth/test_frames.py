@@ -16,11 +16,12 @@ from archived import files
 
 from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.archive.template import KeyTemplate
-from steelflow.config import LimitSettings, Settings
+from steelflow.config import LimitSettings, RollSettings, Settings
 from steelflow.errors import ConfigError
 from steelflow.images.decode import decode
 from steelflow.records import Failure
 from steelflow.store import open_store
+from steelflow.strip.rolls import roll_marks
 from steelflow.synth.blemishes import DEFECTS
 from steelflow.synth.camera import Camera
 from steelflow.synth.coils import Coil, coils
@@ -185,6 +186,16 @@ def test_roll_marks_repeat_with_the_roll_s_circumference_at_one_place_across() -
         assert np.allclose(turns, np.round(turns), atol=0.01)
         assert whole["across_mm"].max() - whole["across_mm"].min() < 0.7  # type: ignore[operator]  # there are rows
         assert marks["side"].n_unique() == 1
+
+
+def test_the_roll_is_found_from_a_coil_s_regions() -> None:
+    spec = FramePlantSpec(lines=("L1",), nights=1, coils=8, marked=0.6)
+    truth = pl.concat(truth_of(spec, coil) for coil in coils(spec))
+    regions = truth.with_columns(score=pl.lit(0.9), length_mm=pl.col("height") * spec.mm)
+    found = roll_marks(regions, [RollSettings(name=name, diameter_mm=size) for name, size in spec.rolls.items()])
+    real = set(truth.drop_nulls("roll_mark").select("coil", "side", "roll_mark").unique().rows())
+    assert len(real) > 2
+    assert set(found.select("coil", "side", "roll").rows()) == real
 
 
 def test_a_defect_at_the_seam_of_two_cameras_is_at_one_place_across() -> None:
