@@ -11,6 +11,7 @@ import polars as pl
 import typer
 from rich.table import Table
 
+from steelflow.cli.first_models import first_classifier, model_of_good_strip
 from steelflow.cli.output import counting, stdout, stepping
 from steelflow.config import Settings, load_settings
 from steelflow.night.run import NightResult, inspect_night
@@ -20,7 +21,6 @@ from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
 from steelflow.synth.demo import DATES, PLANT, WHO, Made, begin, failures, make_plant, marks, metres_of, scored
-from steelflow.synth.first_models import first_classifier, model_of_good_strip
 from steelflow.synth.reviewer import review
 from steelflow.synth.score import Score
 
