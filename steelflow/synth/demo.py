@@ -61,7 +61,7 @@ mm_along = {mm}
 background = {background}
 
 {cameras}{rolls}[drift]
-reference_nights = 2
+reference_nights = 1
 """
 
 Tell = Callable[[str], None]
