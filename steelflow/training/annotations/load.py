@@ -24,6 +24,9 @@ from steelflow.training.data import Skipped, check_classes
 GOOD = ("good", "free", "ok", "normal", "none", "no defect", "no_defect", "no-defect", "defect-free", "defect_free")
 """Names of good classes, in any case, if none are given."""
 
+WITHOUT_PLACES = (folders.NAME, table.NAME)
+"""Formats that ``training.data.load_images`` can read too."""
+
 _AMONG_PICTURES = (masks.NAME, folders.NAME, table.NAME)  # formats that say where their pictures are
 
 

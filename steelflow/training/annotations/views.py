@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.errors import ConfigError
-from steelflow.images.decode import Grey, resize
+from steelflow.frames.views import cut, grid, padded
+from steelflow.images.decode import Grey
 from steelflow.training.annotations.item import UNKNOWN, Annotations
 
 IGNORED = -1
@@ -78,25 +79,15 @@ def labelled(classes: Classes, item: int, label: int, good: Collection[int], cut
     defects = _defects(classes, good)
     return [
         View(item, x, y, side, _label(classes, defects, (y, x), good, cutting))
-        for y in positions(height, side, cutting.overlap)
-        for x in positions(width, side, cutting.overlap)
+        for y, x in grid(height, width, side, cutting.overlap)
     ]
 
 
-def positions(length: int, side: int, overlap: float) -> list[int]:
-    """Where views begin along a side of ``length`` pixels: evenly spread, as few as the overlap allows."""
-    if length <= side:
-        return [0]
-    steps = int(np.ceil((length - side) / (side * (1 - overlap))))
-    return [round(step * (length - side) / steps) for step in range(steps + 1)]
-
-
-def cut(picture: Grey, view: View, size: int) -> Grey:
+def cut_view(picture: Grey, view: View, size: int) -> Grey:
     """The view's pixels (size, size). A picture that is smaller than the view is mirrored at its edges."""
-    part = picture[view.y : view.y + view.side, view.x : view.x + view.side]
-    below, right = view.side - part.shape[0], view.side - part.shape[1]
-    whole = np.asarray(cv2.copyMakeBorder(part, 0, below, 0, right, cv2.BORDER_REFLECT_101), np.uint8)
-    return whole if view.side == size else resize(whole, size)
+    out = np.empty((size, size), np.uint8)
+    cut(padded(picture, view.side), view.y, view.x, view.side, out)
+    return out
 
 
 def cut_classes(classes: Classes, view: View, size: int) -> Classes:

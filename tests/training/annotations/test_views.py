@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawn import mask, picture
-from hypothesis import given
-from hypothesis import strategies as st
 
 from steelflow.errors import ConfigError
 from steelflow.training.annotations import UNKNOWN, load_annotations
@@ -18,11 +16,10 @@ from steelflow.training.annotations.views import (
     Cutting,
     View,
     balanced,
-    cut,
     cut_classes,
+    cut_view,
     hardest,
     labelled,
-    positions,
     views_of,
 )
 
@@ -84,27 +81,17 @@ def test_a_view_that_is_partly_unknown_is_ignored() -> None:
     assert _labels(classes)[0, 0] == IGNORED
 
 
-@given(st.integers(1, 5000), st.integers(8, 512), st.floats(0, 0.9))
-def test_positions_cover_a_side_with_at_least_the_overlap(length: int, side: int, overlap: float) -> None:
-    found = positions(length, side, overlap)
-    assert found[0] == 0
-    assert found[-1] == max(length - side, 0)
-    gaps = np.diff(found)
-    assert (gaps <= side * (1 - overlap) + 1).all()
-    assert (gaps >= 1).all()
-
-
 def test_a_cut_view_has_the_pixels_of_its_place() -> None:
     grey = np.arange(64 * 96, dtype=np.int64).reshape(64, 96).astype(np.uint8)
-    assert (cut(grey, View(0, 32, 16, 32, GOOD), 32) == grey[16:48, 32:64]).all()
-    assert cut(grey, View(0, 32, 16, 32, GOOD), 16).shape == (16, 16)
+    assert (cut_view(grey, View(0, 32, 16, 32, GOOD), 32) == grey[16:48, 32:64]).all()
+    assert cut_view(grey, View(0, 32, 16, 32, GOOD), 16).shape == (16, 16)
 
 
 @pytest.mark.parametrize("shape", [(1, 200), (20, 20), (31, 7), (1, 1)])
 def test_a_picture_below_a_view_is_mirrored(shape: tuple[int, int]) -> None:
     grey = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
     view = labelled(np.zeros(shape, np.uint8), 0, GOOD, (GOOD,), CUTTING)[-1]
-    found = cut(grey, view, 32)
+    found = cut_view(grey, view, 32)
     part = grey[view.y : view.y + 32, view.x : view.x + 32]
     assert found.shape == (32, 32)
     assert (found[: part.shape[0], : part.shape[1]] == part).all()
