@@ -46,7 +46,7 @@ class StripWide(DenseNetwork):
 
     def features(self, x: Tensor) -> Tensor:
         taps = []
-        for place, block in enumerate(self.backbone):  # type: ignore[arg-type]  # a Sequential
+        for place, block in enumerate(self.backbone.children()):
             x = block(x)
             if place in _TAPS:
                 taps.append(x)

@@ -39,12 +39,15 @@ def fit_embedding(
     views = np.empty((len(chosen), 1, spec.input_size, spec.input_size), np.uint8)
     for view, index in zip(views, chosen, strict=True):
         picture = read(numbers[int(index)])[0]
-        places = grid(*picture.shape, side, OVERLAP)
+        height, width = picture.shape
+        places = grid(height, width, side, OVERLAP)
         top, left = places[int(rng.integers(len(places)))]
         cut(padded(picture, side), int(top), int(left), side, view[0])
     batch = torch.from_numpy(views)
     fit_projection(model, batch)
-    logits, embedding = (torch.cat(parts).numpy() for parts in zip(*(model(v)[:2] for v in batch.split(8)), strict=True))
+    logits, embedding = (
+        torch.cat(parts).numpy() for parts in zip(*(model(v)[:2] for v in torch.split(batch, 8)), strict=True)
+    )
     return fit_novelty(embedding, logits, np.array([labels[int(i)] for i in chosen], np.int64), seed)
 
 

@@ -36,7 +36,8 @@ def cut_view(
     factor = float(np.exp(rng.uniform(-1, 1) * np.log1p(geometry.scale)))
     wanted = max(8, round(geometry.side / factor))
     top, left = (
-        _start(length, wanted, None if towards is None else towards[axis], rng) for axis, length in enumerate(grey.shape)
+        _start(length, wanted, None if towards is None else towards[axis], rng)
+        for axis, length in enumerate(grey.shape)
     )
     part, known = (whole[top : top + wanted, left : left + wanted] for whole in (grey, labels))
     below, right = wanted - part.shape[0], wanted - part.shape[1]
@@ -45,9 +46,9 @@ def cut_view(
         edges = (above, below - above), (before, right - before)
         part, known = np.pad(part, edges, mode="symmetric"), np.pad(known, edges, mode="symmetric")
     if wanted != geometry.side:
-        size = (geometry.side, geometry.side)
-        way = cv2.INTER_AREA if wanted > geometry.side else cv2.INTER_LINEAR
-        part, known = cv2.resize(part, size, interpolation=way), cv2.resize(known, size, interpolation=cv2.INTER_NEAREST)
+        size, way = (geometry.side, geometry.side), cv2.INTER_AREA if wanted > geometry.side else cv2.INTER_LINEAR
+        part = np.asarray(cv2.resize(part, size, interpolation=way), np.uint8)
+        known = np.asarray(cv2.resize(known, size, interpolation=cv2.INTER_NEAREST), np.uint8)
     return _turned(part, known, geometry, rng)
 
 

@@ -62,7 +62,7 @@ def fit_dense(
     began, device = time.perf_counter(), next(network.parameters()).device
     optimizer = torch.optim.AdamW(groups(network, schedule))
     average = Average(network, schedule.averaging * schedule.steps)
-    network.train()
+    network.train().to(memory_format=torch.channels_last)
     if (backbone := getattr(network, "backbone", None)) is not None:
         _keep_norms(backbone)
     lately = math.nan

@@ -24,7 +24,7 @@ Run = Callable[[Pixels], tuple[Floats, Floats]]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A picture by its views: their places (V, 2), 1 − Σ p(good) of each, probabilities, and the defect score of cells."""
+    """A picture by its views: their places (V, 2), 1 − Σ p(good) of each, their probabilities, and those of cells."""
 
     height: int
     width: int
@@ -48,7 +48,8 @@ def judge(pictures: Iterable[Pixels], run: Run, spec: ModelSpec) -> Iterator[Jud
     side, size = spec.view or spec.input_size, spec.input_size
     good = [spec.classes.index(name) for name in spec.good]
     for picture in pictures:
-        whole, places = padded(picture, side), grid(*picture.shape, side, OVERLAP)
+        height, width = picture.shape
+        whole, places = padded(picture, side), grid(height, width, side, OVERLAP)
         views = np.empty((len(places), 1, size, size), np.uint8)
         for view, (top, left) in zip(views, places, strict=True):
             cut(whole, int(top), int(left), side, view[0])
@@ -56,7 +57,7 @@ def judge(pictures: Iterable[Pixels], run: Run, spec: ModelSpec) -> Iterator[Jud
         probabilities, cells = (np.concatenate(some) for some in zip(*parts, strict=True))
         scores = np.asarray(1 - probabilities[:, good].sum(1), np.float32)
         shares = softmax(np.moveaxis(cells, 1, -1), 1.0)
-        yield Judged(*picture.shape, places, scores, probabilities, np.moveaxis(shares, -1, 1))
+        yield Judged(height, width, places, scores, probabilities, np.moveaxis(shares, -1, 1))
 
 
 def runner(model: Deployable, spec: ModelSpec) -> Run:

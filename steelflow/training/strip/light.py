@@ -38,6 +38,6 @@ class Light:
         if rng.random() < 1 / 3 and self.noise:
             grain = np.empty(view.shape, np.int16)
             cv2.setRNGSeed(int(rng.integers(1 << 31)))
-            cv2.randn(grain, 0, float(rng.uniform(0, self.noise)) * 255)
+            cv2.randn(grain, np.zeros(1), np.full(1, rng.uniform(0, self.noise) * 255))
             found = np.asarray(cv2.add(found, grain, dtype=cv2.CV_8U), np.uint8)
         return found

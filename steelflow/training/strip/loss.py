@@ -18,8 +18,8 @@ _HARDEST = 0.02  # share of the good cells of a batch that count twice: the fals
 class DenseLoss:
     """Cross-entropy of cells, in which good and defect cells weigh the same, and of the view.
 
-    Every view with a defect weighs the same, however small its defect is. ``focus`` lowers the weight of easy cells (T.-Y. Lin
-    et al. 2017, "Focal Loss for Dense Object Detection").
+    Every view with a defect weighs the same, however small its defect is. ``focus`` lowers the weight of easy cells
+    (T.-Y. Lin et al. 2017, "Focal Loss for Dense Object Detection"). ``teacher`` is a teacher's share.
     """
 
     good: tuple[int, ...]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import architecture
-from steelflow.models.deployable import Deployable, load_torch
 from steelflow.models.dense import DenseNetwork
+from steelflow.models.deployable import Deployable, load_torch
 from steelflow.models.shipped import SHIPPED, WEIGHTS
 from steelflow.models.spec import ModelSpec
 from steelflow.training.annotations import Annotations
+from steelflow.training.precision import Wanted
 from steelflow.training.strip.draw import StripAugmentation
 from steelflow.training.strip.schedule import Schedule
 
@@ -38,6 +39,7 @@ class StripPlan:
     epochs: int | None = None
     batch: int = 16
     rate: float = 4e-3
+    precision: Wanted = "fp32"
     held_out: float = 0.2
     false_alarms: float = FALSE_ALARMS
     view: int = 256
@@ -49,7 +51,9 @@ class StripPlan:
     operating_point: float | None = None
 
     def __post_init__(self) -> None:
-        """Raises ``ConfigError`` for a value out of its range."""
+        """The side of training views is ``view``. Raises ``ConfigError`` for a value out of its range."""
+        geometry = replace(self.augmentation.geometry, side=self.view)
+        object.__setattr__(self, "augmentation", replace(self.augmentation, geometry=geometry))
         if self.view % 32 or not 64 <= self.view <= 1024:
             raise ConfigError(f"view is {self.view}; it must be a multiple of 32 from 64 to 1024")
         if not 0 <= self.held_out < 1:
@@ -96,8 +100,9 @@ class StripPlan:
         model, theirs = load_torch(path.with_suffix(".safetensors"))
         if theirs.classes != spec.classes or theirs.good != spec.good or not isinstance(model.network, DenseNetwork):
             raise ConfigError(
-                f"teacher {self.teacher}: has the classes {', '.join(theirs.classes)} (good: {', '.join(theirs.good)}); "
-                f"a teacher has a map and the classes of the data: {', '.join(spec.classes)}"
+                f"teacher {self.teacher}: has the classes {', '.join(theirs.classes)} "
+                f"(good: {', '.join(theirs.good)}); a teacher has a map, and the classes of the data: "
+                f"{', '.join(spec.classes)}"
             )
         return model
 
@@ -106,5 +111,7 @@ def dense_network(arch: str, classes: int, view: int) -> DenseNetwork:
     """Raises ``ConfigError`` if the architecture has no map."""
     network = architecture(arch).build(classes, view)
     if not isinstance(network, DenseNetwork):
-        raise ConfigError(f"{arch} judges whole pictures; for strip take an architecture with a map: {ARCH}, strip_wide")
+        raise ConfigError(
+            f"{arch} judges whole pictures; for strip take an architecture with a map: {ARCH}, strip_wide"
+        )
     return network

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from steelflow.errors import DataError
+from steelflow.models.dense import DenseNetwork
 from steelflow.models.deployable import Deployable
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
@@ -18,6 +19,7 @@ from steelflow.models.weights_file import load_weights
 from steelflow.training.annotations import Annotations
 from steelflow.training.loop import one_thread
 from steelflow.training.metrics import fit_temperature
+from steelflow.training.precision import choose_precision
 from steelflow.training.strip.batches import Pool, drawn, stacked
 from steelflow.training.strip.calibrate import evaluated, fit_embedding
 from steelflow.training.strip.draw import Drawer
@@ -116,16 +118,18 @@ def train_views(
         torch.manual_seed(plan.seed)
         drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation)
         views = stacked(drawer, 64, np.random.default_rng(plan.seed + 1))
-        model = _fresh(plan, spec, views)
+        network, model = _fresh(plan, spec, views)
         batch = drawn(drawer, plan.batch, plan.seed)
         if teacher is not None:
             pool = Pool(drawer, teacher, plan.pool, plan.seed)
             batch = lambda step: pool.batch(plan.batch)  # noqa: E731, ARG005  one line, and the step does not matter
         loss = DenseLoss(good, plan.sharpness)
-        fit_dense(model.network, model.normalise, batch, loss, plan.schedule(len(training)), on_step=on_step)
+        precision = choose_precision(plan.precision, model.network, model.normalise, views.views, views.labels.clamp(0))
+        schedule = plan.schedule(len(training))
+        fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
         sample = stacked(drawer, _CALIBRATION, np.random.default_rng(plan.seed + 2))
         with torch.inference_mode():
-            logits = torch.cat([model(part)[0] for part in sample.views.split(8)]).numpy()
+            logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
         known = (sample.labels >= 0).numpy()
         spec = spec.model_copy(update={"temperature": fit_temperature(logits[known], sample.labels.numpy()[known])})
         novelty = fit_embedding(model, spec, read, training, numbers, plan.seed)
@@ -139,10 +143,10 @@ def _parts(annotations: Annotations, plan: StripPlan) -> tuple[list[int], list[i
     return annotations.split(plan.seed, plan.held_out)
 
 
-def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> Deployable:
+def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:
     """An untrained model; its backbone has the pretrained weights that the plan names."""
     network = dense_network(plan.arch, len(spec.classes), spec.input_size)
     model = Deployable(network, spec)
     if plan.pretrained is not None:
         load_weights(network, plan.arch, plan.pretrained, model.normalise(views.views))
-    return model
+    return network, model

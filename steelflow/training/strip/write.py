@@ -34,7 +34,9 @@ class StripFiles:
     card: Path
 
 
-def write_model(out: Path, annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float) -> StripFiles:
+def write_model(
+    out: Path, annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float
+) -> StripFiles:
     """Write to a temporary folder, then move the files, the ONNX file last.
 
     Raises:
