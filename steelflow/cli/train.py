@@ -160,7 +160,9 @@ def train(  # long: most of it declares the options
         )
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
-    if hasattr(result, "at_point"):
+    from steelflow.training.annotated import AnnotatedResult  # here: torch takes seconds to load
+
+    if isinstance(result, AnnotatedResult):
         _tell_views(result, seed, as_json)
     else:
         _tell_whole(result, seed, as_json)
@@ -255,7 +257,9 @@ def _watching(what: str) -> Iterator[Callable[[Progress | StripProgress], None]]
         task = bar.add_task(what, total=None, now="")
 
         def show(p: Progress | StripProgress) -> None:
-            word, done, total = ("epoch", p.epoch, p.epochs) if hasattr(p, "epoch") else ("step", p.step, p.steps)
+            from steelflow.training.state import Progress  # here: torch takes seconds to load
+
+            word, done, total = ("epoch", p.epoch, p.epochs) if isinstance(p, Progress) else ("step", p.step, p.steps)
             left = dt.timedelta(seconds=round(p.seconds / done * (total - done)))
             now = f"{word} {done} of {total}, loss {p.loss:.3f}, {left} left"
             bar.update(task, completed=done, total=total, now=now)
