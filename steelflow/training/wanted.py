@@ -55,7 +55,7 @@ class Wanted:
         if self.arch is not None:
             architecture(self.arch)  # an unknown name is an error before the data is read
         listing = list_annotations(data, form=self.form, good=self.good, group_by=self.group_by, pictures=self.pictures)
-        if self._of_whole_pictures(listing):
+        if self.of_whole_pictures(listing):
             return train(data, self._plan(listing), out, progress)
         return train_annotated(
             listing.annotations(),
@@ -66,7 +66,7 @@ class Wanted:
             on_step=progress,
         )
 
-    def _of_whole_pictures(self, listing: Listing) -> bool:
+    def of_whole_pictures(self, listing: Listing) -> bool:
         """Cut-out defects; or good pictures without places, if an architecture of whole pictures was named."""
         if listing.form not in WITHOUT_PLACES or listing.placed:
             return False
