@@ -13,7 +13,7 @@ import typer
 
 from steelflow.cli.output import Json, emit, settings, user
 from steelflow.cli.registry import Who
-from steelflow.cli.train import told_at
+from steelflow.cli.training import FormatOption, GoodOption, PicturesOption, ScaleOption
 from steelflow.config import Settings
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import ConfigError, ModelError
@@ -51,12 +51,10 @@ def operating_point(
     reset: Annotated[
         bool, typer.Option("--reset", help="Return to the model's own point; without --line, on all lines.")
     ] = False,
-    mm_per_pixel: Annotated[
-        float | None, typer.Option("--mm-per-pixel", help="Millimetres per pixel along the strip.")
-    ] = None,
-    good: Annotated[
-        list[str] | None, typer.Option("--good", help="Class of the data that is not a defect. May be repeated.")
-    ] = None,
+    mm_per_pixel: ScaleOption = None,
+    form: FormatOption = None,
+    pictures: PicturesOption = None,
+    good: GoodOption = None,
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the change.")] = "by hand",
     who: Who = None,
     as_json: Json = False,
@@ -67,7 +65,8 @@ def operating_point(
     """
     _consistent(point, false_alarms, data, reset)
     with _opened(model) as place:
-        measured = None if data is None else _measured(place, data, good or (), line, false_alarms, mm_per_pixel)
+        shown = None if data is None else _Data(data, form, pictures, tuple(good or ()), false_alarms, mm_per_pixel)
+        measured = None if shown is None else _measured(place, shown, line)
         wanted = point if measured is None or false_alarms is None else measured.operating_point
         changed: PointChange | None = None
         if reset:
@@ -85,6 +84,18 @@ class _Place:
 
     engine: Engine
     store: Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """Labelled pictures, and the false alarms that are wanted on them."""
+
+    path: Path
+    form: str | None
+    pictures: Path | None
+    good: tuple[str, ...]
+    false_alarms: str | None
+    mm_per_pixel: float | None
 
 
 @contextmanager
@@ -109,26 +120,20 @@ def _consistent(point: float | None, false_alarms: str | None, data: Path | None
         raise ConfigError(f"--set {point:g}: give a number from 0 to below 1")
 
 
-def _measured(
-    place: _Place,
-    data: Path,
-    good: Sequence[str],
-    line: str | None,
-    false_alarms: str | None,
-    mm_per_pixel: float | None,
-) -> AtPoint:
-    """What the present point, or the one for these false alarms, buys on all pictures of ``data``."""
+def _measured(place: _Place, data: _Data, line: str | None) -> AtPoint:
+    """What the present point, or the one for these false alarms, buys on all pictures of the data."""
     try:
         from steelflow.training.annotations import load_annotations
         from steelflow.training.operating_point import at_point, false_alarm_share, point_for, scored
     except ImportError as exc:
         raise ConfigError(f"--data needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
     spec = place.engine.spec
-    pictures = load_annotations(data, good=good)
+    pictures = load_annotations(data.path, form=data.form, good=data.good, pictures=data.pictures)
     everything = range(len(pictures.items))
     share = None
-    if false_alarms is not None:
-        share = false_alarm_share(false_alarms, pictures, everything, spec.view or spec.input_size, mm_per_pixel)
+    if data.false_alarms is not None:
+        view = spec.view or spec.input_size
+        share = false_alarm_share(data.false_alarms, pictures, everything, view, data.mm_per_pixel)
     judged = scored(pictures, everything, place.engine)
     if share is not None:
         return at_point(judged, spec, point_for(judged, share))
@@ -177,4 +182,22 @@ def _table(
         one = newest[line]
         where = "all lines" if line is None else f"line {line}"
         lines.append(f"  {points[line]:.4f}  {where}, by {one.who} on {one.at:%Y-%m-%d %H:%M}: {one.reason}")
+    return lines
+
+
+def told_at(found: AtPoint, asked: float | None) -> list[str]:
+    """What an operating point buys, in lines."""
+    wish = "" if asked is None else f" ({asked:.3%} asked)"
+    lines = [
+        f"operating point {found.operating_point:.4f}: {found.good_view_alarms:,} of {found.good_views:,} good views "
+        f"are above it{wish}, in {found.good_alarms:,} of {found.good_pictures:,} good pictures",
+    ]
+    total = sum(of for _, of in found.found.values())
+    if found.recall is not None:
+        area = "" if found.auc is None else f"; AUC of good against defect {found.auc:.4f}"
+        lines.append(f"defects found: {found.recall:.1%} of {total:,} pictures{area}")
+        width = max(len(name) for name in found.found)
+        lines += [
+            f"  {name:<{width}}  {hit:>5,} of {of:>5,}  {hit / of:.1%}" for name, (hit, of) in found.found.items()
+        ]
     return lines

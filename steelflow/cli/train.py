@@ -13,15 +13,23 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as ProgressBar
 
 from steelflow.api.training import train as run_training
+from steelflow.cli.operating_point import told_at
 from steelflow.cli.output import Json, emit, settings, stderr
-from steelflow.cli.training import PrecisionOption, PretrainedOption, weights_of
+from steelflow.cli.training import (
+    FormatOption,
+    GoodOption,
+    PicturesOption,
+    PrecisionOption,
+    PretrainedOption,
+    ScaleOption,
+    weights_of,
+)
 from steelflow.labels import LabelStore, open_labels
 from steelflow.models import CATALOGUE
 from steelflow.store.embedded import serving
 
 if TYPE_CHECKING:
     from steelflow.training.annotated import AnnotatedResult
-    from steelflow.training.operating_point import AtPoint
     from steelflow.training.state import Progress
     from steelflow.training.strip.fit import StripProgress
     from steelflow.training.train import TrainingResult
@@ -81,25 +89,9 @@ def train(  # long: most of it declares the options
         str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
     ] = None,
     precision: PrecisionOption = "fp32",
-    form: Annotated[
-        str | None,
-        typer.Option(
-            "--format",
-            help="Format of the data: manifest, coco, label-studio, cvat, voc, masks or folders; by default found by "
-            "content.",
-        ),
-    ] = None,
-    pictures: Annotated[
-        Path | None, typer.Option("--pictures", help="Folder of the pictures, if the annotations are elsewhere.")
-    ] = None,
-    good: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--good",
-            help="Class that is not a defect. May be repeated. Default: classes named good, free, ok, normal, none or "
-            "'no defect'.",
-        ),
-    ] = None,
+    form: FormatOption = None,
+    pictures: PicturesOption = None,
+    good: GoodOption = None,
     group_by: Annotated[
         str | None,
         typer.Option(
@@ -116,9 +108,7 @@ def train(  # long: most of it declares the options
             help="Good views that may be above the operating point: 0.5% (default), or 2/100m with --mm-per-pixel.",
         ),
     ] = None,
-    mm_per_pixel: Annotated[
-        float | None, typer.Option("--mm-per-pixel", help="Millimetres per pixel along the strip.")
-    ] = None,
+    mm_per_pixel: ScaleOption = None,
     augment: Annotated[
         list[str] | None,
         typer.Option(
@@ -218,24 +208,6 @@ def _tell_views(result: AnnotatedResult, seed: int, as_json: bool) -> None:
         f"card: {result.card}",
     ]
     emit(summary, as_json, "\n".join(lines))
-
-
-def told_at(found: AtPoint, asked: float | None) -> list[str]:
-    """What an operating point buys, in lines."""
-    wish = "" if asked is None else f" ({asked:.3%} asked)"
-    lines = [
-        f"operating point {found.operating_point:.4f}: {found.good_view_alarms:,} of {found.good_views:,} good views "
-        f"are above it{wish}, in {found.good_alarms:,} of {found.good_pictures:,} good pictures",
-    ]
-    total = sum(of for _, of in found.found.values())
-    if found.recall is not None:
-        area = "" if found.auc is None else f"; AUC of good against defect {found.auc:.4f}"
-        lines.append(f"defects found: {found.recall:.1%} of {total:,} pictures{area}")
-        width = max(len(name) for name in found.found)
-        lines += [
-            f"  {name:<{width}}  {hit:>5,} of {of:>5,}  {hit / of:.1%}" for name, (hit, of) in found.found.items()
-        ]
-    return lines
 
 
 @contextmanager

@@ -38,6 +38,28 @@ PretrainedOption = Annotated[
         "state dict (.pth, .safetensors) or a TFLite classifier.",
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Format of the data: manifest, coco, label-studio, cvat, voc, masks or folders; found by content when not "
+        "given.",
+    ),
+]
+PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="Folder of the pictures, if the annotations are elsewhere.")
+]
+GoodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--good",
+        help="Class that is not a defect. May be repeated. Default: classes named good, free, ok, normal, none or "
+        "'no defect'.",
+    ),
+]
+ScaleOption = Annotated[
+    float | None, typer.Option("--mm-per-pixel", help="Millimetres per pixel along the strip, for alarms per length.")
+]
 
 
 def weights_of(pretrained: str | None) -> bool | Path:

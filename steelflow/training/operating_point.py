@@ -100,7 +100,8 @@ def _of_views(picture: Grey, engine: Engine) -> Floats:
     if spec.view is None:
         return engine.run(resize(picture, size)[None, None]).probabilities
     whole, side = padded(picture, spec.view), spec.view
-    places = grid(*picture.shape, side, OVERLAP)
+    height, width = picture.shape
+    places = grid(height, width, side, OVERLAP)
     parts = []
     for start in range(0, len(places), _TOGETHER):
         some = places[start : start + _TOGETHER]

@@ -2,7 +2,8 @@
 
 formats.py   finds the format;  load.py: reads it and checks every picture;  item.py: the result, and its split
 source.py    the folder or file that was given;  groups.py: what a split keeps together;  shapes.py: outlines
-formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py;  xml.py: safe XML
+formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py
+safe_xml.py  XML without entities
 views.py     views cut from the pictures, with their labels
 """
 

@@ -16,7 +16,7 @@ from steelflow.errors import DataError
 from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
 from steelflow.training.annotations.source import Draft, Found, Source, inside, is_picture
-from steelflow.training.annotations.xml import number, parse
+from steelflow.training.annotations.safe_xml import number, parse
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
