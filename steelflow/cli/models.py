@@ -54,6 +54,7 @@ def show_model(
 app.command()(selection.compare)
 app.command()(selection.table)
 app.command()(strip.strip_figures)
+app.command()(strip.strip_speed)
 app.command()(export.export)
 app.command("operating-point")(operating_point.operating_point)
 app.command()(registry.register)

@@ -1,4 +1,4 @@
-"""``steelflow models strip-figures``."""
+"""``steelflow models strip-figures`` and ``strip-speed``."""
 
 from __future__ import annotations
 
@@ -72,3 +72,23 @@ def _table(found: dict[str, Any]) -> Table:
         cells = [of["summary"].get(figure) for of in found["models"].values()]
         table.add_row(figure.replace("_", " "), *("–" if one is None else f"{one['mean']:.4f}" for one in cells))
     return table
+
+
+def strip_speed(
+    out: Annotated[Path, typer.Option("--out", help="The result file (JSON).")],
+    models: Annotated[str, typer.Option("--models", help="Shipped names and ONNX files, separated by commas.")] = (
+        "strip,strip_accurate"
+    ),
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Rounds; the median counts.")] = 11,
+    as_json: Json = False,
+) -> None:
+    """Measure megapixels a second on one thread, in turn with steelnet."""
+    needs_training()
+    from steelflow.selection.strip_speed import measure_speed
+
+    found = measure_speed(names(models), rounds, out, command())
+    lines = [
+        f"{name:<16} {one['median_mpx_s']:>6.1f} Mpx/s, best {one['best_mpx_s']:.1f}, {one['times_steelnet']:.2f} × steelnet"
+        for name, one in found["models"].items()
+    ]
+    emit(found, as_json, "\n".join([*lines, f"results: {out}"]))

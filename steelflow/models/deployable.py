@@ -32,6 +32,8 @@ class Deployable(nn.Module):
         self.shift = -spec.mean / spec.std
         self.good = tuple(spec.classes.index(name) for name in spec.good)
         self.sharpness = spec.sharpness
+        if self.sharpness is not None and not (self.good and isinstance(network, DenseNetwork)):
+            raise ModelError(f"{spec.name}: a map needs good classes and a dense network; {spec.arch} has none")
         same = spec.embedding_dims == network.feature_dims
         self.projection = nn.Identity() if same else nn.Linear(network.feature_dims, spec.embedding_dims)
 
@@ -40,16 +42,14 @@ class Deployable(nn.Module):
         return image.float() * self.scale + self.shift
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32; of a dense network also the map
-        (N, C, h, w), from which its logits are pooled."""
+        """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32. If the spec has a sharpness, also the map
+        (N, C, h, w), from which the logits are pooled."""
         features = self.network.features(self.normalise(image))
         embedding = self.projection(self.network.pooled(features))
-        if not isinstance(self.network, DenseNetwork):
+        if self.sharpness is None or not isinstance(self.network, DenseNetwork):
             return self.network.head(features), embedding
         cells = self.network.head.cells(features)
-        if self.good and self.sharpness is not None:
-            return pooled_cells(cells, self.good, self.sharpness), embedding, cells
-        return cells.mean((2, 3)), embedding, cells
+        return pooled_cells(cells, self.good, self.sharpness), embedding, cells
 
 
 def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:

@@ -28,15 +28,16 @@ from steelflow.training.strip.plan import StripPlan
 from steelflow.training.strip.train import train_strip
 
 FALSE_ALARMS = 0.05
-_GOOD_FRAMES = 200
+GOOD_FRAMES = 200
 
 Say = Callable[[str], None]
 
 
 def figures_of(
-    model: Deployable, spec: ModelSpec, annotations: Annotations, numbers: Sequence[int], seed: int
+    model: Deployable, spec: ModelSpec, annotations: Annotations, numbers: Sequence[int], seed: int, frames: int
 ) -> dict[str, Any]:
-    """Figures of a model on the pictures ``numbers``, none of which trained it."""
+    """Figures of a model on the pictures ``numbers``, none of which trained it, and on ``frames`` good frames and one for
+    each defect picture."""
     read, run = Pictures(annotations), runner(model, spec)
     good = tuple(spec.classes.index(name) for name in spec.good)
     labels = [annotations.items[number].label for number in numbers]
@@ -48,19 +49,26 @@ def figures_of(
         defects = [number for number, label in zip(numbers, labels, strict=True) if label not in spec.good]
         return {
             "pictures": pictures.to_dict(),
-            "frames": _frames(run, spec, read, fine, defects, annotations, seed) if fine and defects else None,
+            "frames": _frames(run, spec, read, fine, defects, annotations, seed, frames) if fine and defects else None,
             **_places(found, labels, [read(number)[1] for number in numbers], spec, good, pictures.threshold),
         }
 
 
 def _frames(
-    run: Any, spec: ModelSpec, read: Pictures, fine: list[int], defects: list[int], annotations: Annotations, seed: int
+    run: Any,
+    spec: ModelSpec,
+    read: Pictures,
+    fine: list[int],
+    defects: list[int],
+    annotations: Annotations,
+    seed: int,
+    count: int,
 ) -> dict[str, Any]:
-    """Separation of composed frames, one for each defect picture and ``_GOOD_FRAMES`` good ones."""
+    """Separation of composed frames."""
     good = tuple(spec.classes.index(name) for name in spec.good)
-    wanted: list[int | None] = [*([None] * _GOOD_FRAMES), *defects]
-    frames = composed(read, fine, wanted, good, seed)
-    scores = np.array([one.score for one in judge((frame.grey for frame in frames), run, spec)])
+    wanted: list[int | None] = [*([None] * count), *defects]
+    made = composed(read, fine, wanted, good, seed)
+    scores = np.array([one.score for one in judge((frame.grey for frame in made), run, spec)])
     labels = [spec.good[0] if number is None else annotations.items[number].label for number in wanted]
     return separation(scores, labels, spec.good, FALSE_ALARMS).to_dict()
 
@@ -102,12 +110,14 @@ def measure_recipes(
     pictures: Path | None,
     command: str,
     say: Say,
+    frames: int = GOOD_FRAMES,
 ) -> dict[str, Any]:
     """Train what is not yet in ``trained`` (a folder for each seed), measure each model on the pictures that its seed
     holds out, and write the result file.
 
     Args:
         wanted: by seed and name, the plans.
+        frames: number of good composed frames.
     """
     annotations = load_annotations(data, pictures=pictures)
     runs: dict[str, list[dict[str, Any]]] = {}
@@ -123,7 +133,7 @@ def measure_recipes(
             _, held_out = annotations.split(seed, plan.held_out)
             record = json.loads(weights.with_suffix(".json").read_text())
             about = {"seed": seed, "trained_on": record["images"]["training"], "seconds": record["seconds"]}
-            runs.setdefault(name, []).append(about | figures_of(model, spec, annotations, held_out, seed))
+            runs.setdefault(name, []).append(about | figures_of(model, spec, annotations, held_out, seed, frames))
     recipes = {name: _recipe(plan) for name, plan in next(iter(wanted.values())).items()}
     return _written(out, command, annotations, runs, {"recipes": recipes})
 
@@ -143,7 +153,7 @@ def measure_model(data: Path, out: Path, ref: str, *, pictures: Path | None, see
             + (f" (unknown: {', '.join(sorted(unknown))})" if spec.good else "")
         )
     annotations = replace(annotations, classes=spec.classes, good=spec.good)
-    figures = figures_of(model, spec, annotations, list(range(len(annotations.items))), seed)
+    figures = figures_of(model, spec, annotations, list(range(len(annotations.items))), seed, frames)
     return _written(out, command, annotations, {ref: [{"seed": seed} | figures]}, {})
 
 

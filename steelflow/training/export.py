@@ -14,7 +14,6 @@ from torch import Tensor
 
 from steelflow.errors import ModelError
 from steelflow.models.deployable import Deployable
-from steelflow.models.dense import DenseNetwork
 from steelflow.models.network import Network
 from steelflow.models.novelty import NOVELTY_KEY, Novelty
 from steelflow.models.spec import MAX_EMBEDDING, METADATA_KEY, ModelSpec
@@ -95,8 +94,8 @@ def export_onnx(
 
 
 def outputs_of(model: Deployable) -> tuple[str, ...]:
-    """The names of the outputs: a dense network also has a map."""
-    return ("logits", "embedding", "map") if isinstance(model.network, DenseNetwork) else ("logits", "embedding")
+    """The names of the outputs; a model of views may have a map."""
+    return ("logits", "embedding") if model.sharpness is None else ("logits", "embedding", "map")
 
 
 @torch.no_grad()

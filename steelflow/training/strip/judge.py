@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from steelflow.engine.base import Floats, softmax
 from steelflow.frames.views import cut, grid, padded
 from steelflow.models.deployable import Deployable
 from steelflow.models.spec import ModelSpec
-from steelflow.training.strip.crops import Pixels
+from steelflow.training.metrics import softmax
+from steelflow.training.strip.crops import Floats, Pixels
 
 OVERLAP = 0.125
 _TOGETHER = 8
@@ -28,7 +27,7 @@ class Judged:
 
     height: int
     width: int
-    places: npt.NDArray[np.int32]
+    places: list[tuple[int, int]]
     scores: Floats
     probabilities: Floats
     cells: Floats  # (V, C, h, w): probabilities of the classes in each cell
@@ -56,8 +55,8 @@ def judge(pictures: Iterable[Pixels], run: Run, spec: ModelSpec) -> Iterator[Jud
         parts = [run(views[start : start + _TOGETHER]) for start in range(0, len(views), _TOGETHER)]
         probabilities, cells = (np.concatenate(some) for some in zip(*parts, strict=True))
         scores = np.asarray(1 - probabilities[:, good].sum(1), np.float32)
-        shares = softmax(np.moveaxis(cells, 1, -1), 1.0)
-        yield Judged(height, width, places, scores, probabilities, np.moveaxis(shares, -1, 1))
+        shares = softmax(np.moveaxis(cells, 1, -1), spec.temperature)
+        yield Judged(height, width, places, scores, probabilities, np.moveaxis(shares, -1, 1).astype(np.float32))
 
 
 def runner(model: Deployable, spec: ModelSpec) -> Run:
@@ -67,6 +66,6 @@ def runner(model: Deployable, spec: ModelSpec) -> Run:
     def run(views: Pixels) -> tuple[Floats, Floats]:
         device = next(model.parameters()).device
         logits, _, cells = model(torch.from_numpy(views).to(device))
-        return softmax(logits.float().cpu().numpy(), spec.temperature), cells.float().cpu().numpy()
+        return softmax(logits.float().cpu().numpy(), spec.temperature).astype(np.float32), cells.float().cpu().numpy()
 
     return run

@@ -22,8 +22,8 @@ def points_at(judged: Judged, spec: ModelSpec, labels: Pixels, good: tuple[int, 
     cells = judged.cells[view, defect_of(judged.probabilities[view], good)]
     row, column = np.unravel_index(int(cells.argmax()), cells.shape)
     side = spec.view or spec.input_size
-    y = int(judged.places[view, 0] + (row + 0.5) * side / cells.shape[0])
-    x = int(judged.places[view, 1] + (column + 0.5) * side / cells.shape[1])
+    y = int(judged.places[view][0] + (row + 0.5) * side / cells.shape[0])
+    x = int(judged.places[view][1] + (column + 0.5) * side / cells.shape[1])
     if y >= labels.shape[0] or x >= labels.shape[1]:
         return False
     return int(labels[y, x]) not in (*good, 255)
@@ -43,7 +43,7 @@ def box_ratio(judged: Judged, spec: ModelSpec, labels: Pixels, good: tuple[int, 
         if judged.scores[view] > threshold:
             label = defect_of(judged.probabilities[view], good)
             cells = 1 - judged.cells[view, list(good)].sum(0)
-            canvas.paint(int(top), int(left), label, float(judged.scores[view]), np.asarray(cells, np.float32))
+            canvas.paint(top, left, label, float(judged.scores[view]), np.asarray(cells, np.float32))
     bad = (~np.isin(labels, (*good, 255))).astype(np.uint8)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(bad, connectivity=8)
     for region in canvas.regions():
