@@ -89,10 +89,8 @@ def inspect_source(
     for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
-    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in planned.units}
-    for info in list(report.list(f"{REGIONS}{prefix}.")) if all(one.error is None for one in done) else ():
-        if info.key not in named:
-            report.delete(info.key)
+    if all(one.error is None for one in done):
+        _drop_old_regions(job, prefix, planned.units)
     seconds = time.perf_counter() - clock
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
@@ -128,6 +126,14 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     for unit_id in superseded(ids.keys(), [unit.id for unit in units]):
         job.report.delete(ids[unit_id])
     return current
+
+
+def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
+    """Delete the files of regions that no report of the source names any more."""
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
+    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
+        if info.key not in named:
+            job.report.delete(info.key)
 
 
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
