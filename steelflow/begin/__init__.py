@@ -1,0 +1,10 @@
+"""Day one without labels: a model of good strip from the plant's own frames, a few per cent of them defective.
+
+sample.py     frames of the archive, over lines, coils and positions; a bounded number
+views.py      the views that are cut from them
+features.py   what describes a cell of a view
+bank.py       cells of good strip that stand for all of them; the views that are left out
+threshold.py  the operating point for a share of false alarms
+fit.py        all of these, in order
+write.py      the files of the model
+"""
