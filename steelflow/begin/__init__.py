@@ -2,7 +2,9 @@
 
 sample.py     frames of the archive, over lines, coils and positions; a bounded number
 views.py      the views that are cut from them
-features.py   what describes a cell of a view
+planted.py    defects that are planted in views
+selftaught.py a network that learns to find these
+features.py   features of a pretrained network, if there is one
 bank.py       cells of good strip that stand for all of them; the views that are left out
 threshold.py  the operating point for a share of false alarms
 fit.py        all of these, in order

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.archive.template import KeyTemplate
-from steelflow.begin.features import SHIPPED
 from steelflow.begin.fit import FALSE_ALARMS, Fitted, fit
 from steelflow.begin.sample import FRAMES, Frame, Seen, sample_frames
 from steelflow.begin.threshold import LEFT_OUT
@@ -36,7 +35,7 @@ class Begin:
             commas; or a folder, or ``s3://bucket/prefix``, without nights and lines.
         lines: all if empty.
         false_alarms: share of good views above the operating point.
-        pretrained: weights of MobileNetV2; without, features of a network that ships.
+        pretrained: weights of MobileNetV2, whose features are compared as well.
         left_out: share of views that may be defective.
         frames, views: at most this many frames are read, and views cut.
     """
@@ -92,7 +91,7 @@ def begin(plan: Begin, out: Path, settings: Settings, progress: Progress = lambd
         left_out=plan.left_out,
         seed=plan.seed,
     )
-    origin = origin_of(plan.pretrained) if plan.pretrained else SHIPPED
+    origin = origin_of(plan.pretrained or False)
     record = {
         "source": plan.source,
         "archive": archive.uri,
@@ -101,7 +100,7 @@ def begin(plan: Begin, out: Path, settings: Settings, progress: Progress = lambd
         "views": {"trained": fitted.trained, "left_out": fitted.left_out, "held_out": fitted.held_out},
         "held_out_by_coil": fitted.by_group,
         "false_alarms": plan.false_alarms,
-        "features": f"{origin['file']} ({origin['sha256'][:12]})" if isinstance(origin, dict) else origin,
+        "pretrained": origin,
         "seed": plan.seed,
     }
     onnx = write_model(fitted, record, out, views.pictures)

@@ -61,9 +61,7 @@ def cut_views(frames: Iterable[Frame], settings: FrameSettings | None, wanted: i
 _MOST = 8  # views of a frame that are held until the number of frames is known
 
 
-def _random(
-    grey: Grey, side: int, count: int, background: int | None, rng: np.random.Generator
-) -> list[Pictures]:
+def _random(grey: Grey, side: int, count: int, background: int | None, rng: np.random.Generator) -> list[Pictures]:
     height, width = grey.shape
     below, right = max(0, side - height), max(0, side - width)
     grey = np.pad(grey, ((0, below), (0, right)), mode="symmetric") if below or right else grey

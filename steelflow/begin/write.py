@@ -76,7 +76,7 @@ def export(fitted: Fitted, path: Path, pictures: npt.NDArray[np.uint8]) -> float
     onnx.helper.set_model_props(proto, inside)
     onnx.save(proto, path)
     difference = parity(fitted, path, pictures)
-    if not difference <= TOLERANCE * 10:
+    if not difference <= TOLERANCE:
         raise ModelError(
             f"{path.name}: onnxruntime and torch differ by {difference:.1e} in a logit; nothing was written: an "
             "operation of this network cannot be exported correctly"
@@ -108,7 +108,7 @@ A model of good strip, made without labels: `{spec["classes"][1]}` is what does 
 - Frames: {record["frames"]["read"]:,} read, {record["frames"]["failed"]:,} unreadable; {cut}.
 - Views: {views["trained"]:,} to fit on, of which {views["left_out"]:,} deviated most and were left out;
   {views["held_out"]:,} {"of other coils " if record["held_out_by_coil"] else ""}for the threshold.
-- Features of {record["features"]}; seed {record["seed"]}.
+- A finder, taught on planted defects, and its features{_pretrained(record["pretrained"])}; seed {record["seed"]}.
 - Above the operating point are {record["false_alarms"]:.2%} of good views, by the tail of the held-out views' scores.
 - ONNX and torch differ by at most {record["parity"]:.1e} in a logit.
 
@@ -116,3 +116,7 @@ A model of good strip, made without labels: `{spec["classes"][1]}` is what does 
 It has never seen a label. It finds what is unusual: also a new grade, other light, or a rare kind of good strip. Confirm
 or reject its regions in the review queue; the labels make the first classifier.
 """
+
+
+def _pretrained(origin: bool | dict[str, str]) -> str:
+    return f", and those of {origin['file']} (`{origin['sha256'][:12]}`)" if isinstance(origin, dict) else ""

@@ -31,7 +31,9 @@ def begin_command(
     ] = "0.5%",
     pretrained: Annotated[
         Path | None,
-        typer.Option("--pretrained", metavar="FILE", help="MobileNetV2's ImageNet weights: .pth, .safetensors, .tflite."),
+        typer.Option(
+            "--pretrained", metavar="FILE", help="MobileNetV2's ImageNet weights: .pth, .safetensors, .tflite."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder for the model, its record and its card.")] = Path("begin"),
     register: Annotated[
