@@ -7,9 +7,9 @@ are not read, except those that lie before the last one in a shard.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import heapq
-import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice

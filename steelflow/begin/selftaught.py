@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from steelflow.begin.planted import plant
 from steelflow.models.good_strip import CELL, Finder
@@ -60,11 +59,11 @@ def teach(
 
 def _loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Binary cross-entropy of the cells. Cells that a defect hardly covers, or only touches, do not count."""
-    covered = F.avg_pool2d(masks, CELL)[:, 0] > _SHARE
-    clear = F.max_pool2d(masks, CELL + 3, CELL, 2)[:, 0] == 0
+    covered = nn.functional.avg_pool2d(masks, CELL)[:, 0] > _SHARE
+    clear = nn.functional.max_pool2d(masks, CELL + 3, CELL, 2)[:, 0] == 0
     clear = clear[:, : logits.shape[1], : logits.shape[2]]
     weights = _WEIGHT * covered.float() + (clear & ~covered).float()
-    losses = F.binary_cross_entropy_with_logits(logits, covered.float(), reduction="none")
+    losses = nn.functional.binary_cross_entropy_with_logits(logits, covered.float(), reduction="none")
     return (losses * weights).sum() / weights.sum()
 
 

@@ -113,8 +113,8 @@ A model of good strip, made without labels: `{spec["classes"][1]}` is what does 
 - ONNX and torch differ by at most {record["parity"]:.1e} in a logit.
 
 ## Limits
-It has never seen a label. It finds what is unusual: also a new grade, other light, or a rare kind of good strip. Confirm
-or reject its regions in the review queue; the labels make the first classifier.
+It has never seen a label. It finds what is unusual: also a new grade, other light, or a rare kind of good strip.
+Confirm or reject its regions in the review queue; the labels make the first classifier.
 """
 
 

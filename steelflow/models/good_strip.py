@@ -20,7 +20,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 GOOD, UNKNOWN = "good", "unknown defect"
 CLASSES = (GOOD, UNKNOWN)
@@ -36,7 +35,7 @@ _WIDTHS = (12, 24, 48)
 def around(features: Tensor, side: int) -> Tensor:
     """A map (N, F, h, w) as means over blocks, ``side`` of them on a side, and over the blocks around each."""
     factor = features.shape[-1] // side
-    return _smooth(F.avg_pool2d(features, factor) if factor > 1 else features)
+    return _smooth(nn.functional.avg_pool2d(features, factor) if factor > 1 else features)
 
 
 class Finder(nn.Module):
@@ -55,10 +54,10 @@ class Finder(nn.Module):
         self.body = nn.Sequential(_conv(quarter, eighth, 3, 2), _conv(eighth, eighth))
         self.near = _conv(eighth, eighth, dilation=2)
         self.far = _conv(eighth, eighth, dilation=4)
-        self.head = nn.Sequential(nn.Conv2d(self.width + quarter, 64, 1), nn.ReLU(inplace=True), nn.Conv2d(64, 1, 1))
-        last = self.head[-1]
-        assert isinstance(last, nn.Conv2d) and last.bias is not None, "the layer above"
+        last = nn.Conv2d(64, 1, 1)
+        assert last.bias is not None, "it has one unless told otherwise"
         nn.init.constant_(last.bias, -3.0)  # most cells are good
+        self.head = nn.Sequential(nn.Conv2d(self.width + quarter, 64, 1), nn.ReLU(inplace=True), last)
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         mean = _local(picture)
@@ -68,7 +67,7 @@ class Finder(nn.Module):
         second = first + self.near(first)
         second = second + self.far(second)
         features = torch.cat([first, second], 1)
-        logits: Tensor = self.head(torch.cat([F.avg_pool2d(fine, 2), features], 1))
+        logits: Tensor = self.head(torch.cat([nn.functional.avg_pool2d(fine, 2), features], 1))
         return features, logits[:, 0]
 
 
@@ -91,7 +90,7 @@ class Bank(nn.Module):
         d = √(mean square difference + ``_FLOOR``²): near 0 a root would magnify the rounding of the squares.
         """
         standard = (features - self.centre[:, None, None]) / self.scale[:, None, None]
-        products = F.conv2d(standard, -2 * self.cells[:, :, None, None], (self.cells**2).sum(1))
+        products = nn.functional.conv2d(standard, -2 * self.cells[:, :, None, None], (self.cells**2).sum(1))
         squared = products.amin(1) + (standard**2).sum(1)
         return (squared.clamp(min=0) / self.cells.shape[1] + _FLOOR**2).sqrt()
 
@@ -128,7 +127,9 @@ class GoodStrip(nn.Module):
         total = self.finder_weight * logits
         for bank, distance in zip(self.banks, distances, strict=True):
             assert isinstance(bank, Bank), "there is nothing else in the list"
-            fine = F.interpolate(_smooth(distance[:, None]), scale_factor=2.0, mode="bilinear", align_corners=False)
+            fine = nn.functional.interpolate(
+                _smooth(distance[:, None]), scale_factor=2.0, mode="bilinear", align_corners=False
+            )
             total = total + bank.weight * fine[:, 0]
         return total
 
@@ -154,10 +155,10 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation:
 
 
 def _smooth(blocks: Tensor) -> Tensor:
-    return F.avg_pool2d(blocks, _AROUND, 1, _AROUND // 2, count_include_pad=False)
+    return nn.functional.avg_pool2d(blocks, _AROUND, 1, _AROUND // 2, count_include_pad=False)
 
 
 def _local(picture: Tensor) -> Tensor:
     """The mean over about 40 × 40 pixels around each pixel."""
-    means = F.avg_pool2d(F.avg_pool2d(picture, 8), 5, 1, 2, count_include_pad=False)
-    return F.interpolate(means, size=picture.shape[-2:], mode="bilinear", align_corners=False)
+    means = nn.functional.avg_pool2d(nn.functional.avg_pool2d(picture, 8), 5, 1, 2, count_include_pad=False)
+    return nn.functional.interpolate(means, size=picture.shape[-2:], mode="bilinear", align_corners=False)
