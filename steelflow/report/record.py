@@ -9,7 +9,15 @@ import datetime as dt
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from steelflow.errors import ReportError
 
@@ -17,6 +25,8 @@ RunState = Literal["complete", "limited", "failed units"]
 DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
+
+_ADDED = ("regions", "judged_whole", "notes")  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -78,6 +88,10 @@ class RunRecord(_Part):
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
     ``drift`` is None for a night that is not complete.
+
+    ``regions`` counts the regions of defect of all frames of the night, None if no line has frames. ``judged_whole``
+    counts, by size, the images of this run that are much larger than the model's pictures and were judged as a whole.
+    ``notes`` are sentences that a person should read.
     """
 
     run_id: str = ""
@@ -105,6 +119,15 @@ class RunRecord(_Part):
     archive: str = ""
     template: str = ""
     steelflow: str = ""
+    regions: int | None = None
+    judged_whole: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the fields that say nothing of this night: a record of an earlier version is written as it was."""
+        found: dict[str, Any] = serialise(self)
+        return {name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], ())}
 
     def to_json(self) -> bytes:
         return json.dumps(self.model_dump(mode="json"), indent=2).encode()
