@@ -66,7 +66,7 @@ def _changed(view: Floats, mask: Mask, rng: Rng) -> Floats:
 
 
 def _pasted(view: Floats, other: Floats, mask: Mask, rng: Rng) -> Floats:
-    piece = np.rot90(other, int(rng.integers(4))) if rng.random() < 0.6 else other
+    piece: npt.NDArray[np.floating] = np.rot90(other, int(rng.integers(4))) if rng.random() < 0.6 else other
     if rng.random() < 0.5:
         factors = rng.uniform(0.7, 1.4, 2)
         scaled = cv2.resize(np.ascontiguousarray(piece), None, fx=factors[0], fy=factors[1])

@@ -12,6 +12,7 @@ from typing import Any
 from steelflow.archive.template import KeyTemplate
 from steelflow.begin.fit import FALSE_ALARMS, Fitted, fit
 from steelflow.begin.sample import FRAMES, Frame, Seen, sample_frames
+from steelflow.begin.selftaught import STEPS
 from steelflow.begin.threshold import LEFT_OUT
 from steelflow.begin.views import VIEWS, cut_views
 from steelflow.begin.write import write_model
@@ -38,6 +39,7 @@ class Begin:
         pretrained: weights of MobileNetV2, whose features are compared as well.
         left_out: share of views that may be defective.
         frames, views: at most this many frames are read, and views cut.
+        steps: of teaching the finder; see ``selftaught``.
     """
 
     source: str
@@ -47,6 +49,7 @@ class Begin:
     left_out: float = LEFT_OUT
     frames: int = FRAMES
     views: int = VIEWS
+    steps: int = STEPS
     seed: int = 0
 
 
@@ -59,8 +62,12 @@ class Begun:
     record: dict[str, Any] = field(repr=False)
 
 
-def begin(plan: Begin, out: Path, settings: Settings, progress: Progress = lambda _: None) -> Begun:
-    """Sample frames, fit, and write the model to the folder ``out``; ``progress`` gets the number of frames read.
+def begin(
+    plan: Begin, out: Path, settings: Settings, read: Progress = lambda _: None, taught: Progress = lambda _: None
+) -> Begun:
+    """Sample frames, fit, and write the model to the folder ``out``.
+
+    ``read`` is called with 1 for every frame, ``taught`` with the number of finished steps.
 
     Raises:
         ConfigError: the source has no images of these nights and lines, or an option makes no sense.
@@ -83,12 +90,14 @@ def begin(plan: Begin, out: Path, settings: Settings, progress: Progress = lambd
         frames=plan.frames,
         seed=plan.seed,
     )
-    views = cut_views(_counted(frames, progress), settings.frame, plan.views, plan.seed)
+    views = cut_views(_counted(frames, read), settings.frame, plan.views, plan.seed)
     fitted = fit(
         views,
         false_alarms=plan.false_alarms,
         pretrained=plan.pretrained,
         left_out=plan.left_out,
+        steps=plan.steps,
+        progress=taught,
         seed=plan.seed,
     )
     origin = origin_of(plan.pretrained or False)

@@ -16,7 +16,7 @@ from steelflow.models.good_strip import CELL, Finder
 
 STEPS = 1000
 _BATCH = 16
-_SIDE = 160  # pixels of the part of a view that a step sees
+_SIDE = 160  # pixels of the part of a view that a step sees, at most
 _RATE = 2e-3
 _WARM_UP = 50
 _DECAY = 1e-3
@@ -39,6 +39,7 @@ def teach(
         progress: gets the number of finished steps.
     """
     rng = np.random.default_rng(seed)
+    side = min(_SIDE, pictures.shape[1] // CELL * CELL)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         finder = Finder()
@@ -48,7 +49,7 @@ def teach(
         rate = min(1.0, step / _WARM_UP) * (0.01 + (1 + math.cos(math.pi * step / steps)) / 2)
         for group in optimizer.param_groups:
             group["lr"] = _RATE * rate
-        views, masks = _batch(pictures, rng)
+        views, masks = _batch(pictures, side, rng)
         loss = _loss(finder(views)[1], masks)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
@@ -67,27 +68,27 @@ def _loss(logits: Tensor, masks: Tensor) -> Tensor:
     return (losses * weights).sum() / weights.sum()
 
 
-def _batch(pictures: Pictures, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _batch(pictures: Pictures, side: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Views (N, 1, S, S), 0 to 1, and where defects were planted in them."""
-    views = np.empty((_BATCH, _SIDE, _SIDE), np.float32)
-    masks = np.zeros((_BATCH, _SIDE, _SIDE), np.float32)
+    views = np.empty((_BATCH, side, side), np.float32)
+    masks = np.zeros((_BATCH, side, side), np.float32)
     for i in range(_BATCH):
-        view = _part(pictures, rng)
+        view = _part(pictures, side, rng)
         if rng.random() < _PLANTED:
             for _ in range(int(rng.integers(1, _MOST + 1))):
-                view, mask = plant(view, _part(pictures, rng), rng)
+                view, mask = plant(view, _part(pictures, side, rng), rng)
                 masks[i][mask] = 1
         views[i] = np.clip(view * rng.uniform(0.75, 1.25) + rng.uniform(-10, 10), 0, 255)
     return torch.from_numpy(views)[:, None] / 255, torch.from_numpy(masks)[:, None]
 
 
-def _part(pictures: Pictures, rng: np.random.Generator) -> Floats:
+def _part(pictures: Pictures, size: int, rng: np.random.Generator) -> Floats:
     """A random part of a random view, mirrored, its scale changed by at most a sixth."""
     whole = pictures[rng.integers(len(pictures))]
-    side = min(round(_SIDE * float(np.exp(rng.uniform(-0.15, 0.15)))), *whole.shape)
+    side = min(round(size * float(np.exp(rng.uniform(-0.15, 0.15)))), *whole.shape)
     top, left = (int(rng.integers(length - side + 1)) for length in whole.shape)
     part = whole[top : top + side, left : left + side]
-    if side != _SIDE:
-        part = cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA if side > _SIDE else cv2.INTER_LINEAR)
+    if side != size:
+        part = cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_LINEAR)
     flips = [(slice(None), slice(None, None, -1))[int(rng.integers(2))] for _ in range(2)]
     return np.ascontiguousarray(part[flips[0], flips[1]]).astype(np.float32)

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from steelflow.begin.run import Begin, begin, days
-from steelflow.cli.output import Json, counting, emit, settings, user
+from steelflow.begin.selftaught import STEPS
+from steelflow.cli.output import Json, emit, settings, stepping, user
 from steelflow.errors import ConfigError
 from steelflow.registry import Version, open_registry
 from steelflow.store.embedded import serving
@@ -39,6 +40,9 @@ def begin_command(
     register: Annotated[
         bool, typer.Option("--register", help="Also add it to the registry; `models promote` makes it the champion.")
     ] = False,
+    steps: Annotated[
+        int, typer.Option("--steps", min=1, help="Steps of learning; fewer are faster and less accurate.")
+    ] = STEPS,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the sample and the fit.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -48,11 +52,12 @@ def begin_command(
         lines=tuple(name for one in lines or () for name in one.split(",") if name),
         false_alarms=share(false_alarms, "--false-alarms"),
         pretrained=pretrained,
+        steps=steps,
         seed=seed,
     )
     with serving(settings()) as current:
-        with counting("reading") as tick:
-            begun = begin(plan, out, current, tick)
+        with stepping("learning good strip") as step:
+            begun = begin(plan, out, current, taught=lambda done: step(done, steps))
         version = None
         if register:
             nights = f"good strip of {source}" if days(source) else f"good strip of {source.rstrip('/')}"
