@@ -107,9 +107,10 @@ def _units(
     of_shards = min(wanted, round(wanted * sizes["shard"] / whole)) if loose else wanted
     units = []
     if loose and wanted > of_shards:
-        picked = [info for _, info in sorted(loose, key=lambda one: one[0])[: wanted - of_shards]]
+        picked = [info for _, info in _first(loose, wanted - of_shards)]
         units.append((Unit("sample", partition, "loose", tuple(picked)), len(picked)))
-    for number, (_, info) in enumerate(sorted(shards, key=lambda one: one[0])):
+    shards = _first(shards, _SHARDS)
+    for number, (_, info) in enumerate(shards):
         if share := _share(of_shards, len(shards), number):
             units.append((Unit("sample", partition, "shard", (info,)), share))
     return units
@@ -125,7 +126,7 @@ def _images(
     kept: list[tuple[str, RawImage]] = []
     for image in islice(images, _MEMBERS):
         _keep(kept, image, wanted, f"{image.key}/{image.member}/{image.ordinal}", seed)
-    return [image for _, image in kept]
+    return [image for _, image in _first(kept, wanted)]
 
 
 def _decoded(image: RawImage, line: str | None, limits: LimitSettings, seen: Seen) -> Iterator[Frame]:
@@ -142,7 +143,11 @@ def _keep(kept: list[tuple[str, T]], one: T, most: int, name: str, seed: int) ->
     """Add ``one`` to ``kept`` if its number is among the ``most`` smallest. Twice as many are held at times."""
     kept.append((_number(name, seed), one))
     if len(kept) >= 2 * max(most, 1):
-        kept[:] = heapq.nsmallest(most, kept, key=lambda item: item[0])
+        kept[:] = _first(kept, most)
+
+
+def _first(kept: list[tuple[str, T]], most: int) -> list[tuple[str, T]]:
+    return heapq.nsmallest(most, kept, key=lambda item: item[0])
 
 
 def _least(items: Sequence[T], most: int, name: Callable[[T], str], seed: int) -> list[T]:
