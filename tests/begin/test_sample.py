@@ -25,7 +25,8 @@ NIGHTS = (dt.date(2026, 11, 1), dt.date(2026, 11, 2))
 
 
 def png(level: int) -> bytes:
-    return cv2.imencode(".png", np.full((20, 30), level, np.uint8))[1].tobytes()
+    noise = np.random.default_rng(level).integers(0, 50, (60, 60))
+    return cv2.imencode(".png", (level + noise).astype(np.uint8))[1].tobytes()
 
 
 def shard(images: int) -> bytes:
