@@ -66,14 +66,14 @@ def _changed(view: Floats, mask: Mask, rng: Rng) -> Floats:
 
 
 def _pasted(view: Floats, other: Floats, mask: Mask, rng: Rng) -> Floats:
-    piece: npt.NDArray[np.floating] = np.rot90(other, int(rng.integers(4))) if rng.random() < 0.6 else other
+    piece = np.asarray(np.rot90(other, int(rng.integers(4))) if rng.random() < 0.6 else other, np.float32)
     if rng.random() < 0.5:
         factors = rng.uniform(0.7, 1.4, 2)
         scaled = cv2.resize(np.ascontiguousarray(piece), None, fx=factors[0], fy=factors[1])
-        piece = np.tile(scaled, (3, 3))[: len(view), : len(view)]
+        piece = np.asarray(np.tile(scaled, (3, 3))[: len(view), : len(view)], np.float32)
     if rng.random() < 0.5:  # only its texture differs
-        piece = piece - piece.mean() + view[mask].mean()
-    return np.asarray(piece, np.float32)
+        piece = np.asarray(piece - piece.mean() + view[mask].mean(), np.float32)
+    return piece
 
 
 def _piece(side: int, rng: Rng) -> Mask:

@@ -43,7 +43,7 @@ def teach(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         finder = Finder()
-    finder = finder.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
+    finder = finder.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(finder.parameters(), _RATE, weight_decay=_DECAY)
     for step in range(1, steps + 1):
         rate = min(1.0, step / _WARM_UP) * (0.01 + (1 + math.cos(math.pi * step / steps)) / 2)
@@ -55,7 +55,7 @@ def teach(
         loss.backward()  # type: ignore[no-untyped-call]  # torch has no types there
         optimizer.step()
         progress(step)
-    return finder.eval().to(memory_format=torch.contiguous_format).requires_grad_(False)  # type: ignore[call-overload]
+    return finder.eval().to(memory_format=torch.contiguous_format).requires_grad_(False)
 
 
 def _loss(logits: Tensor, masks: Tensor) -> Tensor:

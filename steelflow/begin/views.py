@@ -67,7 +67,8 @@ def _views(grey: Grey, how: LineFrame, side: int, rng: np.random.Generator) -> l
     """Some of the views of a frame, in random order, with the area off the strip filled."""
     off = None if how.background is None else off_strip(grey, how.background)
     whole = padded(grey, side)
-    places = grid(*whole.shape, side, how.overlap)
+    height, width = whole.shape
+    places = grid(height, width, side, how.overlap)
     found: list[Pictures] = []
     for number in rng.permutation(len(places)):
         top, left = places[number]

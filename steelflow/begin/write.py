@@ -59,8 +59,7 @@ def export(fitted: Fitted, path: Path, pictures: npt.NDArray[np.uint8]) -> float
     """
     size = fitted.spec.input_size
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # see training.export
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore")  # see training.export; and what is traced has the size of the example
         torch.onnx.export(
             fitted.model,
             (torch.zeros(2, 1, size, size, dtype=torch.uint8),),
