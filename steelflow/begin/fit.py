@@ -13,7 +13,8 @@ from torch import Tensor
 
 from steelflow.begin.bank import BANK, core_set, in_chunks, random_set, sample_cells
 from steelflow.begin.features import pretrained_features
-from steelflow.begin.selftaught import STEPS, teach
+from steelflow.begin.plan import FALSE_ALARMS, STEPS
+from steelflow.begin.selftaught import teach
 from steelflow.begin.threshold import LEFT_OUT, threshold
 from steelflow.begin.views import Views
 from steelflow.errors import DataError
@@ -23,7 +24,6 @@ from steelflow.models.spec import ModelSpec
 from steelflow.training.novelty import fit_novelty
 
 NAME = "begin"
-FALSE_ALARMS = 0.005
 _FEWEST = 40  # views
 _HELD_OUT = 0.25  # of the groups
 _SAMPLE = 64  # views on which the norms of pretrained weights are estimated

@@ -23,7 +23,7 @@ import torch
 
 from steelflow.begin.bank import in_chunks
 from steelflow.begin.fit import Fitted, fit
-from steelflow.begin.selftaught import STEPS
+from steelflow.begin.plan import STEPS
 from steelflow.begin.views import SIDE, Views
 from steelflow.config import LimitSettings
 from steelflow.errors import DataError
