@@ -13,7 +13,7 @@ from typing import Any
 
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
-from steelflow.archive.units import plan, superseded
+from steelflow.archive.units import Plan, plan, superseded
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
@@ -69,7 +69,7 @@ def inspect_source(
             f"{source}: contains no images and no tar or zip shards ({planned.ignored_count} other files); "
             "name a folder, a shard or s3://bucket/prefix with images"
         )
-    model = load_model(settings)
+    model = load_model(settings)  # before the destination is opened, so that an error leaves no folder behind
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
     job = Inspection(
@@ -91,7 +91,12 @@ def inspect_source(
         progress(one)
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
-    seconds = time.perf_counter() - clock
+    return _result(job, planned, current, done, time.perf_counter() - clock)
+
+
+def _result(
+    job: Inspection, planned: Plan, current: Mapping[str, Counts], done: Sequence[Done], seconds: float
+) -> InspectionResult:
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
@@ -104,8 +109,8 @@ def inspect_source(
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
-        model=model.engine.spec.name,
-        engine=model.engine.name,
+        model=job.model.spec.name,
+        engine=job.model.engine.name,
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
