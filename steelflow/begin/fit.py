@@ -18,7 +18,7 @@ from steelflow.begin.selftaught import teach
 from steelflow.begin.threshold import LEFT_OUT, threshold
 from steelflow.begin.views import Views
 from steelflow.errors import DataError
-from steelflow.models.good_strip import CLASSES, GOOD, Bank, GoodStrip
+from steelflow.models.good_strip import CLASSES, GOOD, Bank, Finder, GoodStrip
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.training.novelty import fit_novelty
@@ -68,6 +68,7 @@ def fit(
     left_out: float = LEFT_OUT,
     steps: int = STEPS,
     seed: int = 0,
+    finder: Finder | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Fitted:
     """Fit on ``views``; the share ``left_out`` of them that deviates most is taken for defective.
@@ -77,6 +78,7 @@ def fit(
     Args:
         pretrained: weights of MobileNetV2; see ``features``.
         steps: of teaching the finder; ``progress`` gets the finished ones.
+        finder: one that was taught on the same views and seed already.
 
     Raises:
         DataError: there are too few views.
@@ -87,7 +89,7 @@ def fit(
             f"{len(views.pictures)} views: at least {_FEWEST} are needed to learn good strip; name more nights or lines"
         )
     training, held_out, by_group = _parts(views.groups, seed)
-    finder = teach(views.pictures[training], seed, steps, progress)
+    finder = finder or teach(views.pictures[training], seed, steps, progress)
     few = torch.from_numpy(views.pictures[training[:: max(1, len(training) // _SAMPLE)]])[:, None]
     extra = None if pretrained is None else pretrained_features(pretrained, (few.float() / 255 - 0.5) / 0.25)
     model = GoodStrip(finder, extra, _DIMS).eval().requires_grad_(False)
