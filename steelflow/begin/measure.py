@@ -8,7 +8,6 @@ other pieces with a few defective ones among them, no label is used, and every p
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import sys
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load_file, save_file
 
 from steelflow.begin.bank import in_chunks
 from steelflow.begin.fit import Fitted, fit
@@ -29,6 +29,7 @@ from steelflow.begin.views import SIDE, Views
 from steelflow.config import LimitSettings
 from steelflow.errors import DataError
 from steelflow.images.decode import decode, resize
+from steelflow.models.good_strip import Finder
 from steelflow.records import Failure
 
 MIXED = 0.03
@@ -97,21 +98,38 @@ def split(data: Labelled, good: str, seed: int) -> tuple[npt.NDArray[np.intp], n
 
 
 def measured(
-    data: Labelled, good: str, seed: int, files: Sequence[Path | None] = (None,), steps: int = STEPS
+    data: Labelled,
+    good: str,
+    seed: int,
+    files: Sequence[Path | None] = (None,),
+    steps: int = STEPS,
+    kept: Path | None = None,
 ) -> list[Figures]:
-    """Fit and judge, once for each file of pretrained weights; None is without. The finder is taught once."""
+    """Fit and judge, once for each file of pretrained weights; None is without. The finder is taught once, and never
+    if it is in ``kept``, a file of an earlier call with the same arguments; otherwise it is written there."""
     training, test = split(data, good, seed)
     groups = np.unique(data.pieces[training], return_inverse=True)[1].astype(np.intp)
     views = Views(data.pictures[training], groups, None)
-    finder, found = None, []
+    finder, found = _read_finder(kept), []
     for file in files:
         started = time.perf_counter()
         fitted = fit(views, pretrained=file, false_alarms=_FALSE_ALARMS, steps=steps, seed=seed, finder=finder)
         seconds = time.perf_counter() - started
         finder = fitted.model.finder
+        if kept is not None and not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            save_file(finder.state_dict(), kept)
         scores = judge(fitted, data.pictures[test])
         found.append(_figures(seed, data, training, test, good, scores, seconds))
     return found
+
+
+def _read_finder(kept: Path | None) -> Finder | None:
+    if kept is None or not kept.is_file():
+        return None
+    finder = Finder()
+    finder.load_state_dict(load_file(kept))
+    return finder.eval().requires_grad_(False)
 
 
 def _figures(
@@ -175,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--good", default="free", help="the class of good pictures")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--pretrained", type=Path)
-    parser.add_argument("--runs", type=Path, help="folder that keeps each seed's figures, to continue from")
+    parser.add_argument("--runs", type=Path, help="folder that keeps each seed's finder, to continue from")
     parser.add_argument("--steps", type=int, default=STEPS)
     given = parser.parse_args(arguments)
     data = read(given.data)
@@ -183,13 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = {"without a download": None} | ({"pretrained": given.pretrained} if given.pretrained else {})
     runs: dict[str, list[Figures]] = {name: [] for name in files}
     for seed in (int(one) for one in given.seeds.split(",")):
-        kept = given.runs / f"{seed}.json" if given.runs else None
-        if kept is not None and kept.is_file():
-            found = [Figures(**one) for one in json.loads(kept.read_text())["figures"]]
-        else:
-            found = measured(data, given.good, seed, list(files.values()), given.steps)
-            if kept is not None:
-                write_result(kept, {"figures": [asdict(one) for one in found]})
+        kept = given.runs / f"finder-{seed}-{given.steps}.safetensors" if given.runs else None
+        found = measured(data, given.good, seed, list(files.values()), given.steps, kept)
         for name, figures in zip(files, found, strict=True):
             runs[name].append(figures)
             sys.stderr.write(f"{name}, seed {seed}: AUC {figures.auc:.4f}, recall {figures.recall:.3f}\n")

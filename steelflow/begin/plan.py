@@ -14,7 +14,7 @@ from steelflow.begin.views import VIEWS
 from steelflow.errors import ConfigError
 
 FALSE_ALARMS = 0.005
-STEPS = 1000
+STEPS = 1200
 """Of teaching the finder."""
 
 _DAYS = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?")
