@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
+from steelflow.report.good import good_classes
 from steelflow.report.writer import COUNTS, FINGERPRINT, Counts
 from steelflow.store.base import Store
 
@@ -21,11 +22,13 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again."""
+    """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again.
+    ``good`` are the good classes of the model that judged."""
 
     fingerprint: str
     counts: Counts
     schema: pa.Schema
+    good: tuple[str, ...] = ()
 
 
 _NONE = Footer("", Counts(), pa.schema([]))
@@ -50,6 +53,7 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
         counts = Counts(*json.loads(kept[COUNTS]))
-        return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema())
-    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError):
+        fingerprint, schema = kept[FINGERPRINT].decode(), metadata.schema.to_arrow_schema()
+        return Footer(fingerprint, counts, schema, good_classes(kept))
+    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE
