@@ -89,7 +89,9 @@ def verdict(here: pl.DataFrame) -> None:
     told = f"{badge} {plain(row['reason'] or '')}. {formats.count(row['images'])} readable images"
     if row["reference_images"]:
         told += f", {formats.count(row['reference_images'])} in the reference"
-    if row["estimated_accuracy"] is not None and row["reference_estimate"] is not None:
+    if row["not_estimated"] is not None:
+        told += f". Accuracy not estimated: {plain(row['not_estimated'])}"
+    elif row["estimated_accuracy"] is not None and row["reference_estimate"] is not None:
         told += (
             f". Estimated accuracy {formats.share(row['estimated_accuracy'])}, in the reference "
             f"{formats.share(row['reference_estimate'])} (estimated from the confidence, without labels)"

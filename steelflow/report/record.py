@@ -9,7 +9,15 @@ import datetime as dt
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from steelflow.errors import ReportError
 
@@ -77,7 +85,7 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``drift`` is None for a night that is not complete.
+    ``drift`` is None for a night that is not complete. ``notes`` are sentences that people should read first.
     """
 
     run_id: str = ""
@@ -105,6 +113,13 @@ class RunRecord(_Part):
     archive: str = ""
     template: str = ""
     steelflow: str = ""
+    notes: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without notes if there are none: the text is the same as in steelflow 0.2."""
+        found: dict[str, Any] = serialise(self)
+        return found if found.get("notes") else {name: value for name, value in found.items() if name != "notes"}
 
     def to_json(self) -> bytes:
         return json.dumps(self.model_dump(mode="json"), indent=2).encode()
