@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
@@ -18,6 +20,9 @@ from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import read_footers
+from steelflow.report.notes import notes
+from steelflow.report.rates import Rates, rates
+from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 
@@ -25,7 +30,8 @@ from steelflow.store import Store, open_store
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
-    images are from an earlier run and up to date."""
+    images are from an earlier run and up to date. ``defects`` are the rates over all ``files``; ``notes`` are what
+    people should read first."""
 
     images: int
     ok: int
@@ -38,9 +44,11 @@ class InspectionResult:
     engine: str
     files: tuple[str, ...]
     failed_units: tuple[str, ...]
+    defects: Rates
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
 
 
 def inspect_source(
@@ -87,6 +95,7 @@ def inspect_source(
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
     written = {*current, *(one.key for one in good)}
+    summary = _summary(report, prefix, written)
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
@@ -99,7 +108,14 @@ def inspect_source(
         engine=model.engine.name,
         files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        defects=rates(summary),
+        notes=notes(summary, model.spec, model.engine.digest, "these images"),
     )
+
+
+def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFrame:
+    files = [info for info in report.list(f"{prefix}.") if info.key in written]
+    return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:

@@ -6,6 +6,7 @@ writer.py       one file per unit, complete or not at all;  footer.py: its finge
 reader.py       lazy Polars frames of a night's rows;  scan.py: files as one frame;  places.py: reports in any place
 good.py         which labels are defects;  rates.py: defects per 100 m of strip, or per 1,000 images
 summary.py      counts and means of a partition;  daily.py: the same of every night, by month
+notes.py        what people should read first: the model does not know what it saw
 record.py       the record of one run of a night;  runs.py: reads the records
 neighbours.py   the images nearest to one in embedding space
 """

@@ -72,7 +72,7 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
             *(pl.col(name).sum() for name in MEANS),
             *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
         )
-        .collect()
+        .collect(engine="streaming")
     )
     means = []
     for name in MEANS:
