@@ -71,7 +71,11 @@ def test_tonight_shows_the_last_night(plant: Settings, tmp_path: Path, monkeypat
     shown = metrics(app)
     assert shown["Images found"] == str(FOUND)
     assert shown["Unreadable"] == str(FAILED)
-    assert shown["Defects per coil"] == f"{(FOUND - FAILED) / 8:.2f}"
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).images([SECOND]).collect()
+    label, images = rows.drop_nulls("label")["label"].value_counts().sort("count", "label").row(-1)
+    assert images < FOUND - FAILED
+    assert shown["Defects by class"] == class_name(label), "the model that ships has no good classes"
+    assert float(shown["Of it per 1,000 images"]) == pytest.approx(1000 * images / (FOUND - FAILED), abs=0.5)
     assert shown["Model"] == "steelnet"
     earlier = opened(plant, tmp_path, monkeypatch, night=NIGHT.isoformat())
     assert earlier.selectbox(key="night").value == NIGHT.isoformat()
@@ -116,7 +120,7 @@ def test_confidence_model_and_coil_are_filters(
         "Coils": str(coils),
         "Readable images": str(good.height),
         "Of these chosen": str(chosen.height),
-        "Defects per coil": f"{chosen.height / coils:.2f}",
+        "Defect classes": str(chosen["label"].n_unique()),
     } == metrics(app)
     (model,) = rows.select(pl.concat_str("model_name", "model_version", separator=" ")).to_series().unique()
     assert app.multiselect(key="model").options == [model]
