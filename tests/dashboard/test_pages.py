@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import polars as pl
 import pytest
 import streamlit as st
+from knowing import noise, with_good
 from pages import APP, OPERATOR, opened, texts
 from plants import FAILED, FOUND, NIGHT, local_settings, make_plant
 from streamlit.testing.v1 import AppTest
@@ -79,6 +80,28 @@ def test_tonight_shows_the_last_night(plant: Settings, tmp_path: Path, monkeypat
     assert shown["Model"] == "steelnet"
     earlier = opened(plant, tmp_path, monkeypatch, night=NIGHT.isoformat())
     assert earlier.selectbox(key="night").value == NIGHT.isoformat()
+
+
+def test_tonight_says_that_the_model_does_not_know_what_it_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise(tmp_path / f"images/line=L1/date={NIGHT}/coil=C1", 60)
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    (note,) = inspect_night(settings, NIGHT).notes
+    app = opened(settings, tmp_path, monkeypatch)
+    assert not app.exception
+    (warning,) = [one.value.replace("\\", "") for one in app.warning]
+    assert warning == f"The{note.removeprefix('the')}"
+
+
+def test_a_model_with_good_classes_has_a_rate_of_defects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_good(tmp_path / "own.onnx", "patches", "crazing")
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report", ref=str(model))
+    rates = inspect_night(settings, NIGHT).defects
+    shown = metrics(opened(settings, tmp_path, monkeypatch))
+    assert shown["Defects per 1,000 images"] == rates.unit.text(rates.rate)
+    app = opened(settings, tmp_path, monkeypatch, "defects")
+    assert metrics(app)["Defects per 1,000 images"] == rates.unit.text(rates.rate)
+    coil = metrics(opened(settings, tmp_path, monkeypatch, "coil"))
+    assert 0 < int(coil["Defects"]) < int(coil["Images"])
 
 
 def test_filters_of_defects_give_what_the_rows_say(
