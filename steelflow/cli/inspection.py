@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from steelflow.service.night_notes import alert_of_notes
 from steelflow.store.embedded import serving
 
 _REASONS = 5
+_SIZES = 3
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
 EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the model.")]
@@ -37,14 +38,14 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"{_lines(result.defects.text)}"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
         f"{_noted(result.notes)}"
     )
-    emit(result.to_dict(), as_json, text)
+    emit(result.to_dict(), as_json, text + _whole(result.judged_whole))
     _complain(result.failed_units)
 
 
@@ -73,11 +74,11 @@ def nightly(
     text = (
         f"night of {night}: {result.state}\n"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"{_lines(result.defects.text)}"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
-        f"{_drift(result.drift)}"
+        f"{_whole(result.judged_whole)}{_drift(result.drift)}"
         f"{_noted(result.notes)}"
     )
     emit(result.to_dict(), as_json, text)
@@ -90,6 +91,22 @@ def _lines(text: str) -> str:
 
 def _noted(notes: Iterable[str]) -> str:
     return "".join(f"\nnote: {note}" for note in notes)
+
+
+def _regions(count: int | None) -> str:
+    return "" if count is None else f"; {count:,} region{'s' if count != 1 else ''} of defect"
+
+
+def _whole(sizes: Mapping[str, int]) -> str:
+    """A warning about images that are much larger than the model's pictures."""
+    if not sizes:
+        return ""
+    most = sorted(sizes.items(), key=lambda item: -item[1])[:_SIZES]
+    told = ", ".join(f"{count:,} of {size}" for size, count in most)
+    return (
+        f"\nwarning: images much larger than the model's pictures were judged as a whole: {told}; "
+        "small defects vanish. Set [frame], so that they are judged in views"
+    )
 
 
 def _drift(drift: NightDrift | None) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import read_footers
+from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.summary import SUMMARY, summarised
@@ -30,8 +32,10 @@ from steelflow.store import Store, open_store
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
-    images are from an earlier run and up to date. ``defects`` are the rates over all ``files``; ``notes`` are what
-    people should read first."""
+    images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
+    images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
+    pictures and were judged as a whole. ``defects`` are the rates over all ``files``; ``notes`` are what people should
+    read first."""
 
     images: int
     ok: int
@@ -46,6 +50,8 @@ class InspectionResult:
     failed_units: tuple[str, ...]
     defects: Rates
     notes: tuple[str, ...] = ()
+    regions: int | None = None
+    judged_whole: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
@@ -84,18 +90,22 @@ def inspect_source(
         run_id=new_run_id(),
         key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
         hive=False,
+        frame=settings.frame,
     )
     current = _up_to_date(job, prefix, planned.units)
-    done = []
+    done: list[Done] = []
     for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
+    if all(one.error is None for one in done):
+        _drop_old_regions(job, prefix, planned.units)
     seconds = time.perf_counter() - clock
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
     written = {*current, *(one.key for one in good)}
     summary = _summary(report, prefix, written)
+    whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
@@ -107,9 +117,11 @@ def inspect_source(
         model=model.engine.spec.name,
         engine=model.engine.name,
         files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        regions=counts.regions if job.frame_of(None) is not None else None,
+        judged_whole=dict(whole),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
         defects=rates(summary),
-        notes=notes(summary, model.spec, model.engine.digest, "these images"),
+        notes=notes(summary, model.spec, model.engine.digest, "these images", whole.total()),
     )
 
 
@@ -131,6 +143,14 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     for unit_id in superseded(ids.keys(), [unit.id for unit in units]):
         job.report.delete(ids[unit_id])
     return current
+
+
+def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
+    """Delete the files of regions that no report of the source names any more."""
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
+    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
+        if info.key not in named:
+            job.report.delete(info.key)
 
 
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:

@@ -12,7 +12,7 @@ from steelflow.archive.units import superseded
 from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
-from steelflow.report.layout import REPORTS, folder, report_key
+from steelflow.report.layout import REPORTS, folder, regions_key, report_key
 from steelflow.report.writer import Counts
 
 _IMAGE_BYTES = 16 * 1024
@@ -23,8 +23,9 @@ class PartitionPlan:
     """What is to be done of one line and date.
 
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
-    these reports hold. ``stale`` are the keys of reports to delete, ``ignored`` files are neither image nor shard, and
-    ``prints`` are the fingerprints of all units.
+    these reports hold. ``stale`` are the keys of reports to delete. ``ignored`` files are neither image nor shard.
+    ``prints`` are the fingerprints of all units. ``regions`` are the keys that their files of regions have, where there
+    are any.
     """
 
     partition: Partition
@@ -35,6 +36,7 @@ class PartitionPlan:
     ignored: int
     ignored_sample: tuple[str, ...]
     prints: tuple[str, ...]
+    regions: frozenset[str] = frozenset()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -80,6 +82,9 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         ignored=planned.ignored_count,
         ignored_sample=planned.ignored_sample,
         prints=tuple(prints),
+        regions=frozenset(
+            regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
+        ),
     )
 
 

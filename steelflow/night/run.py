@@ -12,9 +12,10 @@ import datetime as dt
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import polars as pl
@@ -34,6 +35,7 @@ from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
+from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of, run_records
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.writer import Counts
@@ -50,8 +52,8 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete. ``defects`` are the rates over all its images. ``notes`` are what people should
-    read first; ``new_notes`` are those that no earlier record of this model has, among the latest nights.
+    for a night that is not complete. ``defects`` are the rates over all its images. ``regions``, ``judged_whole`` and
+    ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on the nights before.
     """
 
     date: dt.date
@@ -69,6 +71,8 @@ class NightResult:
     model: str
     drift: NightDrift | None
     defects: Rates
+    regions: int | None = None
+    judged_whole: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     new_notes: tuple[str, ...] = ()
 
@@ -92,6 +96,8 @@ class NightResult:
             model=model,
             drift=record.drift,
             defects=defects,
+            regions=record.regions,
+            judged_whole=record.judged_whole,
             notes=record.notes,
             new_notes=new_notes,
         )
@@ -170,6 +176,7 @@ class Night:
             run_id=self.run_id,
             key_of=report_key,
             hive=True,
+            frame=self.settings.frame,
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
@@ -234,6 +241,8 @@ class Night:
             archive=self.archive.uri,
             template=self.template.text,
             steelflow=__version__,
+            regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
+            judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
@@ -254,11 +263,13 @@ class Night:
         """Write the summaries and, for a complete night, its drift; returns the record with that and the time."""
         for plan in plans:
             write_summary(self.report, plan.partition)
+            self._drop_old_regions(plan)
         write_daily(self.report, [self.date])
-        told = notes(self._summary(record), self.model.spec, self.model.engine.digest, "tonight's images")
+        digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
+        told = notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         drift = None
         if record.state == "complete":
-            digest, version = self.model.engine.digest, self.model.version
+            version = self.model.version
             drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
         return record.model_copy(update={"drift": drift, "notes": told, "finished_at": dt.datetime.now(dt.UTC)})
 
@@ -270,6 +281,11 @@ class Night:
         """Whether one of the latest nights, as recorded, has notes on this model."""
         digest = self.model.engine.digest
         return any(one.notes and one.model.digest == digest for one in run_records(self.report, _LATEST, self.date))
+
+    def _drop_old_regions(self, plan: PartitionPlan) -> None:
+        """Delete the files of regions that no report of the line names any more."""
+        for key in orphans(self.report, plan.partition, plan.regions):
+            self.report.delete(key)
 
 
 Progress = Callable[[Done], None]

@@ -17,7 +17,7 @@ from steelflow.config import Settings
 from steelflow.drift.references import Doubts
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import BucketNotFound, ConfigError, SteelflowError
-from steelflow.inspection.pipeline import judge
+from steelflow.inspection.judge import judge
 from steelflow.labels.golden import Golden, read_golden
 from steelflow.labels.images import Images
 from steelflow.models.shipped import shipped

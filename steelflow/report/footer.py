@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
 from steelflow.report.good import good_classes
-from steelflow.report.writer import COUNTS, FINGERPRINT, Counts
+from steelflow.report.writer import COUNTS, FINGERPRINT, REGIONS, Counts
 from steelflow.store.base import Store
 
 _GUESS = 64 * 1024
@@ -23,11 +24,13 @@ _THREADS = 16
 @dataclass(frozen=True, slots=True)
 class Footer:
     """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again.
-    ``good`` are the good classes of the model that judged."""
+    ``regions_file`` is the key of the file of its regions, if it has any. ``good`` are the good classes of the model
+    that judged."""
 
     fingerprint: str
     counts: Counts
     schema: pa.Schema
+    regions_file: str = ""
     good: tuple[str, ...] = ()
 
 
@@ -52,8 +55,13 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
-        counts = Counts(*json.loads(kept[COUNTS]))
-        fingerprint, schema = kept[FINGERPRINT].decode(), metadata.schema.to_arrow_schema()
-        return Footer(fingerprint, counts, schema, good_classes(kept))
+        found, ok, failed, ignored = json.loads(kept[COUNTS])
+        counts = Counts(found, ok, failed, ignored)
+        schema, mark, good = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode(), good_classes(kept)
+        if REGIONS not in kept:
+            return Footer(mark, counts, schema, good=good)
+        told = json.loads(kept[REGIONS])
+        counts = dataclasses.replace(counts, regions=int(told["rows"]))
+        return Footer(mark, counts, schema, str(told["file"]), good)
     except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

@@ -26,6 +26,8 @@ DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
+_ADDED = ("regions", "judged_whole", "notes")  # since 0.2.0
+
 
 class _Part(BaseModel):
     """What another version of steelflow wrote is kept as it is; what it did not write has a default."""
@@ -85,7 +87,11 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``drift`` is None for a night that is not complete. ``notes`` are sentences that people should read first.
+    ``drift`` is None for a night that is not complete.
+
+    ``regions`` counts the regions of defect of all frames of the night, None if no line has frames. ``judged_whole``
+    counts, by size, the images of this run that are much larger than the model's pictures and were judged as a whole.
+    ``notes`` are sentences that a person should read.
     """
 
     run_id: str = ""
@@ -113,13 +119,15 @@ class RunRecord(_Part):
     archive: str = ""
     template: str = ""
     steelflow: str = ""
+    regions: int | None = None
+    judged_whole: dict[str, int] = {}
     notes: tuple[str, ...] = ()
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without notes if there are none: the text is the same as in steelflow 0.2."""
+        """Without the fields that say nothing of this night: a record of an earlier version is written as it was."""
         found: dict[str, Any] = serialise(self)
-        return found if found.get("notes") else {name: value for name, value in found.items() if name != "notes"}
+        return {name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], ())}
 
     def to_json(self) -> bytes:
         return json.dumps(self.model_dump(mode="json"), indent=2).encode()

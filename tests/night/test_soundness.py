@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from steelflow.config import AlertSettings, DriftSettings, NightSettings, Settings
 from steelflow.engine import open_engine
-from steelflow.inspection.pipeline import judge
+from steelflow.inspection.judge import judge
 from steelflow.labels import open_labels
 from steelflow.models.shipped import SHIPPED, shipped
 from steelflow.night.drift import check_drift

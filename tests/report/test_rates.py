@@ -196,6 +196,26 @@ def test_a_model_that_does_not_know_what_it_sees_says_what_it_knows(
     assert says is None or found[0].startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("whole", "says"),
+    [
+        (50, None),
+        (
+            90,
+            "knows six hot-rolled defects on 200×200 pictures; 90% of these are much larger and were judged as a whole:",
+        ),
+    ],
+)
+def test_a_model_that_ships_says_what_it_is_for_where_frames_are_squeezed(
+    store: Store, whole: int, says: str | None
+) -> None:
+    put(store, "a", images("patches", 100))
+    found = notes(ReportReader(store).summary(), SPEC, SHIPPED["steelnet"], "these", whole)
+    assert len(found) == (says is not None)
+    assert says is None or says in found[0]
+    assert notes(ReportReader(store).summary(), SPEC, "d" * 64, "these", whole) == ()
+
+
 def test_without_limits_of_novelty_nothing_is_said(store: Store) -> None:
     put(store, "a", images("patches", 9, novel=None))
     assert novel_share(ReportReader(store).summary()) is None
