@@ -112,8 +112,10 @@ def rates(summary: pl.DataFrame) -> Rates:
 
 
 def number() -> pl.Expr:
-    """Of each row of a summary, the number of defects if its label is one: its regions, or its images without any."""
-    return pl.coalesce(pl.col("regions"), pl.col("images")).cast(pl.Int64)
+    """Of each row of a summary, the number of defects if its label is one: its regions where a model with good classes
+    found some in frames, otherwise its images."""
+    regions = pl.when(pl.col("good").is_not_null()).then(pl.col("regions"))
+    return pl.coalesce(regions, pl.col("images")).cast(pl.Int64)
 
 
 def knows_good(rows: pl.DataFrame) -> bool:

@@ -202,7 +202,7 @@ def test_a_model_that_does_not_know_what_it_sees_says_what_it_knows(
         (50, None),
         (
             90,
-            "knows six hot-rolled defects on 200×200 pictures; 90% of these are much larger and were judged as a whole:",
+            "knows six hot-rolled defects on 200×200 pictures; 90% of these are much larger and were judged as a",
         ),
     ],
 )
