@@ -31,6 +31,7 @@ from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import night_lock_key, report_key, run_key
+from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
@@ -52,8 +53,9 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete. ``defects`` are the rates over all its images. ``regions``, ``judged_whole`` and
-    ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on the nights before.
+    for a night that is not complete. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
+    ``judged_whole`` and ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on
+    the nights before.
     """
 
     date: dt.date
@@ -72,6 +74,7 @@ class NightResult:
     drift: NightDrift | None
     defects: Rates
     regions: int | None = None
+    roll_marks: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     new_notes: tuple[str, ...] = ()
@@ -97,6 +100,7 @@ class NightResult:
             drift=record.drift,
             defects=defects,
             regions=record.regions,
+            roll_marks=record.roll_marks,
             judged_whole=record.judged_whole,
             notes=record.notes,
             new_notes=new_notes,
@@ -177,6 +181,7 @@ class Night:
             key_of=report_key,
             hive=True,
             frame=self.settings.frame,
+            severity=self.settings.severity,
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
@@ -191,7 +196,8 @@ class Night:
         told: tuple[str, ...] = ()
         if known is not None:
             key, earlier = known
-            record = record.model_copy(update={"drift": earlier.drift, "notes": earlier.notes})
+            before = {"drift": earlier.drift, "roll_marks": earlier.roll_marks, "notes": earlier.notes}
+            record = record.model_copy(update=before)
         elif plans:
             key = run_key(self.date, self.run_id)
             record = self._summarise(record, plans)
@@ -246,12 +252,13 @@ class Night:
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
-        """Whether this run changed no report, and the summaries of the reports are there."""
+        """Whether this run changed no report, and the summaries and roll marks of the reports are there."""
         changed = done or any(plan.stale for plan in plans)
         return (
             not changed
             and record.state == "complete"
             and all(not plan.skipped or is_current(self.report, plan.partition) for plan in plans)
+            and (record.regions is None or all(self._marks_are_current(plan) for plan in plans))
         )
 
     def _equal(self, record: RunRecord) -> tuple[str, RunRecord] | None:
@@ -265,13 +272,15 @@ class Night:
             write_summary(self.report, plan.partition)
             self._drop_old_regions(plan)
         write_daily(self.report, [self.date])
+        marks = self._mark(record, plans)
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
         told = notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         drift = None
         if record.state == "complete":
             version = self.model.version
             drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
-        return record.model_copy(update={"drift": drift, "notes": told, "finished_at": dt.datetime.now(dt.UTC)})
+        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": dt.datetime.now(dt.UTC)}
+        return record.model_copy(update=found)
 
     def _summary(self, record: RunRecord) -> pl.DataFrame:
         """The summary of the lines of this run."""
@@ -281,6 +290,17 @@ class Night:
         """Whether one of the latest nights, as recorded, has notes on this model."""
         digest = self.model.engine.digest
         return any(one.notes and one.model.digest == digest for one in run_records(self.report, _LATEST, self.date))
+
+    def _mark(self, record: RunRecord, plans: list[PartitionPlan]) -> int | None:
+        """Write the roll marks of each line; returns their number, or None if no line has frames."""
+        if record.regions is None:
+            for plan in plans:
+                drop_marks(self.report, plan.partition)
+            return None
+        return sum(write_marks(self.report, plan.partition, self.settings) for plan in plans)
+
+    def _marks_are_current(self, plan: PartitionPlan) -> bool:
+        return not plan.skipped or marks_are_current(self.report, plan.partition, self.settings)
 
     def _drop_old_regions(self, plan: PartitionPlan) -> None:
         """Delete the files of regions that no report of the line names any more."""

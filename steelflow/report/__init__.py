@@ -7,6 +7,7 @@ reader.py       lazy Polars frames of a night's rows;  scan.py: files as one fra
 good.py         which labels are defects;  rates.py: defects per 100 m of strip, or per 1,000 images
 summary.py      counts and means of a partition;  daily.py: the same of every night, by month
 notes.py        what people should read first: the model does not know what it saw
+marks.py        marks that repeat along the coils of a partition, with the rolls that leave them
 record.py       the record of one run of a night;  runs.py: reads the records
 neighbours.py   the images nearest to one in embedding space
 """
