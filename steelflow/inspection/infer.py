@@ -100,23 +100,35 @@ def inspect_source(
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
     seconds = time.perf_counter() - clock
+    return _result(job, prefix, planned.units, planned.ignored_count, current, done, seconds)
+
+
+def _result(
+    job: Inspection,
+    prefix: str,
+    units: Sequence[Unit],
+    ignored: int,
+    current: Mapping[str, Counts],
+    done: Sequence[Done],
+    seconds: float,
+) -> InspectionResult:
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
-    written = {*current, *(one.key for one in good)}
+    model, written = job.model, {*current, *(one.key for one in good)}
     summary = _summary(job.report, prefix, written)
     whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
         failed=counts.failed,
-        ignored=counts.ignored + planned.ignored_count,
+        ignored=counts.ignored + ignored,
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
         model=model.engine.spec.name,
         engine=model.engine.name,
-        files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        files=tuple(f"{job.report.uri}/{key}" for unit in units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(whole),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
