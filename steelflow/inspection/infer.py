@@ -63,7 +63,6 @@ def inspect_source(
     """
     template = KeyTemplate(settings.archive.template)
     archive, found = _open_source(source, settings)
-    report = open_store(dest, settings.store, create=True)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(
@@ -75,7 +74,7 @@ def inspect_source(
     clock = time.perf_counter()
     job = Inspection(
         archive=archive,
-        report=report,
+        report=open_store(dest, settings.store, create=True),
         template=template,
         limits=settings.limits,
         model=model,
@@ -83,16 +82,15 @@ def inspect_source(
         key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
         hive=False,
         frame=settings.frame,
+        severity=settings.severity,
     )
     current = _up_to_date(job, prefix, planned.units)
     done: list[Done] = []
     for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
-    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in planned.units}
-    for info in list(report.list(f"{REGIONS}{prefix}.")) if all(one.error is None for one in done) else ():
-        if info.key not in named:
-            report.delete(info.key)
+    if all(one.error is None for one in done):
+        _drop_old_regions(job, prefix, planned.units)
     seconds = time.perf_counter() - clock
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
@@ -108,7 +106,7 @@ def inspect_source(
         images_per_second=round(judged.found / seconds, 1),
         model=model.engine.spec.name,
         engine=model.engine.name,
-        files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
@@ -128,6 +126,14 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     for unit_id in superseded(ids.keys(), [unit.id for unit in units]):
         job.report.delete(ids[unit_id])
     return current
+
+
+def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
+    """Delete the files of regions that no report of the source names any more."""
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
+    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
+        if info.key not in named:
+            job.report.delete(info.key)
 
 
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
