@@ -30,6 +30,7 @@ from steelflow.cli import (
     selection,
     service,
     simulate,
+    train,
     training,
     zoo,
 )
@@ -79,7 +80,7 @@ app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)
 app.command(rich_help_panel=_LOOP)(retrain.retrain)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
-app.command(rich_help_panel=_MODELS)(training.train)
+app.command(rich_help_panel=_MODELS)(train.train)
 app.command(rich_help_panel=_MODELS)(training.evaluate)
 app.command(rich_help_panel=_MODELS)(selection.reproduce)
 app.command(rich_help_panel=_SERVICE)(service.up)

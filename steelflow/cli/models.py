@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steelflow.cli import export, registry, selection, strip
+from steelflow.cli import export, operating_point, registry, selection, strip
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -56,6 +56,7 @@ app.command()(selection.table)
 app.command()(strip.strip_figures)
 app.command()(strip.strip_speed)
 app.command()(export.export)
+app.command("operating-point")(operating_point.operating_point)
 app.command()(registry.register)
 app.command()(registry.promote)
 app.command()(registry.rollback)

@@ -37,10 +37,11 @@ class Architecture:
         Raises:
             ModelError: the module or the class of the entry does not exist, or ``input_size`` is too small.
         """
-        network: Network = self._class()(classes, input_size or self.input_size, channels, **self.options)
+        network: Network = self.network_class()(classes, input_size or self.input_size, channels, **self.options)
         return network
 
-    def _class(self) -> type[Network]:
+    def network_class(self) -> type[Network]:
+        """Raises ``ModelError`` if the module or the class of the entry does not exist."""
         module, _, name = self.network.partition(":")
         path = f"steelflow.models.{module}"
         try:

@@ -1,14 +1,26 @@
 """Annotated pictures in the formats that people have.
 
-load.py      finds the format, reads it and checks every picture;  item.py: the result, read on demand, and its split
+formats.py   finds the format;  load.py: reads it and checks every picture;  item.py: the result, and its split
 source.py    the folder or file that was given;  groups.py: what a split keeps together;  shapes.py: outlines
-formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py;  xml.py: safe XML
+formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py
+safe_xml.py  XML without entities
 views.py     views cut from the pictures, with their labels
 """
 
 from __future__ import annotations
 
+from steelflow.training.annotations.formats import FORMATS
 from steelflow.training.annotations.item import UNKNOWN, Annotated, Annotations, Box
-from steelflow.training.annotations.load import FORMATS, GOOD, load_annotations
+from steelflow.training.annotations.load import GOOD, Listing, list_annotations, load_annotations
 
-__all__ = ["FORMATS", "GOOD", "UNKNOWN", "Annotated", "Annotations", "Box", "load_annotations"]
+__all__ = [
+    "FORMATS",
+    "GOOD",
+    "UNKNOWN",
+    "Annotated",
+    "Annotations",
+    "Box",
+    "Listing",
+    "list_annotations",
+    "load_annotations",
+]

@@ -33,7 +33,10 @@ def clue(source: Source) -> str | None:
 def read(source: Source) -> Found:
     found = Found()
     taken: dict[str, str] = {}
-    for file in _files(source) or [source.given.name]:
+    files = _files(source)
+    if not files:
+        raise DataError(f"{source.given}: is not COCO JSON; expected {EXPECTS}")
+    for file in files:
         where = source.folder / file
         try:
             pictures, boxes = _parsed(source.json(file))

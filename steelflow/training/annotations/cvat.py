@@ -14,7 +14,7 @@ from steelflow.records import Failure
 from steelflow.training.annotations import shapes
 from steelflow.training.annotations.item import Box
 from steelflow.training.annotations.source import Draft, Found, Source
-from steelflow.training.annotations.xml import number, parse
+from steelflow.training.annotations.safe_xml import number, parse
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -1,34 +1,115 @@
-"""Find the format of a data set, read it, and check every picture of it."""
+"""Read the annotations of a data set, and check every picture of it."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError, DataError
 from steelflow.images.decode import decode
 from steelflow.records import Failure
-from steelflow.training.annotations import coco, cvat, folders, label_studio, masks, table, voc
+from steelflow.training.annotations import folders, masks, table
+from steelflow.training.annotations.formats import FORMATS, expected, format_of
 from steelflow.training.annotations.groups import group_of, joined, rule_of
 from steelflow.training.annotations.item import Annotated, Annotations, Box
 from steelflow.training.annotations.shapes import Runs
 from steelflow.training.annotations.source import Draft, Found, Source
 from steelflow.training.data import Skipped, check_classes
 
-FORMATS: dict[str, ModuleType] = {one.NAME: one for one in (table, coco, label_studio, cvat, voc, masks, folders)}
-"""The formats by name. Each is a module with NAME, TITLE, EXPECTS, ``clue`` and ``read``."""
-
 GOOD = ("good", "free", "ok", "normal", "none", "no defect", "no_defect", "no-defect", "defect-free", "defect_free")
 """Names of good classes, in any case, if none are given."""
 
-_PLAIN = (masks.NAME, folders.NAME)  # formats that any folder of pictures may seem to have
-_AMONG_PICTURES = (*_PLAIN, table.NAME)  # formats that say where their pictures are
+WITHOUT_PLACES = (folders.NAME, table.NAME)
+"""Formats that ``training.data.load_images`` can read too."""
+
+_AMONG_PICTURES = (masks.NAME, folders.NAME, table.NAME)  # formats that say where their pictures are
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the annotations say, before any picture is decoded."""
+
+    source: Source
+    form: str
+    found: Found
+    good: tuple[str, ...]  # as they were given
+    rule: re.Pattern[str] | None
+
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing but classes of defects: no place, and no good class."""
+        return not any(
+            draft.boxes or draft.mask or draft.label is None or self._is_good(draft.label)
+            for draft in self.found.drafts
+        )
+
+    @property
+    def placed(self) -> bool:
+        """Whether the place of any defect is known."""
+        return any(draft.boxes or draft.mask for draft in self.found.drafts)
+
+    @property
+    def grouped(self) -> bool:
+        """Whether somebody said what the groups are."""
+        return self.rule is not None or any(draft.group for draft in self.found.drafts)
+
+    def annotations(self, limits: LimitSettings | None = None) -> Annotations:
+        """Decode every picture, and keep what is known about those that can be used.
+
+        Raises:
+            DataError: no picture can be used, or the class names are not valid.
+            ConfigError: no picture has one of the given good classes, or the rule for groups matches no path.
+        """
+        limits, good = limits or LimitSettings(), self._good_name()
+        items: list[Annotated] = []
+        skipped = list(self.found.skipped)
+        for draft in self.found.drafts:
+            item = _checked(self.source, draft, good, limits)
+            if isinstance(item, Failure):
+                skipped.append(Skipped(draft.path, item))
+            else:
+                items.append(item)
+        items = _grouped(items, self.rule, self.source.given)
+        items.sort(key=lambda item: item.path.split("/"))
+        classes = self._classes(items, skipped, good)
+        return Annotations(
+            root=self.source.root,
+            classes=classes,
+            good=tuple(name for name in classes if self._is_good(name)),
+            items=tuple(items),
+            format=self.form,
+            skipped=tuple(skipped),
+            limits=limits,
+        )
+
+    def _is_good(self, label: str) -> bool:
+        return label.casefold() in self.source.good
+
+    def _good_name(self) -> str:
+        """The class of pictures and pixels without defects: a good class that is there, or else the first given."""
+        drafts = self.found.drafts
+        there = {draft.label for draft in drafts if draft.label} | {box.label for one in drafts for box in one.boxes}
+        return min(filter(self._is_good, there), default=(*self.good, GOOD[0])[0])
+
+    def _classes(self, items: Sequence[Annotated], skipped: Sequence[Skipped], good: str) -> tuple[str, ...]:
+        given = self.source.given
+        if not items:
+            first = f", such as {skipped[0].path}: {skipped[0].failure}" if skipped else ""
+            title = FORMATS[self.form].TITLE
+            raise DataError(f"{given}: {title}: no picture can be used, {len(skipped)} skipped{first}")
+        names = {item.label for item in items} | {box.label for item in items for box in item.boxes}
+        if any(item.placed for item in items):
+            names.add(good)  # what surrounds a defect is good
+        check_classes(given, names, at_least=1)
+        known = {name.casefold() for name in names}
+        if missing := [name for name in self.good if name.casefold() not in known]:
+            raise ConfigError(f"--good {missing[0]!r} is no class of {given}; it has {', '.join(sorted(names))}")
+        return tuple(sorted(names))
 
 
 def load_annotations(
@@ -40,7 +121,23 @@ def load_annotations(
     pictures: Path | None = None,
     limits: LimitSettings | None = None,
 ) -> Annotations:
-    """Read the annotations of a data set. Every picture is decoded once; pixels are not kept.
+    """Read the annotations of a data set, and decode every picture once. Pixels are not kept.
+
+    Raises:
+        DataError, ConfigError: see ``list_annotations`` and ``Listing.annotations``.
+    """
+    return list_annotations(data, form=form, good=good, group_by=group_by, pictures=pictures).annotations(limits)
+
+
+def list_annotations(
+    data: Path,
+    *,
+    form: str | None = None,
+    good: Sequence[str] = (),
+    group_by: str | None = None,
+    pictures: Path | None = None,
+) -> Listing:
+    """Read the annotations of a data set.
 
     Args:
         data: a folder, a manifest, or the file of an export.
@@ -50,61 +147,17 @@ def load_annotations(
         pictures: the folder of the pictures, if the annotations are elsewhere.
 
     Raises:
-        DataError: there is no such data, its format is unclear or damaged, a path leads out of the folder, or no
-            picture can be used. Pictures that cannot be used are in ``skipped``.
-        ConfigError: no such format or good class, or ``group_by`` is wrong or matches no path.
+        DataError: there is no such data, its format is unclear or damaged, or a path leads out of the folder.
+        ConfigError: no such format, or an argument has no effect on it.
     """
     if not data.exists() or (pictures is not None and not pictures.is_dir()):
-        raise DataError(f"{pictures if data.exists() else data}: no such folder or file; expected {_expected()}")
+        raise DataError(f"{pictures if data.exists() else data}: no such folder or file; expected {expected()}")
     rule = rule_of(group_by)
     source = Source(data, pictures, tuple(name.casefold() for name in good or GOOD))
-    chosen = _format(source, form)
+    chosen = format_of(source, form)
     if pictures is not None and chosen.NAME in _AMONG_PICTURES:
         raise ConfigError(f"{chosen.TITLE}: the pictures are where the labels are; omit the folder of the pictures")
-    found: Found = chosen.read(source)
-    good_name = _good_name(found, source, good)
-    limits = limits or LimitSettings()
-    items: list[Annotated] = []
-    skipped = list(found.skipped)
-    for draft in found.drafts:
-        item = _checked(source, draft, good_name, limits)
-        if isinstance(item, Failure):
-            skipped.append(Skipped(draft.path, item))
-        else:
-            items.append(item)
-    items = _grouped(items, rule, data)
-    items.sort(key=lambda item: item.path.split("/"))
-    return _together(source, chosen.NAME, items, skipped, good, good_name, limits)
-
-
-def _format(source: Source, form: str | None) -> ModuleType:
-    if form is not None:
-        if form not in FORMATS:
-            raise ConfigError(f"{form!r} is no format; give one of {', '.join(FORMATS)}")
-        return FORMATS[form]
-    if source.given.suffix.lower() == ".zip":
-        raise DataError(f"{source.given}: is packed; unpack it and name the folder")
-    clues = {name: text for name, one in FORMATS.items() if (text := one.clue(source)) is not None}
-    certain = [name for name in clues if name not in _PLAIN] or list(clues)[:1]
-    if len(certain) > 1:
-        there = " and ".join(f"{FORMATS[name].TITLE} ({clues[name]})" for name in certain)
-        raise DataError(f"{source.given}: has {there}; choose with --format {' or --format '.join(certain)}")
-    if certain:
-        return FORMATS[certain[0]]
-    suffixes = Counter(Path(name).suffix.lower() or "no suffix" for name in source.files)
-    there = ", ".join(f"{count:,} with {suffix}" for suffix, count in suffixes.most_common(4)) or "no files"
-    raise DataError(f"{source.given}: no format found: it has {there}; expected {_expected()}")
-
-
-def _expected() -> str:
-    return "; or ".join(f"{one.TITLE}: {one.EXPECTS}" for one in FORMATS.values())
-
-
-def _good_name(found: Found, source: Source, good: Sequence[str]) -> str:
-    """The class of pictures and pixels without defects: a good class that is there, or else the first name given."""
-    there = {draft.label for draft in found.drafts if draft.label} | {b.label for d in found.drafts for b in d.boxes}
-    names = sorted(name for name in there if name.casefold() in source.good)
-    return names[0] if names else good[0] if good else GOOD[0]
+    return Listing(source, chosen.NAME, chosen.read(source), tuple(good), rule)
 
 
 def _checked(source: Source, draft: Draft, good: str, limits: LimitSettings) -> Annotated | Failure:
@@ -159,34 +212,3 @@ def _grouped(items: list[Annotated], rule: re.Pattern[str] | None, data: Path) -
     named = [item.group or group_of(item.path, rule) for item in items]
     groups = joined(named, [item.digest for item in items])
     return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]
-
-
-def _together(
-    source: Source,
-    form: str,
-    items: list[Annotated],
-    skipped: list[Skipped],
-    given: Sequence[str],
-    good: str,
-    limits: LimitSettings,
-) -> Annotations:
-    names = {item.label for item in items} | {box.label for item in items for box in item.boxes}
-    if any(item.placed for item in items):
-        names.add(good)  # what surrounds a defect is good
-    classes = tuple(sorted(names))
-    if not items:
-        first = f", such as {skipped[0].path}: {skipped[0].failure}" if skipped else ""
-        raise DataError(f"{source.given}: {FORMATS[form].TITLE}: no picture can be used, {len(skipped)} skipped{first}")
-    check_classes(source.given, classes, at_least=1)
-    missing = [name for name in given if name.casefold() not in {one.casefold() for one in classes}]
-    if missing:
-        raise ConfigError(f"--good {missing[0]!r} is no class of {source.given}; it has {', '.join(classes)}")
-    return Annotations(
-        root=source.root,
-        classes=classes,
-        good=tuple(name for name in classes if name.casefold() in source.good),
-        items=tuple(items),
-        format=form,
-        skipped=tuple(skipped),
-        limits=limits,
-    )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 _MAX_PIXELS = 100_000_000
+_ROUNDING = 1e-3  # pixels
 
 Bounds = tuple[int, int, int, int]  # x, y, width, height
 
@@ -106,9 +107,9 @@ def bounds(shape: Shape) -> Bounds | None:
 
 
 def enclosing(left: float, top: float, right: float, bottom: float) -> Bounds:
-    """The whole pixels that a box with these edges touches; at least one."""
-    x, y = math.floor(left), math.floor(top)
-    return x, y, max(math.ceil(right) - x, 1), max(math.ceil(bottom) - y, 1)
+    """The whole pixels that a box with these edges touches, by more than rounding; at least one."""
+    x, y = math.floor(left + _ROUNDING), math.floor(top + _ROUNDING)
+    return x, y, max(math.ceil(right - _ROUNDING) - x, 1), max(math.ceil(bottom - _ROUNDING) - y, 1)
 
 
 def paint(target: npt.NDArray[np.uint8], shape: Shape, value: int) -> None:

@@ -16,7 +16,7 @@ from steelflow.errors import DataError
 from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
 from steelflow.training.annotations.source import Draft, Found, Source, inside, is_picture
-from steelflow.training.annotations.xml import number, parse
+from steelflow.training.annotations.safe_xml import number, parse
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,23 +37,25 @@ def clue(source: Source) -> str | None:
 def read(source: Source) -> Found:
     found = Found()
     annotated: set[str] = set()
-    for file in source.named(".xml"):
-        try:
-            root = parse(source.folder / file)
-            if root.tag != "annotation":
-                raise ValueError(f"its root is <{root.tag}>, not <annotation>")
-            boxes = tuple(_box(one) for one in root.iter("object"))
-        except ValueError as exc:
-            found.skip(file, "not_voc", str(exc))
+    files = source.named(".xml")
+    if not files:
+        raise DataError(f"{source.given}: has no XML files; expected {EXPECTS}")
+    for file in files:
+        root = parse(source.folder / file)
+        if root.tag != "annotation":
+            found.skip(file, "not_voc", f"its root is <{root.tag}>, not <annotation>")
             continue
         path = _picture(source, file, root)
         if isinstance(path, Failure):
             found.skip(file, path.code, path.detail)
-        elif path in annotated:
+            continue
+        if path in annotated:
             raise DataError(f"{source.folder / file}: {path} has another XML file already; keep one of them")
-        else:
-            annotated.add(path)
-            found.drafts.append(Draft(path, None, boxes))
+        annotated.add(path)
+        try:
+            found.drafts.append(Draft(path, None, tuple(_box(one) for one in root.iter("object"))))
+        except ValueError as exc:
+            found.skip(path, "bad_annotation", str(exc))
     _without_file(source, annotated, found)
     return found
 
