@@ -63,7 +63,6 @@ def inspect_source(
     """
     template = KeyTemplate(settings.archive.template)
     archive, found = _open_source(source, settings)
-    report = open_store(dest, settings.store, create=True)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(
@@ -75,7 +74,7 @@ def inspect_source(
     clock = time.perf_counter()
     job = Inspection(
         archive=archive,
-        report=report,
+        report=open_store(dest, settings.store, create=True),
         template=template,
         limits=settings.limits,
         model=model,
@@ -83,6 +82,7 @@ def inspect_source(
         key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
         hive=False,
         frame=settings.frame,
+        severity=settings.severity,
     )
     current = _up_to_date(job, prefix, planned.units)
     done: list[Done] = []
@@ -106,7 +106,7 @@ def inspect_source(
         images_per_second=round(judged.found / seconds, 1),
         model=model.engine.spec.name,
         engine=model.engine.name,
-        files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
