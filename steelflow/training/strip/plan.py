@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from steelflow.engine import Engine
+from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork
-from steelflow.models.deployable import Deployable, load_torch
-from steelflow.models.shipped import SHIPPED, WEIGHTS
+from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.training.annotations import Annotations
 from steelflow.training.precision import Wanted
@@ -92,19 +93,19 @@ class StripPlan:
             sharpness=self.sharpness,
         )
 
-    def load_teacher(self, spec: ModelSpec) -> Deployable | None:
+    def load_teacher(self, spec: ModelSpec) -> Engine | None:
         """Raises ``ConfigError`` if the teacher has other classes, or no map."""
         if self.teacher is None:
             return None
-        path = WEIGHTS / f"{self.teacher}.safetensors" if self.teacher in SHIPPED else Path(self.teacher)
-        model, theirs = load_torch(path.with_suffix(".safetensors"))
-        if theirs.classes != spec.classes or theirs.good != spec.good or not isinstance(model.network, DenseNetwork):
+        engine = OnnxEngine(resolve(self.teacher))
+        theirs = engine.spec
+        if (theirs.classes, theirs.good) != (spec.classes, spec.good) or theirs.sharpness is None:
             raise ConfigError(
                 f"teacher {self.teacher}: has the classes {', '.join(theirs.classes)} "
                 f"(good: {', '.join(theirs.good)}); a teacher has a map, and the classes of the data: "
                 f"{', '.join(spec.classes)}"
             )
-        return model
+        return engine
 
 
 def dense_network(arch: str, classes: int, view: int) -> DenseNetwork:

@@ -96,18 +96,16 @@ def train_views(
     annotations: Annotations,
     plan: StripPlan,
     *,
-    teacher: Deployable | None = None,
     parts: tuple[Sequence[int], Sequence[int]] | None = None,
     on_step: Callable[[StripProgress], None] | None = None,
 ) -> StripModel:
     """Train in memory; see ``train_strip``.
 
     Args:
-        teacher: instead of the plan's.
         parts: training and held-out pictures, instead of the plan's split.
     """
     spec = plan.spec(annotations)
-    teacher = teacher or plan.load_teacher(spec)
+    teacher = plan.load_teacher(spec)
     training, held_out = parts or _parts(annotations, plan)
     read = Pictures(annotations)
     good = tuple(spec.classes.index(name) for name in spec.good)
@@ -132,8 +130,9 @@ def train_views(
             logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
         known = (sample.labels >= 0).numpy()
         spec = spec.model_copy(update={"temperature": fit_temperature(logits[known], sample.labels.numpy()[known])})
+        judged = held_out or (training if plan.operating_point is None else [])
         novelty = fit_embedding(model, spec, read, training, numbers, plan.seed)
-        spec, figures = evaluated(model, spec, annotations, read, held_out or training, plan)
+        spec, figures = evaluated(model, spec, annotations, read, judged, plan)
     return StripModel(model, spec, novelty, figures, tuple(training), tuple(held_out), views)
 
 
