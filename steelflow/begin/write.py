@@ -87,7 +87,7 @@ def export(fitted: Fitted, path: Path, pictures: npt.NDArray[np.uint8]) -> float
 
 @torch.no_grad()
 def parity(fitted: Fitted, path: Path, pictures: npt.NDArray[np.uint8]) -> float:
-    """Largest difference of a logit of a view or a cell, as ``TOLERANCE`` counts it, over a single view and batches of two and 17."""
+    """Largest difference of a logit of a view or a cell, as ``TOLERANCE`` counts it, over batches of 1, 2 and 17."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     worst = 0.0
     for part in (pictures[:1, None], pictures[:2, None], pictures[:17, None]):
