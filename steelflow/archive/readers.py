@@ -14,6 +14,7 @@ from steelflow.archive.template import KeyTemplate, Members
 from steelflow.archive.zip import read_zip
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
+from steelflow.images.pages import page_name, pages
 from steelflow.records import Failure, ObjectInfo, RawImage, Unit
 from steelflow.store.base import Store
 
@@ -26,7 +27,8 @@ def read_unit(
     """Every image of a unit, or the failure in its place: loose objects by key, members in the order of the shard.
 
     An image that cannot be read is yielded as its failure. If a shard ends early, its failure is yielded last
-    (``member`` is None). ``ignored`` counts the members that are not images.
+    (``member`` is None). Each page of a TIFF is an image: ``page=2`` of a loose object, ``name#page=2`` of a member.
+    All pages have the fields of their file. ``ignored`` counts the members that are not images.
 
     Raises:
         StoreError: the store failed, or a shard was replaced while it was read. Try the unit again.
@@ -52,7 +54,13 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
         elif isinstance(data, StoreError):
             raise data
         fields = template.read(info.key)
-        yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
+        image = RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
+        several = None if isinstance(data, Failure) else pages(data)
+        if several is None:
+            yield image
+            continue
+        for number, page in enumerate(several):
+            yield image._replace(member=page_name(None, number + 1), ordinal=number, data=page)
 
 
 def _read_shard(
@@ -64,8 +72,15 @@ def _read_shard(
         with ObjectReader(store, info) as file:
             for member, data in _rows(file, info, limits, ignored):
                 fields = members.read(member)
-                yield RawImage(info.key, member, ordinal, data, fields.coil, fields.position, fields.captured_at)
-                ordinal += 1
+                image = RawImage(info.key, member, ordinal, data, fields.coil, fields.position, fields.captured_at)
+                several = None if isinstance(data, Failure) else pages(data)
+                if several is None:
+                    yield image
+                    ordinal += 1
+                    continue
+                for number, page in enumerate(several, 1):
+                    yield image._replace(member=page_name(member, number), ordinal=ordinal, data=page)
+                    ordinal += 1
         return
     except ShardError as exc:
         failure = exc.failure

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 
-from steelflow.archive.names import SHARD_SUFFIXES, Ignored, kind_of
+from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, kind_of
 from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import ObjectInfo, Partition, Unit
@@ -71,6 +71,15 @@ def fingerprint(unit: Unit, model_digest: str, how: str) -> str:
     """SHA-256 in hex of everything that the unit's report depends on. If it is unchanged, the report is up to date."""
     objects = [[info.key, info.size, info.etag] for info in unit.objects]
     return hashlib.sha256(json.dumps([model_digest, how, objects]).encode()).hexdigest()
+
+
+def only_jpeg(unit: Unit) -> bool:
+    """Whether all images of a unit are called JPEG. A shard is not opened: it may hold others."""
+    if unit.kind == "shard":
+        return False
+    if isinstance(unit.objects, Packed):
+        return unit.objects.all_end_with(JPEG_SUFFIXES)
+    return all(info.key.lower().endswith(JPEG_SUFFIXES) for info in unit.objects)
 
 
 def _buckets(partition: Partition, loose: list[bytes], max_images: int) -> Iterator[Unit]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -42,7 +42,7 @@ def infer(
         f"by {result.model} on {result.engine}\n"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
     )
-    emit(result.to_dict(), as_json, text + _whole(result.judged_whole))
+    emit(result.to_dict(), as_json, text + _whole(result.judged_whole) + _notes(result.notes))
     _complain(result.failed_units)
 
 
@@ -73,7 +73,7 @@ def nightly(
         f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
-        f"{_whole(result.judged_whole)}{_drift(result.drift)}"
+        f"{_whole(result.judged_whole)}{_notes(result.notes)}{_drift(result.drift)}"
     )
     emit(result.to_dict(), as_json, text)
     _complain(result.failed_units)
@@ -93,6 +93,10 @@ def _whole(sizes: Mapping[str, int]) -> str:
         f"\nwarning: images much larger than the model's pictures were judged as a whole: {told}; "
         "small defects vanish. Set [frame], so that they are judged in views"
     )
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "".join(f"\nnote: {note}" for note in notes)
 
 
 def _drift(drift: NightDrift | None) -> str:

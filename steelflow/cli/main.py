@@ -25,6 +25,7 @@ from steelflow.cli import (
     labels,
     models,
     operations,
+    plant,
     retrain,
     rolls,
     selection,
@@ -90,6 +91,7 @@ app.command(rich_help_panel=_SERVICE)(config.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_TOOLS)(demo.demo)
 app.command(rich_help_panel=_TOOLS)(data.synth)
+app.command(rich_help_panel=_TOOLS)(plant.synth_strip)
 app.command("simulate", rich_help_panel=_TOOLS)(simulate.simulate_month)
 app.command(rich_help_panel=_TOOLS)(bench.bench)
 app.command(rich_help_panel=_TOOLS)(drift.drift_bench)

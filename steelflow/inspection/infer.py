@@ -13,15 +13,21 @@ from typing import Any
 
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
-from steelflow.archive.units import plan, superseded
+from steelflow.archive.units import Plan, plan, superseded
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.report.depth import depth_note
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+
+_NOTHING = (
+    "{}: contains no images and no tar or zip shards ({} other files); "
+    "name a folder, a shard or s3://bucket/prefix with images"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +35,7 @@ class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
-    pictures and were judged as a whole."""
+    pictures and were judged as a whole. ``notes`` are sentences that a person should read."""
 
     images: int
     ok: int
@@ -44,6 +50,7 @@ class InspectionResult:
     failed_units: tuple[str, ...]
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -65,11 +72,8 @@ def inspect_source(
     archive, found = _open_source(source, settings)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
-        raise ConfigError(
-            f"{source}: contains no images and no tar or zip shards ({planned.ignored_count} other files); "
-            "name a folder, a shard or s3://bucket/prefix with images"
-        )
-    model = load_model(settings)
+        raise ConfigError(_NOTHING.format(source, planned.ignored_count))
+    model = load_model(settings)  # before the destination is opened, so that an error leaves no folder behind
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
     job = Inspection(
@@ -91,7 +95,17 @@ def inspect_source(
         progress(one)
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
-    seconds = time.perf_counter() - clock
+    return _result(source, job, planned, current, done, time.perf_counter() - clock)
+
+
+def _result(
+    source: str,
+    job: Inspection,
+    planned: Plan,
+    current: Mapping[str, Counts],
+    done: Sequence[Done],
+    seconds: float,
+) -> InspectionResult:
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
@@ -104,12 +118,13 @@ def inspect_source(
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
-        model=model.engine.spec.name,
-        engine=model.engine.name,
+        model=job.model.spec.name,
+        engine=job.model.engine.name,
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        notes=tuple(note for note in (depth_note(source, counts),) if note is not None),
     )
 
 

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
-from steelflow.archive.units import fingerprint
+from steelflow.archive.units import fingerprint, only_jpeg
 from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Settings, SeverityRule
 from steelflow.engine import Engine, open_engine
 from steelflow.engine.batch import choose_batch_size
@@ -36,7 +36,7 @@ from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
 from steelflow.report.judged import Judged, Origin
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION
+from steelflow.schema import PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
@@ -136,12 +136,14 @@ class Inspection:
     severity: tuple[SeverityRule, ...] = ()
 
     def fingerprint(self, unit: Unit) -> str:
-        how = f"{PIPELINE_VERSION} {self.limits.model_dump_json()} {self.template.text}"
+        how = f"{PIPELINE_VERSION} {self.limits.model_dump_json(exclude_none=True)} {self.template.text}"
         line = unit.partition.line
         if (frame := self.frame_of(line)) is not None:
             how += f" {frame.model_dump_json()}"
         if (point := self.model.point(line)) is not None:
             how += f" point {point!r}"
+        if not only_jpeg(unit):
+            how += f" pixels {PIXELS_VERSION}"
         return fingerprint(unit, self.model.engine.digest, how)
 
     def frame_of(self, line: str | None) -> LineFrame | None:

@@ -28,6 +28,7 @@ from steelflow.night.drift import measure_drift
 from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
+from steelflow.report.depth import depth_note
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
@@ -228,6 +229,7 @@ class Night:
             steelflow=__version__,
             regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
+            notes=_depth_notes(plans, good),
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
@@ -273,6 +275,15 @@ class Night:
         """Delete the files of regions that no report of the line names any more."""
         for key in orphans(self.report, plan.partition, plan.regions):
             self.report.delete(key)
+
+
+def _depth_notes(plans: list[PartitionPlan], done: list[Done]) -> tuple[str, ...]:
+    """The lines whose 16-bit images never use their upper bits."""
+    lines = {plan.partition.line: plan.skipped_counts for plan in plans}
+    for one in done:
+        lines[one.unit.partition.line] = lines.get(one.unit.partition.line, Counts()) + one.counts
+    notes = (depth_note("the night" if line is None else f"line {line}", counts) for line, counts in lines.items())
+    return tuple(note for note in notes if note is not None)
 
 
 Progress = Callable[[Done], None]

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
-from steelflow.report.writer import COUNTS, FINGERPRINT, REGIONS, Counts
+from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, REGIONS, Counts
 from steelflow.store.base import Store
 
 _GUESS = 64 * 1024
@@ -53,11 +53,12 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
         found, ok, failed, ignored = json.loads(kept[COUNTS])
-        counts = Counts(found, ok, failed, ignored)
+        depth = json.loads(kept.get(DEPTH, b"{}"))
+        counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
         schema, mark = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode()
         if REGIONS not in kept:
             return Footer(mark, counts, schema)
         told = json.loads(kept[REGIONS])
         return Footer(mark, dataclasses.replace(counts, regions=int(told["rows"])), schema, str(told["file"]))
-    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError):
+    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

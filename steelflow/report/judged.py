@@ -82,7 +82,7 @@ class Framed:
 class Judged:
     """N images in order. ``good`` has the indices of the G classified images. ``probabilities`` (G, C), ``embedding``
     (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``.
-    ``framed`` is None for images that were judged as a whole."""
+    ``framed`` is None for images that were judged as a whole. ``wide`` and ``bits`` are as in ``writer.Counts``."""
 
     places: list[ImagePlace]
     failures: dict[int, Failure]
@@ -95,6 +95,8 @@ class Judged:
     framed: Framed | None = None
     decode_seconds: float = 0.0
     infer_seconds: float = 0.0
+    wide: int = 0
+    bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

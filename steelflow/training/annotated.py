@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -83,5 +84,6 @@ def held_out_by_group(listing: Listing, seed: int) -> HoldOut:
     """The rule that holds out whole groups of pictures without places, for ``training.train``."""
     data = listing.annotations()
     held_out = {data.items[index].digest for index in data.split(seed)[1]}
-    groups = "" if listing.rule is None else f"; groups by {listing.rule.pattern!r}"
-    return HoldOut(SPLIT_RULE.format(share=HELD_OUT, seed=seed) + groups, held_out.__contains__)
+    groups = "groups of the manifest" if listing.rule is None else f"groups by {listing.rule.pattern!r}"
+    which = hashlib.sha256(b"".join(sorted(held_out))).hexdigest()[:12]  # other groups are another training
+    return HoldOut(f"{SPLIT_RULE.format(share=HELD_OUT, seed=seed)}; {groups} ({which})", held_out.__contains__)

@@ -39,7 +39,7 @@ def read(source: Source) -> Found:
     for file in files:
         where = source.folder / file
         try:
-            pictures, boxes = _parsed(source.json(file))
+            pictures, sizes, boxes = _parsed(source.json(file))
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as exc:
             raise DataError(f"{where}: is not COCO JSON: {_reason(exc)}; expected {EXPECTS}") from exc
         for number, name in pictures.items():
@@ -51,7 +51,8 @@ def read(source: Source) -> Found:
                 raise DataError(f"{where}: lists {path} again, after {taken[path]}; name one of the files with --data")
             taken[path] = file
             try:
-                found.drafts.append(Draft(path, None, tuple(_box(*one) for one in boxes[number])))
+                drawn = tuple(_box(*one) for one in boxes[number])
+                found.drafts.append(Draft(path, None, drawn, size=sizes.get(number)))
             except (ValueError, TypeError, KeyError, OverflowError) as exc:
                 found.skip(path, "bad_annotation", _reason(exc))
     return found
@@ -69,16 +70,20 @@ def _is_coco(source: Source, name: str) -> bool:
     return isinstance(found, dict) and all(isinstance(found.get(key), list) for key in _KEYS)
 
 
-def _parsed(found: Any) -> tuple[dict[int, str], dict[int, list[tuple[str, dict[str, Any]]]]]:
-    """Names of the pictures by number, and the annotations of each with their category's name."""
+_Boxes = dict[int, list[tuple[str, dict[str, Any]]]]
+
+
+def _parsed(found: Any) -> tuple[dict[int, str], dict[int, tuple[int, int]], _Boxes]:
+    """By number: the pictures' names and, where they are given, height and width; the annotations with their class."""
     names = {one["id"]: str(one["name"]).strip() for one in found["categories"]}
     pictures = {one["id"]: str(one["file_name"]) for one in found["images"]}
-    boxes: dict[int, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    sizes = {one["id"]: (one["height"], one["width"]) for one in found["images"] if one.get("height")}
+    boxes: _Boxes = defaultdict(list)
     for one in found["annotations"]:
         if one["image_id"] not in pictures:
             raise ValueError(f"annotation {one.get('id')} is of image {one['image_id']}, which is not listed")
         boxes[one["image_id"]].append((names[one["category_id"]], one))
-    return pictures, boxes
+    return pictures, sizes, boxes
 
 
 def _box(label: str, found: dict[str, Any]) -> Box:

@@ -13,8 +13,8 @@ from steelflow.errors import DataError
 from steelflow.records import Failure
 from steelflow.training.annotations import shapes
 from steelflow.training.annotations.item import Box
-from steelflow.training.annotations.source import Draft, Found, Source
 from steelflow.training.annotations.safe_xml import number, parse
+from steelflow.training.annotations.source import Draft, Found, Source
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -72,7 +72,9 @@ def _draft(path: str, image: Element) -> Draft:
             raise ValueError(f"<{one.tag}> has no area that can be read; draw boxes, polygons or masks")
     if len(set(tags)) > 1:
         raise ValueError(f"has several tags: {', '.join(sorted(set(tags)))}; leave one")
-    return Draft(path, tags[0] if tags and not boxes else None, tuple(boxes))
+    height, width = (round(number(image.get(name) or "0")) for name in ("height", "width"))
+    size = (height, width) if height > 0 and width > 0 else None
+    return Draft(path, tags[0] if tags and not boxes else None, tuple(boxes), size=size)
 
 
 def _label(one: Element) -> str:

@@ -71,8 +71,11 @@ def _is_export(source: Source, name: str) -> bool:
 def _add(found: Found, where: Path, path: str, results: list[dict[str, Any]]) -> None:
     boxes: list[Box] = []
     choices: list[str] = []
+    size: tuple[int, int] | None = None
     try:
         for one in results:
+            if one["type"] in ("rectanglelabels", "polygonlabels"):
+                size = (int(one["original_height"]), int(one["original_width"]))
             kind, value = one["type"], one["value"]
             if kind == "rectanglelabels":
                 boxes.append(_rectangle(one, value))
@@ -91,7 +94,7 @@ def _add(found: Found, where: Path, path: str, results: list[dict[str, Any]]) ->
     if len(choices) > 1 and not boxes:
         found.skip(path, "bad_annotation", f"has several choices: {', '.join(choices)}; leave one")
         return
-    found.drafts.append(Draft(path, choices[0] if choices and not boxes else None, tuple(boxes)))
+    found.drafts.append(Draft(path, choices[0] if choices and not boxes else None, tuple(boxes), size=size))
 
 
 def _results(task: dict[str, Any]) -> list[dict[str, Any]] | None:

@@ -170,6 +170,8 @@ def _checked(source: Source, draft: Draft, good: str, limits: LimitSettings) -> 
     if isinstance(picture, Failure):
         return picture
     size = (picture.shape[0], picture.shape[1])
+    if draft.size is not None and draft.size != size:
+        return Failure("bad_annotation", f"was annotated at {_told(draft.size)} pixels, the picture has {_told(size)}")
     boxes = [_within(box, *size) for box in draft.boxes]
     if wrong := next((box for box in boxes if isinstance(box, str)), None):
         return Failure("bad_annotation", wrong)
@@ -178,12 +180,16 @@ def _checked(source: Source, draft: Draft, good: str, limits: LimitSettings) -> 
     if isinstance(mask, Failure):
         return Failure("bad_mask", f"its mask: {mask.detail}")
     if mask is not None and mask.size != size:
-        return Failure("bad_mask", f"its mask has {mask.size[1]}×{mask.size[0]} pixels, it has {size[1]}×{size[0]}")
+        return Failure("bad_mask", f"its mask has {_told(mask.size)} pixels, it has {_told(size)}")
     label = draft.label or _largest(placed) or good
     if mask is not None and mask.marked and label.casefold() in (*source.good, good.casefold()):
         return Failure("bad_mask", f"its mask shows a defect, its class {label} is good")
     place = draft.mask if mask is not None and mask.marked else None  # an empty mask does not say where the defect is
     return Annotated(draft.path, draft.group or "", label, placed, place, size, hashlib.sha256(data).digest())
+
+
+def _told(size: tuple[int, int]) -> str:
+    return f"{size[1]}×{size[0]}"
 
 
 def _within(box: Box, height: int, width: int) -> Box | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from steelflow.training.data import Skipped
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 MAX_FILES = 5_000_000
+_DRIVE = re.compile(r"[A-Za-z]:")
 _MOST_JSON = 50  # more of them are notes about single pictures
 _BESIDE = ("images", "JPEGImages", "img", "imgs")  # folders of pictures, as labelling programs name them
 
@@ -32,6 +34,7 @@ class Draft:
     boxes: tuple[Box, ...] = ()
     mask: Path | None = None
     group: str | None = None
+    size: tuple[int, int] | None = None  # height and width for which the boxes were drawn, if the format says so
 
 
 @dataclass(slots=True)
@@ -154,7 +157,7 @@ def _describes_all(name: str) -> bool:
 def inside(name: str, where: Path) -> str:
     """``name`` without needless parts. Raises ``DataError`` if it leads out of its folder."""
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name or ":" in parts[0]:
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name or _DRIVE.match(name):
         raise DataError(
             f"{where}: names the picture {name[:200]!r}; a path must be inside the folder and relative to it, with /"
         )

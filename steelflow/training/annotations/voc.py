@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from steelflow.errors import DataError
 from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
-from steelflow.training.annotations.source import Draft, Found, Source, inside, is_picture
 from steelflow.training.annotations.safe_xml import number, parse
+from steelflow.training.annotations.source import Draft, Found, Source, inside, is_picture
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -53,7 +53,8 @@ def read(source: Source) -> Found:
             raise DataError(f"{source.folder / file}: {path} has another XML file already; keep one of them")
         annotated.add(path)
         try:
-            found.drafts.append(Draft(path, None, tuple(_box(one) for one in root.iter("object"))))
+            boxes = tuple(_box(one) for one in root.iter("object"))
+            found.drafts.append(Draft(path, None, boxes, size=_size(root)))
         except ValueError as exc:
             found.skip(path, "bad_annotation", str(exc))
     _without_file(source, annotated, found)
@@ -78,6 +79,12 @@ def _box(element: Element) -> Box:
     if right < left or bottom < top:
         raise ValueError(f"a box of {label} ends before it begins")
     return Box(label, x, y, max(math.ceil(right) - x, 1), max(math.ceil(bottom) - y, 1))
+
+
+def _size(root: Element) -> tuple[int, int] | None:
+    """Height and width; some programs write 0 or nothing."""
+    height, width = (round(number(root.findtext(f"size/{name}") or "0")) for name in ("height", "width"))
+    return (height, width) if height > 0 and width > 0 else None
 
 
 def _picture(source: Source, file: str, root: Element) -> str | Failure:

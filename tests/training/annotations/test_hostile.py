@@ -17,6 +17,7 @@ from steelflow.training.annotations import source as sources
 
 BOMB = """<?xml version="1.0"?><!DOCTYPE annotation [<!ENTITY a "{a}"><!ENTITY b "&a;&a;&a;">]>
 <annotation><filename>&b;</filename></annotation>"""
+STEMS = ("10:30:00", "resized")
 OBJECT = "<object><name>{label}</name><bndbox>{edges}</bndbox></object>"
 
 
@@ -106,6 +107,39 @@ def test_a_wrong_box_skips_its_picture_with_the_reason(edges: str, reason: str, 
     assert (data.items[0].boxes[0].x, data.items[0].boxes[0].width) == (10, 54)  # cut at the edge
     assert [skipped.path for skipped in data.skipped] == ["a.png"]
     assert reason in str(data.skipped[0].failure)
+
+
+@pytest.mark.parametrize("form", ["voc", "coco", "cvat", "label-studio"])
+def test_a_picture_that_was_resized_after_it_was_annotated_is_skipped(form: str, tmp_path: Path) -> None:
+    picture(tmp_path / "10:30:00.png")
+    picture(tmp_path / "resized.png", 1, height=24, width=32)
+    box = "<xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+    for stem in STEMS:
+        size = "<size><width>64</width><height>48</height></size>"
+        if form == "voc":
+            content = f"<annotation>{size}{OBJECT.format(label='crack', edges=box)}</annotation>"
+            (tmp_path / f"{stem}.xml").write_text(content)
+    if form == "cvat":
+        images = "".join(
+            f'<image name="{stem}.png" width="64" height="48">'
+            '<box label="crack" xtl="0" ytl="0" xbr="9" ybr="9"/></image>'
+            for stem in STEMS
+        )
+        (tmp_path / "annotations.xml").write_text(f"<annotations>{images}</annotations>")
+    elif form == "coco":
+        named = [{"id": n, "file_name": f"{stem}.png", "height": 48, "width": 64} for n, stem in enumerate(STEMS)]
+        boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [0, 0, 9, 9]} for n in range(2)]
+        content = {"images": named, "categories": [{"id": 1, "name": "crack"}], "annotations": boxes}
+        (tmp_path / "coco.json").write_text(json.dumps(content))
+    elif form == "label-studio":
+        value = {"x": 0, "y": 0, "width": 9, "height": 9, "rectanglelabels": ["crack"]}
+        result = {"type": "rectanglelabels", "original_width": 64, "original_height": 48, "value": value}
+        tasks = [{"data": {"image": f"{stem}.png"}, "annotations": [{"result": [result]}]} for stem in STEMS]
+        (tmp_path / "tasks.json").write_text(json.dumps(tasks))
+    data = load_annotations(tmp_path)
+    assert [item.path for item in data.items] == ["10:30:00.png"]
+    assert [skipped.path for skipped in data.skipped] == ["resized.png"]
+    assert "was annotated at 64×48 pixels, the picture has 32×24" in str(data.skipped[0].failure)
 
 
 @pytest.mark.parametrize(
