@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from steelflow.engine import Engine
 from steelflow.errors import DataError
 from steelflow.models.dense import DenseNetwork
 from steelflow.models.deployable import Deployable
@@ -117,14 +118,11 @@ def train_views(
         drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation)
         views = stacked(drawer, 64, np.random.default_rng(plan.seed + 1))
         network, model = _fresh(plan, spec, views)
-        batch = drawn(drawer, plan.batch, plan.seed)
-        if teacher is not None:
-            pool = Pool(drawer, teacher, plan.pool, plan.seed)
-            batch = lambda step: pool.batch(plan.batch)  # noqa: E731, ARG005  one line, and the step does not matter
         loss = DenseLoss(good, plan.sharpness)
         precision = choose_precision(plan.precision, model.network, model.normalise, views.views, views.labels.clamp(0))
-        schedule = plan.schedule(len(training))
-        fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
+        for turn, schedule in enumerate(plan.schedules(len(training))):
+            batch = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
+            fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
         sample = stacked(drawer, _CALIBRATION, np.random.default_rng(plan.seed + 2))
         with torch.inference_mode():
             logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
@@ -140,6 +138,14 @@ def _parts(annotations: Annotations, plan: StripPlan) -> tuple[list[int], list[i
     if not plan.held_out:
         return list(range(len(annotations.items))), []
     return annotations.split(plan.seed, plan.held_out)
+
+
+def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Callable[[int], Batch]:
+    """New views for every step, or some of a pool that the teacher has judged."""
+    if teacher is None:
+        return drawn(drawer, plan.batch, seed)
+    pool = Pool(drawer, teacher, plan.pool, seed)
+    return lambda step: pool.batch(plan.batch)  # noqa: ARG005  every step takes other views
 
 
 def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:
