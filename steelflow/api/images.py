@@ -76,7 +76,7 @@ def classify(
 
     def judged(start: int) -> Judged:
         part = listed[start : start + loaded.batch_size]
-        names = [ImagePlace(_name(image, start + i), None, 0, None, None, None) for i, image in enumerate(part)]
+        names = [ImagePlace(_name(image, start + i), None, 0) for i, image in enumerate(part)]
         return judge_pictures(names, (_picture(image, current.limits) for image in part), loaded.engine)
 
     origin = Origin(_NOWHERE, loaded.spec, loaded.engine.digest, new_run_id(), loaded.engine.novelty)

@@ -52,7 +52,7 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
         elif isinstance(data, StoreError):
             raise data
         fields = template.read(info.key)
-        yield RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
+        yield RawImage(info.key, None, 0, data, *fields[2:])
 
 
 def _read_shard(
@@ -64,7 +64,7 @@ def _read_shard(
         with ObjectReader(store, info) as file:
             for member, data in _rows(file, info, limits, ignored):
                 fields = members.read(member)
-                yield RawImage(info.key, member, ordinal, data, fields.coil, fields.position, fields.captured_at)
+                yield RawImage(info.key, member, ordinal, data, *fields[2:])
                 ordinal += 1
         return
     except ShardError as exc:
@@ -72,7 +72,7 @@ def _read_shard(
     except ObjectNotFound:
         failure = Failure("missing", "the shard was deleted after it was listed")
     fields = members.read(None)
-    yield RawImage(info.key, None, ordinal, failure, fields.coil, fields.position, fields.captured_at)
+    yield RawImage(info.key, None, ordinal, failure, *fields[2:])
 
 
 def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:

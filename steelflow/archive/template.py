@@ -19,6 +19,9 @@ _PATTERNS = {
     "position": r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?",
     "captured_at": "[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:[.,][0-9]{1,9})?"
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
+    "camera": _TEXT,
+    "side": _TEXT,
+    "frame": "[0-9]{1,9}",
     "name": ".+",
 }
 _FOLDERS = 1024  # cached answers
@@ -26,13 +29,20 @@ _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
 
 class Fields(NamedTuple):
-    """The fields of a key. ``position`` is metres from the coil's head; ``captured_at`` is in UTC."""
+    """What is known of an image, in the order of ``RawImage``. ``position`` is metres from the coil's head;
+    ``captured_at`` is in UTC. The last three are never in a key: a sidecar gives them."""
 
     line: str | None = None
     date: dt.date | None = None
     coil: str | None = None
     position: float | None = None
     captured_at: dt.datetime | None = None
+    camera: str | None = None
+    side: str | None = None
+    frame: int | None = None
+    mm_across: float | None = None
+    mm_along: float | None = None
+    grade: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +58,10 @@ class KeyTemplate:
     """A key template, parsed once.
 
     Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18 or 20261118), ``{coil}``, ``{position}`` (metres),
-    ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), and ``{name}`` at the end, which is
-    required. Only ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are
-    possible, the earlier field takes the shorter text. ``{line}`` and ``{date}`` must be in folders: then one night is
-    found without listing all the others.
+    ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), ``{camera}``, ``{side}`` (of the
+    strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only ``{name}`` may
+    contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier field takes the
+    shorter text. ``{line}`` and ``{date}`` must be in folders: then one night is found without listing all the others.
 
     Raises:
         ConfigError: the template is malformed; the message says how to correct it.
@@ -108,7 +118,7 @@ class Members:
         self._shard = template.read(key)
 
     def read(self, member: str | None) -> Fields:
-        """The member's own coil, position and time, if it has them. Line and date are those of the shard."""
+        """The member's own values, if its name has them. Line and date are those of the shard."""
         shard, template = self._shard, self._template
         if member is None:
             return shard
@@ -123,13 +133,16 @@ class Members:
             own.coil or shard.coil,
             shard.position if own.position is None else own.position,
             own.captured_at or shard.captured_at,
+            own.camera or shard.camera,
+            own.side or shard.side,
+            shard.frame if own.frame is None else own.frame,
         )
 
 
 def fields_of(groups: Mapping[str, str]) -> Fields | None:
     """Matched text as values. None if a date or time is impossible (2026-02-30)."""
     get = groups.get
-    date, position, captured_at = get("date"), get("position"), get("captured_at")
+    date, position, captured_at, frame = get("date"), get("position"), get("captured_at"), get("frame")
     try:
         return Fields(
             get("line"),
@@ -137,6 +150,9 @@ def fields_of(groups: Mapping[str, str]) -> Fields | None:
             get("coil"),
             float(position) if position else None,
             _moment(captured_at) if captured_at else None,
+            get("camera"),
+            get("side"),
+            int(frame) if frame else None,
         )
     except (ValueError, OverflowError):
         return None

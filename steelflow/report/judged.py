@@ -20,25 +20,24 @@ Floats = npt.NDArray[np.float32]
 
 
 class ImagePlace(NamedTuple):
-    """Where an image was found: a ``RawImage`` without its bytes."""
+    """Where an image was found, and which frame of the strip it is: a ``RawImage`` without its bytes."""
 
     key: str
     member: str | None
     ordinal: int
-    coil: str | None
-    position: float | None
-    captured_at: dt.datetime | None
+    coil: str | None = None
+    position: float | None = None
+    captured_at: dt.datetime | None = None
+    camera: str | None = None
+    side: str | None = None
+    frame: int | None = None
+    mm_across: float | None = None
+    mm_along: float | None = None
+    grade: str | None = None
 
 
 def place_of(image: RawImage) -> ImagePlace:
-    return ImagePlace(
-        key=image.key,
-        member=image.member,
-        ordinal=image.ordinal,
-        coil=image.coil,
-        position=image.position,
-        captured_at=image.captured_at,
-    )
+    return ImagePlace._make(image[:3] + image[4:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         return pa.array(full, kind, mask=missing)
 
     f32 = pa.float32()
-    keys, members, ordinals, coils, positions, captured = zip(*judged.places, strict=True)
+    keys, members, ordinals, coils, positions, captured, *_ = zip(*judged.places, strict=True)
     names = np.array(classes, dtype=object)
     columns: dict[str, pa.Array] = {
         "object_key": pa.array(keys, pa.string()),
