@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from steelflow.records import Failure
 
 Row = tuple[str | None, bytes | Failure]
 """An image member: its name, and its bytes or the failure. The name is None for the shard itself."""
+
+
+Describe = Callable[[str, bytes | Failure], None]
+"""Takes a sidecar that a shard contains: its name in the shard, and its bytes or the failure."""
 
 
 class ShardError(Exception):
@@ -28,5 +33,5 @@ class Source(Protocol):
         """Skip ``size`` bytes, fewer only at the end. Returns the number of skipped bytes."""
 
 
-def too_large(size: int, limit: int) -> Failure:
-    return Failure("too_large", f"{size:,} bytes, the limit is {limit:,} (limits.image_bytes)")
+def too_large(size: int, limit: int, how: str = "limits.image_bytes") -> Failure:
+    return Failure("too_large", f"{size:,} bytes, the limit is {limit:,} ({how})")

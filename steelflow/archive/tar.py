@@ -14,8 +14,9 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from steelflow.archive.names import Ignored, kind_of
-from steelflow.archive.shard import Row, ShardError, Source, too_large
+from steelflow.archive.names import Ignored, Kind, kind_of
+from steelflow.archive.shard import Describe, Row, ShardError, Source, too_large
+from steelflow.archive.sidecar import MAX_BYTES, SPLIT
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
 
@@ -41,18 +42,21 @@ class _Member(NamedTuple):
     sparse: bool
 
 
-def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The image members, in order. Failures of one member: ``link`` (links and devices with an image's name),
-    ``sparse`` (sparse files), ``too_large`` (above ``limits.image_bytes``) and ``truncated``, which is the last row.
+def read_tar(source: Source, limits: LimitSettings, ignored: Ignored, describe: Describe) -> Iterator[Row]:
+    """The image members, in order. A sidecar goes to ``describe``, before the images that follow it.
+
+    Failures of one member: ``link`` (links and devices with an image's name), ``sparse`` (sparse files), ``too_large``
+    (above ``limits.image_bytes``) and ``truncated``, which is the last row.
 
     Raises:
         ShardError: ``shard_cut`` or ``shard_corrupt`` if more members should follow and cannot be read.
     """
     for member in _members(source):
-        is_image = kind_of(member.name) == "image"
-        failure = _refusal(member, limits)
+        kind = kind_of(member.name)
+        is_image = kind == "image"
+        failure = _refusal(member, limits, kind)
         data = b""
-        if is_image and not failure:
+        if kind in ("image", "sidecar") and not failure:
             data = source.read(member.size)
             there = len(data)
         else:
@@ -65,6 +69,8 @@ def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterato
             return
         if is_image:
             yield member.name, failure or data
+        elif kind == "sidecar":
+            describe(member.name, failure or data)
         else:
             ignored.add(member.name)
         source.skip(-member.size % BLOCK)
@@ -94,11 +100,13 @@ def _members(source: Source) -> Iterator[_Member]:
     _check_tail(source)
 
 
-def _refusal(member: _Member, limits: LimitSettings) -> Failure | None:
+def _refusal(member: _Member, limits: LimitSettings, kind: Kind | None) -> Failure | None:
     if member.kind in _LINKS:
         return Failure("link", f"a {_LINKS[member.kind]}, not a file; pack the images themselves (tar --dereference)")
     if member.sparse:
         return Failure("sparse", "sparse files are not supported; pack it again without --sparse")
+    if kind == "sidecar":
+        return too_large(member.size, MAX_BYTES, SPLIT) if member.size > MAX_BYTES else None
     if member.size > limits.image_bytes:
         return too_large(member.size, limits.image_bytes)
     return None

@@ -11,7 +11,8 @@ from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from steelflow.archive.names import Ignored, kind_of
-from steelflow.archive.shard import Row, ShardError, too_large
+from steelflow.archive.shard import Describe, Row, ShardError, too_large
+from steelflow.archive.sidecar import MAX_BYTES, SPLIT
 from steelflow.archive.stream import ObjectReader
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
@@ -24,9 +25,11 @@ _END_RECORD = 22
 _DAMAGE = (BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OverflowError, OSError)
 
 
-def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The image members. Failures of one member: ``encrypted``, ``unsupported`` (compression), ``too_large``, ``bomb``
-    (expands more than ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
+def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored, describe: Describe) -> Iterator[Row]:
+    """The image members. Sidecars go to ``describe``, all of them before the first image.
+
+    Failures of one member: ``encrypted``, ``unsupported`` (compression), ``too_large``, ``bomb`` (expands more than
+    ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
 
     Raises:
         ShardError: ``shard_corrupt`` if it is not a zip, or is truncated; ``too_large`` if its directory is.
@@ -40,12 +43,17 @@ def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Ite
     guarded.limit = sys.maxsize
     with archive:
         overlapping = _overlapping(archive)
+        images = []
         for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-            if info.filename.endswith("/") and not info.file_size:
-                continue
-            if kind_of(info.filename) != "image":
+            kind = kind_of(info.filename)
+            if kind == "image":
+                images.append(info)
+            elif kind == "sidecar":
+                large = too_large(info.file_size, MAX_BYTES, SPLIT) if info.file_size > MAX_BYTES else None
+                describe(info.filename, large or _refusal(info, overlapping, limits) or _data(archive, info))
+            elif info.file_size or not info.filename.endswith("/"):
                 ignored.add(info.filename)
-                continue
+        for info in images:
             yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
         found = len(archive.infolist())
         if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):

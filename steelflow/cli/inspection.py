@@ -18,6 +18,7 @@ from steelflow.service.drift_alarm import alert_of_drift
 from steelflow.store.embedded import serving
 
 _REASONS = 5
+_NAMES = 3  # of ignored files and of what is wrong in sidecars
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
 EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the model.")]
@@ -35,12 +36,12 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{_ignored(', ', result.ignored, result.ignored_sample)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
     )
-    emit(result.to_dict(), as_json, text)
+    emit(result.to_dict(), as_json, text + _sidecars(result.sidecar_errors, result.sidecar_sample))
     _complain(result.failed_units)
 
 
@@ -68,13 +69,29 @@ def nightly(
     text = (
         f"night of {night}: {result.state}\n"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}\n"
+        f"{_ignored('; ', result.ignored, result.ignored_sample)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
         f"{_drift(result.drift)}"
     )
-    emit(result.to_dict(), as_json, text)
+    emit(result.to_dict(), as_json, text + _sidecars(result.sidecar_errors, result.sidecar_sample))
     _complain(result.failed_units)
+
+
+def _ignored(before: str, count: int, names: tuple[str, ...]) -> str:
+    if not count:
+        return ""
+    more = ", …" if count > len(names[:_NAMES]) else ""
+    return f"{before}{count:,} other files ignored ({', '.join(map(repr, names[:_NAMES]))}{more})"
+
+
+def _sidecars(count: int, told: tuple[str, ...]) -> str:
+    if not count:
+        return ""
+    more = f"\n  and more; the run record has {len(told)} of them" if len(told) > _NAMES else ""
+    return (
+        f"\nsidecars: {count:,} values or names not used{''.join(f'{chr(10)}  {one}' for one in told[:_NAMES])}{more}"
+    )
 
 
 def _drift(drift: NightDrift | None) -> str:

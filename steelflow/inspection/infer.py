@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
@@ -10,16 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from steelflow.archive.names import kind_of
+from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import plan, superseded
 from steelflow.config import Settings
-from steelflow.errors import ConfigError
+from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
-from steelflow.report.footer import read_footers
+from steelflow.report.footer import Footer, read_footers
+from steelflow.report.notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+
+_SAMPLE = 20  # names of ignored files in a result
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,9 @@ class InspectionResult:
     ok: int
     failed: int
     ignored: int
+    ignored_sample: tuple[str, ...]
+    sidecar_errors: int
+    sidecar_sample: tuple[str, ...]
     judged: int
     seconds: float
     images_per_second: float
@@ -85,13 +92,18 @@ def inspect_source(
     seconds = time.perf_counter() - clock
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
-    counts = sum(current.values(), judged)
+    counts = sum((footer.counts for footer in current.values()), judged)
+    notes = [footer.notes for footer in current.values()] + [one.notes for one in good]
+    sidecars = sidecar_problems(notes, whole=len(good) == len(done))
     written = {*current, *(one.key for one in good)}
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
         failed=counts.failed,
         ignored=counts.ignored + planned.ignored_count,
+        ignored_sample=(*planned.ignored_sample, *(name for note in notes for name in note.ignored))[:_SAMPLE],
+        sidecar_errors=sidecars.count,
+        sidecar_sample=sidecars.sample,
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
@@ -102,12 +114,12 @@ def inspect_source(
     )
 
 
-def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:
+def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Footer]:
     """The reports that are up to date, by key. Reports whose images now belong to other units are deleted."""
     there = {info.key: info for info in job.report.list(f"{prefix}.") if info.key.endswith(".parquet")}
     known = read_footers(job.report, there.values())
     current = {
-        key: known[key].counts
+        key: known[key]
         for unit in units
         if (key := job.key_of(unit)) in known and known[key].fingerprint == job.fingerprint(unit)
     }
@@ -120,9 +132,9 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
     if "://" in source:
         root, _, name = source.rpartition("/")
-        if kind_of(name) is not None and root.count("/") >= 2:
+        if kind_of(name) in ("image", "shard") and root.count("/") >= 2:
             store = open_store(root, settings.store)
-            return store, [store.stat(name)]
+            return store, _with_sidecars(store, name)
         store = open_store(source, settings.store)
         return store, store.list()
     path = Path(source).expanduser().absolute()
@@ -132,7 +144,16 @@ def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[Objec
     if not path.is_file():
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)
-    return store, [store.stat(path.name)]
+    return store, _with_sidecars(store, path.name)
+
+
+def _with_sidecars(store: Store, name: str) -> list[ObjectInfo]:
+    """One object, and the sidecars beside it."""
+    found = [store.stat(name)]
+    for sidecar in SIDECARS:
+        with contextlib.suppress(ObjectNotFound):
+            found.append(store.stat(sidecar))
+    return found
 
 
 def _prefix(source: str, archive: Store) -> str:

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from steelflow.archive.described import SidecarErrors
 from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
@@ -36,6 +37,7 @@ from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
 from steelflow.report.judged import ImagePlace, Judged, Origin, place_of
+from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION, QUALITY
 from steelflow.store.base import Store
@@ -68,10 +70,11 @@ class Done:
     counts: Counts
     seconds: Seconds
     error: str | None = None
+    notes: Notes = NO_NOTES
 
     def light(self) -> Done:
         """A copy without the unit's list of objects, because a night keeps thousands of these records."""
-        return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=()))
+        return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=(), sidecars=()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +272,7 @@ class _Draft:
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None
         self._unit, self._job = unit, job
-        self._found, self._ignored = 0, Ignored()
+        self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
         self._key = job.key_of(unit)
@@ -290,7 +293,7 @@ class _Draft:
         job = self._job
         chunk: list[RawImage] = []
         held = 0
-        images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored)
+        images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored, self._wrong)
         with closing(images):  # type: ignore[type-var]  # the readers are generators
             started = time.perf_counter()
             for image in images:
@@ -319,10 +322,12 @@ class _Draft:
 
     def end(self) -> Done:
         started = time.perf_counter()
+        wrong = self._wrong
+        notes = Notes(tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused)
         with self._writer:
             if self.error is None:
                 try:
-                    counts = self._writer.commit(self._found, self._ignored.count)
+                    counts = self._writer.commit(self._found, self._ignored.count, notes)
                 except StoreError as exc:
                     self.error = exc
             if self.error is not None and (isinstance(self.error, _STOPS) or not isinstance(self.error, StoreError)):
@@ -335,6 +340,7 @@ class _Draft:
             counts=Counts() if failed else counts,
             seconds=self._seconds + spent,
             error=str(self.error) if failed else None,
+            notes=NO_NOTES if failed else notes,
         )
 
     def abandon(self) -> None:

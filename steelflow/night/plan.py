@@ -13,6 +13,7 @@ from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, folder, report_key
+from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts
 
 _IMAGE_BYTES = 16 * 1024
@@ -23,8 +24,8 @@ class PartitionPlan:
     """What is to be done of one line and date.
 
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
-    these reports hold. ``stale`` are the keys of reports to delete, ``ignored`` files are neither image nor shard, and
-    ``prints`` are the fingerprints of all units.
+    these reports hold, and ``skipped_notes`` what their readers could not use. ``stale`` are the keys of reports to
+    delete, ``ignored`` files are neither image nor shard nor sidecar, and ``prints`` are the fingerprints of all units.
     """
 
     partition: Partition
@@ -35,6 +36,7 @@ class PartitionPlan:
     ignored: int
     ignored_sample: tuple[str, ...]
     prints: tuple[str, ...]
+    skipped_notes: tuple[Notes, ...] = ()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -42,7 +44,9 @@ class PartitionPlan:
 
     def light(self) -> PartitionPlan:
         """Without the objects of the units: a night keeps its plans, and there can be millions of objects."""
-        return dataclasses.replace(self, todo=tuple(dataclasses.replace(unit, objects=()) for unit in self.todo))
+        return dataclasses.replace(
+            self, todo=tuple(dataclasses.replace(unit, objects=(), sidecars=()) for unit in self.todo)
+        )
 
 
 def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> PartitionPlan:
@@ -60,6 +64,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
     todo: list[Unit] = []
     skipped_counts = Counts()
+    skipped_notes: list[Notes] = []
     prints = []
     for unit in planned.units:
         expected = job.fingerprint(unit)
@@ -67,6 +72,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         footer = known.get(report_key(unit))
         if footer is not None and footer.fingerprint == expected:
             skipped_counts += footer.counts
+            skipped_notes += [footer.notes] if footer.notes != NO_NOTES else []
         else:
             todo.append(unit)
     existing = {key.removeprefix(prefix).removesuffix(".parquet"): key for key in there}
@@ -80,6 +86,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         ignored=planned.ignored_count,
         ignored_sample=planned.ignored_sample,
         prints=tuple(prints),
+        skipped_notes=tuple(skipped_notes),
     )
 
 

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
-from steelflow.report.writer import COUNTS, FINGERPRINT, Counts
+from steelflow.report.notes import NO_NOTES, Notes
+from steelflow.report.writer import COUNTS, FINGERPRINT, NOTES, Counts
 from steelflow.store.base import Store
 
 _GUESS = 64 * 1024
@@ -26,6 +27,7 @@ class Footer:
     fingerprint: str
     counts: Counts
     schema: pa.Schema
+    notes: Notes = NO_NOTES
 
 
 _NONE = Footer("", Counts(), pa.schema([]))
@@ -50,6 +52,7 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
         counts = Counts(*json.loads(kept[COUNTS]))
-        return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema())
-    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError):
+        notes = Notes.from_json(kept.get(NOTES, b"{}"))
+        return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema(), notes)
+    except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

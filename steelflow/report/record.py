@@ -77,7 +77,8 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``drift`` is None for a night that is not complete.
+    ``sidecar_errors`` counts what could not be used of sidecars, ``sidecar_sample`` tells a few. ``drift`` is None for
+    a night that is not complete.
     """
 
     run_id: str = ""
@@ -92,6 +93,8 @@ class RunRecord(_Part):
     failed: int = 0
     ignored: int = 0
     ignored_sample: tuple[str, ...] = ()
+    sidecar_errors: int = 0
+    sidecar_sample: tuple[str, ...] = ()
     lines_without_images: tuple[str, ...] = ()
     unmatched_folders: tuple[str, ...] = ()
     units: RunUnits = RunUnits()

@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
+from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.schema import SCHEMA_VERSION, report_schema
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
+NOTES = b"steelflow.notes"
 ROW_GROUP = 4096
 _DRAFT = "steelflow-draft-"
 
@@ -76,7 +78,7 @@ class UnitWriter:
         if self._ok + self._failed - self._written >= ROW_GROUP:
             self._flush()
 
-    def commit(self, found: int, ignored: int) -> Counts:
+    def commit(self, found: int, ignored: int, notes: Notes = NO_NOTES) -> Counts:
         """Put the report at its key. ``found`` is the reader's count. If the rows do not add up to it, raises
         ``ReportError`` and puts nothing."""
         self._flush()
@@ -86,12 +88,11 @@ class UnitWriter:
                 "nothing was written; this is a bug of steelflow, please report it"
             )
         counts = Counts(found, self._ok, self._failed, ignored)
-        self._parquet.add_key_value_metadata(
-            {
-                FINGERPRINT: self._fingerprint.encode(),
-                COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
-            }
-        )
+        told = {
+            FINGERPRINT: self._fingerprint.encode(),
+            COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
+        }
+        self._parquet.add_key_value_metadata(told if notes == NO_NOTES else told | {NOTES: notes.to_json()})
         with _disk():
             self._parquet.close()
         self._store.put(self._key, self._file)
