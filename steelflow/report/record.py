@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import operator
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, PlainSerializer, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from steelflow.errors import ReportError
 
@@ -93,8 +94,8 @@ class RunRecord(_Part):
     failed: int = 0
     ignored: int = 0
     ignored_sample: tuple[str, ...] = ()
-    sidecar_errors: int = 0
-    sidecar_sample: tuple[str, ...] = ()
+    sidecar_errors: int = Field(default=0, exclude_if=operator.not_)
+    sidecar_sample: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     lines_without_images: tuple[str, ...] = ()
     unmatched_folders: tuple[str, ...] = ()
     units: RunUnits = RunUnits()
