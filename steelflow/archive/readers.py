@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from steelflow.archive.described import Described, SidecarErrors, canonical
-from steelflow.archive.gunzip import MAGIC as GZIP_MAGIC
-from steelflow.archive.gunzip import Gunzip
-from steelflow.archive.names import Ignored
-from steelflow.archive.shard import Describe, Row, ShardError, too_large
+from steelflow.archive.formats import shard_rows
+from steelflow.archive.names import Ignored, is_open
+from steelflow.archive.shard import ShardError, too_large
+from steelflow.archive.sniff import HEAD, looks_like_image
 from steelflow.archive.stream import ObjectReader
-from steelflow.archive.tar import read_tar
-from steelflow.archive.template import KeyTemplate, Members
-from steelflow.archive.zip import read_zip
+from steelflow.archive.template import KeyTemplate, Members, outside
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
 from steelflow.records import Failure, ObjectInfo, RawImage, Unit
 from steelflow.store.base import Store
-
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 
 
 def read_unit(
@@ -40,12 +36,12 @@ def read_unit(
     ignored = Ignored() if ignored is None else ignored
     errors = SidecarErrors() if errors is None else errors
     if unit.kind == "loose":
-        return _read_loose(store, unit, template, limits, errors)
+        return _read_loose(store, unit, template, limits, ignored, errors)
     return _read_shard(store, unit, template, limits, ignored, errors)
 
 
 def _read_loose(
-    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, errors: SidecarErrors
+    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored, errors: SidecarErrors
 ) -> Iterator[RawImage]:
     objects = list(unit.objects)
     described = Described(errors, {canonical(info.key) for info in objects} if unit.sidecars else ())
@@ -63,11 +59,21 @@ def _read_loose(
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):
             raise data
+        if is_open(info.key) and not _is_image(store, info, data):
+            ignored.add(info.key)
+            continue
         fields = template.read(info.key)
         if described:
             fields = described.of(info.key, fields)
         yield RawImage(info.key, None, 0, data, *fields[2:])
     described.end()
+
+
+def _is_image(store: Store, info: ObjectInfo, data: bytes | Failure) -> bool:
+    """Whether an object without a known suffix is an image. What cannot be read may be one: it is a failure."""
+    if isinstance(data, Failure) and data.code == "too_large":
+        data = store.get(info.key, 0, HEAD, etag=info.etag)
+    return isinstance(data, Failure) or looks_like_image(data[:HEAD])
 
 
 def _read_shard(
@@ -80,16 +86,16 @@ def _read_shard(
     described.load(store, unit.sidecars)
 
     def describe(name: str, data: bytes | Failure) -> None:
-        name = canonical(name)
-        described.add(folder + name[: name.rfind("/") + 1], [(f"{info.key}/{name}", data)])
+        path = canonical(name)
+        described.add(folder + outside(path[: path.rfind("/") + 1]), [(f"{info.key}/{path}", data)])
 
     ordinal = 0
     try:
         with ObjectReader(store, info) as file:
-            for member, data in _rows(file, info, limits, ignored, describe):
+            for member, data in shard_rows(file, info, limits, ignored, describe):
                 fields = members.read(member)
                 if described:
-                    fields = described.of(f"{folder}{member}", fields, shard=f"{info.key}/{member}")
+                    fields = described.of(f"{folder}{outside(member or '')}", fields, shard=f"{info.key}/{member}")
                 yield RawImage(info.key, member, ordinal, data, *fields[2:])
                 ordinal += 1
         described.end()
@@ -101,18 +107,3 @@ def _read_shard(
     described.end()
     fields = members.read(None)
     yield RawImage(info.key, None, ordinal, failure, *fields[2:])
-
-
-def _rows(
-    file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored, describe: Describe
-) -> Iterator[Row]:
-    """The bytes decide on the format, not the name: a .tgz that was decompressed by a download is a tar."""
-    if not info.size:
-        raise ShardError("empty", "the shard has no bytes; copy it again")
-    magic = file.read(4)
-    file.seek(0)
-    if magic.startswith(GZIP_MAGIC):
-        return read_tar(Gunzip(file, limits.expansion), limits, ignored, describe)
-    if magic in _ZIP_MAGIC or info.key.lower().endswith(".zip"):
-        return read_zip(file, limits, ignored, describe)
-    return read_tar(file, limits, ignored, describe)

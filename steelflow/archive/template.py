@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from steelflow.archive.names import kind_of
 from steelflow.errors import ConfigError
 
 _TEXT = "[^/]{1,255}?"  # the shortest match; bounded, so a hostile key cannot make a match slow
@@ -122,7 +123,7 @@ class Members:
         shard, template = self._shard, self._template
         if member is None:
             return shard
-        name = member.removeprefix("./")
+        name = outside(member.removeprefix("./"))
         beside = self._folder + name
         own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
         if own is None or own is shard:
@@ -137,6 +138,16 @@ class Members:
             own.side or shard.side,
             shard.frame if own.frame is None else own.frame,
         )
+
+
+def outside(member: str) -> str:
+    """A member's path as if the shards within its shard were unpacked where they lie: ``a/b.tar/c.jpg`` is
+    ``a/c.jpg``."""
+    folder = member[: member.rfind("/") + 1]
+    if "." not in folder:
+        return member
+    parts = folder.split("/")
+    return "/".join(part for part in parts if kind_of(part) != "shard") + member[len(folder) :]
 
 
 def fields_of(groups: Mapping[str, str]) -> Fields | None:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from steelflow.archive.names import SHARD_SUFFIXES, Ignored, kind_of
+from steelflow.archive.names import SHARD_SUFFIXES, Ignored, is_open, kind_of
 from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import ObjectInfo, Partition, Unit
@@ -49,7 +49,7 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
     sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
-        if kind == "image":
+        if kind == "image" or is_open(info.key):
             loose.append(pack(_path(info.key, template, coils), info))
         elif kind == "shard":
             units.append(Unit(_shard_id(info.key), partition, "shard", (info,)))
