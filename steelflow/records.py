@@ -77,3 +77,17 @@ class RawImage(NamedTuple):
     mm_across: float | None = None
     mm_along: float | None = None
     grade: str | None = None
+
+
+class Region(NamedTuple):
+    """A connected defect of an image, in pixels. ``label`` is the index of its class; ``score`` is 1 − Σ p(good) of the
+    strongest view that shows it; ``area`` is how much of the box it covers; ``views`` are the views that show it."""
+
+    label: int
+    score: float
+    x: int
+    y: int
+    width: int
+    height: int
+    area: int
+    views: int

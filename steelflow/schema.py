@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # of reports with frames; reports of whole images are as in version 2
 PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it if the same image gives a different row
 
 PROBABILITY = "p_"
@@ -24,11 +24,27 @@ QUALITY = (
 """Figures of how a picture was taken, in the order of ``images.quality.measure``; each is a column."""
 
 
-def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
+_FRAMED = (
+    pa.field("camera", pa.string()),
+    pa.field("side", pa.string()),  # of the strip
+    pa.field("frame", pa.int32()),  # its number
+    pa.field("length", pa.float32()),  # metres of strip that it shows; null if its scale is not known
+    pa.field("regions", pa.int32()),  # of defect; null for a model without good classes
+    pa.field("defect_area", pa.int64()),  # pixels of all regions
+)
+"""The columns that a frame has beside those of every image."""
+
+
+def schema_version(framed: bool) -> int:
+    return SCHEMA_VERSION if framed else 2
+
+
+def report_schema(classes: Sequence[str], embedding_dims: int, framed: bool = False) -> pa.Schema:
     """Columns of a report for a model with these classes and this number of embedding dimensions.
 
     If ``status`` is ``failed``, the probabilities and everything derived from them are null. If it is ``ok``, ``error``
-    is null. In a hive-partitioned report ``line`` and ``date`` are in the path, not in the file.
+    is null. In a hive-partitioned report ``line`` and ``date`` are in the path, not in the file. ``framed`` reports are
+    of frames that were judged in views: all that the model says of a frame is said of its worst view.
     """
     return pa.schema(
         [
@@ -42,6 +58,7 @@ def report_schema(classes: Sequence[str], embedding_dims: int) -> pa.Schema:
             pa.field("captured_at", STAMP),
             pa.field("width", pa.int32()),  # pixels
             pa.field("height", pa.int32()),
+            *(_FRAMED if framed else ()),
             pa.field("status", pa.string(), nullable=False),  # ok | failed
             pa.field("error", pa.string()),  # code: detail
             pa.field("label", pa.string()),

@@ -16,7 +16,8 @@ from steelflow.api.arguments import Place, Progress, chosen
 from steelflow.config import EngineName, LimitSettings, Settings
 from steelflow.errors import ConfigError
 from steelflow.images.decode import Grey, decode
-from steelflow.inspection.pipeline import judge_pictures, load_model, new_run_id
+from steelflow.inspection.judge import Judge, frame_of
+from steelflow.inspection.pipeline import load_model, new_run_id
 from steelflow.records import Failure, Partition, Unit
 from steelflow.report.judged import ImagePlace, Judged, Origin
 from steelflow.report.judged import rows as table_of
@@ -29,6 +30,7 @@ _BATCH = 64  # images: to measure what is best here, as a night does, takes as l
 _COLOURS = (3, 4)  # channels
 _NOWHERE = Unit("images", Partition(None, None), "loose", ())
 _OF_AN_ARCHIVE = ("member", "ordinal", "line", "date", "coil", "position", "captured_at", "unit_id", "run_id")
+_OF_A_STRIP = ("camera", "side", "frame", "length")
 
 
 def classify(
@@ -55,8 +57,10 @@ def classify(
         image in memory), ``status`` (``ok`` or ``failed``), ``error`` (the reason), ``label``, ``confidence`` and
         ``p_<class>`` (0 to 1), ``margin``, ``entropy`` (nats), ``energy``, ``novelty`` (1 is the limit), ``novel``,
         ``brightness`` and ``contrast`` (grey levels, 0 to 255), ``sharpness``, ``saturation`` (0 to 1), ``width`` and
-        ``height`` (pixels), ``embedding``, ``model_name``, ``model_version``, ``model_digest``, ``inferred_at``. The
-        predictions are null in a row that failed: a file that cannot be read is no error.
+        ``height`` (pixels), ``embedding``, ``model_name``, ``model_version``, ``model_digest``, ``inferred_at``. For a
+        model of views, or with frames in the settings, also ``regions`` (their number) and ``defect_area`` (pixels);
+        the predictions are then those of the worst view. They are null in a row that failed: a file that cannot be
+        read is no error.
 
     Raises:
         ConfigError: an array is not uint8, or does not have the shape of a grey picture.
@@ -77,17 +81,19 @@ def classify(
     def judged(start: int) -> Judged:
         part = listed[start : start + loaded.batch_size]
         names = [ImagePlace(_name(image, start + i), None, 0) for i, image in enumerate(part)]
-        return judge_pictures(names, (_picture(image, current.limits) for image in part), loaded.engine)
+        return how.pictures(names, (_picture(image, current.limits) for image in part))
 
-    origin = Origin(_NOWHERE, loaded.spec, loaded.engine.digest, new_run_id(), loaded.engine.novelty)
-    empty = report_schema(loaded.spec.classes, loaded.spec.embedding_dims).empty_table()
+    frame, spec = frame_of(current.frame, loaded.spec, None), loaded.spec_on(None)
+    how = Judge(loaded.engine, current.limits, spec, frame, loaded.batch_size)
+    origin = Origin(_NOWHERE, spec, loaded.engine.digest, new_run_id(), loaded.engine.novelty)
+    empty = report_schema(spec.classes, spec.embedding_dims, frame is not None).empty_table()
     tables = [pl.DataFrame(empty)]
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(loaded.workers) as pool:
         for one in pool.map(judged, range(0, len(listed), loaded.batch_size)):
             tables.append(pl.DataFrame(table_of(one, origin)))
             if progress:
                 progress(len(one.places))
-    return pl.concat(tables).drop(_OF_AN_ARCHIVE)
+    return pl.concat(tables).drop(_OF_AN_ARCHIVE).drop(_OF_A_STRIP, strict=False)
 
 
 def _listed(images: npt.NDArray[np.uint8] | Image | Iterable[Image]) -> list[Image]:

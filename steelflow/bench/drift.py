@@ -37,7 +37,7 @@ from steelflow.drift.verdict import NightVerdict
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import DataError
 from steelflow.images.decode import decode
-from steelflow.inspection.pipeline import judge
+from steelflow.inspection.judge import judge
 from steelflow.models.shipped import SELECTED, resolve
 from steelflow.records import Failure, Partition, RawImage, Unit
 from steelflow.report.judged import Origin, rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,14 +12,16 @@ import typer
 from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
 from steelflow.config import EngineName
+from steelflow.inspection.infer import InspectionResult
 from steelflow.night.dates import night_of
-from steelflow.night.run import inspect_night
+from steelflow.night.run import NightResult, inspect_night
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift
 from steelflow.store.embedded import serving
 
 _REASONS = 5
 _NAMES = 3  # of ignored files and of what is wrong in sidecars
+_SIZES = 3
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
 EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the model.")]
@@ -36,12 +39,12 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{_ignored(', ', result.ignored, result.ignored_sample)}\n"
+        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
     )
-    emit(result.to_dict(), as_json, text + _sidecars(result.sidecar_errors, result.sidecar_sample))
+    emit(result.to_dict(), as_json, text + _sidecars(result) + _whole(result.judged_whole))
     _complain(result.failed_units)
 
 
@@ -69,12 +72,12 @@ def nightly(
     text = (
         f"night of {night}: {result.state}\n"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{_ignored('; ', result.ignored, result.ignored_sample)}\n"
+        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
-        f"{_drift(result.drift)}"
+        f"{_whole(result.judged_whole)}{_drift(result.drift)}"
     )
-    emit(result.to_dict(), as_json, text + _sidecars(result.sidecar_errors, result.sidecar_sample))
+    emit(result.to_dict(), as_json, text + _sidecars(result))
     _complain(result.failed_units)
 
 
@@ -85,12 +88,27 @@ def _ignored(before: str, count: int, names: tuple[str, ...]) -> str:
     return f"{before}{count:,} other files ignored ({', '.join(map(repr, names[:_NAMES]))}{more})"
 
 
-def _sidecars(count: int, told: tuple[str, ...]) -> str:
-    if not count:
+def _sidecars(result: InspectionResult | NightResult) -> str:
+    if not result.sidecar_errors:
         return ""
-    more = f"\n  and more; the run record has {len(told)} of them" if len(told) > _NAMES else ""
+    told = "".join(f"\n  {one}" for one in result.sidecar_sample[:_NAMES])
+    more = "\n  and more; --json and the run record have them" if len(result.sidecar_sample) > _NAMES else ""
+    return f"\nsidecars: {result.sidecar_errors:,} values or names not used{told}{more}"
+
+
+def _regions(count: int | None) -> str:
+    return "" if count is None else f"; {count:,} region{'s' if count != 1 else ''} of defect"
+
+
+def _whole(sizes: Mapping[str, int]) -> str:
+    """A warning about images that are much larger than the model's pictures."""
+    if not sizes:
+        return ""
+    most = sorted(sizes.items(), key=lambda item: -item[1])[:_SIZES]
+    told = ", ".join(f"{count:,} of {size}" for size, count in most)
     return (
-        f"\nsidecars: {count:,} values or names not used{''.join(f'{chr(10)}  {one}' for one in told[:_NAMES])}{more}"
+        f"\nwarning: images much larger than the model's pictures were judged as a whole: {told}; "
+        "small defects vanish. Set [frame], so that they are judged in views"
     )
 
 

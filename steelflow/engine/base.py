@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -55,16 +55,21 @@ class Engine(Protocol):
         depend on the other images of the batch."""
 
 
-def in_slices(compute: Callable[[Pictures], tuple[Floats, Floats]], batch: Pictures) -> tuple[Floats, Floats]:
-    """Logits (N, C) and embedding (N, E) of ``batch``; ``compute`` gets ``SLICE`` images at a time."""
+def output_names(spec: ModelSpec) -> tuple[str, ...]:
+    """The outputs of the model's graph, in the order of ``outputs_of``."""
+    return ("logits", "embedding") if spec.sharpness is None else ("logits", "embedding", "map")
+
+
+def in_slices(compute: Callable[[Pictures], Sequence[Floats]], batch: Pictures) -> list[Floats]:
+    """The outputs for all of ``batch``; ``compute`` gets ``SLICE`` images at a time."""
     starts = range(0, max(len(batch), 1), SLICE)
-    logits, embedding = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
-    return np.concatenate(logits), np.concatenate(embedding)
+    parts = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
+    return [np.concatenate(part) for part in parts]
 
 
-def outputs_of(logits: Floats, embedding: Floats, spec: ModelSpec) -> Outputs:
+def outputs_of(spec: ModelSpec, logits: Floats, embedding: Floats, cells: Floats | None = None) -> Outputs:
     """The outputs of an engine, from the outputs of its network."""
-    return Outputs(softmax(logits, spec.temperature), embedding, energy(logits))
+    return Outputs(softmax(logits, spec.temperature), embedding, energy(logits), cells)
 
 
 def softmax(logits: Floats, temperature: float) -> Floats:
@@ -95,3 +100,5 @@ def check_contract(engine: Engine, path: Path) -> None:
             f"{path}: the embedding has {outputs.embedding.shape[-1]} dimensions, its spec says "
             "otherwise; export it with `steelflow train`"
         )
+    if engine.spec.sharpness is not None and (outputs.map is None or outputs.map.shape[:2] != (2, classes)):
+        raise ModelError(f"{path}: its map does not have {classes} classes; export it with `steelflow train`")

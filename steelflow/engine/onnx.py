@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, outputs_of
+from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, output_names, outputs_of
 from steelflow.errors import EngineError, ModelError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
@@ -33,17 +33,18 @@ class OnnxEngine:
         found = self._session.get_modelmeta().custom_metadata_map
         self.spec: ModelSpec = parse_spec(found.get(METADATA_KEY), str(path))
         self.novelty = parse_novelty(found.get(NOVELTY_KEY), self.spec.embedding_dims, str(path))
+        self._wanted = output_names(self.spec)
         self._turn = threading.Lock() if self.on_device else nullcontext()
         check_contract(self, path)
 
     def run(self, batch: Pictures) -> Outputs:
         with self._turn:
-            logits, embedding = self._compute(batch) if self.on_device else in_slices(self._compute, batch)
-        return outputs_of(logits, embedding, self.spec)
+            found = self._compute(batch) if self.on_device else in_slices(self._compute, batch)
+        return outputs_of(self.spec, *found)
 
-    def _compute(self, batch: Pictures) -> tuple[Floats, Floats]:
-        logits, embedding = self._session.run(("logits", "embedding"), {"image": batch})
-        return logits, embedding
+    def _compute(self, batch: Pictures) -> list[Floats]:
+        found: list[Floats] = self._session.run(self._wanted, {"image": batch})
+        return found
 
 
 def read(path: Path) -> bytes:

@@ -8,10 +8,11 @@ import importlib
 import importlib.util
 import sys
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, outputs_of
+from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, output_names, outputs_of
 from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
@@ -64,33 +65,31 @@ class OpenVinoEngine:
         except IndexError:
             copy = self._compile()
         try:
-            logits, embedding = in_slices(copy.compute, batch)
+            found = in_slices(copy.compute, batch)
         finally:
             self._free.append(copy)
-        return outputs_of(logits, embedding, self.spec)
+        return outputs_of(self.spec, *found)
 
     def _compile(self) -> _Copy:
         how: dict[str, Any] = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
         how |= {"INFERENCE_PRECISION_HINT": self._precision, "CPU_DENORMALS_OPTIMIZATION": True}
-        return _Copy(self._core.compile_model(self._model, "CPU", how))
+        return _Copy(self._core.compile_model(self._model, "CPU", how), output_names(self.spec))
 
 
 class _Copy:
     """A compiled network, with views of its input and output memory."""
 
-    def __init__(self, network: Any) -> None:
+    def __init__(self, network: Any, outputs: Sequence[str]) -> None:
         self._request = network.create_infer_request()
         self._image: Pictures = self._request.get_tensor("image").data
-        self._logits: Floats = self._request.get_tensor("logits").data
-        self._embedding: Floats = self._request.get_tensor("embedding").data
+        self._outputs: list[Floats] = [self._request.get_tensor(name).data for name in outputs]
 
-    def compute(self, part: Pictures) -> tuple[Floats, Floats]:
-        """Logits and embedding of at most ``SLICE`` images. Unused places keep earlier images, computed again for
-        nothing."""
+    def compute(self, part: Pictures) -> list[Floats]:
+        """The outputs for at most ``SLICE`` images. Unused places keep earlier images, computed again for nothing."""
         count = len(part)
         self._image[:count] = part
         self._request.infer(share_outputs=True)
-        return self._logits[:count].copy(), self._embedding[:count].copy()
+        return [output[:count].copy() for output in self._outputs]
 
 
 def prefers_openvino(path: Path) -> bool:

@@ -49,5 +49,4 @@ class TorchEngine:
         torch = self._torch
         with self._turn, torch.inference_mode():
             image = torch.from_numpy(np.ascontiguousarray(batch)).to(self._device, non_blocking=True)
-            logits, embedding = self._network(image)
-            return outputs_of(logits.float().cpu().numpy(), embedding.float().cpu().numpy(), self.spec)
+            return outputs_of(self.spec, *(output.float().cpu().numpy() for output in self._network(image)))

@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import Footer, read_footers
+from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
@@ -29,7 +31,9 @@ _SAMPLE = 20  # names of ignored files in a result
 @dataclass(frozen=True, slots=True)
 class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
-    images are from an earlier run and up to date."""
+    images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
+    images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
+    pictures and were judged as a whole."""
 
     images: int
     ok: int
@@ -45,6 +49,8 @@ class InspectionResult:
     engine: str
     files: tuple[str, ...]
     failed_units: tuple[str, ...]
+    regions: int | None = None
+    judged_whole: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -63,7 +69,7 @@ def inspect_source(
         StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
     template = KeyTemplate(settings.archive.template)
-    archive, found = _open_source(source, settings)
+    archive, found, alone = _open_source(source, settings)
     report = open_store(dest, settings.store, create=True)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
@@ -83,18 +89,23 @@ def inspect_source(
         run_id=new_run_id(),
         key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
         hive=False,
+        frame=settings.frame,
     )
     current = _up_to_date(job, prefix, planned.units)
-    done = []
+    done: list[Done] = []
     for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in planned.units}
+    for info in list(report.list(f"{REGIONS}{prefix}.")) if all(one.error is None for one in done) else ():
+        if info.key not in named:
+            report.delete(info.key)
     seconds = time.perf_counter() - clock
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum((footer.counts for footer in current.values()), judged)
     notes = [footer.notes for footer in current.values()] + [one.notes for one in good]
-    sidecars = sidecar_problems(notes, whole=len(good) == len(done))
+    sidecars = sidecar_problems(notes, whole=len(good) == len(done) and not alone)
     written = {*current, *(one.key for one in good)}
     return InspectionResult(
         images=counts.found,
@@ -110,6 +121,8 @@ def inspect_source(
         model=model.engine.spec.name,
         engine=model.engine.name,
         files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        regions=counts.regions if job.frame_of(None) is not None else None,
+        judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
     )
 
@@ -129,22 +142,23 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     return current
 
 
-def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
+def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo], bool]:
+    """The store and its objects; and whether they are one image or shard, with the sidecars beside it."""
     if "://" in source:
         root, _, name = source.rpartition("/")
         if kind_of(name) in ("image", "shard") and root.count("/") >= 2:
             store = open_store(root, settings.store)
-            return store, _with_sidecars(store, name)
+            return store, _with_sidecars(store, name), True
         store = open_store(source, settings.store)
-        return store, store.list()
+        return store, store.list(), False
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         store = open_store(str(path), settings.store)
-        return store, store.list()
+        return store, store.list(), False
     if not path.is_file():
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)
-    return store, _with_sidecars(store, path.name)
+    return store, _with_sidecars(store, path.name), True
 
 
 def _with_sidecars(store: Store, name: str) -> list[ObjectInfo]:

@@ -13,13 +13,13 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from steelflow.archive.described import SidecarErrors
@@ -27,19 +27,18 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint
-from steelflow.config import MIB, LimitSettings, Settings
-from steelflow.engine import Engine, Outputs, open_engine
+from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Settings
+from steelflow.engine import Engine, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
-from steelflow.images.decode import Grey, decode, resize
-from steelflow.images.quality import measure
+from steelflow.inspection.judge import Judge, frame_of, squeezed
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
-from steelflow.report.judged import ImagePlace, Judged, Origin, place_of
+from steelflow.report.judged import Judged, Origin
 from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION, QUALITY
+from steelflow.schema import PIPELINE_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
@@ -63,7 +62,8 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A unit with its committed report; with ``error``, a unit that must be run again."""
+    """A unit with its committed report; with ``error``, a unit that must be run again. ``squeezed`` counts, by size,
+    the images that are much larger than the model's pictures and were judged as a whole."""
 
     unit: Unit
     key: str
@@ -71,6 +71,7 @@ class Done:
     seconds: Seconds
     error: str | None = None
     notes: Notes = NO_NOTES
+    squeezed: Mapping[str, int] = field(default_factory=dict)
 
     def light(self) -> Done:
         """A copy without the unit's list of objects, because a night keeps thousands of these records."""
@@ -80,18 +81,29 @@ class Done:
 @dataclass(frozen=True, slots=True)
 class Model:
     """An engine with a suitable batch size and number of threads. ``version`` is the model's version in the registry,
-    None if the model is not from the registry."""
+    None if the model is not from the registry. ``points`` are the operating points that were set by line; the key None
+    is for all other lines."""
 
     engine: Engine
     batch_size: int
     workers: int
     version: str | None = None
+    points: Mapping[str | None, float] = field(default_factory=dict)
 
     @property
     def spec(self) -> ModelSpec:
         """The engine's spec, with the registry's version if there is one."""
         spec = self.engine.spec
         return spec if self.version is None else spec.model_copy(update={"version": self.version})
+
+    def spec_on(self, line: str | None) -> ModelSpec:
+        """The spec with the operating point of a line."""
+        point = self.point(line)
+        return self.spec if point is None else self.spec.model_copy(update={"operating_point": point})
+
+    def point(self, line: str | None) -> float | None:
+        """The operating point that was set for a line, or for all lines. None: the spec's own."""
+        return self.points.get(line, self.points.get(None))
 
 
 def new_run_id() -> str:
@@ -123,10 +135,25 @@ class Inspection:
     run_id: str
     key_of: Callable[[Unit], str]
     hive: bool
+    frame: FrameSettings | None = None
 
     def fingerprint(self, unit: Unit) -> str:
         how = f"{PIPELINE_VERSION} {self.limits.model_dump_json()} {self.template.text}"
+        line = unit.partition.line
+        if (frame := self.frame_of(line)) is not None:
+            how += f" {frame.model_dump_json()}"
+        if (point := self.model.point(line)) is not None:
+            how += f" point {point!r}"
         return fingerprint(unit, self.model.engine.digest, how)
+
+    def frame_of(self, line: str | None) -> LineFrame | None:
+        """How the frames of a line are judged; None if they are judged as a whole."""
+        return frame_of(self.frame, self.model.spec, line)
+
+    def judge(self, line: str | None) -> Judge:
+        """How the images of a line are judged."""
+        model = self.model
+        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size)
 
 
 def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
@@ -152,50 +179,6 @@ def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
             feed.stop()
 
 
-def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
-    """Decode, measure and classify a chunk. An image that cannot be decoded becomes a failure row."""
-    decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, limits) for i in images)
-    return judge_pictures([place_of(image) for image in images], decoded, engine)
-
-
-def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
-    """Measure and classify grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""
-    started = time.perf_counter()
-    count, size = len(places), engine.spec.input_size
-    batch = np.empty((count, 1, size, size), np.uint8)
-    quality: list[tuple[float, ...]] = []
-    sizes: list[tuple[int, ...]] = []
-    good: list[int] = []
-    failures: dict[int, Failure] = {}
-    for i, grey in enumerate(pictures):
-        if isinstance(grey, Failure):
-            failures[i] = grey
-            continue
-        resize(grey, size, batch[len(good), 0])
-        quality.append(measure(grey))
-        sizes.append(grey.shape)
-        good.append(i)
-    decoded = time.perf_counter()
-    outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
-    return Judged(
-        places=places,
-        failures=failures,
-        good=np.array(good, np.intp),
-        probabilities=outputs.probabilities,
-        embedding=outputs.embedding,
-        energy=outputs.energy,
-        quality=np.array(quality, np.float32).reshape(-1, len(QUALITY)),
-        sizes=np.array(sizes, np.int32).reshape(-1, 2),
-        decode_seconds=decoded - started,
-        infer_seconds=time.perf_counter() - decoded,
-    )
-
-
-def _nothing(engine: Engine) -> Outputs:
-    spec = engine.spec
-    return Outputs(*(np.empty(shape, np.float32) for shape in ((0, len(spec.classes)), (0, spec.embedding_dims), 0)))
-
-
 class _Feed:
     """The chunks of all units, in order, for the threads that judge.
 
@@ -215,9 +198,9 @@ class _Feed:
     def work(self) -> None:
         """Read and judge until all chunks are done; call once per thread."""
         while (taken := self._take()) is not None:
-            chunk, judging = taken
+            chunk, how, judging = taken
             try:
-                judging.set_result(judge(chunk, self._job.model.engine, self._job.limits))
+                judging.set_result(how.images(chunk))
             except BaseException as exc:  # noqa: BLE001  raised again where the chunk is written
                 judging.set_exception(exc)
 
@@ -235,7 +218,7 @@ class _Feed:
         with self._turn:
             self._chunks.close()
 
-    def _take(self) -> tuple[list[RawImage], Future[Judged]] | None:
+    def _take(self) -> tuple[list[RawImage], Judge, Future[Judged]] | None:
         self._slots.acquire()
         with self._turn:
             try:
@@ -248,7 +231,7 @@ class _Feed:
         self._slots.release()
         return None
 
-    def _read(self, units: Iterable[Unit]) -> Generator[tuple[list[RawImage], Future[Judged]]]:
+    def _read(self, units: Iterable[Unit]) -> Generator[tuple[list[RawImage], Judge, Future[Judged]]]:
         for unit in units:
             self._drafts.acquire()
             draft = _Draft(unit, self._job)
@@ -256,7 +239,7 @@ class _Feed:
                 for chunk in draft.chunks():
                     judging: Future[Judged] = Future()  # queued first, so that rows keep the order of the archive
                     self._scribe.submit(draft.take, judging, self._slots)
-                    yield chunk, judging
+                    yield chunk, draft.how, judging
             except BaseException as exc:
                 if not isinstance(exc, StoreError) or isinstance(exc, _STOPS):
                     self._scribe.submit(draft.abandon)
@@ -272,6 +255,8 @@ class _Draft:
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None
         self._unit, self._job = unit, job
+        self.how = job.judge(unit.partition.line)
+        self._squeezed: Counter[str] = Counter()
         self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
@@ -279,13 +264,18 @@ class _Draft:
         engine = job.model.engine
         origin = Origin(
             unit=unit,
-            spec=job.model.spec,
+            spec=self.how.spec,
             model_digest=engine.digest,
             run_id=job.run_id,
             novelty=engine.novelty,
         )
         self._writer = UnitWriter(
-            job.report, self._key, origin=origin, fingerprint=job.fingerprint(unit), hive=job.hive
+            job.report,
+            self._key,
+            origin=origin,
+            fingerprint=job.fingerprint(unit),
+            hive=job.hive,
+            framed=self.how.frame is not None,
         )
 
     def chunks(self) -> Iterator[list[RawImage]]:
@@ -313,6 +303,7 @@ class _Draft:
             judged = judging.result()
             started = time.perf_counter()
             self._writer.append(judged)
+            self._squeezed.update(squeezed(judged, self.how.spec))
             spent = time.perf_counter() - started
             self._seconds += Seconds(decode=judged.decode_seconds, infer=judged.infer_seconds, write=spent)
         except Exception as exc:  # noqa: BLE001  raised again by ``end``, in the thread that can stop the work
@@ -341,6 +332,7 @@ class _Draft:
             seconds=self._seconds + spent,
             error=str(self.error) if failed else None,
             notes=NO_NOTES if failed else notes,
+            squeezed=dict(self._squeezed),
         )
 
     def abandon(self) -> None:

@@ -12,7 +12,7 @@ from steelflow.archive.units import superseded
 from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
-from steelflow.report.layout import REPORTS, folder, report_key
+from steelflow.report.layout import REPORTS, folder, regions_key, report_key
 from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts
 
@@ -25,7 +25,8 @@ class PartitionPlan:
 
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
     these reports hold, and ``skipped_notes`` what their readers could not use. ``stale`` are the keys of reports to
-    delete, ``ignored`` files are neither image nor shard nor sidecar, and ``prints`` are the fingerprints of all units.
+    delete. ``ignored`` files are neither image nor shard nor sidecar. ``prints`` are the fingerprints of all units.
+    ``regions`` are the keys that their files of regions have, where there are any.
     """
 
     partition: Partition
@@ -37,6 +38,7 @@ class PartitionPlan:
     ignored_sample: tuple[str, ...]
     prints: tuple[str, ...]
     skipped_notes: tuple[Notes, ...] = ()
+    regions: frozenset[str] = frozenset()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -87,6 +89,9 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         ignored_sample=planned.ignored_sample,
         prints=tuple(prints),
         skipped_notes=tuple(skipped_notes),
+        regions=frozenset(
+            regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
+        ),
     )
 
 

@@ -12,9 +12,10 @@ import datetime as dt
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from steelflow import __version__
@@ -30,6 +31,7 @@ from steelflow.report.daily import write_daily
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.notes import sidecar_problems
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
+from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.writer import Counts
@@ -45,7 +47,7 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete.
+    for a night that is not complete. ``regions``, ``judged_whole`` and ``notes`` are as in ``RunRecord``.
     """
 
     date: dt.date
@@ -65,6 +67,9 @@ class NightResult:
     state: RunState
     model: str
     drift: NightDrift | None
+    regions: int | None = None
+    judged_whole: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, record: RunRecord, *, run_record: str | None, model: str) -> NightResult:
@@ -86,6 +91,9 @@ class NightResult:
             state=record.state,
             model=model,
             drift=record.drift,
+            regions=record.regions,
+            judged_whole=record.judged_whole,
+            notes=record.notes,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -162,6 +170,7 @@ class Night:
             run_id=self.run_id,
             key_of=report_key,
             hive=True,
+            frame=self.settings.frame,
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
@@ -226,6 +235,8 @@ class Night:
             archive=self.archive.uri,
             template=self.template.text,
             steelflow=__version__,
+            regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
+            judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
@@ -246,12 +257,18 @@ class Night:
         """Write the summaries and, for a complete night, its drift; returns the record with that and the time."""
         for plan in plans:
             write_summary(self.report, plan.partition)
+            self._drop_old_regions(plan)
         write_daily(self.report, [self.date])
         drift = None
         if record.state == "complete":
             digest, version = self.model.engine.digest, self.model.version
             drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
         return record.model_copy(update={"drift": drift, "finished_at": dt.datetime.now(dt.UTC)})
+
+    def _drop_old_regions(self, plan: PartitionPlan) -> None:
+        """Delete the files of regions that no report of the line names any more."""
+        for key in orphans(self.report, plan.partition, plan.regions):
+            self.report.delete(key)
 
 
 Progress = Callable[[Done], None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
 from steelflow.report.notes import NO_NOTES, Notes
-from steelflow.report.writer import COUNTS, FINGERPRINT, NOTES, Counts
+from steelflow.report.writer import COUNTS, FINGERPRINT, NOTES, REGIONS, Counts
 from steelflow.store.base import Store
 
 _GUESS = 64 * 1024
@@ -22,11 +23,13 @@ _THREADS = 16
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again."""
+    """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again.
+    ``regions_file`` is the key of the file of its regions, if it has any."""
 
     fingerprint: str
     counts: Counts
     schema: pa.Schema
+    regions_file: str = ""
     notes: Notes = NO_NOTES
 
 
@@ -51,8 +54,14 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
         metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
-        counts = Counts(*json.loads(kept[COUNTS]))
+        found, ok, failed, ignored = json.loads(kept[COUNTS])
+        counts = Counts(found, ok, failed, ignored)
+        schema, mark = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode()
         notes = Notes.from_json(kept.get(NOTES, b"{}"))
-        return Footer(kept[FINGERPRINT].decode(), counts, metadata.schema.to_arrow_schema(), notes)
+        if REGIONS not in kept:
+            return Footer(mark, counts, schema, notes=notes)
+        told = json.loads(kept[REGIONS])
+        counts = dataclasses.replace(counts, regions=int(told["rows"]))
+        return Footer(mark, counts, schema, str(told["file"]), notes)
     except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from steelflow.models.decision import labels_at
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
-from steelflow.records import Failure, RawImage, Unit
+from steelflow.records import Failure, RawImage, Region, Unit
 from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 
 Floats = npt.NDArray[np.float32]
+Spread = Callable[[npt.NDArray[np.generic], pa.DataType], pa.Array]
 
 
 class ImagePlace(NamedTuple):
-    """Where an image was found, and which frame of the strip it is: a ``RawImage`` without its bytes."""
+    """Where an image was found: a ``RawImage`` without its bytes and its grade."""
 
     key: str
     member: str | None
@@ -33,17 +36,40 @@ class ImagePlace(NamedTuple):
     frame: int | None = None
     mm_across: float | None = None
     mm_along: float | None = None
-    grade: str | None = None
 
 
 def place_of(image: RawImage) -> ImagePlace:
-    return ImagePlace._make(image[:3] + image[4:])
+    return ImagePlace._make(image[:3] + image[4:12])
+
+
+class Found(NamedTuple):
+    """A region of image ``image`` (an index of ``Judged.places``), its number there, and its place on the strip: metres
+    from the coil's head and millimetres across to its centre, millimetres along and across, NaN where not known."""
+
+    image: int
+    number: int
+    region: Region
+    along: float
+    across_mm: float
+    length_mm: float
+    width_mm: float
+    area_mm2: float
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """What frames have beside other images. ``lengths`` (G,), in metres, has NaN where the scale is not known.
+    ``found`` is in order of the images, the worst region of each first; None if the model has no good classes."""
+
+    lengths: Floats
+    found: list[Found] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """N images in order. ``good`` has the indices of the G classified images. ``probabilities`` (G, C), ``embedding``
-    (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``."""
+    (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``.
+    ``framed`` is None for images that were judged as a whole."""
 
     places: list[ImagePlace]
     failures: dict[int, Failure]
@@ -53,6 +79,7 @@ class Judged:
     energy: Floats
     quality: Floats
     sizes: npt.NDArray[np.int32]
+    framed: Framed | None = None
     decode_seconds: float = 0.0
     infer_seconds: float = 0.0
 
@@ -82,14 +109,25 @@ def joined(chunks: list[Judged]) -> Judged:
         energy=np.concatenate([chunk.energy for chunk in chunks]),
         quality=np.concatenate([chunk.quality for chunk in chunks]),
         sizes=np.concatenate([chunk.sizes for chunk in chunks]),
+        framed=_joined_frames(moved),
     )
+
+
+def _joined_frames(moved: list[tuple[np.int64, Judged]]) -> Framed | None:
+    framed = [(int(start), chunk.framed) for start, chunk in moved if chunk.framed is not None]
+    if not framed:
+        return None
+    lengths = np.concatenate([one.lengths for _, one in framed])
+    if any(one.found is None for _, one in framed):
+        return Framed(lengths, None)
+    return Framed(lengths, [f._replace(image=f.image + start) for start, one in framed for f in one.found or ()])
 
 
 def rows(judged: Judged, origin: Origin) -> pa.Table:
     """The chunk as a table of ``report_schema``, one row per image, in order."""
     count = len(judged.places)
     classes, probabilities = origin.spec.classes, judged.probabilities
-    label, confidence, margin, entropy = verdicts(probabilities)
+    label, confidence, margin, entropy = verdicts(probabilities, origin.spec)
 
     def spread(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
         """The values of the good images in the rows of all images; null for failed ones."""
@@ -102,7 +140,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         return pa.array(full, kind, mask=missing)
 
     f32 = pa.float32()
-    keys, members, ordinals, coils, positions, captured, *_ = zip(*judged.places, strict=True)
+    keys, members, ordinals, coils, positions, captured, *frames = zip(*judged.places, strict=True)
     names = np.array(classes, dtype=object)
     columns: dict[str, pa.Array] = {
         "object_key": pa.array(keys, pa.string()),
@@ -115,6 +153,7 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         "captured_at": pa.array(captured, STAMP),
         "width": spread(judged.sizes[:, 1], pa.int32()),
         "height": spread(judged.sizes[:, 0], pa.int32()),
+        **_framed(judged, frames, spread),
         "status": pa.array(["failed" if i in judged.failures else "ok" for i in range(count)], pa.string()),
         "error": pa.array(
             [str(judged.failures[i]) if i in judged.failures else None for i in range(count)], pa.string()
@@ -135,21 +174,54 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         "run_id": pa.repeat(origin.run_id, count),
         "inferred_at": pa.repeat(pa.scalar(origin.inferred_at, STAMP), count),
     }
-    return pa.table(columns, schema=report_schema(classes, origin.spec.embedding_dims))
+    return pa.table(columns, schema=report_schema(classes, origin.spec.embedding_dims, judged.framed is not None))
 
 
-def verdicts(probabilities: Floats) -> tuple[npt.NDArray[np.intp], Floats, Floats, Floats]:
-    """Label index, confidence, margin and entropy (−Σ p ln p, nats), each (N,), from probabilities (N, C)."""
-    label = probabilities.argmax(axis=1)
+def verdicts(
+    probabilities: Floats, spec: ModelSpec | None = None
+) -> tuple[npt.NDArray[np.intp], Floats, Floats, Floats]:
+    """Label index, confidence of the label, margin of the two most probable classes and entropy (−Σ p ln p, nats), each
+    (N,), from probabilities (N, C). ``spec`` gives the good classes and the operating point."""
     top = np.partition(probabilities, -2, axis=1)[:, -2:]
+    if spec is None or spec.operating_point is None:
+        label, confidence = probabilities.argmax(axis=1), top[:, 1]
+    else:
+        label = labels_at(probabilities, spec)
+        confidence = np.take_along_axis(probabilities, label[:, None], axis=1)[:, 0]
     logs = np.log(np.clip(probabilities, 1e-12, None))
     entropy = np.maximum(0, -(probabilities * logs).sum(axis=1))
-    return label, top[:, 1], top[:, 1] - top[:, 0], entropy.astype(np.float32)
+    return label, confidence, top[:, 1] - top[:, 0], entropy.astype(np.float32)
 
 
-def _novelty(
-    judged: Judged, known: Novelty | None, spread: Callable[[npt.NDArray[np.generic], pa.DataType], pa.Array]
+def _framed(
+    judged: Judged,
+    frames: Sequence[tuple[Any, ...]],
+    spread: Spread,
 ) -> dict[str, pa.Array]:
+    """The columns that only frames have."""
+    if judged.framed is None:
+        return {}
+    cameras, sides, numbers, *_ = frames
+    columns = {
+        "camera": pa.array(cameras, pa.string()),
+        "side": pa.array(sides, pa.string()),
+        "frame": pa.array(numbers, pa.int32()),
+        "length": pc.if_else(pc.is_nan(lengths := spread(judged.framed.lengths, pa.float32())), None, lengths),
+    }
+    if judged.framed.found is None:
+        count = len(judged.places)
+        return columns | {"regions": pa.nulls(count, pa.int32()), "defect_area": pa.nulls(count, pa.int64())}
+    counts, areas = np.zeros(len(judged.places), np.int32), np.zeros(len(judged.places), np.int64)
+    for found in judged.framed.found:
+        counts[found.image] += 1
+        areas[found.image] += found.region.area
+    return columns | {
+        "regions": spread(counts[judged.good], pa.int32()),
+        "defect_area": spread(areas[judged.good], pa.int64()),
+    }
+
+
+def _novelty(judged: Judged, known: Novelty | None, spread: Spread) -> dict[str, pa.Array]:
     if known is None:
         count = len(judged.places)
         return {"novelty": pa.nulls(count, pa.float32()), "novel": pa.nulls(count, pa.bool_())}

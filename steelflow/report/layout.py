@@ -1,6 +1,7 @@
 """The keys of a report below its root. They are derived from the content, without an index.
 
 reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
+regions/date=2026-11-18/line=L1/<unit id>-<fingerprint>.parquet   its regions of defect, if it has any
 summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
 daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
@@ -18,6 +19,7 @@ from urllib.parse import quote, unquote
 from steelflow.records import Partition, Unit
 
 REPORTS = "reports/"
+REGIONS = "regions/"
 RUNS = "runs/"
 SUMMARIES = "summaries/"
 DAILY = "daily/"
@@ -32,6 +34,17 @@ def folder(partition: Partition) -> str:
 
 def report_key(unit: Unit) -> str:
     return f"{REPORTS}{folder(unit.partition)}{unit.id}.parquet"
+
+
+def regions_key(report: str, fingerprint: str) -> str:
+    """The file of regions that belongs to a report. The fingerprint is in its name: until the report is replaced, the
+    regions of the report before it stay where they are."""
+    return f"{REGIONS}{report.removeprefix(REPORTS).removesuffix('.parquet')}-{fingerprint[:12]}.parquet"
+
+
+def is_report(key: str) -> bool:
+    """Whether a key below a folder of reports is that of a report, and not of the regions beside it."""
+    return key.endswith(".parquet") and not key.startswith(REGIONS)
 
 
 def summary_key(partition: Partition) -> str:

@@ -9,7 +9,7 @@ import polars as pl
 
 from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
-from steelflow.report.layout import REPORTS, parse_folder
+from steelflow.report.layout import REPORTS, is_report, parse_folder
 from steelflow.report.reader import ReportReader, is_asked, path_columns
 from steelflow.report.scan import scan
 from steelflow.store.base import Store
@@ -33,7 +33,7 @@ def scan_place(
         return ReportReader(store).images(dates, lines)
     files: dict[Partition | None, list[ObjectInfo]] = {}
     for info in store.list() if file is None else [store.stat(file)]:
-        if info.key.endswith(".parquet"):
+        if is_report(info.key):
             files.setdefault(parse_folder(info.key), []).append(info)
     if not files:
         raise ReportError(

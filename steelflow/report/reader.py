@@ -41,7 +41,7 @@ class ReportReader:
             ReportError: these nights and lines have no reports.
         """
         frames = []
-        for partition, infos in self._files(dates, lines).items():
+        for partition, infos in files_of(self._store, dates, lines).items():
             frames.append(scan(self._store, infos).with_columns(*path_columns(partition)))
         if not frames:
             raise ReportError(f"{self._store.uri}: no reports for these nights and lines; run `steelflow nightly`")
@@ -91,17 +91,19 @@ class ReportReader:
         rows = self.images([date], [line]).filter(pl.col("coil") == coil)
         return rows.sort("position", "object_key", "ordinal", nulls_last=True).collect()
 
-    def _files(
-        self, dates: Collection[dt.date] | None, lines: Collection[str | None] | None
-    ) -> dict[Partition, list[ObjectInfo]]:
-        folders = [REPORTS] if dates is None else [f"{REPORTS}date={date.isoformat()}/" for date in sorted(set(dates))]
-        files: dict[Partition, list[ObjectInfo]] = {}
-        for prefix in folders:
-            for info in self._store.list(prefix):
-                partition = parse_folder(info.key)
-                if partition is not None and info.key.endswith(".parquet") and is_asked(partition, dates, lines):
-                    files.setdefault(partition, []).append(info)
-        return files
+
+def files_of(
+    store: Store, dates: Collection[dt.date] | None, lines: Collection[str | None] | None
+) -> dict[Partition, list[ObjectInfo]]:
+    """The report files of these nights and lines."""
+    folders = [REPORTS] if dates is None else [f"{REPORTS}date={date.isoformat()}/" for date in sorted(set(dates))]
+    files: dict[Partition, list[ObjectInfo]] = {}
+    for prefix in folders:
+        for info in store.list(prefix):
+            partition = parse_folder(info.key)
+            if partition is not None and info.key.endswith(".parquet") and is_asked(partition, dates, lines):
+                files.setdefault(partition, []).append(info)
+    return files
 
 
 def is_asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str | None] | None) -> bool:

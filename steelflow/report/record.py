@@ -7,10 +7,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import operator
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from steelflow.errors import ReportError
 
@@ -18,6 +25,8 @@ RunState = Literal["complete", "limited", "failed units"]
 DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
+
+_ADDED = ("regions", "judged_whole", "notes", "sidecar_sample")  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -78,8 +87,12 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``sidecar_errors`` counts what could not be used of sidecars, ``sidecar_sample`` tells a few. ``drift`` is None for
-    a night that is not complete.
+    ``drift`` is None for a night that is not complete. ``sidecar_errors`` counts what could not be used of sidecars,
+    ``sidecar_sample`` tells a few.
+
+    ``regions`` counts the regions of defect of all frames of the night, None if no line has frames. ``judged_whole``
+    counts, by size, the images of this run that are much larger than the model's pictures and were judged as a whole.
+    ``notes`` are sentences that a person should read.
     """
 
     run_id: str = ""
@@ -94,8 +107,6 @@ class RunRecord(_Part):
     failed: int = 0
     ignored: int = 0
     ignored_sample: tuple[str, ...] = ()
-    sidecar_errors: int = Field(default=0, exclude_if=operator.not_)
-    sidecar_sample: tuple[str, ...] = Field(default=(), exclude_if=operator.not_)
     lines_without_images: tuple[str, ...] = ()
     unmatched_folders: tuple[str, ...] = ()
     units: RunUnits = RunUnits()
@@ -109,6 +120,19 @@ class RunRecord(_Part):
     archive: str = ""
     template: str = ""
     steelflow: str = ""
+    regions: int | None = None
+    judged_whole: dict[str, int] = {}
+    notes: tuple[str, ...] = ()
+    sidecar_errors: int = 0
+    sidecar_sample: tuple[str, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the fields that say nothing of this night: a record of an earlier version is written as it was."""
+        found: dict[str, Any] = serialise(self)
+        if not self.sidecar_errors:
+            del found["sidecar_errors"]
+        return {name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], ())}
 
     def to_json(self) -> bytes:
         return json.dumps(self.model_dump(mode="json"), indent=2).encode()

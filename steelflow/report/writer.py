@@ -6,24 +6,28 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
+from steelflow.report.layout import regions_key
 from steelflow.report.notes import NO_NOTES, Notes
-from steelflow.schema import SCHEMA_VERSION, report_schema
+from steelflow.report.region_rows import region_rows
+from steelflow.schema import region_schema, report_schema, schema_version
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
 NOTES = b"steelflow.notes"
+REGIONS = b"steelflow.regions"
 ROW_GROUP = 4096
 _DRAFT = "steelflow-draft-"
 
@@ -31,79 +35,90 @@ _DRAFT = "steelflow-draft-"
 @dataclass(frozen=True, slots=True)
 class Counts:
     """The counts of a report: ``found`` = ``ok`` + ``failed`` rows. ``ignored`` counts files that were neither image
-    nor shard."""
+    nor shard; ``regions`` counts regions of defect."""
 
     found: int = 0
     ok: int = 0
     failed: int = 0
     ignored: int = 0
+    regions: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.found + other.found, self.ok + other.ok, self.failed + other.failed, self.ignored + other.ignored
-        )
+        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
 
 class UnitWriter:
-    """Collects the results of one unit in a temporary file, and puts it at ``key`` on ``commit``.
+    """Collects the results of one unit in temporary files, and puts it at ``key`` on ``commit``.
 
-    One row group is in memory at a time. Without a commit, nothing remains when the context ends.
+    One row group is in memory at a time. Without a commit, nothing remains when the context ends. The regions of frames
+    are a file of their own. It is put first and is named in the report's footer: a crash between the two leaves the
+    report before, with its regions, or none.
     """
 
-    def __init__(self, store: Store, key: str, *, origin: Origin, fingerprint: str, hive: bool) -> None:
+    def __init__(
+        self, store: Store, key: str, *, origin: Origin, fingerprint: str, hive: bool, framed: bool = False
+    ) -> None:
         self._store, self._key, self._origin, self._fingerprint = store, key, origin, fingerprint
-        schema = report_schema(origin.spec.classes, origin.spec.embedding_dims)
-        if hive:  # line and date are in the path: readers refuse a column that is in both
-            schema = pa.schema([field for field in schema if field.name not in ("line", "date")])
-        self._schema = schema.with_metadata(
-            {
-                b"steelflow.schema_version": str(SCHEMA_VERSION).encode(),
-                b"steelflow.spec": origin.spec.model_dump_json().encode(),
-            }
-        )
+        self._hive, self._framed = hive, framed
         folder = Path(tempfile.gettempdir())
         clear(folder, _DRAFT)
-        self._file = folder / own_name(_DRAFT)
-        with _disk():
-            self._parquet = pq.ParquetWriter(
-                self._file, self._schema, compression="zstd", use_dictionary=_repeating(self._schema)
-            )
+        schema = report_schema(origin.spec.classes, origin.spec.embedding_dims, framed)
+        self._rows = _Part(folder, self._described(schema))
+        self._regions = _Part(folder, self._described(region_schema())) if framed else None
         self._pending: list[Judged] = []
-        self._ok = self._failed = self._written = 0
+        self._ok = self._failed = 0
 
     def append(self, judged: Judged) -> None:
         self._pending.append(judged)
         self._ok += len(judged.good)
         self._failed += len(judged.failures)
-        if self._ok + self._failed - self._written >= ROW_GROUP:
+        if self._ok + self._failed - self._rows.written >= ROW_GROUP:
             self._flush()
 
     def commit(self, found: int, ignored: int, notes: Notes = NO_NOTES) -> Counts:
-        """Put the report at its key. ``found`` is the reader's count. If the rows do not add up to it, raises
-        ``ReportError`` and puts nothing."""
+        """Put the regions, then the report at its key. ``found`` is the reader's count. If the rows do not add up to
+        it, or the regions to what the rows say, raises ``ReportError`` and puts nothing."""
         self._flush()
-        if not found == self._ok + self._failed == self._written:
+        regions = 0 if self._regions is None else self._regions.written
+        if not found == self._ok + self._failed == self._rows.written or regions != self._rows.regions:
             raise ReportError(
-                f"{self._key}: {found} images found, but {self._ok} ok + {self._failed} failed, {self._written} rows; "
-                "nothing was written; this is a bug of steelflow, please report it"
+                f"{self._key}: {found} images found, but {self._ok} ok + {self._failed} failed, {self._rows.written} "
+                f"rows; {regions} regions, but {self._rows.regions} in the rows; nothing was written; this is a bug of "
+                "steelflow, please report it"
             )
-        counts = Counts(found, self._ok, self._failed, ignored)
+        counts = Counts(found, self._ok, self._failed, ignored, regions)
+        file = regions_key(self._key, self._fingerprint)
         told = {
             FINGERPRINT: self._fingerprint.encode(),
             COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
         }
-        self._parquet.add_key_value_metadata(told if notes == NO_NOTES else told | {NOTES: notes.to_json()})
-        with _disk():
-            self._parquet.close()
-        self._store.put(self._key, self._file)
+        if notes != NO_NOTES:
+            told[NOTES] = notes.to_json()
+        if self._regions is not None:
+            told[REGIONS] = json.dumps({"rows": regions, "file": file if regions else ""}).encode()
+            self._regions.close({FINGERPRINT: self._fingerprint.encode()})
+            if regions:
+                self._store.put(file, self._regions.file)
+        self._rows.close(told)
+        self._store.put(self._key, self._rows.file)
         return counts
+
+    def _described(self, schema: pa.Schema) -> pa.Schema:
+        if self._hive:  # line and date are in the path: readers refuse a column that is in both
+            schema = pa.schema([field for field in schema if field.name not in ("line", "date")])
+        return schema.with_metadata(
+            {
+                b"steelflow.schema_version": str(schema_version(self._framed)).encode(),
+                b"steelflow.spec": self._origin.spec.model_dump_json().encode(),
+            }
+        )
 
     def _flush(self) -> None:
         if self._pending:
-            table = rows(joined(self._pending), self._origin).select(self._schema.names)
-            with _disk():
-                self._parquet.write_table(table, row_group_size=ROW_GROUP)
-            self._written += table.num_rows
+            chunk = joined(self._pending)
+            self._rows.write(rows(chunk, self._origin))
+            if self._regions is not None:
+                self._regions.write(region_rows(chunk, self._origin))
             self._pending.clear()
 
     def __enter__(self) -> Self:
@@ -112,10 +127,39 @@ class UnitWriter:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._rows.delete()
+        if self._regions is not None:
+            self._regions.delete()
+
+
+class _Part:
+    """A Parquet file in the temporary folder. ``regions`` is the sum of that column, if there is one."""
+
+    def __init__(self, folder: Path, schema: pa.Schema) -> None:
+        self.file = folder / own_name(_DRAFT)
+        self.written = self.regions = 0
+        self._schema = schema
+        with _disk():
+            self._parquet = pq.ParquetWriter(self.file, schema, compression="zstd", use_dictionary=_repeating(schema))
+
+    def write(self, table: pa.Table) -> None:
+        table = table.select(self._schema.names)
+        with _disk():
+            self._parquet.write_table(table, row_group_size=ROW_GROUP)
+        self.written += table.num_rows
+        if "regions" in self._schema.names:
+            self.regions += pc.sum(table["regions"]).as_py() or 0
+
+    def close(self, told: dict[bytes, bytes]) -> None:
+        self._parquet.add_key_value_metadata(told)
+        with _disk():
+            self._parquet.close()
+
+    def delete(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the incomplete file is deleted anyway
             if self._parquet.is_open:
                 self._parquet.close()
-        self._file.unlink(missing_ok=True)
+        self.file.unlink(missing_ok=True)
 
 
 def _repeating(schema: pa.Schema) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from steelflow.config import LimitSettings
 from steelflow.engine import Engine
-from steelflow.inspection.pipeline import judge
+from steelflow.inspection.judge import judge
 from steelflow.records import RawImage
 from steelflow.retrain.gate import Answers
 

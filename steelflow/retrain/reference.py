@@ -13,7 +13,7 @@ from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import Settings
 from steelflow.drift import build_profile, drift_table
 from steelflow.engine import Engine
-from steelflow.inspection.pipeline import judge
+from steelflow.inspection.judge import judge
 from steelflow.records import Partition, RawImage, Unit
 from steelflow.report.judged import Origin, rows
 from steelflow.report.reader import ReportReader

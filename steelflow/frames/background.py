@@ -1,0 +1,53 @@
+"""The area off the strip: dark, and connected to the border of the frame."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from steelflow.images.decode import Grey
+
+CELL = 8
+"""Side of a cell in pixels. The mean of a cell decides, so that noise does not."""
+
+Mask = npt.NDArray[np.bool_]
+
+
+def off_strip(grey: Grey, level: int) -> Mask | None:
+    """Cells of ``CELL`` pixels, (⌈H/8⌉, ⌈W/8⌉), that are off the strip; None if there are none.
+
+    A cell is off the strip if its mean is at most ``level`` and it is connected to the frame's border by such cells. A
+    dark defect inside the strip is not. The cells beside it, which see the strip's edge, are off the strip as well.
+    """
+    height, width = grey.shape
+    size = (math.ceil(width / CELL), math.ceil(height / CELL))
+    means = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    dark = (means <= level).astype(np.uint8)
+    if not dark.any():
+        return None
+    count, areas = cv2.connectedComponents(dark, connectivity=4)
+    border = np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]])
+    touching = np.zeros(count, bool)
+    touching[border] = True
+    touching[0] = False
+    off = touching[areas]
+    if not off.any():
+        return None
+    grown = cv2.dilate(off.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(grown > 0)
+
+
+def fill(view: Grey, off: Mask) -> None:
+    """Replace the pixels off the strip by the mean of the others, in place; ``off`` is (S, S)."""
+    on = ~off
+    view[off] = round(float(view[on].mean())) if on.any() else 128
+
+
+def in_view(off: Mask, top: int, left: int, side: int, size: int) -> Mask:
+    """The part of ``off`` (cells) that a view of ``side`` pixels sees, as a mask of size × size."""
+    rows = np.minimum((top + (np.arange(size) + 0.5) * side / size) // CELL, off.shape[0] - 1).astype(np.intp)
+    columns = np.minimum((left + (np.arange(size) + 0.5) * side / size) // CELL, off.shape[1] - 1).astype(np.intp)
+    return off[np.ix_(rows, columns)]

@@ -1,0 +1,122 @@
+"""Judging a chunk of images: decode, measure, classify. Frames are judged in views, other images as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from steelflow.config import FrameSettings, LimitSettings, LineFrame
+from steelflow.engine import Engine, Outputs
+from steelflow.images.decode import Grey, decode, resize
+from steelflow.images.quality import measure
+from steelflow.inspection.frames import FrameBatch
+from steelflow.models.spec import ModelSpec
+from steelflow.records import Failure, RawImage
+from steelflow.report.judged import ImagePlace, Judged, place_of
+from steelflow.schema import QUALITY
+
+_SQUEEZED = 4  # a NEU picture has twice the side of the model's pictures; a defect of 19 pixels still has five
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """How the images of one line are judged. ``frame`` is None if they are judged as a whole; ``spec`` is the engine's,
+    with the operating point of the line. ``batch_size`` views go through the engine together."""
+
+    engine: Engine
+    limits: LimitSettings
+    spec: ModelSpec
+    frame: LineFrame | None = None
+    batch_size: int = 64
+
+    def images(self, images: list[RawImage]) -> Judged:
+        """Judge a chunk. An image that cannot be decoded becomes a failure row."""
+        decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, self.limits) for i in images)
+        return self.pictures([place_of(image) for image in images], decoded)
+
+    def pictures(self, places: list[ImagePlace], pictures: Iterable[Grey | Failure]) -> Judged:
+        """Judge grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""
+        if self.frame is None:
+            return judge_pictures(places, pictures, self.engine)
+        return judge_frames(places, pictures, self, self.frame)
+
+
+def frame_of(settings: FrameSettings | None, spec: ModelSpec, line: str | None) -> LineFrame | None:
+    """How the frames of a line are judged; None if they are judged as a whole.
+
+    Without settings the model decides: one that was trained on views sees no frame as a whole.
+    """
+    if settings is None:
+        return None if spec.view is None else LineFrame()
+    found = settings.of(line)
+    return found if found.judged == "views" else None
+
+
+def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
+    """Decode, measure and classify a chunk, each image as a whole."""
+    return Judge(engine, limits, engine.spec).images(images)
+
+
+def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:
+    """Measure and classify grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""
+    started = time.perf_counter()
+    count, size = len(places), engine.spec.input_size
+    batch = np.empty((count, 1, size, size), np.uint8)
+    quality: list[tuple[float, ...]] = []
+    sizes: list[tuple[int, ...]] = []
+    good: list[int] = []
+    failures: dict[int, Failure] = {}
+    for i, grey in enumerate(pictures):
+        if isinstance(grey, Failure):
+            failures[i] = grey
+            continue
+        resize(grey, size, batch[len(good), 0])
+        quality.append(measure(grey))
+        sizes.append(grey.shape)
+        good.append(i)
+    decoded = time.perf_counter()
+    outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
+    return Judged(
+        places=places,
+        failures=failures,
+        good=np.array(good, np.intp),
+        probabilities=outputs.probabilities,
+        embedding=outputs.embedding,
+        energy=outputs.energy,
+        quality=np.array(quality, np.float32).reshape(-1, len(QUALITY)),
+        sizes=np.array(sizes, np.int32).reshape(-1, 2),
+        decode_seconds=decoded - started,
+        infer_seconds=time.perf_counter() - decoded,
+    )
+
+
+def judge_frames(places: list[ImagePlace], pictures: Iterable[Grey | Failure], how: Judge, frame: LineFrame) -> Judged:
+    """As ``judge_pictures``, in views. One frame and one batch of views are in memory at a time."""
+    started = time.perf_counter()
+    batch = FrameBatch(how.engine, how.spec, frame, how.batch_size)
+    failures: dict[int, Failure] = {}
+    for i, grey in enumerate(pictures):
+        if isinstance(grey, Failure):
+            failures[i] = grey
+        else:
+            batch.add(i, grey, places[i])
+    batch.flush()
+    return batch.judged(places, failures, time.perf_counter() - started)
+
+
+def squeezed(judged: Judged, spec: ModelSpec) -> dict[str, int]:
+    """The sizes, such as ``1600×256``, of images that were judged as a whole although a side is more than
+    ``_SQUEEZED`` times that of the model's pictures, with how many images have each."""
+    if judged.framed is not None or not len(judged.sizes):
+        return {}
+    large = judged.sizes[judged.sizes.max(axis=1) > _SQUEEZED * spec.input_size]
+    sizes, counts = np.unique(large, axis=0, return_counts=True)
+    return {f"{width}×{height}": int(count) for (height, width), count in zip(sizes, counts, strict=True)}
+
+
+def _nothing(engine: Engine) -> Outputs:
+    spec = engine.spec
+    return Outputs(*(np.empty(shape, np.float32) for shape in ((0, len(spec.classes)), (0, spec.embedding_dims), 0)))
