@@ -53,6 +53,11 @@ def kind_of(name: str) -> Kind | None:
     return None
 
 
+def is_system(name: str) -> bool:
+    """Whether a path is a system file, or in a system folder."""
+    return _SYSTEM.search(name) is not None
+
+
 def is_open(name: str) -> bool:
     """Whether only the content can say if a file is an image: its name has no suffix, or an unknown one."""
     return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,12 @@ from steelflow.errors import ConfigError
 _TEXT = "[^/]{1,255}?"  # the shortest match; bounded, so a hostile key cannot make a match slow
 _PATTERNS = {
     "line": _TEXT,
-    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}",
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}_[0-9]{2}_[0-9]{2}|[0-9]{4}[.][0-9]{2}[.][0-9]{2}",
+    "year": "[0-9]{4}",
+    "month": "[0-9]{1,2}",
+    "day": "[0-9]{1,2}",
+    "hour": _TEXT,
+    "shift": _TEXT,
     "coil": _TEXT,
     "position": r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?",
     "captured_at": "[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:[.,][0-9]{1,9})?"
@@ -25,6 +31,8 @@ _PATTERNS = {
     "frame": "[0-9]{1,9}",
     "name": ".+",
 }
+_DAY = ("year", "month", "day")
+NIGHTLY = frozenset(("line", "date", *_DAY))  # the fields that say to which night an image belongs
 _FOLDERS = 1024  # cached answers
 _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
@@ -58,11 +66,13 @@ class Level:
 class KeyTemplate:
     """A key template, parsed once.
 
-    Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18 or 20261118), ``{coil}``, ``{position}`` (metres),
-    ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), ``{camera}``, ``{side}`` (of the
-    strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only ``{name}`` may
-    contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier field takes the
-    shorter text. ``{line}`` and ``{date}`` must be in folders: then one night is found without listing all the others.
+    Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18, 20261118, 2026_11_18 or 2026.11.18) or ``{year}``,
+    ``{month}`` and ``{day}``, ``{hour}`` and ``{shift}`` (any text, which is not used), ``{coil}``, ``{position}``
+    (metres), ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), ``{camera}``, ``{side}``
+    (of the strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only ``{name}``
+    may contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier field takes
+    the shorter text. Line and date must be in folders: then one night is found without listing all the others. Texts
+    are read in composed form (NFC), whatever the operating system wrote.
 
     Raises:
         ConfigError: the template is malformed; the message says how to correct it.
@@ -71,7 +81,7 @@ class KeyTemplate:
     def __init__(self, text: str) -> None:
         _check(text)
         self.text = text
-        self.fields = frozenset(_parts(text)[1::2])
+        self.fields = frozenset(_parts(text)[1::2]) | (frozenset(("date",)) if "{year}" in text else frozenset())
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
         # An atomic group per folder: the match of one folder is not tried again if a later folder fails.
@@ -110,7 +120,7 @@ class KeyTemplate:
 class Members:
     """The fields of a shard's members, together with the fields of the shard's key.
 
-    A member's name is a file name beside the shard, or a whole key.
+    A member's name is a file name beside the shard, or a whole key. Packers of Windows write ``\\`` between folders.
     """
 
     def __init__(self, template: KeyTemplate, key: str) -> None:
@@ -123,7 +133,7 @@ class Members:
         shard, template = self._shard, self._template
         if member is None:
             return shard
-        name = outside(member.removeprefix("./"))
+        name = outside(member.replace("\\", "/").removeprefix("./"))
         beside = self._folder + name
         own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
         if own is None or own is shard:
@@ -155,14 +165,16 @@ def fields_of(groups: Mapping[str, str]) -> Fields | None:
     get = groups.get
     date, position, captured_at, frame = get("date"), get("position"), get("captured_at"), get("frame")
     try:
+        if get("day"):
+            date = f"{get('year')}-{int(groups['month']):02}-{int(groups['day']):02}" if get("year") else None
         return Fields(
-            get("line"),
+            _composed(get("line")),
             _date(date) if date else None,
-            get("coil"),
+            _composed(get("coil")),
             float(position) if position else None,
             _moment(captured_at) if captured_at else None,
-            get("camera"),
-            get("side"),
+            _composed(get("camera")),
+            _composed(get("side")),
             int(frame) if frame else None,
         )
     except (ValueError, OverflowError):
@@ -171,7 +183,11 @@ def fields_of(groups: Mapping[str, str]) -> Fields | None:
 
 @lru_cache(maxsize=1024)
 def _date(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+    return dt.date.fromisoformat(text.replace("_", "-").replace(".", "-"))
+
+
+def _composed(text: str | None) -> str | None:
+    return text if text is None or text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def _moment(text: str) -> dt.datetime:
@@ -199,7 +215,11 @@ def _check(text: str) -> None:
         problem = "two fields have nothing between them; put a separator such as _ there"
     elif text.startswith("/") or "//" in text:
         problem = "it has a folder without a name; remove the extra /"
-    elif misplaced := {"line", "date"} & set(_parts(text.rpartition("/")[2])):
+    elif "date" in fields and set(_DAY) & set(fields):
+        problem = "it has {date} and also {year}, {month} or {day}; keep one form"
+    elif lacking := [field for field in _DAY if field not in fields and set(_DAY) & set(fields)]:
+        problem = f"{{year}}, {{month}} and {{day}} go together; {{{lacking[0]}}} is missing"
+    elif misplaced := NIGHTLY & set(_parts(text.rpartition("/")[2])):
         problem = f"{{{min(misplaced)}}} is in the file name; put it in a folder or leave it out"
     if problem:
         raise ConfigError(f"archive.template {text!r}: {problem} (an example: {_EXAMPLE})")
