@@ -44,7 +44,7 @@ def _read_loose(
     store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored, errors: SidecarErrors
 ) -> Iterator[RawImage]:
     objects = list(unit.objects)
-    described = Described(errors, {canonical(info.key) for info in objects} if unit.sidecars else ())
+    described = Described(errors, {canonical(info.key) for info in objects} if unit.sidecars else (), template.zone)
     described.load(store, unit.sidecars)
     fetched = store.get_many([info.key for info in objects if info.size <= limits.image_bytes])
     for info in objects:
@@ -82,7 +82,7 @@ def _read_shard(
     (info,) = unit.objects
     members = Members(template, info.key)
     folder = info.key[: info.key.rfind("/") + 1]
-    described = Described(errors)
+    described = Described(errors, zone=template.zone)
     described.load(store, unit.sidecars)
 
     def describe(name: str, data: bytes | Failure) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from steelflow.archive.names import kind_of
 from steelflow.errors import ConfigError
@@ -68,19 +69,20 @@ class KeyTemplate:
 
     Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18, 20261118, 2026_11_18 or 2026.11.18) or ``{year}``,
     ``{month}`` and ``{day}``, ``{hour}`` and ``{shift}`` (any text, which is not used), ``{coil}``, ``{position}``
-    (metres), ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), ``{camera}``, ``{side}``
-    (of the strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only ``{name}``
-    may contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier field takes
-    the shorter text. Line and date must be in folders: then one night is found without listing all the others. Texts
-    are read in composed form (NFC), whatever the operating system wrote.
+    (metres), ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is in ``zone``), ``{camera}``,
+    ``{side}`` (of the strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only
+    ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier
+    field takes the shorter text. Line and date must be in folders: then one night is found without listing all the
+    others. Texts are read in composed form (NFC), whatever the operating system wrote.
 
     Raises:
         ConfigError: the template is malformed; the message says how to correct it.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, zone: str = "UTC") -> None:
         _check(text)
         self.text = text
+        self.zone = ZoneInfo(zone)
         self.fields = frozenset(_parts(text)[1::2]) | (frozenset(("date",)) if "{year}" in text else frozenset())
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
@@ -106,7 +108,7 @@ class KeyTemplate:
         """The fields in the folders of a key, if its file name does not fit: a shard among images that are named by
         position, or a misnamed image, still belongs to its coil. None if the folders do not fit either."""
         found = self._folders.fullmatch(path)
-        return None if found is None else fields_of(found.groupdict())
+        return None if found is None else fields_of(found.groupdict(), self.zone)
 
     def read(self, path: str) -> Fields:
         """All fields that a key gives; there may be none."""
@@ -114,7 +116,7 @@ class KeyTemplate:
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)
-        return None if found is None else fields_of(found.groupdict())
+        return None if found is None else fields_of(found.groupdict(), self.zone)
 
 
 class Members:
@@ -160,7 +162,7 @@ def outside(member: str) -> str:
     return "/".join(part for part in parts if kind_of(part) != "shard") + member[len(folder) :]
 
 
-def fields_of(groups: Mapping[str, str]) -> Fields | None:
+def fields_of(groups: Mapping[str, str], zone: dt.tzinfo = dt.UTC) -> Fields | None:
     """Matched text as values. None if a date or time is impossible (2026-02-30)."""
     get = groups.get
     date, position, captured_at, frame = get("date"), get("position"), get("captured_at"), get("frame")
@@ -172,7 +174,7 @@ def fields_of(groups: Mapping[str, str]) -> Fields | None:
             _date(date) if date else None,
             _composed(get("coil")),
             float(position) if position else None,
-            _moment(captured_at) if captured_at else None,
+            _moment(captured_at, zone) if captured_at else None,
             _composed(get("camera")),
             _composed(get("side")),
             int(frame) if frame else None,
@@ -190,9 +192,9 @@ def _composed(text: str | None) -> str | None:
     return text if text is None or text.isascii() else unicodedata.normalize("NFC", text)
 
 
-def _moment(text: str) -> dt.datetime:
+def _moment(text: str, zone: dt.tzinfo) -> dt.datetime:
     moment = dt.datetime.fromisoformat(text)
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(dt.UTC)
 
 
 def _check(text: str) -> None:

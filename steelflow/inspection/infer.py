@@ -68,7 +68,7 @@ def inspect_source(
         ConfigError: the source does not exist, or contains no images and no shards.
         StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
-    template = KeyTemplate(settings.archive.template)
+    template = KeyTemplate(settings.archive.template, settings.night.timezone)
     archive, found, alone = _open_source(source, settings)
     report = open_store(dest, settings.store, create=True)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)

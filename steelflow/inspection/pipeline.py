@@ -144,6 +144,9 @@ class Inspection:
             how += f" {frame.model_dump_json()}"
         if (point := self.model.point(line)) is not None:
             how += f" point {point!r}"
+        zone = self.template.zone.key  # of times without one, which keys and sidecars can have
+        if zone != "UTC" and ("captured_at" in self.template.fields or unit.sidecars):
+            how += f" {zone}"
         return fingerprint(unit, self.model.engine.digest, how)
 
     def frame_of(self, line: str | None) -> LineFrame | None:

@@ -120,7 +120,7 @@ class Night:
         self.date = date
         self.backfill = backfill
         self.settings = settings
-        self.template = KeyTemplate(settings.archive.template)
+        self.template = KeyTemplate(settings.archive.template, settings.night.timezone)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
         self._asked = tuple(lines)

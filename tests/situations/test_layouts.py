@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 from pathlib import Path
@@ -79,6 +80,21 @@ def test_the_coil_of_a_member_however_it_was_packed(member: str, coil: str, pack
     (unit,) = plan(Partition("L1", None), store.list(), template, 10).units
     (row,) = read_unit(store, unit, template, LimitSettings())
     assert (row.member, row.coil, row.data) == (member, coil, PNG)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour"), [("UTC", 23), ("Europe/Berlin", 22), ("America/New_York", 4), ("Asia/Kolkata", 17)]
+)
+def test_times_without_a_zone_are_the_plants(zone: str, hour: int) -> None:
+    template = KeyTemplate("{line}/{captured_at}_{name}", zone)
+    keys = ("L1/20261116T231500_a.png", "L1/20261116T231500Z_b.png", "L1/c.png")
+    sidecar = b"name,captured_at\nc.png,2026-11-16 23:15:00\n"
+    store = MemoryStore({**dict.fromkeys(keys, PNG), "L1/frames.csv": sidecar})
+    (unit,) = plan(Partition("L1", None), store.list(), template, 10).units
+    times = [row.captured_at for row in read_unit(store, unit, template, LimitSettings())]
+    assert [time and (time.hour, time.utcoffset()) for time in times] == [
+        (h, dt.timedelta(0)) for h in (23, hour, hour)
+    ]
 
 
 def test_system_folders_are_no_lines() -> None:
