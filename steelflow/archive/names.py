@@ -8,10 +8,10 @@ from typing import Literal
 
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"),
-    *(".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjpg", ".pjp", ".dib", ".webp", ".gif"),
+    *(".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjpg", ".pjp", ".dib", ".webp"),
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pgm", ".ppm", ".pbm", ".pnm"),
-    # Not decoded by any library that we have: failed rows, so that nobody believes they were inspected.
-    *(".avif", ".heic", ".heif", ".jxl", ".jxr", ".exr", ".hdr", ".tga", ".dng", ".btf"),
+    # Not decoded: failed rows, so that nobody believes they were inspected.
+    *(".gif", ".avif", ".heic", ".heif", ".jxl", ".jxr", ".exr", ".hdr", ".tga", ".dng", ".btf"),
 )
 SHARD_SUFFIXES = (
     *(".tar", ".tar.gz", ".tgz", ".zip", ".tar.bz2", ".tbz2", ".tbz", ".tar.xz", ".txz", ".tar.zst", ".tzst"),

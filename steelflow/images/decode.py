@@ -20,7 +20,7 @@ from steelflow.records import Failure
 
 Grey = npt.NDArray[np.uint8]
 
-_PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG", "DIB", "WEBP", "JPEG2000", "GIF", "PPM")
+_PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG", "DIB", "WEBP", "JPEG2000", "PPM")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
 _MAX_SCANS = 100

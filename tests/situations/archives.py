@@ -138,7 +138,8 @@ SITUATIONS: dict[str, Situation] = {
         },
         {
             **{f"a{suffix}": "ok" for suffix in (".jpe", ".JFIF", ".pjpeg", ".jif")},
-            **{f"a{suffix}": "ok" for suffix in (".webp", ".jp2", ".j2k", ".dib", ".gif", ".pgm")},
+            **{f"a{suffix}": "ok" for suffix in (".webp", ".jp2", ".j2k", ".dib", ".pgm")},
+            "a.gif": "not_an_image",
             "a.heic": "not_an_image",
             "a.jxl": "not_an_image",
         },
