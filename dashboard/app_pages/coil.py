@@ -71,6 +71,7 @@ def show() -> None:
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)
     along(rows, scale)
+    repeating(sources.marks(night, line).filter(pl.col("coil") == coil), scale)
     beside(of_line, names, coil, segments, scale)
     images(rows, coil)
 
@@ -133,6 +134,35 @@ def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
     left_out = rows.height - shown.height
     rest = f" {formats.count(left_out)} more have no position." if left_out else ""
     return f"Images from {first} to {last} m{since}.{rest}"
+
+
+def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+    """The marks that repeat along the coil; nothing if there are none."""
+    if marks.is_empty():
+        return
+    st.subheader("Roll marks", anchor=False)
+    st.caption("Defects that repeat along the coil at one place across it, and the roll whose circumference fits.")
+    shown = strips.named_marks(marks)
+    st.altair_chart(charts_coil.repeating(shown, scale), alt="Where marks repeat along the coil")
+    st.dataframe(
+        [
+            {
+                "roll": plain(row["roll"] or formats.NOTHING),
+                "period, mm": f"{row['period_mm']:,.1f} ± {row['period_error_mm']:.1f}",
+                "off the roll, mm": formats.NOTHING if row["fits_mm"] is None else f"{row['fits_mm']:+.1f}",
+                "confidence": "> 99.9 %" if row["confidence"] > 0.999 else formats.share(row["confidence"]),
+                "class": plain(formats.class_name(row["label"])),
+                "side": row["side"] or formats.NOTHING,
+                "across, mm": f"{row['across_mm']:,.0f}",
+                "marks": f"{row['count']} of {row['expected']}",
+                "from, m": f"{row['first']:,.1f}",
+                "to, m": f"{row['last']:,.1f}",
+            }
+            for row in shown.iter_rows(named=True)
+        ],
+        hide_index=True,
+        key="marks",
+    )
 
 
 def beside(

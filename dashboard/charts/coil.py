@@ -50,6 +50,31 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
     return alt.layer(*marks).properties(height=_ROW * max(len(shown), 1) + _AXIS, padding=_PADDING)
 
 
+def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
+    """From where to where marks repeat along a coil. ``marks``: name, first, last, label, count, expected; ``scale``
+    in metres."""
+    shown, shades = _scale(marks["label"].unique().to_list())
+    domain = alt.Scale(nice=False) if scale is None else alt.Scale(domain=scale, nice=False)
+    bars = (
+        alt.Chart(marks.select("name", "first", "last", _class(), "count", "expected"))
+        .mark_bar(height=6)
+        .encode(
+            x=alt.X("first:Q", title=_METRES, scale=domain, axis=alt.Axis(grid=False)),
+            x2="last:Q",
+            y=alt.Y("name:N", title=None, sort=None, axis=_names(grid=True)),
+            color=alt.Color("class:N", scale=alt.Scale(domain=shown, range=shades), legend=None),
+            tooltip=[
+                "class:N",
+                alt.Tooltip("first:Q", title="from, metres", format=",.1f"),
+                alt.Tooltip("last:Q", title="to, metres", format=",.1f"),
+                "count:Q",
+                "expected:Q",
+            ],
+        )
+    )
+    return alt.layer(bars).properties(height=_ROW * max(marks["name"].n_unique(), 1) + _AXIS, padding=_PADDING)
+
+
 def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale: tuple[float, float]) -> Chart:
     """Coils below each other at the same positions, with a thin lane for each class. More images in a segment give a
     stronger colour. ``segments``: coil, start, end, label, images; ``scale`` in metres."""

@@ -17,6 +17,7 @@ from steelflow.config import Settings, load_settings
 from steelflow.drift.check import drift_table
 from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
+from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
 from steelflow.report.runs import run_nights, run_records
@@ -138,6 +139,12 @@ def positions(date: dt.date, line: str, coils: tuple[str, ...]) -> pl.DataFrame:
         return pl.DataFrame(schema={"coil": pl.String, "position": pl.Float64, "label": pl.String})
     asked = images.filter(pl.col("coil").is_in(coils)).select("coil", "position", "label")
     return asked.drop_nulls("position").collect()
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def marks(date: dt.date, line: str) -> pl.DataFrame:
+    """The marks that repeat along the coils of a line, see ``report.marks.read_marks``."""
+    return read_marks(report(), [date], [line])
 
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)

@@ -53,6 +53,19 @@ def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
     return (min(0.0, low) if high < _LONGEST else low), high
 
 
+def named_marks(marks: pl.DataFrame) -> pl.DataFrame:
+    """Marks that repeat along a coil, with a ``name``: the roll, or the period; and the side if the coil has two.
+
+    Args:
+        marks: columns ``steelflow.strip.rolls.MARKS``.
+    """
+    period = pl.concat_str(pl.col("period_mm").round(0).cast(pl.Int64), pl.lit(" mm"))
+    name = pl.coalesce("roll", period)
+    if marks["side"].drop_nulls().n_unique() > 1:
+        name = pl.concat_str(name, pl.coalesce("side", pl.lit("")), separator=" ")
+    return marks.with_columns(name.alias("name"))
+
+
 def round_length(least: float) -> float:
     """The smallest of 1, 2, 5, 10, 20, 50, … metres that is at least ``least``."""
     power = 10.0 ** max(0, math.floor(math.log10(max(least, 1.0))))

@@ -17,7 +17,7 @@ from steelflow.config import EngineName, LimitSettings, Settings
 from steelflow.errors import ConfigError
 from steelflow.images.decode import Grey, decode
 from steelflow.inspection.judge import Judge, frame_of
-from steelflow.inspection.pipeline import load_model, new_run_id
+from steelflow.inspection.pipeline import Model, load_model, new_run_id
 from steelflow.records import Failure, Partition, Unit
 from steelflow.report.judged import ImagePlace, Judged, Origin
 from steelflow.report.judged import rows as table_of
@@ -75,8 +75,7 @@ def classify(
     """
     listed = _listed(images)
     current = chosen(settings, model, engine)
-    fixed = {"batch_size": current.model.batch_size or _BATCH}
-    loaded = load_model(current.model_copy(update={"model": current.model.model_copy(update=fixed)}))
+    loaded = _loaded(current)
 
     def judged(start: int) -> Judged:
         part = listed[start : start + loaded.batch_size]
@@ -94,6 +93,11 @@ def classify(
             if progress:
                 progress(len(one.places))
     return pl.concat(tables).drop(_OF_AN_ARCHIVE).drop(_OF_A_STRIP, strict=False)
+
+
+def _loaded(settings: Settings) -> Model:
+    fixed = {"batch_size": settings.model.batch_size or _BATCH}
+    return load_model(settings.model_copy(update={"model": settings.model.model_copy(update=fixed)}))
 
 
 def _listed(images: npt.NDArray[np.uint8] | Image | Iterable[Image]) -> list[Image]:

@@ -26,6 +26,7 @@ from steelflow.cli import (
     models,
     operations,
     retrain,
+    rolls,
     selection,
     service,
     simulate,
@@ -71,6 +72,7 @@ _NIGHT, _LOOP, _MODELS, _SERVICE, _TOOLS = "Night", "Loop", "Models", "Service",
 app.command(rich_help_panel=_NIGHT)(inspection.nightly)
 app.command(rich_help_panel=_NIGHT)(inspection.infer)
 app.command(rich_help_panel=_NIGHT)(operations.backfill)
+app.command(rich_help_panel=_NIGHT)(rolls.rolls)
 app.command(rich_help_panel=_LOOP)(drift.drift)
 app.command(rich_help_panel=_LOOP)(drift.accept_drift)
 app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)

@@ -23,7 +23,7 @@ def starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
     step = max(1, math.floor(side * (1 - overlap)))
     count = math.ceil((length - side) / step) + 1
     places = np.linspace(0, length - side, count)
-    unit = _ALIGNED if min(step, side - step) >= _ALIGNED else 1  # moved by less than they overlap, so that no gap opens
+    unit = _ALIGNED if min(step, side - step) >= _ALIGNED else 1  # moved by less than the overlap: no gap
     inner = np.floor(places[:-1] / unit) * unit
     return (*(int(place) for place in inner), length - side)
 

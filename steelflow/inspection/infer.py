@@ -14,7 +14,7 @@ from typing import Any
 
 from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
-from steelflow.archive.units import plan, superseded
+from steelflow.archive.units import Plan, plan, superseded
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
@@ -70,19 +70,18 @@ def inspect_source(
     """
     template = KeyTemplate(settings.archive.template, settings.night.timezone)
     archive, found, alone = _open_source(source, settings)
-    report = open_store(dest, settings.store, create=True)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(
             f"{source}: contains no images and no tar or zip shards ({planned.ignored_count} other files); "
             "name a folder, a shard or s3://bucket/prefix with images"
         )
-    model = load_model(settings)
+    model = load_model(settings)  # before the destination is opened, so that an error leaves no folder behind
     prefix = _prefix(source, archive)
     clock = time.perf_counter()
     job = Inspection(
         archive=archive,
-        report=report,
+        report=open_store(dest, settings.store, create=True),
         template=template,
         limits=settings.limits,
         model=model,
@@ -90,17 +89,21 @@ def inspect_source(
         key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
         hive=False,
         frame=settings.frame,
+        severity=settings.severity,
     )
     current = _up_to_date(job, prefix, planned.units)
     done: list[Done] = []
     for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
-    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in planned.units}
-    for info in list(report.list(f"{REGIONS}{prefix}.")) if all(one.error is None for one in done) else ():
-        if info.key not in named:
-            report.delete(info.key)
-    seconds = time.perf_counter() - clock
+    if all(one.error is None for one in done):
+        _drop_old_regions(job, prefix, planned.units)
+    return _result(job, planned, current, done, time.perf_counter() - clock, alone)
+
+
+def _result(
+    job: Inspection, planned: Plan, current: Mapping[str, Footer], done: Sequence[Done], seconds: float, alone: bool
+) -> InspectionResult:
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum((footer.counts for footer in current.values()), judged)
@@ -118,9 +121,9 @@ def inspect_source(
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
-        model=model.engine.spec.name,
-        engine=model.engine.name,
-        files=tuple(f"{report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
+        model=job.model.spec.name,
+        engine=job.model.engine.name,
+        files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
@@ -140,6 +143,14 @@ def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str
     for unit_id in superseded(ids.keys(), [unit.id for unit in units]):
         job.report.delete(ids[unit_id])
     return current
+
+
+def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> None:
+    """Delete the files of regions that no report of the source names any more."""
+    named = {regions_key(job.key_of(unit), job.fingerprint(unit)) for unit in units}
+    for info in list(job.report.list(f"{REGIONS}{prefix}.")):
+        if info.key not in named:
+            job.report.delete(info.key)
 
 
 def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo], bool]:

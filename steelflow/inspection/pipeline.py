@@ -27,7 +27,7 @@ from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint
-from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Settings
+from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Settings, SeverityRule
 from steelflow.engine import Engine, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
@@ -136,6 +136,7 @@ class Inspection:
     key_of: Callable[[Unit], str]
     hive: bool
     frame: FrameSettings | None = None
+    severity: tuple[SeverityRule, ...] = ()
 
     def fingerprint(self, unit: Unit) -> str:
         how = f"{PIPELINE_VERSION} {self.limits.model_dump_json()} {self.template.text}"
@@ -271,6 +272,7 @@ class _Draft:
             model_digest=engine.digest,
             run_id=job.run_id,
             novelty=engine.novelty,
+            severity=job.severity,
         )
         self._writer = UnitWriter(
             job.report,

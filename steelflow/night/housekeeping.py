@@ -19,10 +19,11 @@ from steelflow.errors import LockHeld
 from steelflow.records import ObjectInfo
 from steelflow.registry import Registry, open_registry
 from steelflow.registry.log import state_of
-from steelflow.report.layout import REGIONS, REPORTS, RUNS, SUMMARIES, night_lock_key
+from steelflow.report.layout import MARKS, REGIONS, REPORTS, RUNS, SUMMARIES, night_lock_key
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
 
+_TOPS = (RUNS, MARKS, SUMMARIES, REPORTS, REGIONS)
 _DRIFT = ("drift/explanations/", "drift/nights/")
 _DATE = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -69,7 +70,7 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
     keep = settings.retention
     tidied = Tidied(dry_run)
     report = open_store(settings.report.uri, settings.store, create=True)
-    names = (name for top in (RUNS, SUMMARIES, REPORTS, REGIONS) for name in report.folders(top))
+    names = (name for top in _TOPS for name in report.folders(top))
     for night in _old(names, today, keep.report_days):
         _night(report, night, tidied)
     keys = (info.key for top in _DRIFT for info in report.list(top))
@@ -92,7 +93,7 @@ def _old(names: Iterable[str], today: dt.date, days: int | None) -> list[dt.date
 
 
 def _night(report: Store, night: dt.date, tidied: Tidied) -> None:
-    there = [info for top in (RUNS, SUMMARIES, REPORTS, REGIONS) for info in report.list(f"{top}{_named(night)}/")]
+    there = [info for top in _TOPS for info in report.list(f"{top}{_named(night)}/")]
     if not there:
         return
     alone = locked(report, night_lock_key(night), f"the night of {night}")

@@ -29,6 +29,7 @@ from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import night_lock_key, report_key, run_key
+from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.notes import sidecar_problems
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.regions import orphans
@@ -47,7 +48,8 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete. ``regions``, ``judged_whole`` and ``notes`` are as in ``RunRecord``.
+    for a night that is not complete. ``regions``, ``roll_marks``, ``judged_whole`` and ``notes`` are as in
+    ``RunRecord``.
     """
 
     date: dt.date
@@ -68,6 +70,7 @@ class NightResult:
     model: str
     drift: NightDrift | None
     regions: int | None = None
+    roll_marks: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -92,6 +95,7 @@ class NightResult:
             model=model,
             drift=record.drift,
             regions=record.regions,
+            roll_marks=record.roll_marks,
             judged_whole=record.judged_whole,
             notes=record.notes,
         )
@@ -171,6 +175,7 @@ class Night:
             key_of=report_key,
             hive=True,
             frame=self.settings.frame,
+            severity=self.settings.severity,
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
@@ -184,7 +189,7 @@ class Night:
         key: str | None = None
         if known is not None:
             key, earlier = known
-            record = record.model_copy(update={"drift": earlier.drift})
+            record = record.model_copy(update={"drift": earlier.drift, "roll_marks": earlier.roll_marks})
         elif plans:
             key = run_key(self.date, self.run_id)
             record = self._summarise(record, plans)
@@ -240,12 +245,13 @@ class Night:
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
-        """Whether this run changed no report, and the summaries of the reports are there."""
+        """Whether this run changed no report, and the summaries and roll marks of the reports are there."""
         changed = done or any(plan.stale for plan in plans)
         return (
             not changed
             and record.state == "complete"
             and all(not plan.skipped or is_current(self.report, plan.partition) for plan in plans)
+            and (record.regions is None or all(self._marks_are_current(plan) for plan in plans))
         )
 
     def _equal(self, record: RunRecord) -> tuple[str, RunRecord] | None:
@@ -259,11 +265,23 @@ class Night:
             write_summary(self.report, plan.partition)
             self._drop_old_regions(plan)
         write_daily(self.report, [self.date])
+        marks = self._mark(record, plans)
         drift = None
         if record.state == "complete":
             digest, version = self.model.engine.digest, self.model.version
             drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
-        return record.model_copy(update={"drift": drift, "finished_at": dt.datetime.now(dt.UTC)})
+        return record.model_copy(update={"drift": drift, "roll_marks": marks, "finished_at": dt.datetime.now(dt.UTC)})
+
+    def _mark(self, record: RunRecord, plans: list[PartitionPlan]) -> int | None:
+        """Write the roll marks of each line; returns their number, or None if no line has frames."""
+        if record.regions is None:
+            for plan in plans:
+                drop_marks(self.report, plan.partition)
+            return None
+        return sum(write_marks(self.report, plan.partition, self.settings) for plan in plans)
+
+    def _marks_are_current(self, plan: PartitionPlan) -> bool:
+        return not plan.skipped or marks_are_current(self.report, plan.partition, self.settings)
 
     def _drop_old_regions(self, plan: PartitionPlan) -> None:
         """Delete the files of regions that no report of the line names any more."""

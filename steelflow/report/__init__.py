@@ -5,6 +5,7 @@ judged.py       the results of a chunk, and the rows made from them: label, marg
 writer.py       one file per unit, complete or not at all;  footer.py: its fingerprint and counts
 reader.py       lazy Polars frames of a night's rows;  scan.py: files as one frame;  places.py: reports in any place
 summary.py      counts and means of a partition;  daily.py: the same of every night, by month
+marks.py        marks that repeat along the coils of a partition, with the rolls that leave them
 record.py       the record of one run of a night;  runs.py: reads the records
 neighbours.py   the images nearest to one in embedding space
 """

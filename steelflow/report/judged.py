@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from steelflow.config import SeverityRule
 from steelflow.models.decision import labels_at
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
@@ -93,6 +94,7 @@ class Origin:
     model_digest: str
     run_id: str
     novelty: Novelty | None = None
+    severity: tuple[SeverityRule, ...] = ()
     inferred_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 

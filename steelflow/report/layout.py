@@ -3,6 +3,7 @@
 reports/date=2026-11-18/line=L1/<unit id>.parquet   one file per work unit: the files present are the truth
 regions/date=2026-11-18/line=L1/<unit id>-<fingerprint>.parquet   its regions of defect, if it has any
 summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, for dashboards
+marks/date=2026-11-18/line=L1.parquet               marks that repeat along its coils, if it has frames
 daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
 locks/night-2026-11-18/                             held while a night runs
@@ -22,6 +23,7 @@ REPORTS = "reports/"
 REGIONS = "regions/"
 RUNS = "runs/"
 SUMMARIES = "summaries/"
+MARKS = "marks/"
 DAILY = "daily/"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -49,6 +51,10 @@ def is_report(key: str) -> bool:
 
 def summary_key(partition: Partition) -> str:
     return f"{SUMMARIES}{folder(partition).rstrip('/')}.parquet"
+
+
+def marks_key(partition: Partition) -> str:
+    return f"{MARKS}{folder(partition).rstrip('/')}.parquet"
 
 
 def daily_key(month: str) -> str:

@@ -26,7 +26,7 @@ DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
-_ADDED = ("regions", "judged_whole", "notes", "sidecar_sample")  # since 0.2.0
+_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample")  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -90,9 +90,9 @@ class RunRecord(_Part):
     ``drift`` is None for a night that is not complete. ``sidecar_errors`` counts what could not be used of sidecars,
     ``sidecar_sample`` tells a few.
 
-    ``regions`` counts the regions of defect of all frames of the night, None if no line has frames. ``judged_whole``
-    counts, by size, the images of this run that are much larger than the model's pictures and were judged as a whole.
-    ``notes`` are sentences that a person should read.
+    ``regions`` counts the regions of defect of all frames of the night, and ``roll_marks`` the marks that repeat along
+    its coils; both are None if no line has frames. ``judged_whole`` counts, by size, the images of this run that are
+    much larger than the model's pictures and were judged as a whole. ``notes`` are sentences that a person should read.
     """
 
     run_id: str = ""
@@ -121,6 +121,7 @@ class RunRecord(_Part):
     template: str = ""
     steelflow: str = ""
     regions: int | None = None
+    roll_marks: int | None = None
     judged_whole: dict[str, int] = {}
     notes: tuple[str, ...] = ()
     sidecar_errors: int = 0

@@ -10,12 +10,17 @@ import pyarrow.compute as pc
 
 from steelflow.report.judged import Found, ImagePlace, Judged, Origin
 from steelflow.schema import region_schema
+from steelflow.strip.severity import severity_column
 
 
 def region_rows(judged: Judged, origin: Origin) -> pa.Table:
     """A table of ``region_schema``: the regions of all images, in the order of the images."""
     found = judged.framed.found if judged.framed is not None and judged.framed.found is not None else []
-    return pa.table(_columns(found, [judged.places[one.image] for one in found], origin), schema=region_schema())
+    table = pa.table(_columns(found, [judged.places[one.image] for one in found], origin), schema=region_schema())
+    if not origin.severity or not table.num_rows:
+        return table
+    severity = severity_column(table, origin.severity, origin.unit.partition.line)
+    return table.set_column(table.column_names.index("severity"), table.schema.field("severity"), severity)
 
 
 def _columns(found: Sequence[Found], places: Sequence[ImagePlace], origin: Origin) -> dict[str, pa.Array]:

@@ -80,12 +80,14 @@ class UnitWriter:
         it, or the regions to what the rows say, raises ``ReportError`` and puts nothing."""
         self._flush()
         regions = 0 if self._regions is None else self._regions.written
-        if not found == self._ok + self._failed == self._rows.written or regions != self._rows.regions:
+        bug = "nothing was written; this is a bug of steelflow, please report it"
+        if not found == self._ok + self._failed == self._rows.written:
             raise ReportError(
                 f"{self._key}: {found} images found, but {self._ok} ok + {self._failed} failed, {self._rows.written} "
-                f"rows; {regions} regions, but {self._rows.regions} in the rows; nothing was written; this is a bug of "
-                "steelflow, please report it"
+                f"rows; {bug}"
             )
+        if regions != self._rows.regions:
+            raise ReportError(f"{self._key}: {regions} regions, but {self._rows.regions} in the rows; {bug}")
         counts = Counts(found, self._ok, self._failed, ignored, regions)
         file = regions_key(self._key, self._fingerprint)
         told = {

@@ -13,11 +13,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, ClassVar
 
+import numpy as np
 import polars as pl
 import pytest
 import streamlit as st
+from marks import roll
 from pages import APP, OPERATOR, opened, texts
-from plants import FAILED, FOUND, NIGHT, local_settings, make_plant
+from plants import EVIL, FAILED, FOUND, NIGHT, local_settings, make_plant
 from streamlit.testing.v1 import AppTest
 
 from dashboard.auth import access
@@ -25,12 +27,15 @@ from dashboard.auth.access import Actor, NotAllowed
 from dashboard.auth.orchestrator import Orchestrator, OrchestratorDown
 from dashboard.data import figures, sources
 from dashboard.formats import class_name, duration
-from steelflow.config import DashboardSettings, Settings
+from steelflow.config import DashboardSettings, ReportSettings, RollSettings, Settings
 from steelflow.night.backfill import backfill
 from steelflow.night.run import inspect_night
+from steelflow.records import Partition
+from steelflow.report.layout import marks_key
 from steelflow.report.reader import ReportReader
 from steelflow.report.runs import backfills
 from steelflow.store import open_store
+from steelflow.strip.rolls import roll_marks
 from steelflow.synth import TEMPLATE
 
 PAGES = ("tonight", "defects", "coil", "runs")
@@ -167,6 +172,26 @@ def test_a_coil_is_shown_along_its_length(plant: Settings, tmp_path: Path, monke
     assert not app.exception
     app.button(key="after").click().run()
     assert app.selectbox(key="coil").value == "C0004"
+
+
+def test_marks_that_repeat_along_a_coil_are_shown(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(plant.report.uri, tmp_path / "report")
+    settings = plant.model_copy(update={"report": ReportSettings(uri=str(tmp_path / "report"))})
+    printed = roll(np.random.default_rng(1), 1885, 30, coil="C0003", line="L2", label="scratches")
+    found = roll_marks(printed, [RollSettings(name=EVIL, circumference_mm=1880)])
+    file = tmp_path / "report" / marks_key(Partition("L2", SECOND))
+    file.parent.mkdir(parents=True)
+    found.drop("line", "date").write_parquet(file)
+    app = opened(settings, tmp_path, monkeypatch, "coil", night=SECOND.isoformat(), line="L2", coil="C0003")
+    assert not app.exception
+    assert "Roll marks" in texts(app)
+    (row,) = pl.DataFrame(app.dataframe[0].value).to_dicts()
+    assert (row["marks"], row["confidence"]) == (f"30 of {found['expected'][0]}", "> 99.9 %")
+    assert EVIL not in row["roll"]
+    app.button(key="after").click().run()
+    assert "Roll marks" not in texts(app)
 
 
 @pytest.mark.parametrize("coil", ["C0001", "C0002"], ids=["loose images", "a shard"])

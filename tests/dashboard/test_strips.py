@@ -122,3 +122,10 @@ def test_neighbours_are_drawn_on_one_scale_below_each_other() -> None:
     lanes = chart.to_dict()["layer"][1]["encoding"]
     assert lanes["y"]["scale"]["domain"] == ["A", EVIL, "C"]
     assert lanes["x"]["scale"]["domain"] == [0.0, 500.0]
+
+
+def test_marks_are_named_by_their_roll_and_by_the_side_where_there_are_two() -> None:
+    marks = pl.DataFrame({"roll": ["S3", None], "period_mm": [1885.2, 902.6], "side": ["top", "top"]})
+    assert strips.named_marks(marks)["name"].to_list() == ["S3", "903 mm"]
+    both = marks.with_columns(side=pl.Series(["top", "bottom"]))
+    assert strips.named_marks(both)["name"].to_list() == ["S3 top", "903 mm bottom"]
