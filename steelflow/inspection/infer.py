@@ -21,7 +21,7 @@ from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import Footer, read_footers
 from steelflow.report.layout import REGIONS, regions_key
-from steelflow.report.notes import sidecar_problems
+from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 

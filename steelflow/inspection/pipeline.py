@@ -36,7 +36,7 @@ from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import resolved
 from steelflow.report.judged import Judged, Origin
-from steelflow.report.notes import NO_NOTES, Notes
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION
 from steelflow.store.base import Store

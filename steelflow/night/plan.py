@@ -13,7 +13,7 @@ from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, folder, regions_key, report_key
-from steelflow.report.notes import NO_NOTES, Notes
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts
 
 _IMAGE_BYTES = 16 * 1024

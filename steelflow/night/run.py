@@ -30,11 +30,11 @@ from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
-from steelflow.report.notes import sidecar_problems
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of
 from steelflow.report.summary import is_current, write_summary
+from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
-from steelflow.report.notes import NO_NOTES, Notes
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import COUNTS, FINGERPRINT, NOTES, REGIONS, Counts
 from steelflow.store.base import Store
 

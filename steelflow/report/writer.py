@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
 from steelflow.report.layout import regions_key
-from steelflow.report.notes import NO_NOTES, Notes
 from steelflow.report.region_rows import region_rows
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.schema import region_schema, report_schema, schema_version
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
