@@ -29,7 +29,8 @@ class StripPlan:
 
     ``epochs`` (of as many views as there are training pictures) or ``steps`` set the length of a round. Each further
     round begins with the weights of the one before, at half of its rate and with new views for the teacher (I.
-    Loshchilov and F. Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"). ``false_alarms`` is the share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
+    Loshchilov and F. Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"). ``false_alarms`` is the
+    share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
     ``strip_wide``. ``teacher`` is a dense model with the same classes, by name or path, from which to distil.
     ``operating_point`` replaces the fitted one.
     """
