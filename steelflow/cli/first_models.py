@@ -26,7 +26,8 @@ _STEPS = 400
 
 def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: Callable[[int, int], None]) -> Version:
     """Fit a model on a night's frames, without labels, and promote it. ``on_step`` gets the finished steps, and all."""
-    from steelflow.begin.run import Begin, begin
+    from steelflow.begin.plan import Begin
+    from steelflow.begin.run import begin
 
     plan = Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS, steps=_BEGIN_STEPS)
     begun = begin(plan, out, settings, taught=lambda done: on_step(done, _BEGIN_STEPS))
