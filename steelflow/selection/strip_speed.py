@@ -21,8 +21,8 @@ _PIXELS = 8_000_000  # of each model in a round
 def measure_speed(refs: Sequence[str], rounds: int, out: Path, command: str) -> dict[str, Any]:
     """Run each model, and ``steelnet``, over pictures of noise in turn, and write the result file.
 
-    The clock is the thread's processor time: an engine computes on its caller's thread, and time that other programs take
-    does not count.
+    The clock is the thread's processor time: an engine computes on its caller's thread, and the time that other
+    programs take does not count.
     """
     engines = {ref: OnnxEngine(resolve(ref), [CPU]) for ref in dict.fromkeys((SELECTED, *refs))}
     rates: dict[str, list[float]] = {ref: [] for ref in engines}
