@@ -15,7 +15,7 @@ import numpy.typing as npt
 from steelflow.images.decode import Grey
 
 ALIKE = 0.7
-"""Correlation of two thumbnails above which pictures belong together. Pairs of magnetic tiles above it are the same tile
+"""Correlation of two thumbnails above which pictures belong together. Pairs of magnetic tiles above it are one tile
 in other light; below 0.6 most are not."""
 
 MOST = 20_000
