@@ -6,10 +6,12 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
@@ -20,6 +22,9 @@ from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, regions_key
+from steelflow.report.notes import notes
+from steelflow.report.rates import Rates, rates
+from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 
@@ -29,7 +34,8 @@ class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
-    pictures and were judged as a whole."""
+    pictures and were judged as a whole. ``defects`` are the rates over all ``files``; ``notes`` are what people should
+    read first."""
 
     images: int
     ok: int
@@ -42,11 +48,13 @@ class InspectionResult:
     engine: str
     files: tuple[str, ...]
     failed_units: tuple[str, ...]
+    defects: Rates
+    notes: tuple[str, ...] = ()
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
 
 
 def inspect_source(
@@ -96,6 +104,8 @@ def inspect_source(
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
     written = {*current, *(one.key for one in good)}
+    summary = _summary(job.report, prefix, written)
+    whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
@@ -108,9 +118,16 @@ def inspect_source(
         engine=model.engine.name,
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
-        judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
+        judged_whole=dict(whole),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        defects=rates(summary),
+        notes=notes(summary, model.spec, model.engine.digest, "these images", whole.total()),
     )
+
+
+def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFrame:
+    files = [info for info in report.list(f"{prefix}.") if info.key in written]
+    return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:

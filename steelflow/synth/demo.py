@@ -16,6 +16,7 @@ import polars as pl
 from steelflow.config import Settings
 from steelflow.labels.review import queue
 from steelflow.night.run import NightResult
+from steelflow.report.good import is_defect
 from steelflow.report.reader import ReportReader
 from steelflow.retrain import RetrainResult, Trigger, retrain
 from steelflow.store import open_store
@@ -131,10 +132,16 @@ def accuracies(settings: Settings, person: Person, night: dt.date) -> dict[str, 
 
 
 def standing_out(reader: ReportReader) -> list[dict[str, object]]:
-    """The coil of each line with the largest share of one class: line, coil, date, label and share."""
+    """The coil of each line with the largest share of one class of defects: line, coil, date, label and share."""
     good = reader.summary().filter(pl.col("status") == "ok")
     share = pl.col("images") / pl.col("images").sum().over("date", "line", "coil")
-    ranked = good.with_columns(share=share).sort("share", descending=True).group_by("line", maintain_order=True).first()
+    ranked = (
+        good.with_columns(share=share)
+        .filter(is_defect())
+        .sort("share", descending=True)
+        .group_by("line", maintain_order=True)
+        .first()
+    )
     return ranked.sort("line").to_dicts()
 
 
