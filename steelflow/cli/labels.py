@@ -17,7 +17,7 @@ from steelflow.cli.output import Json, emit, settings, user
 from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError
-from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue
+from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, region_queue
 from steelflow.labels.export import Format, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
 from steelflow.labels.stats import stats as stats_of
@@ -113,12 +113,16 @@ def queue_command(
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; repeatable.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the images that a person should label first: novel, uncertain or diverse images without a label."""
+    """List what a person should label first: regions of defect, one of every kind, if the model finds regions; and
+    images without a label that are novel, uncertain or diverse."""
     with _serving() as current:
-        reader = ReportReader(open_store(current.report.uri, current.store, create=True))
+        reports = open_store(current.report.uri, current.store, create=True)
         known = open_labels(current).references()
-        rows = queue(reader, known, n, [one.date() for one in night] if night else None, line)
-    emit({"images": rows.to_dicts()}, as_json, _queue_text(rows))
+        nights = [one.date() for one in night] if night else None
+        rows = queue(ReportReader(reports), known, n, nights, line)
+        regions = region_queue(reports, known, n, nights, line)
+    text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)
+    emit({"images": rows.to_dicts(), "regions": regions.to_dicts()}, as_json, text)
 
 
 @app.command()
@@ -238,4 +242,14 @@ def _queue_text(rows: pl.DataFrame) -> str:
         cluster = f"{row['cluster']} of {row['cluster_size']}" if row["cluster"] else ""
         place = row["object_key"] + (f" : {row['member']}" if row["member"] else "")
         lines.append(f"{row['reason']:<10} {cluster:<9} {row['label']:<22} {row['confidence']:>5.2f}  {place}")
+    return "\n".join(lines)
+
+
+def _regions_text(rows: pl.DataFrame) -> str:
+    lines = [f"{'group':<9} {'model says':<22} {'score':>5}  {'box':<22} image"]
+    for row in rows.iter_rows(named=True):
+        group = f"{row['group']} of {row['group_size']}" if row["group"] else ""
+        box = f"{row['width']}×{row['height']} at {row['x']}, {row['y']}"
+        place = row["object_key"] + (f" : {row['member']}" if row["member"] else "")
+        lines.append(f"{group:<9} {row['label']:<22} {row['score']:>5.2f}  {box:<22} {place}")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from steelflow.cli import export, registry, selection
+from steelflow.cli.begin import begin_command
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -51,6 +52,7 @@ def show_model(
     emit({**model, "card": text}, as_json, f"{spec}\ndigest: {model['digest']}\nfile: {model['file']}\n\n{text or ''}")
 
 
+app.command("begin")(begin_command)
 app.command()(selection.compare)
 app.command()(selection.table)
 app.command()(export.export)

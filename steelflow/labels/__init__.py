@@ -11,8 +11,9 @@ golden.json                      the current pin: a copy of the last one
 
 from steelflow.labels.batches import Label
 from steelflow.labels.golden import Golden, Pin
+from steelflow.labels.regions import region_queue
 from steelflow.labels.review import queue
 from steelflow.labels.snapshot import Snapshot
 from steelflow.labels.store import Added, LabelStore, open_labels
 
-__all__ = ["Added", "Golden", "Label", "LabelStore", "Pin", "Snapshot", "open_labels", "queue"]
+__all__ = ["Added", "Golden", "Label", "LabelStore", "Pin", "Snapshot", "open_labels", "queue", "region_queue"]

@@ -1,0 +1,173 @@
+"""How well a model of good strip tells defective pictures from good ones: ``python -m steelflow.begin.measure``.
+
+The pictures are in a folder per class, one of them good, and their names have the number of the piece that they show
+(``exp1_num_4467.jpg`` shows piece 4467). A share of the pieces is held out. The model is fitted on good pictures of the
+other pieces with a few defective ones among them, no label is used, and every picture is judged as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from steelflow.begin.bank import in_chunks
+from steelflow.begin.fit import Fitted, fit
+from steelflow.begin.selftaught import STEPS
+from steelflow.begin.views import SIDE, Views
+from steelflow.config import LimitSettings
+from steelflow.errors import DataError
+from steelflow.images.decode import decode, resize
+from steelflow.records import Failure
+
+MIXED = 0.03
+_HELD_OUT = 0.4  # of the pieces
+_FALSE_ALARMS = 0.05
+_PIECE = re.compile(r"num_(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """On held-out pictures: area under the ROC curve, and the recall where 5 % of the good ones alarm, by class too.
+    ``alarms`` and ``found`` are the shares of good and defective pictures above the model's own threshold."""
+
+    seed: int
+    fitted: int
+    defective: int  # of those that were fitted on
+    good: int
+    defects: int
+    auc: float
+    recall: float
+    by_class: Mapping[str, float]
+    alarms: float
+    found: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """All pictures, uint8 (N, S, S), with class and piece of each."""
+
+    pictures: npt.NDArray[np.uint8]
+    classes: npt.NDArray[np.str_]
+    pieces: npt.NDArray[np.str_]
+
+
+def read(root: Path) -> Labelled:
+    """Read the pictures; files whose name has a mask's suffix (.png) are left out.
+
+    Raises:
+        DataError: there are none, or one cannot be read or has no number.
+    """
+    files = sorted(root.glob("*/*.jpg"))
+    if not files:
+        raise DataError(f"{root}: no folder with .jpg files in it; name the folder of the classes")
+    pictures, pieces = [], []
+    for file in files:
+        grey = decode(file.read_bytes(), LimitSettings())
+        piece = _PIECE.search(file.name)
+        if isinstance(grey, Failure) or piece is None:
+            raise DataError(f"{file}: {grey if isinstance(grey, Failure) else 'its name has no num_…'}")
+        pictures.append(resize(grey, SIDE))
+        pieces.append(piece[1])
+    return Labelled(np.stack(pictures), np.array([file.parent.name for file in files]), np.array(pieces))
+
+
+def split(data: Labelled, good: str, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Pictures to fit on, of which ``MIXED`` are defective, and pictures to judge: of pieces that no fit has seen."""
+    rng = np.random.default_rng(seed)
+    pieces = np.unique(data.pieces)
+    held = np.isin(data.pieces, rng.permutation(pieces)[: round(_HELD_OUT * len(pieces))])
+    is_good = data.classes == good
+    clean = np.flatnonzero(~held & is_good)
+    mixed = rng.permutation(np.flatnonzero(~held & ~is_good))[: round(len(clean) * MIXED / (1 - MIXED))]
+    fitted = np.concatenate([clean, mixed])
+    return fitted, np.flatnonzero(~np.isin(data.pieces, data.pieces[fitted]))
+
+
+def measured(data: Labelled, good: str, seed: int, pretrained: Path | None = None, steps: int = STEPS) -> Figures:
+    """Fit and judge once."""
+    started = time.perf_counter()
+    training, test = split(data, good, seed)
+    groups = np.unique(data.pieces[training], return_inverse=True)[1].astype(np.intp)
+    views = Views(data.pictures[training], groups, None)
+    fitted = fit(views, pretrained=pretrained, false_alarms=_FALSE_ALARMS, steps=steps, seed=seed)
+    scores = judge(fitted, data.pictures[test])
+    is_bad = data.classes[test] != good
+    limit = float(np.quantile(scores[~is_bad], 1 - _FALSE_ALARMS))
+    names = sorted(set(data.classes[test][is_bad]))
+    return Figures(
+        seed=seed,
+        fitted=len(training),
+        defective=int((data.classes[training] != good).sum()),
+        good=int((~is_bad).sum()),
+        defects=int(is_bad.sum()),
+        auc=round(auc(scores, is_bad), 4),
+        recall=round(float((scores[is_bad] > limit).mean()), 4),
+        by_class={str(name): round(float((scores[data.classes[test] == name] > limit).mean()), 3) for name in names},
+        alarms=round(float((scores[~is_bad] > 0).mean()), 4),
+        found=round(float((scores[is_bad] > 0).mean()), 4),
+        seconds=round(time.perf_counter() - started, 1),
+    )
+
+
+@torch.no_grad()
+def judge(fitted: Fitted, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """The logit of a defect for each picture, (N,): 0 is the operating point."""
+    found = [fitted.model(part)[0][:, 1] for part in in_chunks(torch.from_numpy(pictures)[:, None])]
+    return np.asarray(torch.cat(found).numpy(), np.float32)
+
+
+def auc(scores: npt.NDArray[np.float32], positive: npt.NDArray[np.bool_]) -> float:
+    """The share of pairs of a positive and another in which the positive has the higher score; ties count half."""
+    others = np.sort(scores[~positive])
+    below = np.searchsorted(others, scores[positive], "left") + np.searchsorted(others, scores[positive], "right")
+    return float(below.mean() / 2 / len(others))
+
+
+def summary(figures: Sequence[Figures]) -> dict[str, Any]:
+    """The means over the seeds, and the figures of each."""
+    names = ("auc", "recall", "alarms", "found")
+    means = {name: round(float(np.mean([getattr(one, name) for one in figures])), 4) for name in names}
+    classes = figures[0].by_class
+    by_class = {name: round(float(np.mean([one.by_class[name] for one in figures])), 3) for name in classes}
+    return means | {"by_class": by_class, "runs": [asdict(one) for one in figures]}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure with and without pretrained weights, and write the result with its provenance."""
+    from steelflow.selection.provenance import provenance, write_result
+
+    parser = argparse.ArgumentParser(prog="python -m steelflow.begin.measure", description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with a folder per class")
+    parser.add_argument("result", type=Path, help="JSON file")
+    parser.add_argument("--good", default="free", help="the class of good pictures")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--pretrained", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    given = parser.parse_args(arguments)
+    data = read(given.data)
+    result = provenance("python -m steelflow.begin.measure " + shlex.join(sys.argv[1:]))
+    for name, weights in (("as it ships", None), ("pretrained", given.pretrained)):
+        if name == "pretrained" and weights is None:
+            continue
+        runs = []
+        for seed in (int(one) for one in given.seeds.split(",")):
+            runs.append(measured(data, given.good, seed, weights, given.steps))
+            sys.stderr.write(f"{name}, seed {seed}: AUC {runs[-1].auc:.4f}, recall {runs[-1].recall:.3f}\n")
+            result[name] = summary(runs)
+            write_result(given.result, result)
+
+
+if __name__ == "__main__":
+    main()
