@@ -15,7 +15,7 @@ from dashboard.charts import palette
 from dashboard.formats import class_name
 from steelflow.report.rates import RateUnit
 
-Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
 _DAY = "%d %b"
 _RATE = ",.2f"
