@@ -50,9 +50,10 @@ def written(plant: Settings) -> pl.DataFrame:
     return RegionReader(open_store(plant.report.uri, plant.store)).regions().collect()
 
 
-def shown(app: AppTest, key: str) -> pl.DataFrame:
-    (found,) = [one for one in app.dataframe if one.key == key]
-    return pl.DataFrame(found.value)
+def shown(app: AppTest, *columns: str) -> pl.DataFrame:
+    """The table with these columns."""
+    (found,) = [one.value for one in app.dataframe if {*columns} <= {*one.value.columns}]
+    return pl.DataFrame(found)
 
 
 def test_tonight_counts_regions_by_class(
@@ -61,7 +62,7 @@ def test_tonight_counts_regions_by_class(
     app = opened(plant, tmp_path, monkeypatch)
     assert not app.exception
     assert [error.value for error in app.error] == []
-    table = shown(app, "regions")
+    table = shown(app, "label", "regions", "area")
     expected = written.group_by("label").len()
     assert dict(table.select("label", "regions").iter_rows()) == dict(expected.iter_rows())
     assert f"{REGIONS * len(LINES)}" in texts(app)
@@ -91,14 +92,14 @@ def test_a_coil_and_a_frame_show_their_regions(
     app = opened(plant, tmp_path, monkeypatch, "coil", night=NIGHT.isoformat(), line="L1", coil="C1")
     assert not app.exception
     of_coil = written.filter(line="L1", coil="C1")
-    assert shown(app, "regions").height == of_coil.height
+    assert shown(app, "class", "along, m").height == of_coil.height
     assert f"**{of_coil.height}** regions" in texts(app)
     first = of_coil.row(0, named=True)
     address = {"object": first["object_key"], "ordinal": str(first["ordinal"]), "of": "L1"}
     app = opened(plant, tmp_path, monkeypatch, "images", night=NIGHT.isoformat(), **address)
     assert not app.exception
     here = of_coil.filter(object_key=first["object_key"], ordinal=first["ordinal"])
-    assert shown(app, "regions").height == here.height
+    assert shown(app, "class", "along, m").height == here.height
     assert len(app.get("imgs")) >= 1
 
 
@@ -107,7 +108,7 @@ def test_images_judged_as_a_whole_are_the_first_thing_tonight_says(
 ) -> None:
     whole = plant.model_copy(
         update={
-            "frame": type(plant.frame)(),
+            "frame": None,
             "report": plant.report.model_copy(update={"uri": str(tmp_path / "whole")}),
         }
     )
