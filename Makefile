@@ -17,7 +17,7 @@ install: .venv/installed  ## steelflow with all extras and the tools of developm
 	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
 	@touch $@
 
-demo: .venv/installed  ## a synthetic plant in an embedded S3: nights, drift, labels, retraining; less than five minutes
+demo: .venv/installed  ## a synthetic plant of strip in an embedded S3: a model without labels, first labels, nights; less than five minutes
 	$(BIN)/steelflow demo
 
 simulate: .venv/installed  ## a month in fast-forward, beside the same month with no retraining; some fifteen minutes

@@ -16,8 +16,10 @@ from steelflow.inspection.infer import InspectionResult
 from steelflow.labels import LabelStore
 from steelflow.night.comparison import Comparison
 from steelflow.registry import Registry, Version
+from steelflow.training.annotated import AnnotatedResult
 from steelflow.training.evaluate import ModelEvaluation
 from steelflow.training.metrics import ClassFigures, Evaluation
+from steelflow.training.operating_point import AtPoint
 from steelflow.training.train import TrainingResult
 
 FUNCTIONS = (
@@ -34,6 +36,8 @@ FUNCTIONS = (
 RESULTS = (
     InspectionResult,
     TrainingResult,
+    AnnotatedResult,
+    AtPoint,
     ModelEvaluation,
     Evaluation,
     ClassFigures,

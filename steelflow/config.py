@@ -100,6 +100,9 @@ class LimitSettings(_Section):
     expansion: int = Field(
         default=200, ge=1, description="a zip member or a tar.gz that expands more than this is refused"
     )
+    sample_bits: int | None = Field(
+        default=None, ge=8, le=32, description="bits that the cameras use in wider images that do not say it (12 in 16)"
+    )
 
 
 class CameraSettings(_Section):

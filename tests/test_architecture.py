@@ -143,7 +143,7 @@ def test_only_its_own_rooms_know_prefect_torch_and_streamlit(path: Path) -> None
     elif room.startswith("dashboard"):
         assert heavy <= (set() if room == "dashboard/charts" else {"streamlit"})
     else:
-        where = {name: {"torch"} for name in ("models", "engine", "training", "bench", "cli")}
+        where = {name: {"torch"} for name in ("models", "engine", "training", "begin", "bench", "cli")}
         where["models"].add("torchvision")
         assert heavy <= where.get(room, set())
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from steelflow.api.arguments import Place, Progress, chosen, told
 from steelflow.config import EngineName, Settings, load_settings
@@ -14,8 +14,8 @@ from steelflow.errors import ConfigError
 
 if TYPE_CHECKING:
     from steelflow.labels import LabelStore
+    from steelflow.training.annotated import AnnotatedResult
     from steelflow.training.evaluate import ModelEvaluation
-    from steelflow.training.state import Progress as Epoch
     from steelflow.training.train import TrainingResult
 
 
@@ -35,23 +35,35 @@ def train(  # long: most of it documents the arguments
     patience: int | None = None,
     device: str | None = None,
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
+    form: str | None = None,
+    pictures: Place | None = None,
+    good: Sequence[str] = (),
+    group_by: str | None = None,
+    false_alarms: float | str | None = None,
+    mm_per_pixel: float | None = None,
+    augment: Mapping[str, object] | None = None,
     settings: Settings | None = None,
-    progress: Callable[[Epoch], object] | None = None,
-) -> TrainingResult:
-    """Train a model on labelled images. A fifth of them is held out, and the figures are about that fifth.
+    progress: Callable[[Any], object] | None = None,
+) -> TrainingResult | AnnotatedResult:
+    """Train a model on labelled pictures. A fifth of them is held out, and the figures are about that fifth.
 
-    Needs ``pip install 'steelflow[train]'``. A training that was interrupted resumes if it is called again with the
-    same arguments, and ends with the same weights.
+    Class folders of cut-out defects make a model that judges whole pictures. Data with good pictures, boxes or masks
+    makes a model of views: it judges frames at their own scale, and has good classes and an operating point. An
+    architecture of whole pictures can be named for good pictures without boxes and masks. docs/data.md describes the
+    formats.
+
+    Needs ``pip install 'steelflow[train]'``. A training of whole pictures that was interrupted resumes if it is called
+    again with the same arguments, and ends with the same weights.
 
     Args:
-        data: a folder with one folder per class; a manifest, CSV or Parquet with the columns ``path`` and ``label``;
-            or a label store, as ``open_labels`` returns it.
+        data: a folder with class folders, masks, Pascal VOC, COCO, CVAT or Label Studio files; a manifest, CSV or
+            Parquet with the columns ``path`` and ``label``; or a label store, as ``open_labels`` returns it.
         out: the folder for the model, its figures and its card.
-        arch: an architecture of the catalogue. Default: ``selection.arch`` of the settings.
-        epochs: passes over the training images. Default: by their number.
+        arch: an architecture of the catalogue. Default: ``selection.arch`` of the settings; ``strip_light`` for views.
+        epochs: passes over the training pictures. Default: by their number.
         seed: decides the split, the initial weights, the order and the augmentation.
-        input_size: pixels, 32 to 1024; images are resized to that square. Default: that of ``start``, else of the
-            architecture.
+        input_size: pixels, 32 to 1024: the side of the square that pictures are resized to, or of the views. Default:
+            that of ``start``, else of the architecture.
         pretrained: start from ImageNet weights and fine-tune them in two phases. True takes torchvision's; a path names
             a file with torchvision's state dict (``.pth``, ``.safetensors``) or a TFLite classifier.
         start: fine-tune this model: a shipped name, or an ONNX file with its ``.safetensors`` file beside it. It may
@@ -62,17 +74,28 @@ def train(  # long: most of it documents the arguments
         patience: stop after so many epochs without progress on a tenth of the images, set aside for this.
         device: ``cpu`` or ``cuda``. Default: a GPU if there is one.
         precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network here.
+        form: the format of the data, such as ``voc`` or ``coco``. Default: found by content.
+        pictures: the folder of the pictures, if the annotations are elsewhere.
+        good: the classes that are not defects. Default: those named good, free, ok, normal, none, or "no defect".
+        group_by: a regular expression for paths. Pictures with the same first group of its match are never split.
+        false_alarms: the share of good views that may be above the operating point: 0.005 or ``"0.5%"`` (default), or
+            ``"2/100m"``, false alarms in 100 m of strip that one camera sees.
+        mm_per_pixel: millimetres per pixel along the strip, for ``"2/100m"``.
+        augment: values of the augmentation to change, such as ``{"blur": 0.5}``.
         settings: as ``load_settings`` returns them. Default: ``load_settings()``.
-        progress: called after each epoch with ``epoch``, ``epochs``, ``loss``, ``seconds`` and ``learning_rate``.
+        progress: called after each epoch with ``epoch``, ``epochs``, ``loss``, ``seconds`` and ``learning_rate``; for
+            views after each step with ``step``, ``steps``, ``loss`` and ``seconds``.
 
     Returns:
         Paths: ``onnx`` (the model, for ``inspect``, ``classify`` and ``evaluate``), ``weights``, ``metrics``, ``card``
-        and ``curves``. ``evaluation`` has the figures on the held-out images: ``accuracy``, ``macro_f1`` and ``ece``
-        (0 to 1), ``classes``, ``confusion``. ``trained_on`` and ``skipped`` count and list images.
+        and, for whole pictures, ``curves``. ``evaluation`` has the figures on the held-out pictures: ``accuracy``,
+        ``macro_f1`` and ``ece`` (0 to 1), ``classes``, ``confusion``. ``trained_on`` and ``skipped`` count and list
+        pictures. A model of views has ``at_point`` too: false alarms, and the defects found by class, at the operating
+        point.
 
     Raises:
-        ConfigError: an argument is out of range or contradicts another one, or PyTorch is not installed.
-        DataError: the images cannot be used: too few classes or images, an unreadable manifest, no labels.
+        ConfigError: an argument is out of range, contradicts another one or has no effect, or PyTorch is not installed.
+        DataError: the pictures cannot be used: too few classes or pictures, unreadable annotations, no labels.
         ModelError: no such architecture, ``start`` or teacher, or ImageNet weights are not available.
         TrainingError: the loss became invalid, or ``out`` has the checkpoint of another training or is not writable.
 
@@ -82,25 +105,33 @@ def train(  # long: most of it documents the arguments
         steelflow.classify("photos/0001.jpg", model=result.onnx)
     """
     try:
-        from steelflow.training.train import TrainingPlan
-        from steelflow.training.train import train as run
+        from steelflow.training.wanted import Wanted
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
-    given = {"learning_rate": learning_rate, "mixup": mixup, "patience": patience}
-    plan = TrainingPlan(
-        arch or (settings or load_settings()).selection.arch,
+    wanted = Wanted(
+        arch=arch,
+        default_arch=(settings or load_settings()).selection.arch,
         epochs=epochs,
         seed=seed,
         input_size=input_size,
-        changes={name: value for name, value in given.items() if value is not None},
         pretrained=pretrained if isinstance(pretrained, bool) else Path(pretrained).expanduser(),
         start=None if start is None else os.fspath(start),
-        teachers=[os.fspath(teacher) for teacher in teachers],
+        teachers=tuple(os.fspath(teacher) for teacher in teachers),
+        learning_rate=learning_rate,
+        mixup=mixup,
+        patience=patience,
         device=device,
         precision=precision,
+        form=form,
+        pictures=None if pictures is None else Path(pictures).expanduser(),
+        good=tuple(good),
+        group_by=group_by,
+        false_alarms=false_alarms,
+        mm_per_pixel=mm_per_pixel,
+        augment=augment or {},
     )
     with _folder(data) as folder:
-        return run(folder, plan, Path(out).expanduser(), told(progress))
+        return wanted.train(folder, Path(out).expanduser(), told(progress))
 
 
 def evaluate(

@@ -7,6 +7,7 @@ no directory, and people look at few images of a shard.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from steelflow.archive.names import kind_of
@@ -15,6 +16,7 @@ from steelflow.archive.shard import too_large
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import MIB, LimitSettings
 from steelflow.errors import ObjectChanged, ObjectNotFound, ObjectUnreadable
+from steelflow.images.pages import page_number, pages
 from steelflow.records import Failure, Partition, Unit
 from steelflow.store.base import Store
 from steelflow.store.ordered import in_order
@@ -78,27 +80,40 @@ def _fetch_loose(
     """Like ``Store.get_many``, but an object is read only up to the size limit of an image."""
 
     def bytes_of(reference: ImageRef) -> bytes | Failure:
-        if reference.member is not None:
+        number = page_number(reference.member)
+        if reference.member is not None and number is None:
             return Failure("missing", f"its name is not that of a shard; it has no member {reference.member!r}")
         try:
             data = store.get(reference.key, 0, _USUAL)
             size = len(data) if len(data) < _USUAL else store.stat(reference.key).size
             if size > limits.image_bytes:
                 return too_large(size, limits.image_bytes)
-            return data if size == len(data) else store.get(reference.key)
+            return _page(data if size == len(data) else store.get(reference.key), number)
         except ObjectNotFound:
             return Failure("missing", "no such object; it may have expired")
         except ObjectUnreadable as exc:
             return Failure("unreadable", str(exc))
 
     def fetch(reference: ImageRef) -> tuple[ImageRef, bytes | Failure]:
-        filled = reference._replace(ordinal=0) if reference.ordinal is None else reference
+        place = (page_number(reference.member) or 1) - 1
+        filled = reference._replace(ordinal=place) if reference.ordinal is None else reference
         return filled, bytes_of(reference)
 
     if len(references) == 1:  # needs no thread
         yield fetch(references[0])
     else:
         yield from in_order(fetch, references, _THREADS, name="fetch")
+
+
+def _page(data: bytes, number: int | None) -> bytes | Failure:
+    """One page of a file; the file itself if it is one image and no page is asked for."""
+    several = pages(data)
+    if number is None:
+        return data if several is None else Failure("ambiguous", "the file has several images; name one: page=1")
+    if several is None:
+        return Failure("replaced", "the file is a single image now")
+    found = next(islice(several, number - 1, None), None)
+    return Failure("missing", "the file has fewer images; it was replaced") if found is None else found
 
 
 def _fetch_shard(

@@ -49,6 +49,11 @@ class Packed(Sequence[ObjectInfo]):
     def __iter__(self) -> Iterator[ObjectInfo]:
         return map(self._at, range(len(self)))
 
+    def all_end_with(self, suffixes: tuple[str, ...]) -> bool:
+        """Whether all keys have one of these ASCII suffixes, in upper or lower case. No object is unpacked."""
+        longest, wanted = max(map(len, suffixes)), tuple(suffix.encode() for suffix in suffixes)
+        return all(self._bytes[end - longest : end].lower().endswith(wanted) for end in self._ends)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Packed) and (self._bytes, self._ends) == (other._bytes, other._ends)
 

@@ -20,14 +20,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors.torch import load_file, save_file
 
 from steelflow.begin.bank import in_chunks
 from steelflow.begin.fit import Fitted, fit
-from steelflow.begin.selftaught import STEPS
+from steelflow.begin.plan import STEPS
 from steelflow.begin.views import SIDE, Views
 from steelflow.config import LimitSettings
 from steelflow.errors import DataError
 from steelflow.images.decode import decode, resize
+from steelflow.models.good_strip import Finder
 from steelflow.records import Failure
 
 MIXED = 0.03
@@ -95,17 +97,54 @@ def split(data: Labelled, good: str, seed: int) -> tuple[npt.NDArray[np.intp], n
     return fitted, np.flatnonzero(~np.isin(data.pieces, data.pieces[fitted]))
 
 
-def measured(data: Labelled, good: str, seed: int, pretrained: Path | None = None, steps: int = STEPS) -> Figures:
-    """Fit and judge once."""
-    started = time.perf_counter()
+def measured(
+    data: Labelled,
+    good: str,
+    seed: int,
+    files: Sequence[Path | None] = (None,),
+    steps: int = STEPS,
+    kept: Path | None = None,
+) -> list[Figures]:
+    """Fit and judge, once for each file of pretrained weights; None is without. The finder is taught once, and never
+    if it is in ``kept``, a file of an earlier call with the same arguments; otherwise it is written there."""
     training, test = split(data, good, seed)
     groups = np.unique(data.pieces[training], return_inverse=True)[1].astype(np.intp)
     views = Views(data.pictures[training], groups, None)
-    fitted = fit(views, pretrained=pretrained, false_alarms=_FALSE_ALARMS, steps=steps, seed=seed)
-    scores = judge(fitted, data.pictures[test])
-    is_bad = data.classes[test] != good
+    finder, found = _read_finder(kept), []
+    for file in files:
+        started = time.perf_counter()
+        fitted = fit(views, pretrained=file, false_alarms=_FALSE_ALARMS, steps=steps, seed=seed, finder=finder)
+        seconds = time.perf_counter() - started
+        finder = fitted.model.finder
+        if kept is not None and not kept.is_file():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            save_file(finder.state_dict(), kept)
+        scores = judge(fitted, data.pictures[test])
+        found.append(_figures(seed, data, training, test, good, scores, seconds))
+    return found
+
+
+def _read_finder(kept: Path | None) -> Finder | None:
+    if kept is None or not kept.is_file():
+        return None
+    finder = Finder()
+    finder.load_state_dict(load_file(kept))
+    return finder.eval().requires_grad_(False)
+
+
+def _figures(
+    seed: int,
+    data: Labelled,
+    training: npt.NDArray[np.intp],
+    test: npt.NDArray[np.intp],
+    good: str,
+    scores: npt.NDArray[np.float32],
+    seconds: float,
+) -> Figures:
+    classes = data.classes[test]
+    is_bad = classes != good
     limit = float(np.quantile(scores[~is_bad], 1 - _FALSE_ALARMS))
-    names = sorted(set(data.classes[test][is_bad]))
+    names = sorted(set(classes[is_bad].tolist()))
     return Figures(
         seed=seed,
         fitted=len(training),
@@ -114,10 +153,10 @@ def measured(data: Labelled, good: str, seed: int, pretrained: Path | None = Non
         defects=int(is_bad.sum()),
         auc=round(auc(scores, is_bad), 4),
         recall=round(float((scores[is_bad] > limit).mean()), 4),
-        by_class={str(name): round(float((scores[data.classes[test] == name] > limit).mean()), 3) for name in names},
+        by_class={name: round(float((scores[classes == name] > limit).mean()), 3) for name in names},
         alarms=round(float((scores[~is_bad] > 0).mean()), 4),
         found=round(float((scores[is_bad] > 0).mean()), 4),
-        seconds=round(time.perf_counter() - started, 1),
+        seconds=round(seconds, 1),
     )
 
 
@@ -154,19 +193,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--good", default="free", help="the class of good pictures")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--pretrained", type=Path)
+    parser.add_argument("--runs", type=Path, help="folder that keeps each seed's finder, to continue from")
     parser.add_argument("--steps", type=int, default=STEPS)
     given = parser.parse_args(arguments)
     data = read(given.data)
-    result = provenance("python -m steelflow.begin.measure " + shlex.join(sys.argv[1:]))
-    for name, weights in (("as it ships", None), ("pretrained", given.pretrained)):
-        if name == "pretrained" and weights is None:
-            continue
-        runs = []
-        for seed in (int(one) for one in given.seeds.split(",")):
-            runs.append(measured(data, given.good, seed, weights, given.steps))
-            sys.stderr.write(f"{name}, seed {seed}: AUC {runs[-1].auc:.4f}, recall {runs[-1].recall:.3f}\n")
-            result[name] = summary(runs)
-            write_result(given.result, result)
+    weights = ["--pretrained", f"…/{given.pretrained.name}"] if given.pretrained else []
+    told = [f"…/{given.data.name}", f"…/{given.result.name}", "--seeds", given.seeds, "--steps", str(given.steps)]
+    result = provenance("python -m steelflow.begin.measure " + shlex.join(told + weights))
+    files = {"without a download": None} | ({"pretrained": given.pretrained} if given.pretrained else {})
+    runs: dict[str, list[Figures]] = {name: [] for name in files}
+    for seed in (int(one) for one in given.seeds.split(",")):
+        kept = given.runs / f"finder-{seed}-{given.steps}.safetensors" if given.runs else None
+        found = measured(data, given.good, seed, list(files.values()), given.steps, kept)
+        for name, figures in zip(files, found, strict=True):
+            runs[name].append(figures)
+            sys.stderr.write(f"{name}, seed {seed}: AUC {figures.auc:.4f}, recall {figures.recall:.3f}\n")
+    write_result(given.result, result | {name: summary(figures) for name, figures in runs.items()})
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from steelflow.begin.plan import STEPS
 from steelflow.begin.planted import plant
 from steelflow.models.good_strip import CELL, Finder
 
-STEPS = 1000
 _BATCH = 16
 _SIDE = 160  # pixels of the part of a view that a step sees, at most
 _RATE = 2e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ SIDE = 224
 """Side of the model's input, and of a view in pixels of the frame unless the settings have another."""
 
 VIEWS = 1200
-_OF_A_FRAME = 8  # views that are kept until the number of frames is known
+_OF_A_FRAME = 8  # views, at most
 _STRIP = 0.5  # share of a view that must be strip
 
 Pictures = npt.NDArray[np.uint8]
@@ -50,7 +51,8 @@ def cut_views(frames: Iterable[Frame], settings: FrameSettings | None, wanted: i
         how = None if settings is None else settings.of(frame.line)
         side = None if how is None or how.judged == "whole" else how.view or SIDE
         sides.add(side)
-        views = [resize(frame.grey, SIDE)] if how is None or side is None else _views(frame.grey, how, side, rng)
+        most = max(1, min(_OF_A_FRAME, math.ceil(wanted / (len(taken) + 1))))  # fewer, as frames turn out to be many
+        views = [resize(frame.grey, SIDE)] if how is None or side is None else _views(frame.grey, how, side, most, rng)
         if views:
             taken.append(views)
             groups.append(names.setdefault(frame.group, len(names)))
@@ -63,8 +65,8 @@ def cut_views(frames: Iterable[Frame], settings: FrameSettings | None, wanted: i
     return Views(stacked, np.array(numbers, np.intp), next(iter(sides), None))
 
 
-def _views(grey: Grey, how: LineFrame, side: int, rng: np.random.Generator) -> list[Pictures]:
-    """Some of the views of a frame, in random order, with the area off the strip filled."""
+def _views(grey: Grey, how: LineFrame, side: int, most: int, rng: np.random.Generator) -> list[Pictures]:
+    """At most ``most`` views of a frame, in random order, with the area off the strip filled."""
     off = None if how.background is None else off_strip(grey, how.background)
     whole = padded(grey, side)
     height, width = whole.shape
@@ -80,6 +82,6 @@ def _views(grey: Grey, how: LineFrame, side: int, rng: np.random.Generator) -> l
         if hidden is not None and hidden.any():
             fill(view, hidden)
         found.append(view)
-        if len(found) == _OF_A_FRAME:
+        if len(found) == most:
             break
     return found

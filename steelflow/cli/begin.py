@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from steelflow.begin.run import Begin, begin, days
-from steelflow.begin.selftaught import STEPS
+from steelflow.begin.plan import STEPS, Begin
 from steelflow.cli.output import Json, emit, settings, stepping, user
 from steelflow.errors import ConfigError
 from steelflow.registry import Version, open_registry
 from steelflow.store.embedded import serving
 
 
-def begin_command(
+def begin_command(  # long: most of it declares the options
     source: Annotated[
         str,
         typer.Option(
@@ -55,13 +54,17 @@ def begin_command(
         steps=steps,
         seed=seed,
     )
+    try:
+        from steelflow.begin.run import begin
+    except ImportError as exc:
+        raise ConfigError(f"learning needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+
     with serving(settings()) as current:
         with stepping("learning good strip") as step:
             begun = begin(plan, out, current, taught=lambda done: step(done, steps))
         version = None
         if register:
-            nights = f"good strip of {source}" if days(source) else f"good strip of {source.rstrip('/')}"
-            version = open_registry(current).register(out, who=user(), reason=nights)
+            version = open_registry(current).register(out, who=user(), reason=f"good strip of {source}")
     frames, views = begun.record["frames"], begun.record["views"]
     unread = f" ({frames['failed']:,} could not be read)" if frames["failed"] else ""
     text = (

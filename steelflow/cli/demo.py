@@ -1,73 +1,62 @@
-"""``steelflow demo``: a plant, a model, four nights and the loop, in a few minutes and without any setup."""
+"""``steelflow demo``: a plant, a model without labels, a first classifier, in a few minutes and without any setup."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
+import polars as pl
 import typer
 from rich.table import Table
 
-from steelflow.cli.output import counting, stderr, stdout
+from steelflow.cli.first_models import first_classifier, model_of_good_strip
+from steelflow.cli.output import counting, stdout, stepping
 from steelflow.config import Settings, load_settings
 from steelflow.night.run import NightResult, inspect_night
 from steelflow.registry import open_registry
 from steelflow.report.reader import ReportReader
-from steelflow.retrain import RetrainResult
+from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
-from steelflow.synth import PlantSummary
-from steelflow.synth.demo import (
-    DATES,
-    PLANT,
-    WHO,
-    Tell,
-    accuracies,
-    begin,
-    failures,
-    first_champion,
-    make_plant,
-    retrain_for_drift,
-    review,
-    standing_out,
-)
-from steelflow.synth.person import Person
-
-_T = TypeVar("_T")
+from steelflow.synth.demo import DATES, PLANT, WHO, Made, begin, failures, make_plant, marks, metres_of, scored
+from steelflow.synth.reviewer import review
+from steelflow.synth.score import Score
 
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = Path(".demo"),
 ) -> None:
-    """Make a synthetic plant in an embedded S3, train a model on its labels, inspect its nights, and close the loop:
-    drift, labels, retraining, promotion, rollback."""
+    """Make a synthetic plant of strip in an embedded S3, fit a model of good strip without labels, let a person mark
+    what it points to, train a first classifier, and compare both with the truth."""
     config = begin(out)
     started = time.perf_counter()
     with serving(load_settings(config)) as settings:
-        _chapter(1, "a plant")
-        with counting("photographing") as tick:
+        _chapter(1, "a plant: frames of strip, most of them good")
+        with counting("photographing coils of") as tick:
             made = make_plant(out, settings, tick)
         _tell_plant(made, settings)
-        person = Person(settings, PLANT)
-        _chapter(2, "a first champion, from labelled images")
-        _first_champion(settings, person)
-        _chapter(3, "two normal nights, which become the reference")
+        _chapter(2, "day one: a model of good strip, from the first night's frames, without labels")
+        with stepping("learning good strip") as show:
+            version = model_of_good_strip(settings, DATES[0], out / "good-strip", show)
+        stdout.print(f"{version.version} promoted: it knows good strip, and calls everything else an unknown defect")
         for date in DATES[:2]:
-            _inspect(settings, person, date)
-        _inspect(settings, person, DATES[0], "the same night again")
-        _report(settings)
-        _chapter(4, "night three: the lamps of L2 have aged, L3 rolls another grade")
-        drifted = _inspect(settings, person, DATES[2])
-        _tell_drift(drifted)
-        _chapter(5, "a person labels images from the queue, and the model is retrained")
-        _close_the_loop(settings, person, drifted)
-        _chapter(6, "the next night, with the new champion")
-        _tell_drift(_inspect(settings, person, DATES[3]))
-        _chapter(7, "rollback, and forward again")
-        _back_and_forth(settings, person)
+            _inspect(settings, date)
+        before = _tell_score(settings, made, DATES[1], "without labels")
+        _tell_failures(settings)
+        _chapter(3, "a person looks at what the model points to, and the first classifier is trained")
+        _first_labels(settings, made, out)
+        _chapter(4, "the second night again, with the classifier")
+        _inspect(settings, DATES[1])
+        after = _tell_score(settings, made, DATES[1], "with the first labels")
+        _tell_difference(before, after)
+        _tell_marks(settings, made, DATES[1])
+        _chapter(5, "night three: the lamps of L2 have aged")
+        _tell_drift(_inspect(settings, DATES[2]))
+        _tell_score(settings, made, DATES[2], "with the first labels")
+        _chapter(6, "rollback, and forward again")
+        _back_and_forth(settings)
     _tell_places(out, config, time.perf_counter() - started)
 
 
@@ -75,35 +64,83 @@ def _chapter(number: int, title: str) -> None:
     stdout.rule(f"{number}  {title}", align="left")
 
 
-def _tell_plant(made: PlantSummary, settings: Settings) -> None:
+def _tell_plant(made: Made, settings: Settings) -> None:
+    defective = made.truth.select("object_key", "member", "ordinal").n_unique()
+    cameras = ", ".join(f"{camera} {side}" for camera, side in PLANT.eyes)
     stdout.print(
-        f"{made.images:,} images and {made.broken} broken files: {len(PLANT.lines)} lines, {PLANT.nights} nights, "
-        f"{PLANT.coils} coils per line and night\n"
+        f"{made.frames.height:,} frames of {PLANT.width}×{PLANT.height} pixels ({cameras}), {defective:,} of them with "
+        f"a defect, and {PLANT.broken * len(PLANT.lines) * PLANT.nights} broken files: {len(PLANT.lines)} lines, "
+        f"{PLANT.nights} nights, {PLANT.coils} coils per line and night, {metres_of(made.frames):.0f} m of strip\n"
         f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
         f"{made.bytes / 1e6:.0f} MB"
     )
 
 
-def _first_champion(settings: Settings, person: Person) -> None:
-    first = _training(lambda tell: first_champion(settings, person, tell))
-    stdout.print(
-        f"{first.labelled} labelled images, and {first.golden} more as the golden set, which is never used for training"
-    )
-    _tell_retraining(first.result)
-
-
-def _inspect(settings: Settings, person: Person, date: dt.date, note: str = "") -> NightResult:
+def _inspect(settings: Settings, date: dt.date) -> NightResult:
     with counting(f"night of {date}") as tick:
         result = inspect_night(settings, date, progress=lambda done: tick(done.counts.found))
     work = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     stdout.print(
         f"{date}  {result.found:,} found = {result.ok:,} ok + {result.failed} failed; "
-        f"{result.done_units} units done, {result.skipped_units} up to date; {work}{f' ({note})' if note else ''}"
+        f"{result.done_units} units done, {result.skipped_units} up to date; {work} by {result.model}"
     )
-    if result.done_units:
-        right = "  ".join(f"{line} {share:.1%}" for line, share in accuracies(settings, person, date).items())
-        stdout.print(f"            accuracy of {result.model} (the truth is known in a synthetic plant): {right}")
     return result
+
+
+def _tell_score(settings: Settings, made: Made, date: dt.date, how: str) -> Score:
+    """A table of recall by class, against the truth."""
+    found = scored(settings, made, [date])
+    stdout.print(f"against the truth of {date}, {how}:")
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
+    for heading in ("defect", "found", "of", "recall", "right class"):
+        table.add_column(heading, justify="left" if heading == "defect" else "right")
+    for label, one in found.classes.items():
+        table.add_row(label, f"{one.found}", f"{one.total}", _share(one.recall), f"{one.named}")
+    stdout.print(table)
+    stdout.print(
+        f"recall {_share(found.recall)}, {found.false_alarms_per_100m:.0f} false alarms per 100 m of strip "
+        f"({found.metres:.0f} m); {found.coils_right} of {found.coils} coils judged rightly"
+    )
+    return found
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
+
+
+def _tell_difference(before: Score, after: Score) -> None:
+    stdout.print(
+        f"recall {_share(before.recall)} before the labels, {_share(after.recall)} after; false alarms per 100 m "
+        f"{before.false_alarms_per_100m:.0f} before, {after.false_alarms_per_100m:.0f} after"
+    )
+
+
+def _tell_marks(settings: Settings, made: Made, date: dt.date) -> None:
+    found, real = marks(settings, made, date)
+    there = "; ".join(f"{line} {coil} {roll}" for line, coil, roll in real) or "none"
+    stdout.print(f"marks that repeat along a coil ({there} by the truth):")
+    for row in found.iter_rows(named=True):
+        stdout.print(
+            f"  {row['line']} {row['coil']} {row['side'] or ''} at {row['across_mm']:.0f} mm across: {row['count']} of "
+            f"{row['expected']} marks, period {row['period_mm']:.1f} mm, {row['roll'] or 'no roll of the settings'}"
+        )
+
+
+def _first_labels(settings: Settings, made: Made, out: Path) -> None:
+    regions = RegionReader(open_store(settings.report.uri, settings.store)).regions([DATES[0]]).collect()
+    truth, frames = (table.filter(pl.col("date") == DATES[0]) for table in (made.truth, made.frames))
+    seen = review(settings, regions, truth, frames, out / "labels")
+    stdout.print(
+        f"{seen.frames} frames seen: {seen.confirmed} regions confirmed, {seen.rejected} called good, "
+        f"{seen.drawn} defects drawn that the model had missed; {seen.good} frames are good"
+    )
+    with stepping("training") as show:
+        trained, version = first_classifier(
+            settings, seen.manifest, out / "classifier", lambda done: show(done.step, done.steps)
+        )
+    stdout.print(
+        f"{version.version} promoted after {trained.seconds:.0f} s of training: {', '.join(trained.spec.classes)}"
+    )
 
 
 def _tell_drift(result: NightResult) -> None:
@@ -113,67 +150,30 @@ def _tell_drift(result: NightResult) -> None:
         stdout.print(f"  {reason}")
 
 
-def _close_the_loop(settings: Settings, person: Person, drifted: NightResult) -> None:
-    count, reasons = review(settings, person, drifted.date)
-    listed = ", ".join(f"{images} {reason}" for reason, images in reasons.items())
-    stdout.print(f"{count} images labelled; reasons in the queue: {listed}")
-    _tell_retraining(_training(lambda tell: retrain_for_drift(settings, drifted, tell)))
-
-
-def _back_and_forth(settings: Settings, person: Person) -> None:
-    registry = open_registry(settings)
-    latest = registry.champion()
-    entry = registry.rollback(who=WHO, reason="to demonstrate a rollback")
-    stdout.print(f"rolled back from {entry.previous} to {entry.version}; night four again:")
-    _inspect(settings, person, DATES[3])
-    if latest is not None:
-        entry = registry.promote(latest, who=WHO, reason="it was the better model")
-    stdout.print(f"promoted {entry.version} again:")
-    _inspect(settings, person, DATES[3])
-
-
-def _report(settings: Settings) -> None:
+def _tell_failures(settings: Settings) -> None:
     reader = ReportReader(open_store(settings.report.uri, settings.store))
-    stdout.print("share of the readable images, by night and line")
-    stdout.print(_shares(reader))
-    for row in standing_out(reader):
-        stdout.print(
-            f"line {row['line']}: coil {row['coil']} of {row['date']} stands out, "
-            f"{row['share']:.0%} of its images show {row['label']}"
-        )
     listed = ", ".join(f"{images} {code}" for code, images in failures(reader).items())
     stdout.print(f"images that could not be judged, by reason: {listed}")
 
 
-def _shares(reader: ReportReader) -> Table:
-    counts = reader.defect_counts()
-    classes = sorted(counts["label"].unique())
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)  # fits in 80 columns
-    for heading in ("night", "line", "images", *(name.replace("_", "\n") for name in classes)):
-        table.add_column(heading, justify="left" if heading in ("night", "line") else "right")
-    for (night, line), group in counts.group_by("date", "line", maintain_order=True):
-        shares = dict(zip(group["label"], group["share"], strict=True))
-        cells = [f"{shares.get(name, 0):.1%}" for name in classes]
-        table.add_row(f"{night:%d %b}", str(line), f"{group['images'].sum():,}", *cells)
-    return table
-
-
-def _training(train: Callable[[Tell], _T]) -> _T:
-    with stderr.status("training") as status:
-        return train(lambda text: status.update(text))
-
-
-def _tell_retraining(result: RetrainResult) -> None:
-    stdout.print(f"{result.state} after {result.seconds:.0f} s: {result.text}")
+def _back_and_forth(settings: Settings) -> None:
+    registry = open_registry(settings)
+    latest = registry.champion()
+    entry = registry.rollback(who=WHO, reason="to demonstrate a rollback")
+    stdout.print(f"rolled back from {entry.previous} to {entry.version}")
+    if latest is not None:
+        entry = registry.promote(latest, who=WHO, reason="it was the better model")
+        stdout.print(f"promoted {entry.version} again; the night is up to date:")
+    _inspect(settings, DATES[2])
 
 
 def _tell_places(out: Path, config: Path, seconds: float) -> None:
     stdout.rule("files of the demo", align="left")
     stdout.print(
         f"archive    {out}/objects/plant-images\n"
-        f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder)\n"
-        f"drift      {out}/objects/plant-reports/drift   (a table, and a page that explains each alarm)\n"
-        f"labels     {out}/objects/plant-reports/labels; models in .../registry; truth in {out}/truth.csv\n"
+        f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder; regions beside them)\n"
+        f"labels     {out}/labels; models in {out}/objects/plant-reports/registry\n"
+        f"truth      {out}/truth (defects with masks), {out}/frames (all frames)\n"
         f"settings   {config}   (steelflow --config {config} models log)\n\n"
         f"The demo took {seconds:.0f} s.",
     )

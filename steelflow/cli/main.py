@@ -25,11 +25,13 @@ from steelflow.cli import (
     labels,
     models,
     operations,
+    plant,
     retrain,
     rolls,
     selection,
     service,
     simulate,
+    train,
     training,
     zoo,
 )
@@ -79,7 +81,7 @@ app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)
 app.command(rich_help_panel=_LOOP)(retrain.retrain)
 app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
 app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
-app.command(rich_help_panel=_MODELS)(training.train)
+app.command(rich_help_panel=_MODELS)(train.train)
 app.command(rich_help_panel=_MODELS)(training.evaluate)
 app.command(rich_help_panel=_MODELS)(selection.reproduce)
 app.command(rich_help_panel=_SERVICE)(service.up)
@@ -89,6 +91,7 @@ app.command(rich_help_panel=_SERVICE)(config.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_TOOLS)(demo.demo)
 app.command(rich_help_panel=_TOOLS)(data.synth)
+app.command(rich_help_panel=_TOOLS)(plant.synth_strip)
 app.command("simulate", rich_help_panel=_TOOLS)(simulate.simulate_month)
 app.command(rich_help_panel=_TOOLS)(bench.bench)
 app.command(rich_help_panel=_TOOLS)(drift.drift_bench)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from steelflow.cli import export, registry, selection
+from steelflow.cli import export, operating_point, registry, selection, strip
 from steelflow.cli.begin import begin_command
 from steelflow.cli.output import Json, emit, settings
 from steelflow.config import Settings
@@ -55,7 +55,10 @@ def show_model(
 app.command("begin")(begin_command)
 app.command()(selection.compare)
 app.command()(selection.table)
+app.command()(strip.strip_figures)
+app.command()(strip.strip_speed)
 app.command()(export.export)
+app.command("operating-point")(operating_point.operating_point)
 app.command()(registry.register)
 app.command()(registry.promote)
 app.command()(registry.rollback)

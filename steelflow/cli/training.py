@@ -1,33 +1,22 @@
-"""``steelflow train`` and ``steelflow evaluate``."""
+"""``steelflow evaluate``, and the options that commands which train share."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from steelflow.api.training import evaluate as run_evaluation
-from steelflow.api.training import train as run_training
 from steelflow.cli.inspection import EngineOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
-from steelflow.labels import LabelStore, open_labels
-from steelflow.models import CATALOGUE
-from steelflow.store.embedded import serving
 from steelflow.training.metrics import Evaluation
 
 if TYPE_CHECKING:
     from steelflow.training.evaluate import Disturbed
-    from steelflow.training.state import Progress
-
-_LABELS = Path("labels")
 
 Data = Annotated[
     Path,
@@ -49,115 +38,33 @@ PretrainedOption = Annotated[
         "state dict (.pth, .safetensors) or a TFLite classifier.",
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        help="Format of the data: manifest, coco, label-studio, cvat, voc, masks or folders; found by content when not "
+        "given.",
+    ),
+]
+PicturesOption = Annotated[
+    Path | None, typer.Option("--pictures", help="Folder of the pictures, if the annotations are elsewhere.")
+]
+GoodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--good",
+        help="Class that is not a defect. May be repeated. Default: classes named good, free, ok, normal, none or "
+        "'no defect'.",
+    ),
+]
+ScaleOption = Annotated[
+    float | None, typer.Option("--mm-per-pixel", help="Millimetres per pixel along the strip, for alarms per length.")
+]
 
 
 def weights_of(pretrained: str | None) -> bool | Path:
     """The value of ``--pretrained``: True for torchvision's weights, the path of a file, or False."""
     return pretrained == "imagenet" or (Path(pretrained) if pretrained else False)
-
-
-def train(  # long: most of it declares the options
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            help="Folder with one folder per class; a manifest (CSV or Parquet with columns path and label); or "
-            "`labels` for the label store.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the model, its figures and its card.")],
-    arch: Annotated[
-        str | None,
-        typer.Option(
-            "--arch",
-            help=f"Architecture: {', '.join(sorted(CATALOGUE))}; by default selection.arch of the settings.",
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option("--epochs", min=1, help="Epochs; by default from the number of images."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of split, weights, order and augmentation.")] = 0,
-    input_size: Annotated[
-        int | None,
-        typer.Option(
-            "--input-size", help="Side in pixels; images are resized to this square. Default: the architecture's size."
-        ),
-    ] = None,
-    pretrained: PretrainedOption = None,
-    start: Annotated[
-        str | None,
-        typer.Option("--start", help="Fine-tune this model: shipped name, or ONNX file with its .safetensors file."),
-    ] = None,
-    teacher: Annotated[
-        list[str] | None,
-        typer.Option("--teacher", help="Also learn from this model: shipped name or ONNX file. May be repeated."),
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss is no longer finite.")
-    ] = None,
-    mixup: Annotated[
-        float | None,
-        typer.Option("--mixup", help="Mix images in pairs (mixup): α of the Beta distribution, such as 0.2."),
-    ] = None,
-    patience: Annotated[
-        int | None,
-        typer.Option("--patience", help="Stop after this many epochs without progress on a tenth kept for validation."),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
-    ] = None,
-    precision: PrecisionOption = "fp32",
-    as_json: Json = False,
-) -> None:
-    """Train a model on labelled images. A fifth of the images is held out; the figures are for this fifth.
-
-    An interrupted training resumes when the same command is run again.
-    """
-    arch = arch or settings().selection.arch
-    with _labelled(data) as given, _watching(f"training {arch}") as watch:
-        result = run_training(
-            given,
-            out=out,
-            arch=arch,
-            epochs=epochs,
-            seed=seed,
-            input_size=input_size,
-            pretrained=weights_of(pretrained),
-            start=start,
-            teachers=teacher or (),
-            learning_rate=learning_rate,
-            mixup=mixup,
-            patience=patience,
-            device=device,
-            precision=precision,
-            progress=watch,
-        )
-    for skipped in result.skipped:
-        stderr.print(f"skipped {skipped.path}: {skipped.failure}")
-    figures = result.evaluation
-    summary = {
-        "model": str(result.onnx),
-        "card": str(result.card),
-        "curves": str(result.curves),
-        "arch": arch,
-        "seed": seed,
-        "trained_on": result.trained_on,
-        "epochs": result.epochs,
-        "resumed_after": result.resumed_after,
-        "precision": result.precision,
-        "skipped": len(result.skipped),
-        "seconds": round(result.seconds, 1),
-        **figures.to_dict(),
-    }
-    text = (
-        f"{figures.accuracy:.2%} of {figures.images:,} held-out images right (macro F1 {figures.macro_f1:.4f}, "
-        f"ECE {figures.ece:.4f}), trained on {result.trained_on:,} in {result.seconds:.0f} s"
-        f"{f' (resumed after epoch {result.resumed_after})' if result.resumed_after else ''}"
-        f"{f'; {len(result.skipped)} unreadable files skipped' if result.skipped else ''}\n"
-        f"model: {result.onnx}\ncard: {result.card}\nlearning curves: {result.curves}"
-    )
-    emit(summary, as_json, text)
 
 
 def evaluate(
@@ -207,32 +114,6 @@ def evaluate(
         name, accuracy = result.worst
         stdout.print(f"disturbed: mean accuracy {result.mean:.2%}, worst {accuracy:.2%} ({name})")
         stdout.print(_by_condition(result.disturbed))
-
-
-@contextmanager
-def _labelled(data: Path) -> Iterator[Path | LabelStore]:
-    """The folder or manifest ``data``; for ``labels``, the label store."""
-    if data != _LABELS or data.exists():
-        yield data
-        return
-    current = settings()
-    with serving(current, current.labels_uri) as reached:
-        yield open_labels(reached)
-
-
-@contextmanager
-def _watching(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on stderr with epoch, loss and time left; removed at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"))
-    with ProgressBar(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
-        task = bar.add_task(what, total=None, now="")
-
-        def show(p: Progress) -> None:
-            left = dt.timedelta(seconds=round(p.seconds / p.epoch * (p.epochs - p.epoch)))
-            now = f"epoch {p.epoch} of {p.epochs}, loss {p.loss:.3f}, {left} left"
-            bar.update(task, completed=p.epoch, total=p.epochs, now=now)
-
-        yield show
 
 
 def _by_class(figures: Evaluation) -> Table:

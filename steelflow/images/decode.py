@@ -2,37 +2,67 @@
 
 The bytes decide on the format, not the name. The header is read before any memory is allocated, so a small file cannot
 claim a huge image. JPEG goes through libjpeg-turbo without the GIL. It decodes the grey channel alone, which is exact
-for the grey images of inspection cameras, stored as three equal channels. Everything else goes through Pillow.
+for the grey images of inspection cameras, stored as three equal channels. ``docs/formats.md`` says how grey is made of
+all others.
+
+tiff.py, tiffdecode.py   the structure of a TIFF, and one of its images
+png.py, netpbm.py        formats with more than 8 bits
+pillow.py                what Pillow reads as it should be read
+samples.py               values to grey levels
+pages.py                 the images of one file
 """
 
 from __future__ import annotations
 
-import io
+from collections.abc import Callable
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from steelflow.config import LimitSettings
+from steelflow.images import tiff
+from steelflow.images.jpeg2000 import decode_jpeg2000
+from steelflow.images.limits import too_many_pixels
+from steelflow.images.netpbm import decode_netpbm
+from steelflow.images.orientation import UPRIGHT, of_jpeg, turned
+from steelflow.images.pillow import decode_pillow, decode_webp
+from steelflow.images.png import decode_png
+from steelflow.images.samples import Depth, Grey
+from steelflow.images.tiffdecode import decode_tiff
 from steelflow.records import Failure
 
-Grey = npt.NDArray[np.uint8]
+__all__ = ["Depth", "Grey", "decode", "resize"]
 
-_PILLOW_FORMATS = ("PNG", "BMP", "TIFF", "JPEG")
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _JPEG_SCAN = b"\xff\xda"
+_TABLES, _JFIF = b"\xff\xdb", 0xE0
+_LOSSLESS = {0xC3: "lossless", 0xCB: "lossless", 0xF7: "JPEG-LS"}
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers of the header with the size
 _MAX_SCANS = 100
 _SCANS_MATTER = 1_000_000  # pixels: in a smaller image even thousands of scans are fast
 
+_Reader = Callable[[bytes, LimitSettings, Depth | None], Grey | Failure]
+_READERS: tuple[tuple[tuple[bytes, ...], _Reader], ...] = (
+    (tiff.MAGIC, decode_tiff),
+    ((b"\x89PNG\r\n\x1a\n",), decode_png),
+    ((b"RIFF",), decode_webp),
+    ((b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), decode_jpeg2000),
+    (tuple(b"P%c" % kind for kind in b"1234567Ff"), decode_netpbm),
+)
 
-def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
-    """Decode one JPEG, PNG, BMP or TIFF image (its first frame) to grey.
+
+def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None) -> Grey | Failure:
+    """Decode one image to grey: JPEG, PNG, TIFF, BMP, WebP, JPEG 2000, GIF, PGM, PPM, PFM.
+
+    Args:
+        seen: counts the image if it has 16 bits and nothing says how many of them the camera uses.
 
     Returns:
-        uint8 of shape (height, width): 0 is black, 255 white. 16-bit images keep their upper 8 bits. Or a Failure with
-        code ``empty``, ``too_large``, ``bomb``, ``not_an_image``, ``truncated`` or ``corrupt``.
+        uint8 of shape (height, width), turned as the file's orientation says: 0 is black, 255 white. Or a Failure with
+        code ``empty``, ``too_large``, ``bomb``, ``not_an_image``, ``unsupported``, ``several`` (images in the file),
+        ``range`` (nothing says which value is white), ``truncated`` or ``corrupt``.
     """
     if not data:
         return Failure("empty", "the file has no bytes")
@@ -42,7 +72,15 @@ def decode(data: bytes, limits: LimitSettings) -> Grey | Failure:
         picture = _decode_jpeg(data, limits)
         if picture is not None:
             return picture
-    return _decode_pillow(data, limits)
+    reader = next((reader for magic, reader in _READERS if data.startswith(magic)), decode_pillow)
+    try:
+        return reader(data, limits, seen)
+    except UnidentifiedImageError:
+        return _jpeg_refusal(data) or Failure("not_an_image", f"no format that is read here: starts with {data[:8]!r}")
+    except Image.DecompressionBombError as exc:
+        return Failure("too_large", str(exc))
+    except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row has it
+        return _damaged(exc)
 
 
 def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
@@ -51,7 +89,7 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
     except Exception:  # noqa: BLE001  also KeyError, for an unknown colour space: Pillow tries, or gives the reason
         return None
-    if refused := _too_many_pixels(width, height, limits):
+    if refused := too_many_pixels(width, height, limits):
         return refused
     if colorspace not in ("YCbCr", "Gray"):
         return None
@@ -60,42 +98,26 @@ def _decode_jpeg(data: bytes, limits: LimitSettings) -> Grey | Failure | None:
     try:
         picture: Grey = simplejpeg.decode_jpeg(data, colorspace="GRAY", strict=True)
     except Exception as exc:  # noqa: BLE001  any error concerns this image alone
-        return _damaged(exc)
-    return picture[:, :, 0]
+        return _jpeg_refusal(data) or _damaged(exc)
+    grey = picture[:, :, 0]
+    if data[20:22] == _TABLES and data[3] == _JFIF:  # the usual JFIF header, directly before the tables: no EXIF data
+        return grey
+    return grey if (orientation := of_jpeg(data)) == UPRIGHT else turned(grey, orientation)
 
 
-def _decode_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
-    try:
-        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            # Replacing transparency by white needs several copies with four channels each.
-            cost = 12 if "transparency" in image.info or image.mode in ("LA", "RGBA", "PA") else 1
-            if refused := _too_many_pixels(image.width, image.height, limits, cost):
-                return refused
-            if image.mode.startswith("I;16") or image.mode == "I":
-                return np.asarray(np.asarray(image.convert("I")).clip(0, 65535) >> 8, dtype=np.uint8)
-            if image.mode == "F":
-                return np.asarray(np.nan_to_num(np.asarray(image)).clip(0, 255), dtype=np.uint8)
-            return np.asarray(_flatten(image).convert("L"))
-    except UnidentifiedImageError:
-        return Failure("not_an_image", f"not a JPEG, PNG, BMP or TIFF: starts with {data[:8]!r}")
-    except Image.DecompressionBombError as exc:
-        return Failure("too_large", str(exc))
-    except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row has it
-        return _damaged(exc)
-
-
-def _flatten(image: Image.Image) -> Image.Image:
-    """Put a transparent image over white, as a viewer does. Over black, transparency would look like a defect."""
-    if "transparency" not in image.info and image.mode not in ("LA", "RGBA", "PA"):
-        return image
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-
-
-def _too_many_pixels(width: int, height: int, limits: LimitSettings, cost: int = 1) -> Failure | None:
-    if width * height * cost <= limits.image_pixels:
-        return None
-    return Failure("too_large", f"{width}×{height} pixels, the limit is {limits.image_pixels:,} (limits.image_pixels)")
+def _jpeg_refusal(data: bytes) -> Failure | None:
+    """Why no library here reads a JPEG: 12 bits, lossless or JPEG-LS. None if it is no JPEG, or should be readable."""
+    at = 2
+    while data.startswith(_JPEG_MAGIC) and data[at : at + 1] == b"\xff" and at + 4 < len(data):
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            bits = data[at + 4]
+            if bits == 8 and marker not in _LOSSLESS:
+                return None
+            how = _LOSSLESS.get(marker, "lossy")
+            return Failure("unsupported", f"a {how} JPEG of {bits} bits; save it as PNG, TIFF or 8-bit JPEG")
+        at += 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+    return None
 
 
 def _damaged(exc: Exception) -> Failure:

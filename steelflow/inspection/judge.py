@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from steelflow.config import FrameSettings, LimitSettings, LineFrame
 from steelflow.engine import Engine, Outputs
-from steelflow.images.decode import Grey, decode, resize
+from steelflow.images.decode import Depth, Grey, decode, resize
 from steelflow.images.quality import measure
 from steelflow.inspection.frames import FrameBatch
 from steelflow.models.spec import ModelSpec
@@ -34,8 +34,10 @@ class Judge:
 
     def images(self, images: list[RawImage]) -> Judged:
         """Judge a chunk. An image that cannot be decoded becomes a failure row."""
-        decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, self.limits) for i in images)
-        return self.pictures([place_of(image) for image in images], decoded)
+        seen = Depth()
+        decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, self.limits, seen) for i in images)
+        judged = self.pictures([place_of(image) for image in images], decoded)
+        return replace(judged, wide=seen.images, bits=seen.bits) if seen.images else judged
 
     def pictures(self, places: list[ImagePlace], pictures: Iterable[Grey | Failure]) -> Judged:
         """Judge grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""

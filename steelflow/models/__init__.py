@@ -37,10 +37,11 @@ class Architecture:
         Raises:
             ModelError: the module or the class of the entry does not exist, or ``input_size`` is too small.
         """
-        network: Network = self._class()(classes, input_size or self.input_size, channels, **self.options)
+        network: Network = self.network_class()(classes, input_size or self.input_size, channels, **self.options)
         return network
 
-    def _class(self) -> type[Network]:
+    def network_class(self) -> type[Network]:
+        """Raises ``ModelError`` if the module or the class of the entry does not exist."""
         module, _, name = self.network.partition(":")
         path = f"steelflow.models.{module}"
         try:
@@ -58,6 +59,10 @@ CATALOGUE: dict[str, Architecture] = {
     "steelnet": Architecture("steelnet:SteelNet", 100, "ours: docs/models.md"),
     "steelnet_s": Architecture("steelnet:SteelNet", 100, "ours, narrow", {"widths": (8, 24, 32, 48)}),
     "steelnet_l": Architecture("steelnet:SteelNet", 100, "ours, wide", {"widths": (24, 48, 64, 96)}),
+    "strip_light": Architecture("strip_light:StripLight", 256, "ours, for views of strip"),
+    "strip_wide": Architecture(
+        "strip_wide:StripWide", 256, "ours, for views of strip, from MobileNetV2", learning_rate=1e-3
+    ),
     "ssdc_mininet": Architecture("ssdc_mininet:SSDCMiniNet", 100, "Pradipta, Richter, Kim: SSDC-MiniNet"),
     "cost_effective_cnn": Architecture(
         "cost_effective_cnn:CostEffectiveCNN",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from steelflow.errors import ModelError
 from steelflow.models import architecture
+from steelflow.models.dense import DenseNetwork, pooled_cells
 from steelflow.models.network import Network
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
@@ -29,6 +30,10 @@ class Deployable(nn.Module):
         self.network = network
         self.scale = 1 / (255 * spec.std)
         self.shift = -spec.mean / spec.std
+        self.good = tuple(spec.classes.index(name) for name in spec.good)
+        self.sharpness = spec.sharpness
+        if self.sharpness is not None and not (self.good and isinstance(network, DenseNetwork)):
+            raise ModelError(f"{spec.name}: a map needs good classes and a dense network; {spec.arch} has none")
         same = spec.embedding_dims == network.feature_dims
         self.projection = nn.Identity() if same else nn.Linear(network.feature_dims, spec.embedding_dims)
 
@@ -36,10 +41,15 @@ class Deployable(nn.Module):
         """(pixel / 255 − mean) / std: (N, 1, S, S), 0…255, to float32."""
         return image.float() * self.scale + self.shift
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32."""
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """uint8 (N, 1, S, S) to logits (N, C) and embedding (N, E), float32. If the spec has a sharpness, also the map
+        (N, C, h, w), from which the logits are pooled."""
         features = self.network.features(self.normalise(image))
-        return self.network.head(features), self.projection(self.network.pooled(features))
+        embedding = self.projection(self.network.pooled(features))
+        if self.sharpness is None or not isinstance(self.network, DenseNetwork):
+            return self.network.head(features), embedding
+        cells = self.network.head.cells(features)
+        return pooled_cells(cells, self.good, self.sharpness), embedding, cells
 
 
 def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from steelflow.errors import ModelError
-from steelflow.models.backbone import BackboneNetwork, stem_of
+from steelflow.models.backbone import stem_of
 from steelflow.models.network import Network
 
 _HEADS = ("classifier.", "fc.")
@@ -71,21 +71,30 @@ def load_weights(network: Network, arch: str, file: Path, sample: Tensor) -> Non
     Raises:
         ModelError: the file is missing, damaged, of another kind or of another network.
     """
-    if not isinstance(network, BackboneNetwork):
+    backbone = getattr(network, "backbone", None)
+    if not isinstance(backbone, nn.Module):
         raise ModelError(f"{arch} has no backbone for pretrained weights; train it without --pretrained")
     digest_of(file)
     if file.suffix == ".tflite":
-        fill_folded(network.backbone, read_folded(file), arch, file)
-        unfold_norms(network.backbone, sample)
+        fill_folded(backbone, read_folded(file), arch, file)
+        unfold_norms(backbone, sample)
         return
     state = {k.removeprefix("features."): v for k, v in _state(file).items() if not k.startswith(_HEADS)}
     try:
-        if state and stem_of(network.backbone).in_channels == 1:
-            first = next(iter(network.backbone.state_dict()))
+        if state and stem_of(backbone).in_channels == 1:
+            first = next(iter(backbone.state_dict()))
             state[first] = state[first].sum(1, keepdim=True)
-        network.backbone.load_state_dict(state)
+        backbone.load_state_dict(_of_first_blocks(state, backbone))
     except (RuntimeError, KeyError, IndexError) as exc:
         raise _unfit(file, arch, " ".join(str(exc).split())[:200]) from exc
+
+
+def _of_first_blocks(state: dict[str, Tensor], backbone: nn.Module) -> dict[str, Tensor]:
+    """Without the blocks after the last one of ``backbone``, which may be the beginning of the file's network."""
+    if not isinstance(backbone, nn.Sequential):
+        return state
+    blocks = ((name, tensor, name.split(".", 1)[0]) for name, tensor in state.items())
+    return {name: tensor for name, tensor, block in blocks if not block.isdigit() or int(block) < len(backbone)}
 
 
 def _state(file: Path) -> Mapping[str, Tensor]:

@@ -30,6 +30,7 @@ from steelflow.night.drift import measure_drift
 from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
+from steelflow.report.depth import depth_note
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.notes import notes
@@ -39,6 +40,7 @@ from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, 
 from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of, run_records
 from steelflow.report.summary import is_current, write_summary
+from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
@@ -63,6 +65,9 @@ class NightResult:
     ok: int
     failed: int
     ignored: int
+    ignored_sample: tuple[str, ...]
+    sidecar_errors: int
+    sidecar_sample: tuple[str, ...]
     skipped_units: int
     done_units: int
     failed_units: tuple[str, ...]
@@ -89,6 +94,9 @@ class NightResult:
             ok=record.ok,
             failed=record.failed,
             ignored=record.ignored,
+            ignored_sample=record.ignored_sample,
+            sidecar_errors=record.sidecar_errors,
+            sidecar_sample=record.sidecar_sample,
             skipped_units=record.units.skipped,
             done_units=record.units.done,
             failed_units=record.units.failed,
@@ -130,7 +138,7 @@ class Night:
         self.date = date
         self.backfill = backfill
         self.settings = settings
-        self.template = KeyTemplate(settings.archive.template)
+        self.template = KeyTemplate(settings.archive.template, settings.night.timezone)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
         self._asked = tuple(lines)
@@ -219,6 +227,11 @@ class Night:
         for plan in plans:
             counts += plan.skipped_counts + Counts(ignored=plan.ignored)
         pending = sum(len(plan.todo) for plan in plans) - len(done)
+        notes = [note for plan in plans for note in plan.skipped_notes] + [one.notes for one in good]
+        names = [name for plan in plans for name in plan.ignored_sample] + [
+            name for one in notes for name in one.ignored
+        ]
+        sidecars = sidecar_problems(notes, whole=not failed_units and not pending)
         prints = json.dumps([plan.prints for plan in plans]).encode()
         engine = self.model.engine
         return RunRecord(
@@ -232,7 +245,9 @@ class Night:
             ok=counts.ok,
             failed=counts.failed,
             ignored=counts.ignored,
-            ignored_sample=tuple(name for plan in plans for name in plan.ignored_sample)[:_SAMPLE],
+            ignored_sample=tuple(names[:_SAMPLE]),
+            sidecar_errors=sidecars.count,
+            sidecar_sample=sidecars.sample,
             lines_without_images=self.idle,
             unmatched_folders=tuple(self.strangers[:_SAMPLE]),
             units=RunUnits(
@@ -249,6 +264,7 @@ class Night:
             steelflow=__version__,
             regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
+            notes=_depth_notes(plans, good),
         )
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
@@ -274,7 +290,7 @@ class Night:
         write_daily(self.report, [self.date])
         marks = self._mark(record, plans)
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
-        told = notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
+        told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         drift = None
         if record.state == "complete":
             version = self.model.version
@@ -306,6 +322,15 @@ class Night:
         """Delete the files of regions that no report of the line names any more."""
         for key in orphans(self.report, plan.partition, plan.regions):
             self.report.delete(key)
+
+
+def _depth_notes(plans: list[PartitionPlan], done: list[Done]) -> tuple[str, ...]:
+    """The lines whose 16-bit images never use their upper bits."""
+    lines = {plan.partition.line: plan.skipped_counts for plan in plans}
+    for one in done:
+        lines[one.unit.partition.line] = lines.get(one.unit.partition.line, Counts()) + one.counts
+    notes = (depth_note("the night" if line is None else f"line {line}", counts) for line, counts in lines.items())
+    return tuple(note for note in notes if note is not None)
 
 
 Progress = Callable[[Done], None]

@@ -40,19 +40,7 @@ class ImagePlace(NamedTuple):
 
 
 def place_of(image: RawImage) -> ImagePlace:
-    return ImagePlace(
-        key=image.key,
-        member=image.member,
-        ordinal=image.ordinal,
-        coil=image.coil,
-        position=image.position,
-        captured_at=image.captured_at,
-        camera=image.camera,
-        side=image.side,
-        frame=image.frame,
-        mm_across=image.mm_across,
-        mm_along=image.mm_along,
-    )
+    return ImagePlace._make(image[:3] + image[4:12])
 
 
 class Found(NamedTuple):
@@ -82,7 +70,7 @@ class Framed:
 class Judged:
     """N images in order. ``good`` has the indices of the G classified images. ``probabilities`` (G, C), ``embedding``
     (G, E), ``energy`` (G,), ``quality`` (G, 4) and ``sizes`` (G, 2: height, width) have the same order as ``good``.
-    ``framed`` is None for images that were judged as a whole."""
+    ``framed`` is None for images that were judged as a whole. ``wide`` and ``bits`` are as in ``writer.Counts``."""
 
     places: list[ImagePlace]
     failures: dict[int, Failure]
@@ -95,6 +83,8 @@ class Judged:
     framed: Framed | None = None
     decode_seconds: float = 0.0
     infer_seconds: float = 0.0
+    wide: int = 0
+    bits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,12 +19,15 @@ from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
 from steelflow.report.layout import regions_key
 from steelflow.report.region_rows import region_rows
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.schema import region_schema, report_schema, schema_version
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
+DEPTH = b"steelflow.depth"
+NOTES = b"steelflow.notes"
 REGIONS = b"steelflow.regions"
 ROW_GROUP = 4096
 _DRAFT = "steelflow-draft-"
@@ -33,16 +36,20 @@ _DRAFT = "steelflow-draft-"
 @dataclass(frozen=True, slots=True)
 class Counts:
     """The counts of a report: ``found`` = ``ok`` + ``failed`` rows. ``ignored`` counts files that were neither image
-    nor shard; ``regions`` counts regions of defect."""
+    nor shard; ``regions`` counts regions of defect. ``wide`` counts the 16-bit images of which nothing says how many
+    bits the camera uses, and ``bits`` is how many the brightest of their values needs."""
 
     found: int = 0
     ok: int = 0
     failed: int = 0
     ignored: int = 0
     regions: int = 0
+    wide: int = 0
+    bits: int = 0
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        added = Counts(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return replace(added, bits=max(self.bits, other.bits))
 
 
 class UnitWriter:
@@ -64,16 +71,18 @@ class UnitWriter:
         self._rows = _Part(folder, self._described(schema))
         self._regions = _Part(folder, self._described(region_schema())) if framed else None
         self._pending: list[Judged] = []
-        self._ok = self._failed = 0
+        self._ok = self._failed = self._wide = self._bits = 0
 
     def append(self, judged: Judged) -> None:
         self._pending.append(judged)
         self._ok += len(judged.good)
         self._failed += len(judged.failures)
+        self._wide += judged.wide
+        self._bits = max(self._bits, judged.bits)
         if self._ok + self._failed - self._rows.written >= ROW_GROUP:
             self._flush()
 
-    def commit(self, found: int, ignored: int) -> Counts:
+    def commit(self, found: int, ignored: int, notes: Notes = NO_NOTES) -> Counts:
         """Put the regions, then the report at its key. ``found`` is the reader's count. If the rows do not add up to
         it, or the regions to what the rows say, raises ``ReportError`` and puts nothing."""
         self._flush()
@@ -86,12 +95,16 @@ class UnitWriter:
             )
         if regions != self._rows.regions:
             raise ReportError(f"{self._key}: {regions} regions, but {self._rows.regions} in the rows; {bug}")
-        counts = Counts(found, self._ok, self._failed, ignored, regions)
+        counts = Counts(found, self._ok, self._failed, ignored, regions, self._wide, self._bits)
         file = regions_key(self._key, self._fingerprint)
         told = {
             FINGERPRINT: self._fingerprint.encode(),
             COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
         }
+        if counts.wide:
+            told[DEPTH] = json.dumps({"images": counts.wide, "bits": counts.bits}).encode()
+        if notes != NO_NOTES:
+            told[NOTES] = notes.to_json()
         if self._regions is not None:
             told[REGIONS] = json.dumps({"rows": regions, "file": file if regions else ""}).encode()
             self._regions.close({FINGERPRINT: self._fingerprint.encode()})

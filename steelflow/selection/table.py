@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.errors import DataError
+from steelflow.selection import strip_table
 from steelflow.selection.protocols import PROTOCOLS
 from steelflow.training.robustness import CASI_NET
 
 Result = dict[str, Any]
 
-_KINDS = ("model", "protocol", "precision", "precision-steps")
+_KINDS = ("model", "protocol", "precision", "precision-steps", *strip_table.KINDS)
 
 _HEAD = """# Models
 
@@ -115,7 +116,7 @@ def render(results: Sequence[Result]) -> str:
         text += _PRECISION + _table(head, [_precision(r) for r in checks])
     for steps in (r for r in results if r["kind"] == "precision-steps"):
         text += _STEPS.format(images=steps["images"]) + _table(*_steps(steps))
-    return text
+    return text + strip_table.render_strip(results, _table)
 
 
 def _model(r: Result) -> tuple[str, ...]:

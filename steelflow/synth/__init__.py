@@ -1,12 +1,12 @@
 """A synthetic plant: sample images for newcomers, and drift for tests."""
 
 from steelflow.synth.camera import Camera, photograph
+from steelflow.synth.coils import line_names
 from steelflow.synth.plant import (
     TEMPLATE,
     PlantSpec,
     PlantSummary,
     labelled,
-    line_names,
     objects,
     truth,
     write_plant,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from steelflow.errors import ConfigError
-from steelflow.synth.fields import Field, ramp
+from steelflow.synth.fields import Field
 
 Grey = npt.NDArray[np.uint8]
 
@@ -51,7 +51,7 @@ def photograph(surface: Grey, camera: Camera, rng: np.random.Generator) -> Grey:
     """Take a picture: blur, then light, then noise, then round and clip to 0..255.
 
     Args:
-        surface: uint8 of shape (size, size).
+        surface: uint8 of shape (height, width).
         rng: used only for the noise.
 
     Returns:
@@ -66,7 +66,7 @@ def photograph(surface: Grey, camera: Camera, rng: np.random.Generator) -> Grey:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), camera.defocus), np.float32)
     picture = picture * np.float32(camera.gain)
     if camera.gradient > 0:
-        picture = picture * (1 + np.float32(camera.gradient) * ramp(len(picture), 0))
+        picture = picture * (1 + np.float32(camera.gradient) * np.linspace(-1, 1, picture.shape[1], dtype=np.float32))
     if camera.noise_db is not None:
         deviation = np.sqrt(np.mean(picture**2) / 10 ** (camera.noise_db / 10))
         picture = picture + np.float32(deviation) * rng.standard_normal(picture.shape, dtype=np.float32)

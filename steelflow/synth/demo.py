@@ -1,53 +1,50 @@
-"""The plant of `steelflow demo` and its events.
+"""The plant of `steelflow demo`: its settings, its archive, and what the cameras could have seen.
 
-It has three lines and four nights. From the third night on, the lamps of L2 have aged and L3 rolls another grade.
+It has two lines and three nights of strip, most of it good. On the third night the lamps of L2 have aged.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+import io
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from steelflow.config import Settings
-from steelflow.labels.review import queue
-from steelflow.night.run import NightResult
-from steelflow.report.good import is_defect
+from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
-from steelflow.retrain import RetrainResult, Trigger, retrain
+from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
 from steelflow.synth.camera import Camera
+from steelflow.synth.coils import Coil, coils
 from steelflow.synth.folders import fresh_folder, write_file
-from steelflow.synth.person import Person
-from steelflow.synth.plant import TEMPLATE, PlantSpec, PlantSummary, write_plant
-from steelflow.synth.textures import CLASSES
+from steelflow.synth.frame_spec import FRAME_TEMPLATE, FramePlantSpec
+from steelflow.synth.frame_truth import truth_files
+from steelflow.synth.frames import coil_objects
+from steelflow.synth.score import Score, score
 
-DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(4))
-PLANT = PlantSpec(
+DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(3))
+PLANT = FramePlantSpec(
     seed=7,
-    lines=("L1", "L2", "L3"),
+    lines=("L1", "L2"),
     start=DATES[0],
     nights=len(DATES),
-    coils=10,
-    images=52,
-    sharded=0.5,
-    broken=3,
-    cameras={("L2", date): Camera(gain=0.3) for date in DATES[2:]},
-    mixes={("L3", date): dict.fromkeys(CLASSES, 1.0) | {"scratches": 4.0} for date in DATES[2:]},
+    coils=5,
+    frames=40,
+    marked=0.4,
+    cameras={("L2", date): Camera(gain=0.6) for date in DATES[2:]},
 )
 WHO = "demo"
-_PER_CLASS = 120
-_GOLDEN = 40  # per class
-_REVIEWED = 240
-_THREADS = 8
-_IMAGES = "images/"  # files below this prefix go to the archive
-
+_THREADS = 2
+_BACKGROUND = 24  # grey level: the pit beside the strip is darker
 _CONFIG = """\
-# Written by `steelflow demo`. To continue: steelflow --config {file} nightly --date {date}
+# Written by `steelflow demo`. Look into the plant with these settings:
+#   steelflow --config {file} report
+#   steelflow --config {file} explain --date {date}
 home = "{home}"
 
 [archive]
@@ -57,18 +54,29 @@ template = "{template}"
 [report]
 uri = "s3://plant-reports"
 
-[drift]
-reference_nights = 2
+[frame]
+mm_across = {mm}
+mm_along = {mm}
+background = {background}
 
-[retrain]
-epochs = 40
-cooldown_hours = 0
+{cameras}{rolls}[drift]
+reference_nights = 1
 """
 
 Tell = Callable[[str], None]
 
 
-def begin(out: Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What ``make_plant`` wrote: objects and bytes of the archive, and the lists of frames and of defects."""
+
+    objects: int
+    bytes: int
+    frames: pl.DataFrame
+    truth: pl.DataFrame
+
+
+def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
     """Empty the folder ``out`` and write the plant's configuration file there. Returns its path.
 
     Raises:
@@ -76,84 +84,72 @@ def begin(out: Path) -> Path:
     """
     config = out / "steelflow.toml"
     fresh_folder(out, config.name, "steelflow demo", "the demo")
-    config.write_text(_CONFIG.format(file=config, home=out, date=DATES[0], template=TEMPLATE))
+    cameras = {camera: plant.across_mm(camera) for camera, _ in plant.eyes}
+    config.write_text(
+        _CONFIG.format(
+            file=config,
+            home=out,
+            date=plant.dates[0],
+            template=FRAME_TEMPLATE,
+            mm=plant.mm,
+            background=_BACKGROUND,
+            rolls="".join(
+                f'[[rolls]]\nname = "{name}"\ndiameter_mm = {size:g}\n\n' for name, size in plant.rolls.items()
+            ),
+            cameras="".join(f"[frame.cameras.{name}]\nacross_mm = {place:g}\n\n" for name, place in cameras.items()),
+        )
+    )
     return config
 
 
-def make_plant(out: Path, settings: Settings, tick: Callable[[int], None]) -> PlantSummary:
-    """Write the plant's images to the archive of the settings, and ``truth.csv`` to ``out``."""
-    archive = open_store(settings.archive.uri, settings.store)
-    puts: list[Future[object]] = []
+def make_plant(out: Path, settings: Settings, tick: Callable[[int], None], plant: FramePlantSpec = PLANT) -> Made:
+    """Write the frames to the archive of the settings, and ``truth/`` and ``frames/`` to ``out``."""
+    archive = open_store(settings.archive.uri, settings.store, create=True)
+
+    def make(coil: Coil) -> tuple[int, int]:
+        objects = size = 0
+        for key, data in coil_objects(plant, coil):
+            archive.put(key, data)
+            objects, size = objects + 1, size + len(data)
+        tick(1)
+        return objects, size
+
     with ThreadPoolExecutor(_THREADS) as pool:
-
-        def put(key: str, data: bytes) -> None:
-            if key.startswith(_IMAGES):
-                puts.append(pool.submit(archive.put, key.removeprefix(_IMAGES), data))
-            else:
-                write_file(out / key, data)
-            tick(1)
-
-        made = write_plant(PLANT, put, per_class=0)
-        for future in puts:
-            future.result()
-    return made
-
-
-@dataclass(frozen=True, slots=True)
-class FirstChampion:
-    """Numbers of labelled images and golden images, and the result of the training."""
-
-    labelled: int
-    golden: int
-    result: RetrainResult
-
-
-def first_champion(settings: Settings, person: Person, tell: Tell) -> FirstChampion:
-    """Label the plant's first images, choose a golden set, train and promote."""
-    labelled, golden = person.begin(_PER_CLASS), person.choose_golden(_GOLDEN)
-    return FirstChampion(labelled, golden, _retrain(settings, "manual", "the first model of this plant", tell))
-
-
-def review(settings: Settings, person: Person, night: dt.date) -> tuple[int, dict[str, int]]:
-    """Label the first images of a night in the queue. Returns their number, and the numbers by reason."""
-    wanted = queue(_reader(settings), person.looked_at(), _REVIEWED, dates=[night])
-    reasons = dict(wanted.group_by("reason").len().sort("reason").iter_rows())
-    return person.review(wanted), reasons
-
-
-def retrain_for_drift(settings: Settings, night: NightResult, tell: Tell) -> RetrainResult:
-    """Retrain for the first reason of the night's drift."""
-    return _retrain(settings, "drift", night.drift.reasons[0] if night.drift else "drift", tell)
-
-
-def accuracies(settings: Settings, person: Person, night: dt.date) -> dict[str, float]:
-    """Accuracy of the readable images of each line."""
-    return {line: person.accuracy(_reader(settings), night, line) for line in PLANT.lines}
-
-
-def standing_out(reader: ReportReader) -> list[dict[str, object]]:
-    """The coil of each line with the largest share of one class of defects: line, coil, date, label and share."""
-    good = reader.summary().filter(pl.col("status") == "ok")
-    share = pl.col("images") / pl.col("images").sum().over("date", "line", "coil")
-    ranked = (
-        good.with_columns(share=share)
-        .filter(is_defect())
-        .sort("share", descending=True)
-        .group_by("line", maintain_order=True)
-        .first()
+        counts = list(pool.map(make, coils(plant)))
+    tables: dict[str, list[pl.DataFrame]] = {"frames": [], "truth": []}
+    for path, data in truth_files(plant):
+        write_file(out / path, data)
+        tables[path.partition("/")[0]].append(pl.read_parquet(io.BytesIO(data)))
+    return Made(
+        objects=sum(objects for objects, _ in counts),
+        bytes=sum(size for _, size in counts),
+        frames=pl.concat(tables["frames"]),
+        truth=pl.concat(tables["truth"]),
     )
-    return ranked.sort("line").to_dicts()
+
+
+def scored(settings: Settings, made: Made, dates: Iterable[dt.date]) -> Score:
+    """The regions of some nights against the truth."""
+    nights = list(dates)
+    regions = RegionReader(open_store(settings.report.uri, settings.store)).regions(nights).collect()
+    frames = made.frames.filter(pl.col("date").is_in(nights))
+    return score(regions, made.truth.filter(pl.col("date").is_in(nights)), frames, metres_of(frames))
+
+
+def metres_of(frames: pl.DataFrame) -> float:
+    """Metres of strip in a list of frames. What several cameras and both sides see counts once."""
+    once = frames.unique(["line", "date", "coil", "frame"])
+    return float(once["length"].sum())
+
+
+def marks(settings: Settings, made: Made, date: dt.date) -> tuple[pl.DataFrame, list[tuple[str, str, str]]]:
+    """The roll marks that a night's report has, and line, coil and roll of those that are there."""
+    found = read_marks(open_store(settings.report.uri, settings.store), [date])
+    real = made.truth.filter(pl.col("date") == date, pl.col("roll_mark").is_not_null())
+    return found, sorted(real.select("line", "coil", "roll_mark").unique().rows())
 
 
 def failures(reader: ReportReader) -> dict[str, int]:
     """How many images could not be judged, by code."""
     codes = reader.failures().with_columns(pl.col("error").str.split(":").list.first())
     return dict(codes.group_by("error").len().sort("error").iter_rows())
-
-
-def _retrain(settings: Settings, trigger: Trigger, reason: str, tell: Tell) -> RetrainResult:
-    return retrain(settings, trigger=trigger, reason=reason, who=WHO, tell=tell)
-
-
-def _reader(settings: Settings) -> ReportReader:
-    return ReportReader(open_store(settings.report.uri, settings.store))

@@ -1,7 +1,7 @@
 """Building blocks of a synthetic surface: random fields, light and strokes.
 
-A field is float32 of shape (size, size). Lengths are in pixels of a 200×200 picture of the NEU database. A larger
-``size`` shows more steel at the same scale.
+A field is float32 of shape (size, size), or of the shape (height, width) that is given as its size. Lengths are in
+pixels of a 200×200 picture of the NEU database. A larger ``size`` shows more steel at the same scale.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ import numpy.typing as npt
 
 Field = npt.NDArray[np.float32]
 Polygon = npt.NDArray[np.int32]
+Size = int | tuple[int, int]
 
 _SUBPIXEL_BITS = 4
 
 
-def smooth(rng: np.random.Generator, size: int, x: float, y: float) -> Field:
+def smooth(rng: np.random.Generator, size: Size, x: float, y: float) -> Field:
     """Gaussian noise with correlation lengths ``x`` and ``y``; zero mean and unit variance over the picture.
 
     Long waves are drawn on a coarse grid and enlarged, so the cost does not grow with the length.
     """
+    rows, columns = (size, size) if isinstance(size, int) else size
     step_x, step_y = max(1, int(x / 2)), max(1, int(y / 2))
-    width, height = -(-size // step_x) + 2, -(-size // step_y) + 2
+    width, height = -(-columns // step_x) + 2, -(-rows // step_y) + 2
     noise = blurred(rng.standard_normal((height, width), dtype=np.float32), x / step_x, y / step_y)
     if step_x > 1 or step_y > 1:
         enlarged = cv2.resize(noise, (width * step_x, height * step_y), interpolation=cv2.INTER_CUBIC)
         noise = np.asarray(enlarged, np.float32)
-    return standardised(noise[:size, :size])
+    return standardised(noise[:rows, :columns])
 
 
 def blurred(field: Field, x: float, y: float | None = None) -> Field:
@@ -113,9 +115,9 @@ def walk(rng: np.random.Generator, x: float, y: float, *, steps: int, stride: fl
     return np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
 
 
-def painted(size: int, shapes: Iterable[tuple[Polygon, float]], *, filled: bool, blur: float) -> Field:
+def painted(size: Size, shapes: Iterable[tuple[Polygon, float]], *, filled: bool, blur: float) -> Field:
     """Draw shapes with their strengths (0..1) on an empty mask in 0..1, blurred by ``blur`` pixels."""
-    canvas = np.zeros((size, size), np.uint8)
+    canvas = np.zeros((size, size) if isinstance(size, int) else size, np.uint8)
     for points, strength in shapes:
         level = round(255 * min(strength, 1.0))
         if filled:

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
-import hashlib
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from steelflow.errors import ConfigError
 from steelflow.synth.camera import Camera, photograph
-from steelflow.synth.files import BREAKAGES, SHARD_KINDS, Breakage, ShardKind, broken, jpeg, packed
+from steelflow.synth.coils import Coil, Place, Put, at, breakages, check, coils, dates, generator, insist
+from steelflow.synth.files import SHARD_KINDS, ShardKind, broken, jpeg, packed
 from steelflow.synth.strip import Strip
 from steelflow.synth.textures import CLASSES, surface
 
-Place = str | tuple[str, dt.date]  # a line on all nights, or a line on one night
 Mix = Mapping[str, float]  # class to weight; the weights need not sum to one
-Put = Callable[[str, bytes], None]
 
 # The ``archive.template`` that reads all values from a plant's keys; in shards, from the member names.
 TEMPLATE = "line={line}/date={date}/coil={coil}/{captured_at}_{position}m_{name}"
-
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,23 +64,11 @@ class PlantSpec:
     quality: int = 90
 
     def __post_init__(self) -> None:
-        def insist(good: bool, problem: str) -> None:
-            if not good:
-                raise ConfigError(f"synthetic plant: {problem}")
-
-        insist(self.seed >= 0, f"seed {self.seed} must not be negative")
-        insist(len(set(self.lines)) == len(self.lines) > 0, f"lines {self.lines} must be distinct names, at least one")
-        for line in self.lines:
-            insist(
-                re.fullmatch(r"\w[\w.-]*", line) is not None, f"line {line!r} may only have letters, digits, _, - and ."
-            )
-        insist(min(self.nights, self.coils, self.images) >= 1, "nights, coils and images must be at least 1")
-        insist(0 <= self.sharded <= 1, f"sharded {self.sharded} must be 0 to 1")
+        check(self)
+        insist(self.images >= 1, "nights, coils and images must be at least 1")
         insist(0 <= self.dominance <= 1, f"dominance {self.dominance} must be 0 to 1")
-        insist(len(self.kinds) > 0 and set(self.kinds) <= set(SHARD_KINDS), f"kinds are {', '.join(SHARD_KINDS)}")
         insist(0 <= self.broken <= self.coils * self.images, f"broken {self.broken} must be 0 to coils times images")
         insist(self.size >= 32, f"size {self.size} must be at least 32 pixels")
-        insist(1 <= self.quality <= 100, f"quality {self.quality} must be 1 to 100")
         for mix in (self.mix, *self.mixes.values()):
             unknown = ", ".join(sorted(set(mix) - set(CLASSES)))
             insist(not unknown, f"mix: no class {unknown}; the classes are {', '.join(CLASSES)}")
@@ -97,29 +79,7 @@ class PlantSpec:
 
     @property
     def dates(self) -> tuple[dt.date, ...]:
-        return tuple(self.start + dt.timedelta(days=night) for night in range(self.nights))
-
-
-@dataclass(frozen=True, slots=True)
-class Coil:
-    """One coil of the plant: its line and date, its number there (from 1), and how its images are stored."""
-
-    line: str
-    date: dt.date
-    number: int
-    shard: ShardKind | None
-
-    @property
-    def folder(self) -> str:
-        return f"line={self.line}/date={self.date.isoformat()}/coil={self.name}"
-
-    @property
-    def name(self) -> str:
-        return f"C{self.number:04d}"
-
-    def address(self, file: str) -> tuple[str, str | None]:
-        """The key of a file of this coil and, in a shard, the member name."""
-        return (f"{self.folder}/{file}", None) if self.shard is None else (f"{self.folder}/images.{self.shard}", file)
+        return dates(self)
 
 
 class Shot(NamedTuple):
@@ -153,19 +113,6 @@ class PlantSummary:
     bytes: int
 
 
-def line_names(count: int) -> tuple[str, ...]:
-    """L1, L2, …"""
-    return tuple(f"L{number}" for number in range(1, count + 1))
-
-
-def coils(spec: PlantSpec) -> Iterator[Coil]:
-    """All coils of the plant, by line, date and number."""
-    for line in spec.lines:
-        for date in spec.dates:
-            for number in range(1, spec.coils + 1):
-                yield Coil(line, date, number, _shard(spec, number))
-
-
 def objects(spec: PlantSpec) -> Iterator[tuple[str, bytes]]:
     """The archive as (key, bytes). The keys match ``TEMPLATE`` and also the default ``archive.template``, which reads
     time and position as a part of the name. Only one coil is in memory at a time."""
@@ -189,7 +136,7 @@ def labelled(spec: PlantSpec, per_class: int) -> Iterator[tuple[str, bytes]]:
     """Training images as (``<class>/<name>.jpg``, bytes), taken by ``spec.camera``. They are not in the archive."""
     for label in CLASSES:
         for index in range(per_class):
-            rng = _rng(spec, "labelled", label, index)
+            rng = generator(spec.seed, "labelled", label, index)
             yield f"{label}/{index:05d}.jpg", _picture(spec, label, spec.camera, rng)
 
 
@@ -221,16 +168,10 @@ def write_plant(spec: PlantSpec, put: Put, per_class: int = 100) -> PlantSummary
     )
 
 
-def _shard(spec: PlantSpec, number: int) -> ShardKind | None:
-    """Distribute the shards evenly, so that the share of coils is exact for any count."""
-    before, after = (int(n * spec.sharded + 1e-9) for n in (number - 1, number))
-    return spec.kinds[before % len(spec.kinds)] if after > before else None
-
-
 def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
     """A coil's files in the order of their names. A broken file is a second, failed copy of a picture."""
-    camera = _at(spec.cameras, coil, spec.camera)
-    again = dict(_breakages(spec, coil))
+    camera = at(spec.cameras, coil, spec.camera)
+    again = dict(breakages(spec, coil))
     for shot in _shots(spec, coil):
         data = _picture(spec, shot.label, camera, shot.rng)
         yield f"{shot.name}.jpg", data
@@ -241,21 +182,15 @@ def _files(spec: PlantSpec, coil: Coil) -> Iterator[tuple[str, bytes]]:
 def _shots(spec: PlantSpec, coil: Coil) -> list[Shot]:
     """A coil's images from its head to its tail."""
     state = _state(spec, coil)
-    strip = Strip(coil.date, coil.number, spec.coils, _rng(spec, coil.line, coil.date, coil.name, "strip"))
+    strip = Strip(coil.date, coil.number, spec.coils, generator(spec.seed, coil.line, coil.date, coil.name, "strip"))
     shots = []
     for number in range(spec.images):
-        rng = _rng(spec, coil.line, coil.date, coil.name, number)
+        rng = generator(spec.seed, coil.line, coil.date, coil.name, number)
         label = _label(spec, coil, state, rng)
         position = strip.place(label)
         name = f"{strip.seen_at(position):%Y%m%dT%H%M%SZ}_{position:07.2f}m_{number:05d}"
         shots.append(Shot(position, number, name, label, rng))
     return sorted(shots, key=lambda shot: (shot.position, shot.number))
-
-
-def _breakages(spec: PlantSpec, coil: Coil) -> Iterator[tuple[int, Breakage]]:
-    """Distribute the partition's broken files over its coils, as (number of the image, kind)."""
-    for turn in range(coil.number - 1, spec.broken, spec.coils):
-        yield turn // spec.coils, BREAKAGES[turn % len(BREAKAGES)]
 
 
 def _picture(spec: PlantSpec, label: str, camera: Camera, rng: np.random.Generator) -> bytes:
@@ -264,12 +199,12 @@ def _picture(spec: PlantSpec, label: str, camera: Camera, rng: np.random.Generat
 
 def _state(spec: PlantSpec, coil: Coil) -> str:
     """The main defect of a coil."""
-    return _drawn(_at(spec.mixes, coil, spec.mix), _rng(spec, coil.line, coil.date, coil.name))
+    return _drawn(at(spec.mixes, coil, spec.mix), generator(spec.seed, coil.line, coil.date, coil.name))
 
 
 def _label(spec: PlantSpec, coil: Coil, state: str, rng: np.random.Generator) -> str:
     """The label of an image. It uses the first draws of ``rng``, so that ``truth`` need not draw the picture."""
-    other = _drawn(_at(spec.mixes, coil, spec.mix), rng)
+    other = _drawn(at(spec.mixes, coil, spec.mix), rng)
     return state if rng.random() < spec.dominance else other
 
 
@@ -277,12 +212,3 @@ def _drawn(mix: Mix, rng: np.random.Generator) -> str:
     # In the order of CLASSES, so that the order of the mix does not matter.
     shares = np.cumsum([mix.get(label, 0.0) for label in CLASSES])
     return CLASSES[int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))]
-
-
-def _at(overrides: Mapping[Place, _Value], coil: Coil, default: _Value) -> _Value:
-    return overrides.get((coil.line, coil.date), overrides.get(coil.line, default))
-
-
-def _rng(spec: PlantSpec, *path: object) -> np.random.Generator:
-    digest = hashlib.blake2b("/".join(map(str, path)).encode(), digest_size=16).digest()
-    return np.random.default_rng([spec.seed, int.from_bytes(digest, "big")])

@@ -31,7 +31,7 @@ class Strip:
         widths = self.length * rng.uniform(*_STRETCH, len(CLASSES))
         starts = (self.length - widths) * rng.random(len(CLASSES))
         self._stretches = {label: (starts[i], widths[i]) for i, label in enumerate(CLASSES)}
-        self._rolled = dt.datetime.combine(date, dt.time(), dt.UTC) + (number - 1) * min(_CADENCE, _DAY / coils)
+        self._date, self._number, self._coils = date, number, coils
         self._rng = rng
 
     def place(self, label: str) -> float:
@@ -41,4 +41,10 @@ class Strip:
 
     def seen_at(self, position: float) -> dt.datetime:
         """The time at which a position passes the camera."""
-        return self._rolled + dt.timedelta(seconds=position / _SPEED)
+        return seen_at(self._date, self._number, self._coils, position)
+
+
+def seen_at(date: dt.date, number: int, coils: int, position: float) -> dt.datetime:
+    """The time at which a position (metres) of the day's coil ``number`` (from 1, of ``coils``) passes the camera."""
+    rolled = dt.datetime.combine(date, dt.time(), dt.UTC) + (number - 1) * min(_CADENCE, _DAY / coils)
+    return rolled + dt.timedelta(seconds=position / _SPEED)

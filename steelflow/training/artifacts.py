@@ -64,7 +64,7 @@ def write_artifacts(
     with tempfile.TemporaryDirectory(prefix=".training-", dir=out_dir) as temporary:
         draft = Path(temporary)
         parity = export_onnx(model, spec, draft / files.onnx.name, images, novelty)
-        record = record | {"parity": parity, "versions": _versions(), "curves": _columns(history.curves)}
+        record = record | {"parity": parity, "versions": versions(), "curves": _columns(history.curves)}
         save_torch(model, spec, draft / files.weights.name)
         draw_curves(history.curves, draft / files.curves.name, history.kept if record["recipe"]["patience"] else None)
         (draft / files.metrics.name).write_text(json.dumps(record, indent=2) + "\n")
@@ -79,7 +79,8 @@ def _columns(curves: Sequence[Progress]) -> dict[str, list[float | None]]:
     return {name: [getattr(epoch, name) for epoch in curves] for name in names}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that determine a model."""
     return {"python": platform.python_version()} | {
         package: version(package) for package in ("steelflow", "torch", "numpy", "onnx", "onnxruntime")
     }

@@ -58,13 +58,13 @@ def export_onnx(
         images: uint8 (N, 1, S, S), two or more; torch and onnxruntime must agree on them.
 
     Returns:
-        The largest difference of a logit, at most ``TOLERANCE``.
+        The largest difference of a logit, of a view or of a cell, at most ``TOLERANCE``.
 
     Raises:
         ModelError: torch and onnxruntime differ by more; the file is removed.
     """
     model = model.eval()
-    size = spec.input_size
+    size, outputs = spec.input_size, outputs_of(model)
     example = torch.zeros(2, 1, size, size, dtype=torch.uint8)
     with warnings.catch_warnings():
         # Only torch's deprecated exporter folds batch norms and writes one plain graph; it warns about that.
@@ -76,8 +76,8 @@ def export_onnx(
             dynamo=False,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=["logits", "embedding"],
-            dynamic_axes={name: {0: "N"} for name in ("image", "logits", "embedding")},
+            output_names=list(outputs),
+            dynamic_axes={name: {0: "N"} for name in ("image", *outputs)},
         )
     proto = onnx.load(path)
     inside = {METADATA_KEY: spec.model_dump_json()} | ({NOVELTY_KEY: novelty.to_text()} if novelty else {})
@@ -93,15 +93,22 @@ def export_onnx(
     return difference
 
 
+def outputs_of(model: Deployable) -> tuple[str, ...]:
+    """The names of the outputs; a model of views may have a map."""
+    return ("logits", "embedding") if model.sharpness is None else ("logits", "embedding", "map")
+
+
 @torch.no_grad()
 def parity(model: Deployable, path: Path, images: npt.NDArray[np.uint8]) -> float:
-    """Largest absolute difference of a logit between torch and onnxruntime, over single images and larger batches."""
+    """Largest absolute difference of a logit between torch and onnxruntime, over single images and larger batches; the
+    logits of a map's cells count, too."""
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [name for name in outputs_of(model) if name != "embedding"]
     worst = 0.0
     for batch in (images[:1], images[:2], images[:17], images):
         for start in range(0, len(batch), 256):
             part = batch[start : start + 256]
-            (found,) = session.run(["logits"], {"image": part})
-            wanted = model(torch.from_numpy(part))[0].numpy()
-            worst = max(worst, float(np.abs(found - wanted).max()))
+            wanted = dict(zip(outputs_of(model), model(torch.from_numpy(part)), strict=True))
+            for name, found in zip(names, session.run(names, {"image": part}), strict=True):
+                worst = max(worst, float(np.abs(found - wanted[name].numpy()).max()))
     return worst

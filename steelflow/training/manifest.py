@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -23,19 +24,12 @@ def list_manifest(file: Path) -> dict[str, list[str]]:
             the path of an earlier row.
     """
     found: dict[str, str] = {}
-    for number, (path, label) in enumerate(_table(file).iter_rows(), 1):
-        path, label = path or "", (label or "").strip()
+    for number, (path, label) in enumerate(read_manifest(file).iter_rows(), 1):
+        path, label = inside(path or "", where := f"{file}: row {number}"), (label or "").strip()
         if not label:
-            raise DataError(f"{file}: row {number} has no label; fill it in or remove the row")
-        parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or "\0" in path:
-            raise DataError(
-                f"{file}: row {number} has the path {path!r}; a path must be inside the folder of the manifest and "
-                "relative to it"
-            )
-        path = str(PurePosixPath(path))
+            raise DataError(f"{where} has no label; fill it in or remove the row")
         if path in found:
-            raise DataError(f"{file}: row {number} lists {path!r} again; list every file once")
+            raise DataError(f"{where} lists {path!r} again; list every file once")
         found[path] = label
     listed: dict[str, list[str]] = {label: [] for label in sorted(set(found.values()))}
     for path in sorted(found, key=lambda path: PurePosixPath(path).parts):
@@ -43,13 +37,28 @@ def list_manifest(file: Path) -> dict[str, list[str]]:
     return listed
 
 
-def _table(file: Path) -> pl.DataFrame:
-    """The two columns as text."""
+def inside(path: str, where: str) -> str:
+    """``path`` without needless parts. Raises ``DataError`` if it leads out of its folder; ``where`` names the row."""
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\0" in path:
+        raise DataError(
+            f"{where} has the path {path!r}; a path must be inside the folder of the manifest and relative to it"
+        )
+    return str(PurePosixPath(path))
+
+
+def read_manifest(file: Path, also: Sequence[str] = ()) -> pl.DataFrame:
+    """The columns ``path`` and ``label``, and those of ``also`` that the file has, as text.
+
+    Raises:
+        DataError: the file cannot be read, or ``path`` or ``label`` is missing.
+    """
     try:
         read = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
         missing = [name for name in _COLUMNS if name not in read.columns]
         if not missing:
-            return read.select(pl.col(name).cast(pl.String) for name in _COLUMNS)
+            wanted = (*_COLUMNS, *(name for name in also if name in read.columns))
+            return read.select(pl.col(name).cast(pl.String) for name in wanted)
     except FileNotFoundError as exc:
         raise DataError(f"{file}: no such manifest") from exc
     except (OSError, pl.exceptions.PolarsError) as exc:

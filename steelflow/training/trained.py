@@ -141,7 +141,7 @@ def outputs_of(
     """Logits (N, C) and embedding (N, E) of uint8 images (N, S, S)."""
     device = next(model.parameters()).device
     batches = np.array_split(images[:, None], math.ceil(len(images) / 256))
-    found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))] for batch in batches]
+    found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))[:2]] for batch in batches]
     logits, embedding = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return logits, embedding
 

@@ -77,6 +77,6 @@ def test_magnetic_tiles() -> None:
     folder = os.environ.get("STEELFLOW_MAGNETIC_TILE_DIR")
     if not folder:
         pytest.skip("STEELFLOW_MAGNETIC_TILE_DIR is not set")
-    figures = measured(read(Path(folder)), "free", 0, steps=400)
+    (figures,) = measured(read(Path(folder)), "free", 0, steps=400)
     assert figures.auc > 0.8
     assert figures.recall > 0.45

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from steelflow.archive.template import KeyTemplate
-from steelflow.begin.run import days
+from steelflow.begin.plan import days
 from steelflow.begin.sample import Frame, Seen, sample_frames
 from steelflow.begin.views import SIDE, cut_views
 from steelflow.config import FrameSettings, LimitSettings, LineFrame, Settings

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from knowing import noise, with_good
 from paths import ROOT
@@ -156,6 +157,18 @@ def test_synth_then_evaluate(run: Any, tmp_path: Path) -> None:
     assert {"accuracy", "macro_f1", "auc", "ece", "per_class", "confusion_matrix"} <= answer.json.keys()
     assert answer.json["images"] == 3 * len(CLASSES)
     refused(run("synth", tmp_path / "plant"), "not empty")
+
+
+def test_synth_strip_writes_frames_their_truth_and_a_picture(run: Any, tmp_path: Path) -> None:
+    asked = ("--lines", 1, "--nights", 1, "--coils", 2, "--frames", 4, "--broken", 1, "--json")
+    made = run("synth-strip", tmp_path / "plant", *asked)
+    assert (made.code, made.json["images"], made.json["broken"]) == (0, 2 * 4 * 4, 1)
+    listed = pl.read_parquet(tmp_path / "plant" / "frames" / "date=2026-11-01" / "line=L1.parquet")
+    assert listed.height == 2 * 4 * 4
+    assert all((tmp_path / "plant" / "images" / key).is_file() for key in listed["object_key"])
+    assert (tmp_path / "plant" / "truth" / "date=2026-11-01" / "line=L1.parquet").is_file()
+    assert (tmp_path / "plant" / "strip.png").read_bytes().startswith(b"\x89PNG")
+    refused(run("synth-strip", tmp_path / "plant"), "not empty")
 
 
 def test_evaluate_refuses_classes_that_the_model_lacks(run: Any, tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_tonight_says_that_the_model_does_not_know_what_it_saw(tmp_path: Path, m
     (note,) = inspect_night(settings, NIGHT).notes
     app = opened(settings, tmp_path, monkeypatch)
     assert not app.exception
-    (warning,) = [one.value.replace("\\", "") for one in app.warning]
+    (warning,) = [one.value.replace("\\", "").replace("\u2060", "") for one in app.warning]
     assert warning == f"The{note.removeprefix('the')}"
 
 

@@ -7,10 +7,7 @@ import datetime as dt
 import io
 import os
 import re
-import tarfile
-import zipfile
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from archived import files
 
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import ArchiveSettings, LimitSettings
@@ -47,22 +45,6 @@ KEY = re.compile(r"line=(L\d)/date=(\d{4}-\d\d-\d\d)/coil=(C\d{4})/(?:[^/]+\.jpg
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def files(stored: Iterable[tuple[str, bytes]]) -> dict[tuple[str, str], bytes]:
-    """Every file of an archive by (key, member), member empty for a loose object; read with the standard library."""
-    found: dict[tuple[str, str], bytes] = {}
-    for key, data in stored:
-        if key.endswith(".zip"):
-            with zipfile.ZipFile(io.BytesIO(data)) as shard:
-                assert shard.testzip() is None
-                found |= {(key, name): shard.read(name) for name in shard.namelist()}
-        elif ".tar" in key:
-            with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz" if key.endswith(".gz") else "r:") as tar:
-                found |= {(key, member.name): tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
-        else:
-            found[key, ""] = data
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,53 @@
+"""The first two models of the demo: of good strip, without labels; and a classifier, from a person's first labels.
+
+torch is loaded by the functions, not with the module: the command line has to start without it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steelflow.config import Settings
+from steelflow.registry import Version, open_registry
+from steelflow.synth.demo import WHO
+
+if TYPE_CHECKING:
+    from steelflow.training.strip.fit import StripProgress
+    from steelflow.training.strip.train import TrainedStrip
+
+_FRAMES = 300
+_VIEWS = 1200
+_BEGIN_STEPS = 300
+_STEPS = 400
+
+
+def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: Callable[[int, int], None]) -> Version:
+    """Fit a model on a night's frames, without labels, and promote it. ``on_step`` gets the finished steps, and all."""
+    from steelflow.begin.plan import Begin
+    from steelflow.begin.run import begin
+
+    plan = Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS, steps=_BEGIN_STEPS)
+    begun = begin(plan, out, settings, taught=lambda done: on_step(done, _BEGIN_STEPS))
+    return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
+
+
+def first_classifier(
+    settings: Settings, manifest: Path, out: Path, on_step: Callable[[StripProgress], None]
+) -> tuple[TrainedStrip, Version]:
+    """Train on the frames of a manifest, and promote the model."""
+    from steelflow.training.annotations import load_annotations
+    from steelflow.training.strip.plan import StripPlan
+    from steelflow.training.strip.train import train_strip
+
+    trained = train_strip(load_annotations(manifest), out, StripPlan(steps=_STEPS), on_step=on_step)
+    return trained, _promoted(settings, out, "the first labels")
+
+
+def _promoted(settings: Settings, folder: Path, reason: str) -> Version:
+    registry = open_registry(settings)
+    version = registry.register(folder, who=WHO, reason=reason)
+    registry.promote(version, who=WHO, reason=reason)
+    return version

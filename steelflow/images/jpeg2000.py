@@ -1,0 +1,49 @@
+"""JPEG 2000 to grey: up to 8 bits by Pillow; more by OpenCV, because Pillow 13 gives wrong colours there.
+
+Source: ISO/IEC 15444-1, A.5.1 (the SIZ marker).
+"""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from steelflow.config import LimitSettings
+from steelflow.images.limits import too_many_pixels
+from steelflow.images.pillow import grey_of
+from steelflow.images.samples import Depth, Grey, grey_levels, luma
+from steelflow.records import Failure
+
+_SIZ = b"\xff\x4f\xff\x51"
+_CHANNELS, _PRECISION = 40, 42  # bytes after the start of the code stream
+_OPACITY_COST = 12
+
+
+def decode_jpeg2000(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+    """A JPEG 2000. The header says how many bits a sample has. Errors of Pillow are the caller's."""
+    at = data.find(_SIZ)
+    if not 0 <= at < len(data) - _PRECISION:
+        return Failure("corrupt", "has no header of an image")
+    bits, signed = (data[at + _PRECISION] & 0x7F) + 1, data[at + _PRECISION] >> 7
+    channels = int.from_bytes(data[at + _CHANNELS : at + _CHANNELS + 2], "big")
+    if signed:
+        return Failure("range", "signed JPEG 2000: which value is white cannot be known; save it unsigned")
+    with Image.open(io.BytesIO(data), formats=("JPEG2000",)) as image:
+        if refused := too_many_pixels(image.width, image.height, limits, _OPACITY_COST if channels in (2, 4) else 1):
+            return refused
+        if bits == 8:
+            return grey_of(image)
+        if channels not in (1, 3) or bits > 16 or (bits < 8 and channels > 1):
+            return Failure("unsupported", f"JPEG 2000 of {channels} channels and {bits} bits; save it as grey")
+        image.load()  # finds damage, which OpenCV would hide
+        if bits < 8:  # shifted to the upper ones of 8
+            return grey_levels(np.asarray(image) >> (8 - bits), bits, None, None, None)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        return Failure("corrupt", "the pixels cannot be decoded")
+    values = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, ::-1])
+    levels = grey_levels(values, bits, None, limits.sample_bits, seen)
+    return levels if isinstance(levels, Failure) or levels.ndim == 2 else luma(levels)

@@ -1,0 +1,69 @@
+"""The tables of strip models in docs/models.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Result = dict[str, Any]
+KINDS = ("strip", "strip-speed")
+
+_FIGURES = """
+## Views of strip
+
+Measured with `steelflow models strip-figures`, on pictures that took no part in training: the mean over the seeds ±
+half the 95 % interval. Each seed holds out another fifth of the tiles.
+
+- *Pictures*: area under the ROC curve of good against defective pictures, and the share of defective pictures that is
+  found if 5 % of the good ones alarm.
+- *Frames*: the same for frames of 1600×256 pixels, composed of held-out pictures at native scale.
+- *Pointing*: the share of defective pictures in which the highest cell of the map lies on a defect.
+- *Class*: the share of defective pictures whose class is right.
+- *Box*: the box of a region as a multiple of the box of its defect, the median.
+
+"""
+
+_SPEED = """
+Megapixels a second on one thread of {machine}, batches of {batch}, measured with `steelflow models strip-speed`:
+the median of {rounds} rounds.
+
+"""
+
+_COLUMNS = {
+    "pictures": "picture_auc",
+    "found": "picture_recall",
+    "frames": "frame_auc",
+    "found in frames": "frame_recall",
+    "pointing": "pointing",
+    "class": "class_right",
+    "box": "box_ratio",
+}
+
+
+def render_strip(results: Sequence[Result], table: Callable[[Sequence[str], Sequence[Sequence[str]]], str]) -> str:
+    """Markdown; ``table`` renders a head and rows."""
+    text = ""
+    if figures := sorted((r for r in results if r["kind"] == "strip"), key=lambda r: str(r["data"]["name"])):
+        rows = [_row(r, name, of) for r in figures for name, of in r["models"].items()]
+        text += _FIGURES + table(["data", "model", "seeds", *_COLUMNS], rows)
+    for speed in (r for r in results if r["kind"] == "strip-speed"):
+        rows = [
+            (f"`{name}`", f"{of['input_size']}²", f"{of['median_mpx_s']:.0f}", f"{of['times_steelnet']:.2f}")
+            for name, of in speed["models"].items()
+        ]
+        text += _SPEED.format(**speed) + table(["model", "input", "Mpx/s", "times steelnet"], rows)
+    return text
+
+
+def _row(result: Result, name: str, of: dict[str, Any]) -> tuple[str, ...]:
+    cells = (_mean(key, of["summary"].get(key)) for key in _COLUMNS.values())
+    return (result["data"]["name"], f"`{name}`", str(len(of["runs"])), *cells)
+
+
+def _mean(key: str, figure: dict[str, Any] | None) -> str:
+    """AUCs have four digits, ratios two, and shares are in percent."""
+    if figure is None:
+        return "–"
+    scale, digits, unit = (1, 4, "") if key.endswith("auc") else (1, 2, "×") if key == "box_ratio" else (100, 1, " %")
+    spread = figure["interval_95"]
+    return f"{scale * figure['mean']:.{digits}f}" + ("" if spread is None else f" ± {scale * spread:.{digits}f}") + unit

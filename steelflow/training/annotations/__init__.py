@@ -1,0 +1,26 @@
+"""Annotated pictures in the formats that people have.
+
+formats.py   finds the format;  load.py: reads it and checks every picture;  item.py: the result, and its split
+source.py    the folder or file that was given;  groups.py: what a split keeps together;  shapes.py: outlines
+formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py
+safe_xml.py  XML without entities
+views.py     views cut from the pictures, with their labels
+"""
+
+from __future__ import annotations
+
+from steelflow.training.annotations.formats import FORMATS
+from steelflow.training.annotations.item import UNKNOWN, Annotated, Annotations, Box
+from steelflow.training.annotations.load import GOOD, Listing, list_annotations, load_annotations
+
+__all__ = [
+    "FORMATS",
+    "GOOD",
+    "UNKNOWN",
+    "Annotated",
+    "Annotations",
+    "Box",
+    "Listing",
+    "list_annotations",
+    "load_annotations",
+]

@@ -1,0 +1,77 @@
+"""Write the files of a strip model: weights, ONNX, figures and a card; all of them or none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steelflow.errors import TrainingError
+from steelflow.models.deployable import save_torch
+from steelflow.models.weights_file import origin_of
+from steelflow.training.annotations import Annotations
+from steelflow.training.artifacts import versions
+from steelflow.training.export import export_onnx
+from steelflow.training.strip.card import card
+from steelflow.training.strip.plan import StripPlan
+
+if TYPE_CHECKING:
+    from steelflow.training.strip.train import StripModel
+
+_AGREE = 17  # views on which torch and onnxruntime must agree
+
+
+@dataclass(frozen=True, slots=True)
+class StripFiles:
+    """Where they are."""
+
+    onnx: Path
+    weights: Path
+    metrics: Path
+    card: Path
+
+
+def write_model(
+    out: Path, annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float
+) -> StripFiles:
+    """Write to a temporary folder, then move the files, the ONNX file last.
+
+    Raises:
+        ModelError: torch and onnxruntime disagree.
+        TrainingError: ``out`` cannot be written to.
+    """
+    name = trained.spec.name
+    files = StripFiles(out / f"{name}.onnx", out / f"{name}.safetensors", out / f"{name}.json", out / f"{name}.md")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".training-", dir=out) as temporary:
+            draft = Path(temporary)
+            views = trained.views.views[:_AGREE].numpy()
+            parity = export_onnx(trained.model, trained.spec, draft / files.onnx.name, views, trained.novelty)
+            record = _record(annotations, plan, trained, seconds) | {"parity": parity, "versions": versions()}
+            save_torch(trained.model, trained.spec, draft / files.weights.name)
+            (draft / files.metrics.name).write_text(json.dumps(record, indent=2) + "\n")
+            (draft / files.card.name).write_text(card(record))
+            for file in (files.weights, files.metrics, files.card, files.onnx):
+                shutil.move(draft / file.name, file)
+    except OSError as exc:
+        raise TrainingError(f"{out}: cannot be written: {exc.strerror}; name another folder with --out") from exc
+    return files
+
+
+def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float) -> dict[str, Any]:
+    recipe = {key: value for key, value in asdict(plan).items() if key not in ("pretrained", "teacher")}
+    return {
+        "model": trained.spec.model_dump(mode="json"),
+        "held_out": trained.figures.to_dict() if trained.held_out else None,
+        "images": {"training": len(trained.training), "held_out": len(trained.held_out)},
+        "data_hash": annotations.hash,
+        "seed": plan.seed,
+        "recipe": recipe | {"steps": plan.schedules(len(trained.training))[0].steps},
+        "pretrained": origin_of(plan.pretrained or False),
+        "teacher": plan.teacher if plan.teacher is None else Path(plan.teacher).stem,
+        "seconds": round(seconds, 1),
+    }
