@@ -91,7 +91,15 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     rank = 1 + ranked["coil"].to_list().index(coil)
     confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
     one, two, three, four, five = st.columns(5, gap="small")
-    one.metric("Images", formats.count(rows.height), border=True, height="stretch")
+    one.metric(
+        "Images",
+        formats.count(rows.height),
+        f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
     two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
     place = f"rank {rank} of {ranked.height} on the line"
     three.metric(

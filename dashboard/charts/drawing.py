@@ -15,10 +15,8 @@ _SELECTION = "box"
 def frame(url: str, width: int, height: int, wide: int) -> Chart:
     """A picture of ``width`` × ``height`` pixels, shown ``wide`` pixels wide. ``url`` has its bytes."""
     tall = max(1, round(wide * height / width))
-    x = alt.X("x:Q", scale=alt.Scale(domain=[0, width], nice=False), axis=alt.Axis(grid=False, title=None))
-    y = alt.Y(
-        "y:Q", scale=alt.Scale(domain=[0, height], nice=False, reverse=True), axis=alt.Axis(grid=False, title=None)
-    )
+    x = alt.X("x:Q", scale=alt.Scale(domain=[0, width], nice=False), axis=None)
+    y = alt.Y("y:Q", scale=alt.Scale(domain=[0, height], nice=False, reverse=True), axis=None)
     middle = pl.DataFrame({"url": [url], "x": [width / 2], "y": [height / 2]})
     picture = alt.Chart(middle).mark_image(width=wide, height=tall, aspect=False).encode(x=x, y=y, url="url:N")
     corners = pl.DataFrame({"x": [0, width], "y": [0, height]})

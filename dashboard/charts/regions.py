@@ -13,7 +13,8 @@ from dashboard.data.regions import NO_SEVERITY
 from dashboard.formats import class_name
 
 _PADDING = {"top": 0, "bottom": 0, "left": 0, "right": 4}
-_ROW = 120  # pixels of the map of one side of the strip
+_ROW = 200  # pixels of the map of one side of the strip
+_LABELS = 92  # pixels for the names on the left, as of the other charts of a coil
 
 
 def by_class(counts: pl.DataFrame, height: int = 216) -> Chart:
@@ -85,9 +86,14 @@ def along(regions: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
     )
     domain = alt.Scale(zero=False, nice=False) if scale is None else alt.Scale(domain=scale, nice=False)
     y = (
-        alt.Y("across_mm:Q", title="mm across", scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(tickCount=4))
+        alt.Y(
+            "across_mm:Q",
+            title="mm across",
+            scale=alt.Scale(zero=True, nice=True),
+            axis=alt.Axis(tickCount=4, minExtent=_LABELS),
+        )
         if known
-        else alt.Y("camera:N", title=None)
+        else alt.Y("camera:N", title=None, axis=alt.Axis(minExtent=_LABELS))
     )
     points = (
         alt.Chart(frame)
@@ -95,7 +101,7 @@ def along(regions: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
         .encode(
             x=alt.X("along:Q", title="metres from the head", scale=domain, axis=alt.Axis(grid=False)),
             y=y,
-            size=alt.Size("area:Q", scale=alt.Scale(type="sqrt", range=[25, 260]), legend=None),
+            size=alt.Size("area:Q", scale=alt.Scale(type="sqrt", range=[20, 130]), legend=None),
             color=alt.Color(
                 "class:N",
                 scale=_scale(regions["label"].unique().to_list()),
