@@ -157,6 +157,12 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
                 on_click=_said,
                 args=(review, name, classes),
             )
+    tools(review, may, bool(shown), framed)
+
+
+def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
+    """The keys that do not choose a class. ``classes``: there are some to choose from."""
+    open_, place = review.row is not None, review.place
     with st.grid(2, min_column_width=150, gap="xsmall"):
         st.button(
             "New class",
@@ -164,12 +170,12 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
             icon=":material/add:",
             shortcut="n",
             width="stretch",
-            disabled=not (may and open_) or (framed and not shown),
+            disabled=not (may and open_) or (framed and not classes),
             on_click=review.name_a_class,
             args=(True,),
         )
         st.button(
-            "Skip" if shown else "Next",
+            "Skip" if classes else "Next",
             key=f"skip-{place}",
             icon=":material/skip_next:",
             shortcut="s",
