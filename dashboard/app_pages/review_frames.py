@@ -21,7 +21,7 @@ from steelflow.labels.boxes import BOX, Verdict
 from steelflow.records import Failure
 
 _CROP = 300  # pixels
-_WIDE = 900  # pixels of a frame to draw on
+_WIDE = 900  # pixels of a frame to label or to draw on
 _FIRST = 64  # pixels of the side of a new box
 _NAMES = dict(zip(BOX, ("Left", "Top", "Width", "Height"), strict=True))
 
@@ -30,7 +30,7 @@ def shown(row: Row, picture: Grey) -> None:
     """The frame with the region and a crop of it; without a region, the frame with all of its regions."""
     found = regions.box(row)
     rows = [row] if found else _all_of(row)
-    st.image(boxes.with_boxes(picture, rows), width="stretch", alt="The frame to label")
+    st.image(boxes.with_boxes(picture, rows, _WIDE), width="stretch", alt="The frame to label")
     if found:
         st.image(boxes.cropped(picture, found, row["label"], _CROP), width=_CROP, alt="The region to label")
         st.caption(plain(f"{regions.size(row)}, score {row['score']:.2f}" + _group(row)))

@@ -24,6 +24,7 @@ from steelflow.records import Failure
 SIDE = 1600  # pixels of the longer side of a frame for the browser
 CROP = 224  # pixels of the side of a crop
 _MARGIN = 0.75  # of the longer side of the box, on each side
+_EDGE = 8  # pixels of the frame around a box that is as high as the frame
 _LEAST = 64  # pixels of the frame that a crop shows at least
 _MOST = 2000  # crops of some 10 kB each
 _TEXT = 0.45  # scale of the font
@@ -57,7 +58,7 @@ def cropped(picture: Grey, found: Box, label: str, side: int = CROP) -> bytes:
     """A JPEG of a region with some of its surroundings, the box drawn."""
     x, y, width, height = found
     margin = max(round(_MARGIN * max(width, height)), (_LEAST - max(width, height)) // 2)
-    size = min(max(width, height) + 2 * margin, max(picture.shape))
+    size = min(max(width, height) + 2 * margin, max(min(picture.shape), max(width, height) + 2 * _EDGE))
     left, top = (
         min(max(0, round(start + extent / 2 - size / 2)), max(0, whole - size))
         for start, extent, whole in ((x, width, picture.shape[1]), (y, height, picture.shape[0]))
