@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,17 +114,14 @@ def _tests(
     batches = max(1, round(what.frames * views / model.batch_size / model.workers)) * model.workers
     judged, size = batches * model.batch_size, model.engine.spec.input_size
     tests: dict[str, Test] = {
-        "decode": (megapixels, lambda: stages.decode_frames(images, what.frames, model.workers)),
+        "decode": (megapixels, partial(stages.decode_frames, images, what.frames, model.workers)),
         "infer": (
             judged * size * size / 1e6,
-            lambda: stages.infer_only(model.engine, model.batch_size, judged, model.workers),
+            partial(stages.infer_only, model.engine, model.batch_size, judged, model.workers),
         ),
     }
     for source in made:
-        tests[source.name] = (
-            megapixels,
-            lambda source=source: stages.end_to_end(source, model, frame),  # type: ignore[misc]  of a lambda's default
-        )
+        tests[source.name] = (megapixels, partial(stages.end_to_end, source, model, frame))
     return tests
 
 

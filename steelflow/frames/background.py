@@ -47,9 +47,9 @@ def fill(view: Grey, off: Mask) -> None:
 
 
 def in_view(off: Mask, top: int, left: int, side: int, size: int) -> Mask | None:
-    """The part of ``off`` (cells) that a view of ``side`` pixels sees, as a mask of size × size; None if it is nowhere."""
+    """The part of ``off`` (cells) that a view of ``side`` pixels sees, as a mask of size × size. None: it sees none."""
     below, right = math.ceil((top + side) / CELL), math.ceil((left + side) / CELL)
-    if not off[top // CELL : below, left // CELL : right].any():  # most views: a mask would take longer than the copy
+    if not off[top // CELL : below, left // CELL : right].any():  # most views, and masks take time
         return None
     rows = np.minimum((top + (np.arange(size) + 0.5) * side / size) // CELL, off.shape[0] - 1).astype(np.intp)
     columns = np.minimum((left + (np.arange(size) + 0.5) * side / size) // CELL, off.shape[1] - 1).astype(np.intp)

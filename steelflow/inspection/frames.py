@@ -148,9 +148,10 @@ class FrameBatch:
         labels = labels_at(probabilities, spec)
         for i in np.flatnonzero(is_defect(probabilities, spec)).tolist():
             frame, top, left, off = self._owners[i]
-            cells = None if outputs.map is None else defect_scores(softmax_of(outputs.map[i], spec), spec)[0]
-            if cells is not None and off is not None:
-                cells = cells * self._on_strip(i, outputs.map)
+            cells = None
+            if outputs.map is not None:
+                cells = defect_scores(softmax_of(outputs.map[i], spec), spec)[0]
+                cells = cells if off is None else cells * self._on_strip(i, outputs.map)
             frame.canvas.paint(top, left, int(labels[i]), float(scores[i]), cells)
 
     def judged(self, places: list[ImagePlace], failures: dict[int, Failure], seconds: float) -> Judged:
