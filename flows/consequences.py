@@ -22,6 +22,7 @@ from flows.retrain import DEPLOYMENT, RetrainRequest
 from steelflow.config import Settings
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift, drift_reason
+from steelflow.service.night_notes import alert_of_notes
 
 if TYPE_CHECKING:
     from steelflow.retrain import Due
@@ -48,6 +49,13 @@ def follow_up(settings: Settings, night: dt.date, drift: NightDrift | None) -> N
         # was decided already is answered with that decision.
         request = RetrainRequest(trigger="labels", reason=due.reason, who="nightly", key=due.key)
         ask_for_retraining(request, f"{due.key}:{night}")
+
+
+def tell_notes(settings: Settings, night: dt.date, notes: tuple[str, ...], model: str) -> None:
+    """Tell people that the model of the night does not know what it saw."""
+    for note in notes:
+        get_run_logger().warning("Night of %s: %s", night, note)
+    alert_of_notes(settings, night, notes, model)
 
 
 @task(**patient)

@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 from pydantic import BaseModel, Field
 
-from flows.consequences import follow_up
+from flows.consequences import follow_up, tell_notes
 from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings, load_settings
@@ -219,6 +219,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
         "flow_seconds": round(time.perf_counter() - started, 3),
         "library_seconds": round(sum(seconds), 3),
     }
+    tell_notes(settings, date, result.new_notes, result.model)
     follow_up(settings, date, result.drift)
     if result.failed_units:
         return Failed(
@@ -247,6 +248,8 @@ def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[
         + "\n".join(rows),
         f"Run record: `{result.run_record or 'none: the archive has no images of that night'}`",
     ]
+    parts += [result.defects.text[:1].upper() + result.defects.text[1:]] if result.defects.text else []
+    parts += [f"**Note:** {_cell(note)}" for note in result.notes]
     if result.failed_units:
         shown = result.failed_units[:_SHOWN_FAILURES]
         more = len(result.failed_units) - len(shown)

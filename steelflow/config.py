@@ -282,6 +282,9 @@ class DriftSettings(_Section):
     reference_nights: int = Field(
         default=3, ge=1, le=60, description="first nights that become the reference, if a model has none"
     )
+    max_novel: float = Field(
+        default=0.2, ge=0, le=1, description="share of images unlike the training images in a night of the reference"
+    )
     window: int = Field(default=3, ge=1, le=30, description="the last nights, seen together")
     breaches: int = Field(default=2, ge=1, le=30, description="nights of the window over a threshold for an alarm")
     severe: float = Field(default=1.5, gt=1, description="a signal this many times over its threshold alarms at once")
@@ -331,9 +334,6 @@ class DashboardSettings(_Section):
 
     title: str = Field(default="steelflow", min_length=1, description="title of the browser window: the plant's name")
     port: int = Field(default=8501, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free port")
-    good_classes: tuple[str, ...] = Field(
-        default=(), description="classes that are not defects; if empty, every class is a defect"
-    )
     local_user: str | None = Field(default=None, description="who works at this machine; the login name if not set")
     roles: dict[str, Role] = Field(default_factory=dict, description="by e-mail address of the OIDC login")
     default_role: Role | Literal["none"] = Field(
@@ -470,13 +470,17 @@ def _file(path: Path | None) -> tuple[Path, bool]:
     return named or Path("steelflow.toml"), named is not None
 
 
+_GONE = {"dashboard.good_classes": "the model knows its good classes, and its reports have them; remove this setting"}
+"""Settings of earlier versions, and what to do instead."""
+
+
 def _readable(exc: ValidationError, file: Path) -> str:
     problems = []
     for error in exc.errors(include_url=False, include_input=False):
         field = ".".join(str(part) for part in error["loc"])
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "extra_forbidden":
-            message = "no such setting (`steelflow config show` lists them)"
+            message = _GONE.get(field, "no such setting (`steelflow config show` lists them)")
         problems.append(f"{field}: {message}")
     return f"configuration ({file} and STEELFLOW_… variables): " + "; ".join(problems)
 

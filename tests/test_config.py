@@ -87,6 +87,18 @@ def test_what_is_wrong_is_named_in_one_line(tmp_path: Path, text: str, words: tu
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_a_setting_that_is_gone_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    file = written(tmp_path, "[dashboard]\ngood_classes = ['fine']\n" if place == "file" else "")
+    if place == "environment":
+        monkeypatch.setenv("STEELFLOW_DASHBOARD__GOOD_CLASSES", '["fine"]')
+    with pytest.raises(
+        ConfigError, match=r"dashboard\.good_classes: the model knows its good classes.*remove"
+    ) as caught:
+        load_settings(file)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = written(tmp_path, "[archive]\nuri = 's3://someone:s3cr3t@bucket/x'\n")
     with pytest.raises(ConfigError, match="contains credentials") as caught:

@@ -13,7 +13,6 @@ from dashboard import formats, frame
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
 from dashboard.data import figures, sources, strips
-from dashboard.data.figures import Unit
 from dashboard.formats import plain
 from dashboard.media import thumbnails
 from steelflow.archive.fetch import ImageRef
@@ -37,7 +36,8 @@ def show() -> None:
             return
         line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
         order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
-        worst = figures.coils(summary.filter(pl.col("line") == line), _unit())["coil"][0]
+        of_line = summary.filter(pl.col("line") == line)
+        worst = figures.coils(of_line, figures.unit_of_coils(of_line))["coil"][0]
         first = order.index(worst)
         coil = st.selectbox("Coil", order, index=first, key="coil", bind="query-params", width=220)
         place = order.index(coil)
@@ -59,7 +59,6 @@ def show() -> None:
             on_click=_go,
             args=(order[min(place + 1, len(order) - 1)],),
         )
-    of_line = summary.filter(pl.col("line") == line)
     rows = sources.coil(night, line, coil)
     if rows.is_empty():
         frame.empty(
@@ -76,16 +75,12 @@ def show() -> None:
     images(rows, coil)
 
 
-def _unit() -> Unit:
-    return Unit(sources.settings().dashboard.good_classes)
-
-
 def _go(coil: str) -> None:
     st.session_state["coil"] = coil
 
 
 def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
-    unit = _unit()
+    unit = figures.unit_of_coils(of_line)
     ranked = figures.coils(of_line, unit)
     here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
     rank = 1 + ranked["coil"].to_list().index(coil)
@@ -93,10 +88,11 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     one, two, three, four, five = st.columns(5, gap="small")
     one.metric("Images", formats.count(rows.height), border=True, height="stretch")
     two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
+    place = f"rank {rank} of {ranked.height} on the line"
     three.metric(
-        "Defects",
-        formats.count(here["defects"]),
-        f"rank {rank} of {ranked.height} on the line",
+        "Defects" if unit.whole else "Defects by class",
+        formats.count(here["defects"]) if unit.whole else place,
+        f"{unit.text(here['rate'])} {unit.per}; {place}" if unit.whole else "the model has no good classes",
         delta_color="off",
         delta_arrow="off",
         border=True,

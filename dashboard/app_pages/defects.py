@@ -11,8 +11,8 @@ from dashboard import formats, frame
 from dashboard.charts import figures as charts
 from dashboard.data import figures, sources
 from dashboard.data.download import as_csv, as_parquet
-from dashboard.data.figures import Unit
 from steelflow.report.daily import daily_of_coils
+from steelflow.report.rates import RateUnit
 
 _RANGES = {"7 nights": 7, "28 nights": 28, "90 nights": 90, "1 year": 365}
 _DATES = "From … to"
@@ -26,8 +26,8 @@ def show() -> None:
         frame.empty("No night was inspected yet", "Run `steelflow nightly` to inspect the last night.")
         return
     everything = sources.daily(nights[-1])
-    unit = Unit(sources.settings().dashboard.good_classes)
     daily, split = filtered(everything, nights)
+    unit = figures.unit(daily)
     counted = figures.by_class(daily, unit, ("date", "line"))
     if daily.is_empty() or counted.is_empty():
         frame.empty("Nothing matches these filters", "Remove or widen a filter.")
@@ -40,7 +40,7 @@ def show() -> None:
     with right:
         pareto(daily, unit, split)
         st.subheader("Line × class", anchor=False)
-        rates = figures.by_class(daily, unit, ("line",))
+        rates = figures.by_class(daily, unit, ("line",)).filter("defect")
         st.altair_chart(charts.heat_map(rates, unit, 180), alt="Rate by line and class")
     download(counted.drop("coils") if split else counted)
 
@@ -99,36 +99,42 @@ def _date(label: str, key: str, usual: dt.date, nights: list[dt.date]) -> dt.dat
     return picked
 
 
-def numbers(daily: pl.DataFrame, unit: Unit) -> None:
+def numbers(daily: pl.DataFrame, unit: RateUnit) -> None:
     rates = figures.nightly(daily, unit)
     found, ok, failed = figures.totals(daily)
     chosen = int(daily.filter((pl.col("status") == "ok") & pl.col("chosen"))["images"].sum())
-    defects, coils = int(rates["defects"].sum()), int(rates["coils"].sum())
-    base = coils if unit.per_coil else ok
+    rate = rates.select(unit.rate(*(pl.col(name).sum() for name in ("defects", "ok", "strip")))).item()
+    coils = int(rates["coils"].sum())
     one, two, three, four, five, six = st.columns(6, gap="small")
     one.metric("Nights", formats.count(rates.height), border=True)
     two.metric("Coils", formats.count(coils), border=True)
     three.metric("Readable images", formats.count(ok), border=True)
     four.metric("Of these chosen", formats.count(chosen), border=True, help="By class and confidence")
-    five.metric(unit.name.capitalize(), unit.text(defects / base if base else None), border=True)
+    if unit.whole:
+        five.metric(unit.name.capitalize(), unit.text(rate), border=True)
+    else:
+        kinds = figures.by_class(daily, unit, ()).filter(pl.col("images") > 0).height
+        five.metric("Defect classes", formats.count(kinds), border=True, help="The models have no good classes")
     six.metric("Unreadable", formats.share(failed / found if found else None, 2), border=True)
 
 
 @frame.fragment()
-def trend(daily: pl.DataFrame, unit: Unit) -> None:
+def trend(daily: pl.DataFrame, unit: RateUnit) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Trend", anchor=False, width="content")
         by = st.segmented_control(
             "By", ["by class", "by line"], default="by class", key="by", required=True, label_visibility="collapsed"
         )
     if by == "by class":
-        st.altair_chart(charts.trend(figures.by_class(daily, unit), unit, 216), alt="Rate per night by class")
+        st.altair_chart(
+            charts.trend(figures.by_class(daily, unit).filter("defect"), unit, 216), alt="Rate per night by class"
+        )
     else:
         st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 216), alt="Rate per night by line")
 
 
 @frame.fragment()
-def pareto(daily: pl.DataFrame, unit: Unit, split: bool) -> None:
+def pareto(daily: pl.DataFrame, unit: RateUnit, split: bool) -> None:
     of = "images"
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Pareto", anchor=False, width="content")
@@ -136,11 +142,11 @@ def pareto(daily: pl.DataFrame, unit: Unit, split: bool) -> None:
             of = st.segmented_control(
                 "Of", ["images", "coils"], default="images", key="of", required=True, label_visibility="collapsed"
             )
-    totals = figures.by_class(daily, unit, ())
+    totals = figures.by_class(daily, unit, ()).filter("defect")
     st.altair_chart(charts.pareto(totals.with_columns(images=of), of, 216), alt=f"{of} by class, most first")
 
 
-def confidence(daily: pl.DataFrame, unit: Unit) -> None:
+def confidence(daily: pl.DataFrame, unit: RateUnit) -> None:
     st.subheader("Mean confidence", anchor=False)
     seen = figures.by_class(daily, unit).filter(pl.col("images") > 0)
     st.altair_chart(charts.confidence(seen, 180), alt="Mean confidence per night by class")

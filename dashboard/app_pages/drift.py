@@ -89,11 +89,13 @@ def verdict(here: pl.DataFrame) -> None:
     told = f"{badge} {plain(row['reason'] or '')}. {formats.count(row['images'])} readable images"
     if row["reference_images"]:
         told += f", {formats.count(row['reference_images'])} in the reference"
-    if row["estimated_accuracy"] is not None and row["reference_estimate"] is not None:
-        told += (
-            f". Estimated accuracy {formats.share(row['estimated_accuracy'])}, in the reference "
-            f"{formats.share(row['reference_estimate'])} (estimated from the confidence, without labels)"
-        )
+    if row["not_estimated"] is not None:
+        told += f". Accuracy not estimated: {plain(row['not_estimated'])}"
+    elif row["estimated_accuracy"] is not None:
+        before = row["reference_estimate"]
+        told += f". Estimated accuracy {formats.share(row['estimated_accuracy'])}"
+        told += f", in the reference {formats.share(before)}" if before is not None else ""
+        told += " (estimated from the confidence, without labels)"
     st.markdown(f"{told}.")
 
 

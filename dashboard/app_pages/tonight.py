@@ -7,13 +7,14 @@ from typing import Literal
 
 import polars as pl
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import formats, frame
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.charts import figures as charts
 from dashboard.data import figures, sources
-from dashboard.data.figures import Unit
 from dashboard.formats import plain
+from steelflow.report.rates import RateUnit
 from steelflow.report.record import RunRecord
 
 _Colour = Literal["green", "orange", "red", "gray"]
@@ -43,10 +44,12 @@ def show() -> None:
         night = dt.date.fromisoformat(
             st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
         )
-    unit = Unit(sources.settings().dashboard.good_classes)
     daily = sources.daily(nights[-1])
+    unit = figures.unit(daily.filter(pl.col("date") == night))
     record = next((one for one in sources.runs(1, night) if one.date == night), None)
     state(record)
+    for note in record.notes if record is not None else ():
+        st.warning(plain(note[0].upper() + note[1:]), icon=":material/info:")
     numbers(daily, night, unit, record)
     left, right = st.columns((3, 2), gap="medium")
     with left:
@@ -91,7 +94,7 @@ def under_way(zone: str) -> None:
             st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
 
 
-def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: RunRecord | None) -> None:
+def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, record: RunRecord | None) -> None:
     """Five figures, each compared with the usual value."""
     rates = figures.nightly(daily, unit)
     shown = rates.filter(pl.col("date") == night)
@@ -110,14 +113,32 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: Unit, record: RunRecord |
     with two:
         metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
     name = unit.name.capitalize()
-    with three:
-        metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
-    with four:
-        metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against this")
+    if unit.whole:
+        with three:
+            metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
+        with four:
+            metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against this")
+    else:
+        most_frequent(daily, night, unit, three, four)
     with five:
         name, version = (record.model.name, record.model.version) if record else ("", "")
         shown_version = f"champion {champion}" if champion else f"version {version or formats.NOTHING}"
         metric("Model", plain(name or formats.NOTHING), note=plain(shown_version))
+
+
+def most_frequent(
+    daily: pl.DataFrame, night: dt.date, unit: RateUnit, here: DeltaGenerator, beside: DeltaGenerator
+) -> None:
+    """Without good classes every image is a defect: the rate of the most frequent class, not of all."""
+    rates = figures.by_class(daily, unit)
+    tonight = rates.filter(pl.col("date") == night).sort("rate", descending=True, nulls_last=True)
+    label, rate = tonight.select("label", "rate").row(0) if tonight.height else (None, None)
+    name = plain(formats.class_name(label)) if label else formats.NOTHING
+    usually = figures.usual(rates.filter(pl.col("label") == label), night, figures.HISTORY)
+    with here:
+        metric("Defects by class", name, note="most frequent; the model has no good classes")
+    with beside:
+        metric(f"Of it {unit.per}", unit.text(rate), rate, usually, f"28 nights: {unit.text(usually)}", worse=None)
 
 
 def metric(
@@ -142,17 +163,17 @@ def metric(
     )
 
 
-def history(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
+def history(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
     st.subheader("Last 28 nights", anchor=False)
     window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=figures.HISTORY - 1), night))
-    rates = figures.by_class(window, unit).filter(~pl.col("label").is_in(list(unit.good)))
+    rates = figures.by_class(window, unit).filter("defect")
     if rates.is_empty():
-        st.caption("No readable images in these nights.")
+        st.caption("No defects in these nights.")
         return
     st.altair_chart(charts.trend(rates, unit, 262, night), alt="Defects per night by class")
 
 
-def changes(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
+def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
     st.subheader("What changed most", anchor=False)
     table = figures.changes(daily, night, unit)
     if table.is_empty():
@@ -167,7 +188,7 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
         "history",
     )
     number = st.column_config.NumberColumn
-    kind = "%.2f" if unit.per_coil else "percent"
+    st.caption(f"In {unit.name}.")
     st.dataframe(
         shown,
         height=224,
@@ -177,15 +198,15 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit) -> None:
         column_config={
             "line": st.column_config.TextColumn("Line", width=50),
             "defect": st.column_config.TextColumn("Defect", width=100),
-            "rate": number("Tonight", format=kind, width=62),
-            "usual": number("Usual", format=kind, width=60),
+            "rate": number("Tonight", format="%.2f", width=62),
+            "usual": number("Usual", format="%.2f", width=60),
             "change": number("Change", format="%+.0f %%", width=66),
             "history": st.column_config.LineChartColumn("28 nights", width=90, y_min=0),
         },
     )
 
 
-def worst(night: dt.date, unit: Unit) -> None:
+def worst(night: dt.date, unit: RateUnit) -> None:
     st.subheader("Worst coils", anchor=False)
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
     if ranked.is_empty():
@@ -197,7 +218,7 @@ def worst(night: dt.date, unit: Unit) -> None:
         pl.col("worst").map_elements(formats.class_name, pl.String).alias("mostly"),
         "of_it",
         "defects",
-        "share",
+        "rate",
         "failed",
     )
     number = st.column_config.NumberColumn
@@ -220,8 +241,8 @@ def worst(night: dt.date, unit: Unit) -> None:
                 max_value=max(1, *ranked["of_it"]),
                 width=130,
             ),
-            "defects": number("Defects", width=70),
-            "share": None if unit.per_coil else number("Share", format="percent", width=70),
+            "defects": number("Defects", width=70) if unit.whole else None,
+            "rate": number(unit.per.capitalize(), format="%.2f", width=90) if unit.whole else None,
             "failed": number("Unreadable", width=80),
         },
     )

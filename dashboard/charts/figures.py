@@ -12,28 +12,29 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import palette
-from dashboard.data.figures import Unit
 from dashboard.formats import class_name
+from steelflow.report.rates import RateUnit
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
 _DAY = "%d %b"
+_RATE = ",.2f"
 _PADDING = {"top": 0, "bottom": 0, "left": 0, "right": 4}
 _CLASS_AXIS = alt.Axis(labelAngle=0, labelOverlap=False, labelFlush=False, labelExpr="split(datum.label, ' ')")
 
 
-def trend(rates: pl.DataFrame, unit: Unit, height: int = 220, mark: dt.date | None = None) -> Chart:
+def trend(rates: pl.DataFrame, unit: RateUnit, height: int = 220, mark: dt.date | None = None) -> Chart:
     """Rate per night, stacked by class. ``rates``: date, label, rate. ``mark`` is the selected night."""
     frame = _named(rates).with_columns(bold=pl.lit(True) if mark is None else pl.col("date") == mark)
     many = frame["date"].n_unique() > 60
     base = alt.Chart(frame.select("date", "class", "rate", "bold")).encode(
         x=alt.X("date:T" if many else "yearmonthdate(date):O", title=None, axis=_dates(many)),
-        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format=_axis(unit))),
+        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format="~g")),
         color=_classes(rates["label"].unique().to_list()),
         tooltip=[
             alt.Tooltip("date:T", format="%a %d %b %Y", title="night"),
             "class:N",
-            alt.Tooltip("rate:Q", format=unit.format, title=unit.name),
+            alt.Tooltip("rate:Q", format=_RATE, title=unit.name),
         ],
     )
     faded = alt.condition("datum.bold", alt.value(1.0), alt.value(0.55))
@@ -42,7 +43,7 @@ def trend(rates: pl.DataFrame, unit: Unit, height: int = 220, mark: dt.date | No
     return made
 
 
-def lines(rates: pl.DataFrame, unit: Unit, height: int = 220) -> Chart:
+def lines(rates: pl.DataFrame, unit: RateUnit, height: int = 220) -> Chart:
     """Rate per night of each production line. ``rates``: date, line, rate."""
     names = sorted({name or "no line" for name in rates["line"]})
     shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
@@ -52,13 +53,13 @@ def lines(rates: pl.DataFrame, unit: Unit, height: int = 220) -> Chart:
         .mark_line(point=frame["date"].n_unique() <= 60)
         .encode(
             x=alt.X("date:T", title=None, axis=_days(frame["date"].n_unique())),
-            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format=_axis(unit))),
+            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format="~g")),
             color=alt.Color("line:N", scale=alt.Scale(domain=names, range=shades), legend=_legend()),
             strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=names), legend=_legend()),
             tooltip=[
                 alt.Tooltip("date:T", format="%a %d %b %Y", title="night"),
                 "line:N",
-                alt.Tooltip("rate:Q", format=unit.format, title=unit.name),
+                alt.Tooltip("rate:Q", format=_RATE, title=unit.name),
             ],
         )
         .properties(height=height, padding=_PADDING)
@@ -99,7 +100,7 @@ def pareto(counts: pl.DataFrame, of: str = "images", height: int = 260) -> Chart
     return made
 
 
-def heat_map(rates: pl.DataFrame, unit: Unit, height: int = 260) -> Chart:
+def heat_map(rates: pl.DataFrame, unit: RateUnit, height: int = 260) -> Chart:
     """Line × class, with the rate in each field. ``rates``: line, label, images, rate."""
     frame = _named(rates).select(pl.col("line").fill_null("no line"), "class", "images", "rate")
     known = frame["rate"].drop_nulls().to_list() or [0.0]
@@ -110,7 +111,7 @@ def heat_map(rates: pl.DataFrame, unit: Unit, height: int = 260) -> Chart:
         tooltip=[
             "line:N",
             "class:N",
-            alt.Tooltip("rate:Q", format=unit.format, title=unit.name),
+            alt.Tooltip("rate:Q", format=_RATE, title=unit.name),
             alt.Tooltip("images:Q", format=","),
         ],
     )
@@ -118,7 +119,7 @@ def heat_map(rates: pl.DataFrame, unit: Unit, height: int = 260) -> Chart:
         color=alt.Color("rate:Q", scale=alt.Scale(scheme="cividis"), legend=None),
     )
     texts = base.mark_text(fontSize=12).encode(
-        text=alt.Text("rate:Q", format=unit.format),
+        text=alt.Text("rate:Q", format=_RATE),
         color=alt.condition(alt.datum.rate > middle, alt.value("#10141a"), alt.value("#f5f7f9")),
     )
     return alt.layer(fields, texts).properties(height=height, padding=_PADDING)
@@ -208,7 +209,3 @@ def _days(nights: int) -> alt.Axis:
     if nights > 60:
         return alt.Axis(format=_DAY, grid=False)
     return alt.Axis(format=_DAY, grid=False, labelOverlap=True, tickCount="day")
-
-
-def _axis(unit: Unit) -> str:
-    return "~g" if unit.per_coil else ".0%"

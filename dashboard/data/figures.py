@@ -1,8 +1,7 @@
 """The figures that pages show, from the frames of ``sources``: Polars in, Polars out, no Streamlit.
 
-If some classes are not defects (``dashboard.good_classes``), the defect rate is the share of defects in the readable
-images. If every class is a defect (cameras that save suspicious images only), that share is always one. Then the rate
-is defects per coil.
+The unit of a rate follows from the night (``unit``): defects per 100 m of strip where lengths are known, else per 1,000
+images. A model without good classes has no rate of all defects, only those of its classes; see ``report.rates``.
 
 Filters by class and confidence choose the images that are counted as defects (``picked``). Filters by night, line, coil
 and model choose the images that they are compared with.
@@ -12,43 +11,27 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import polars as pl
+
+from steelflow.report.good import is_defect
+from steelflow.report.rates import RateUnit, knows_good, number
 
 HISTORY = 28  # nights for the usual value
 LEAST = 3  # nights that a usual value needs
 _FLOOR = 0.01  # smallest standard deviation, as a share of the usual rate
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """The unit of the defect rate. ``good`` are the classes that are not defects."""
+def unit(daily: pl.DataFrame) -> RateUnit:
+    """The unit of the rates on a page: that of the latest night in ``daily``."""
+    latest = daily.filter(pl.col("date") == pl.col("date").max(), pl.col("status") == "ok")
+    return _unit(latest, "night_strip")
 
-    good: tuple[str, ...]
 
-    @property
-    def per_coil(self) -> bool:
-        return not self.good
-
-    @property
-    def name(self) -> str:
-        return "defects per coil" if self.per_coil else "share of defects"
-
-    @property
-    def format(self) -> str:
-        """For charts (d3)."""
-        return ".2f" if self.per_coil else ".1%"
-
-    def text(self, rate: float | None) -> str:
-        if rate is None:
-            return "–"
-        return f"{rate:.2f}" if self.per_coil else f"{rate:.1%}"
-
-    @property
-    def is_defect(self) -> pl.Expr:
-        return (pl.col("status") == "ok") & ~pl.col("label").is_in(list(self.good))
+def unit_of_coils(summary: pl.DataFrame) -> RateUnit:
+    """The unit of the rates of a night's coils."""
+    return _unit(summary.filter(pl.col("status") == "ok"), "strip")
 
 
 def known(daily: pl.DataFrame, band: bool, model: bool) -> pl.DataFrame:
@@ -75,29 +58,30 @@ def picked(
     return looked.with_columns(chosen=chosen.fill_null(False))
 
 
-def nightly(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ()) -> pl.DataFrame:
-    """``date``, ``by``, ``found``, ``ok``, ``failed``, ``coils``, ``defects`` and ``rate``, ascending. ``by`` is empty
-    or ``line``."""
+def nightly(daily: pl.DataFrame, unit: RateUnit, by: Sequence[str] = ()) -> pl.DataFrame:
+    """``date``, ``by``, ``found``, ``ok``, ``failed``, ``coils``, ``strip`` (metres), ``defects`` and ``rate``,
+    ascending. ``by`` is empty or ``line``. ``defects`` and ``rate`` are null on nights of a model without good
+    classes."""
     keys = ["date", *by]
-    coils = daily.unique(["date", "line"]).group_by(keys).agg(pl.col("night_coils").sum().alias("coils"))
-    images = pl.col("images")
+    images, readable = pl.col("images"), pl.col("status") == "ok"
+    whole = pl.lit(unit.whole) & pl.col("good").filter(readable).is_not_null().all()
     counted = daily.group_by(keys).agg(
         images.sum().alias("found"),
-        images.filter(pl.col("status") == "ok").sum().alias("ok"),
+        images.filter(readable).sum().alias("ok"),
         images.filter(pl.col("status") == "failed").sum().alias("failed"),
-        images.filter(unit.is_defect & _chosen(daily)).sum().alias("defects"),
+        pl.when(whole).then(number().filter(is_defect() & _chosen(daily)).sum()).alias("defects"),
     )
-    joined = counted.join(coils, on=keys, nulls_equal=True)
-    base = pl.col("coils" if unit.per_coil else "ok")
-    return joined.with_columns(rate=pl.when(base > 0).then(pl.col("defects") / base)).sort(keys, nulls_last=True)
+    joined = counted.join(_bases(daily, keys), on=keys, nulls_equal=True, how="left")
+    rate = unit.rate(pl.col("defects"), pl.col("ok"), pl.col("strip"))
+    return joined.with_columns(rate=rate).sort(keys, nulls_last=True)
 
 
-def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> pl.DataFrame:
-    """``by``, ``label``, ``images``, ``coils``, ``confidence`` and ``rate`` of the chosen readable images.
+def by_class(daily: pl.DataFrame, unit: RateUnit, by: Sequence[str] = ("date",)) -> pl.DataFrame:
+    """``by``, ``label``, ``defect``, ``images``, ``coils``, ``confidence`` and ``rate`` of the chosen readable images.
 
     Every group has every class, with zeros. ``by`` has ``date``, ``line``, both or none; with none, there is one row
-    per class. ``coils`` counts coils with an image of the class in any band and of any model: it ignores these two
-    filters.
+    per class. ``defect`` is False for good classes. ``coils`` counts coils with an image of the class in any band and
+    of any model: it ignores these two filters.
     """
     keys = [*by] or ["all"]
     daily = daily if by else daily.with_columns(all=pl.lit(True))
@@ -107,33 +91,32 @@ def by_class(daily: pl.DataFrame, unit: Unit, by: Sequence[str] = ("date",)) -> 
     coils = chosen.unique(["date", "line", "label"]).group_by(*keys, "label").agg(pl.col("coils").sum())
     counted = chosen.group_by(*keys, "label").agg(
         pl.col("images").sum(),
+        pl.when(is_defect()).then(number()).otherwise(pl.col("images")).sum().alias("number"),
         (pl.col("confidence").cast(pl.Float64) * pl.col("images")).sum() / pl.col("images").sum(),
     )
-    groups = (
-        daily.unique(["date", "line"]).group_by(keys).agg(pl.col("night_coils").sum()),
-        readable.group_by(keys).agg(pl.col("images").sum().alias("ok")),
-    )
-    grid = groups[0].join(groups[1], on=keys, nulls_equal=True).join(chosen.select("label").unique(), how="cross")
-    full = grid
+    bases = readable.group_by(keys).agg(pl.col("images").sum().alias("ok"))
+    bases = bases.join(_bases(daily, keys), on=keys, nulls_equal=True, how="left")
+    full = bases.join(chosen.group_by("label").agg(defect=is_defect().any()), how="cross")
     for known in (counted, coils):
-        full = full.join(known, on=[*keys, "label"], how="left", nulls_equal=True)
-    base = pl.col("night_coils" if unit.per_coil else "ok")
+        full = full.join(known, on=[*keys, "label"], how="left", nulls_equal=True, suffix=" of class")
     return full.select(
         *by,
         "label",
-        pl.col("images", "coils").fill_null(0),
+        "defect",
+        pl.col("images").fill_null(0),
+        pl.col("coils of class").fill_null(0).alias("coils"),
         "confidence",
-        pl.when(base > 0).then(pl.col("images").fill_null(0) / base).alias("rate"),
+        unit.rate(pl.col("number").fill_null(0), pl.col("ok"), pl.col("strip")).alias("rate"),
     ).sort(*by, "label", nulls_last=True)
 
 
 def usual(rates: pl.DataFrame, night: dt.date, nights: int) -> float | None:
     """The mean rate of the ``nights`` days before a night. None if fewer than ``LEAST`` of them were inspected."""
-    before = _before(rates, night, nights)
+    before = _before(rates, night, nights).drop_nulls("rate")
     return None if before["date"].n_unique() < LEAST else cast(float | None, before["rate"].mean())
 
 
-def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> pl.DataFrame:
+def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit, most: int = 6) -> pl.DataFrame:
     """The largest changes against the history: ``line``, ``label``, ``rate``, ``usual``, ``change`` (a share of the
     usual rate), ``surprise`` and ``history`` (the rates of the nights, this night last). The most surprising come
     first.
@@ -141,9 +124,9 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> p
     ``surprise`` is the difference in standard deviations of the nights, but at least of the counting statistics.
     """
     window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=HISTORY), night))
-    rates = by_class(window, unit, ("date", "line")).filter(~pl.col("label").is_in(list(unit.good)))
-    bases = nightly(window, unit, ("line",)).select("date", "line", "coils", "ok")
-    base = pl.col("coils") if unit.per_coil else pl.col("ok")
+    rates = by_class(window, unit, ("date", "line")).filter("defect")
+    bases = nightly(window, unit, ("line",)).select("date", "line", "strip", "ok")
+    base = pl.col("strip") / 100 if unit.metres else pl.col("ok") / 1000  # the rate is a number of defects on this
     rates = rates.drop("coils").join(bases, on=["date", "line"], nulls_equal=True).with_columns(base=base)
     before = pl.col("date") < night
     grouped = rates.sort("date").group_by("line", "label")
@@ -169,22 +152,24 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: Unit, most: int = 6) -> p
     )
 
 
-def coils(summary: pl.DataFrame, unit: Unit) -> pl.DataFrame:
-    """A night's coils, worst first: ``line``, ``coil``, ``found``, ``failed``, ``defects``, ``share`` of the readable
-    images, ``worst`` (the most frequent defect) and ``of_it`` (its images)."""
-    images = pl.col("images")
+def coils(summary: pl.DataFrame, unit: RateUnit) -> pl.DataFrame:
+    """A night's coils, worst first: ``line``, ``coil``, ``found``, ``failed``, ``strip`` (metres), ``defects``,
+    ``rate``, ``worst`` (the most frequent defect) and ``of_it`` (their number). Without good classes ``defects`` and
+    ``rate`` are null, and the worst coil is the one with most images of one class."""
+    images, readable = pl.col("images"), pl.col("status") == "ok"
     counted = summary.group_by("line", "coil").agg(
         images.sum().alias("found"),
-        images.filter(pl.col("status") == "ok").sum().alias("ok"),
+        images.filter(readable).sum().alias("ok"),
         images.filter(pl.col("status") == "failed").sum().alias("failed"),
-        images.filter(unit.is_defect).sum().alias("defects"),
-        pl.col("label").filter(unit.is_defect).sort_by(images.filter(unit.is_defect)).last().alias("worst"),
-        images.filter(unit.is_defect).max().fill_null(0).alias("of_it"),
+        pl.col("strip").max(),
+        pl.when(unit.whole).then(number().filter(is_defect()).sum()).alias("defects"),
+        pl.col("label").filter(is_defect()).sort_by(number().filter(is_defect())).last().alias("worst"),
+        number().filter(is_defect()).max().fill_null(0).alias("of_it"),
     )
-    share = pl.when(pl.col("ok") > 0).then(pl.col("defects") / pl.col("ok"))
-    order = pl.col("of_it") if unit.per_coil else pl.col("defects")
-    ranked = counted.with_columns(share=share, order=order).sort(
-        ["order", "defects", "line", "coil"], descending=[True, True, False, False], nulls_last=True
+    rate = unit.rate(pl.col("defects"), pl.col("ok"), pl.col("strip"))
+    order = pl.col("defects" if unit.whole else "of_it")
+    ranked = counted.with_columns(rate=rate, order=order).sort(
+        ["order", "of_it", "line", "coil"], descending=[True, True, False, False], nulls_last=True
     )
     return ranked.drop("order", "ok")
 
@@ -209,6 +194,21 @@ def chosen(
     if last is not None:
         frame = frame.filter(pl.col("date") <= last)
     return frame.filter(pl.col("line").is_in(list(lines))) if lines else frame
+
+
+def _unit(readable: pl.DataFrame, strip: str) -> RateUnit:
+    metres = readable.height > 0 and readable[strip].null_count() == 0
+    return RateUnit(metres=metres, whole=knows_good(readable))
+
+
+def _bases(daily: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """``keys``, ``coils`` and ``strip``: metres, null unless they are known for every line and night with readable
+    images."""
+    coils = daily.unique(["date", "line"]).group_by(keys).agg(pl.col("night_coils").sum().alias("coils"))
+    nights = daily.filter(pl.col("status") == "ok").unique(["date", "line"])
+    known = pl.when(pl.col("night_strip").null_count() == 0).then(pl.col("night_strip").sum())
+    strips = nights.group_by(keys).agg(known.alias("strip"))
+    return coils.join(strips, on=keys, how="left", nulls_equal=True)
 
 
 def _chosen(daily: pl.DataFrame) -> pl.Expr:

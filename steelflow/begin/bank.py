@@ -9,7 +9,7 @@ BANK = 1000
 _SAMPLE = 30_000  # cells to choose the bank from
 _DIMS = 48  # of the random projection in which the bank is chosen
 
-_CHUNK = 64  # views
+_CHUNK = 16  # views: the maps of a large network then need little memory, which is used again
 
 
 def sample_cells(cells: Tensor, rng: torch.Generator, most: int = _SAMPLE) -> Tensor:

@@ -26,4 +26,18 @@ def pretrained_features(file: Path, sample: Tensor) -> nn.Module:
     network = MobileNetV2Transfer(2)
     load_weights(network, ARCH, file, sample)
     assert isinstance(network.backbone, nn.Sequential), "torchvision's features are a chain"
-    return network.backbone[:_BLOCKS].eval()
+    blocks = network.backbone[:_BLOCKS].eval()
+    return Turned(blocks) if file.suffix == ".tflite" else blocks
+
+
+class Turned(nn.Module):
+    """``network`` for the picture turned by 180°, and its map turned back: with weights of a TFLite file it sees the
+    picture as it is (``weights_file.fill_folded``)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, picture: Tensor) -> Tensor:
+        found: Tensor = self.network(picture.flip(2, 3))
+        return found.flip(2, 3)

@@ -27,8 +27,10 @@ NAME = "begin"
 _FEWEST = 40  # views
 _HELD_OUT = 0.25  # of the groups
 _SAMPLE = 64  # views on which the norms of pretrained weights are estimated
-_SHARPNESS = 1.5  # of the pooling, where the finder's logits have a deviation of one
-_OWN, _PRETRAINED = 2.0, 4.0  # weights of the distances, which have a deviation of one as well
+_WEIGHTS = {1: ((2.0,), 2.0), 2: ((1.0, 8.0), 0.25)}
+"""By the number of banks: the weights of their distances, and the sharpness of the pooling. The finder's logits and all
+distances have a deviation of one. Chosen on magnetic tiles; neighbouring values are as good (docs/day-one.md)."""
+
 _DIMS = 16  # of the embedding
 
 Indices = npt.NDArray[np.intp]
@@ -111,14 +113,16 @@ def _calibrated(
     images = torch.from_numpy(views.pictures)[:, None]
     seen = _look(model, images)
     fitted = seen.only(training)
+    sharpness = _WEIGHTS[len(seen.blocks)][1]
     _fill(model, fitted, rng, random_set)
-    kept = training[_typical(_scores(model, fitted, _SHARPNESS), left_out)]
+    kept = training[_typical(_scores(model, fitted, sharpness), left_out)]
     _fill(model, seen.only(kept), rng, core_set)
-    scores = _scores(model, seen.only(held_out), _SHARPNESS)
+    scores = _scores(model, seen.only(held_out), sharpness)
     low, high = np.quantile(scores, (0.25, 0.75))
     model.middle = threshold(scores, false_alarms, left_out)
     model.spread = max(float(high - low) / 1.349, 1e-3)  # the standard deviation, if they were normal
-    model.sharpness = _SHARPNESS * model.spread
+    model.sharpness = sharpness * model.spread
+    _extend(model, seen.only(np.concatenate([kept, held_out[_typical(scores, left_out)]])), rng)
     _project(model, images[kept], rng)
     logits, embedding = _outputs(model, images[kept])
     novelty = fit_novelty(embedding, logits, np.zeros(len(logits), np.int64), seed)
@@ -158,12 +162,20 @@ def _fill(
     """Fill the banks from views of good strip, and weigh the measures by their deviations on these."""
     model.finder_weight = 1 / max(float(seen.logits.std()), 1e-6)
     model.banks = torch.nn.ModuleList()
-    for blocks, weight in zip(seen.blocks, (_OWN, _PRETRAINED), strict=False):
+    for blocks, weight in zip(seen.blocks, _WEIGHTS[len(seen.blocks)][0], strict=True):
         cells = sample_cells(blocks, rng)
         centre, scale = cells.mean(0), cells.std(0).clamp(min=1e-6)
         bank = Bank(choose((cells - centre) / scale, BANK, rng), centre, scale)
         bank.weight = weight / max(float(torch.cat([bank(part) for part in in_chunks(blocks)]).std()), 1e-6)
         model.banks.append(bank)
+
+
+def _extend(model: GoodStrip, seen: _Seen, rng: torch.Generator) -> None:
+    """Choose the cells of the banks anew, from more views. The units stay, and with them the threshold: as the banks
+    cover good strip slightly better, there may be slightly fewer false alarms than asked for."""
+    for bank, blocks in zip(model.banks, seen.blocks, strict=True):
+        assert isinstance(bank, Bank), "there is nothing else in the list"
+        bank.cells = core_set((sample_cells(blocks, rng) - bank.centre) / bank.scale, BANK, rng)
 
 
 def _scores(model: GoodStrip, seen: _Seen, sharpness: float) -> Floats:

@@ -197,7 +197,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=STEPS)
     given = parser.parse_args(arguments)
     data = read(given.data)
-    result = provenance("python -m steelflow.begin.measure " + shlex.join(sys.argv[1:]))
+    weights = ["--pretrained", f"…/{given.pretrained.name}"] if given.pretrained else []
+    told = [f"…/{given.data.name}", f"…/{given.result.name}", "--seeds", given.seeds, "--steps", str(given.steps)]
+    result = provenance("python -m steelflow.begin.measure " + shlex.join(told + weights))
     files = {"without a download": None} | ({"pretrained": given.pretrained} if given.pretrained else {})
     runs: dict[str, list[Figures]] = {name: [] for name in files}
     for seed in (int(one) for one in given.seeds.split(",")):

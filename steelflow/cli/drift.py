@@ -62,11 +62,8 @@ def _table(found: Comparison) -> str:
             f"{one.share:>6.2f} {mark}".rstrip()
         )
     for line in chosen.lines:
-        if line.estimated_accuracy is not None and line.reference_estimate is not None:
-            lines.append(
-                f"{line.line or 'all images'}: estimated accuracy {line.estimated_accuracy:.1%} "
-                f"(reference {line.reference_estimate:.1%}), without labels"
-            )
+        if line.accuracy:
+            lines.append(f"{line.line or 'all images'}: {line.accuracy}")
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from steelflow.night.dates import night_of
 from steelflow.night.run import inspect_night
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift
+from steelflow.service.night_notes import alert_of_notes
 from steelflow.store.embedded import serving
 
 _REASONS = 5
@@ -40,9 +41,11 @@ def infer(
         f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
+        f"{_lines(result.defects.text)}"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
+        f"{_noted(result.notes)}"
     )
-    emit(result.to_dict(), as_json, text + _whole(result.judged_whole) + _notes(result.notes))
+    emit(result.to_dict(), as_json, text + _whole(result.judged_whole))
     _complain(result.failed_units)
 
 
@@ -66,17 +69,28 @@ def nightly(
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
     if result.done_units:
         alert_of_drift(base, night, result.drift)
+        alert_of_notes(base, night, result.new_notes, result.model)
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
         f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
+        f"{_lines(result.defects.text)}"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
-        f"{_whole(result.judged_whole)}{_notes(result.notes)}{_drift(result.drift)}"
+        f"{_whole(result.judged_whole)}{_drift(result.drift)}"
+        f"{_noted(result.notes)}"
     )
     emit(result.to_dict(), as_json, text)
     _complain(result.failed_units)
+
+
+def _lines(text: str) -> str:
+    return f"{text}\n" if text else ""
+
+
+def _noted(notes: Iterable[str]) -> str:
+    return "".join(f"\nnote: {note}" for note in notes)
 
 
 def _regions(count: int | None) -> str:
@@ -93,10 +107,6 @@ def _whole(sizes: Mapping[str, int]) -> str:
         f"\nwarning: images much larger than the model's pictures were judged as a whole: {told}; "
         "small defects vanish. Set [frame], so that they are judged in views"
     )
-
-
-def _notes(notes: Sequence[str]) -> str:
-    return "".join(f"\nnote: {note}" for note in notes)
 
 
 def _drift(drift: NightDrift | None) -> str:

@@ -88,7 +88,7 @@ def strip_speed(
 
     found = measure_speed(names(models), rounds, out, command())
     lines = [
-        f"{name:<16} {one['median_mpx_s']:>6.1f} Mpx/s, best {one['best_mpx_s']:.1f}, {one['times_steelnet']:.2f} × steelnet"
+        f"{name:<16} {one['median_mpx_s']:>6.1f} Mpx/s, {one['times_steelnet']:.2f} × steelnet"
         for name, one in found["models"].items()
     ]
     emit(found, as_json, "\n".join([*lines, f"results: {out}"]))

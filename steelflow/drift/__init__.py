@@ -5,6 +5,7 @@ reference_profile.py  a reference as a file
 references.py         which reference a line is compared with
 sources.py            reports of any layout, night by night
 signals/              what is compared, one class per signal
+estimate.py           accuracy without labels, and where there is no estimate
 distances.py, appearance.py, bootstrap.py   the statistics behind the signals
 compare.py, reading.py                      a night of one line against its reference
 verdict.py, check.py  from readings to verdicts, and the drift table

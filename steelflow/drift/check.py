@@ -8,13 +8,13 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import cast
 
 import polars as pl
 
 from steelflow.config import DriftSettings
 from steelflow.drift.compare import LineReference
-from steelflow.drift.references import Growing, References
+from steelflow.drift.estimate import estimated
+from steelflow.drift.references import Doubts, Growing, References, no_doubts
 from steelflow.drift.sample import Sample, read_report, sample
 from steelflow.drift.signals import fixed_thresholds
 from steelflow.drift.verdict import LineVerdict, NightVerdict, decide
@@ -45,29 +45,36 @@ TABLE = {
     "model_digest": pl.String(),
     "estimated_accuracy": pl.Float64(),
     "reference_estimate": pl.Float64(),
+    "not_estimated": pl.String(),
 }
 """Columns of the drift table, one row for each signal of a line. ``verdict`` and all that follow belong to the line. A
-line without readings has one row without a signal."""
+line without readings has one row without a signal. ``not_estimated`` is null in tables of older versions."""
 
 Samples = Mapping[str | None, Sample]
 Find = Callable[[str | None, Sample], LineReference | str]
 
 
 def check_night(
-    report: Store, date: dt.date, settings: DriftSettings, model_digest: str, reference: bytes | None = None
+    report: Store,
+    date: dt.date,
+    settings: DriftSettings,
+    model_digest: str,
+    reference: bytes | None = None,
+    doubts: Doubts = no_doubts,
 ) -> NightVerdict:
     """Compare a night's reports with the reference, and keep the verdict in the drift table.
 
     Args:
         report: the root of the reports.
         model_digest: of the model that inspects; rows made by another model are left out.
-        reference: the profile that the model brings; without one its first nights become the reference.
+        reference: the profile that the model brings; without one its first sound nights become the reference.
+        doubts: why the night as a whole must not become part of a reference; called if that is to be decided.
 
     Raises:
         DriftError: the reference is damaged, or was made with another model; nothing is changed.
         ConfigError: ``settings.thresholds`` names an unknown signal.
     """
-    growing = Growing(References(report, model_digest, reference), date, settings)
+    growing = Growing(References(report, model_digest, reference, settings.max_novel), date, settings, doubts)
     samples = night_samples(report, date, model_digest)
     before = drift_table(report, _nights_before(report, date, settings.window - 1))
     earlier = {line: breached(before, line, model_digest) for line in samples}
@@ -128,6 +135,7 @@ def _judge_line(
         return LineVerdict(line=line, verdict="insufficient", reason=reference, images=drawn.images)
     readings = reference.compare(line, drawn.rows, fixed, settings.severe)
     verdict, reason = decide(readings, earlier, settings)
+    tonight = estimated(drawn.rows)
     return LineVerdict(
         line=line,
         verdict=verdict,
@@ -135,8 +143,9 @@ def _judge_line(
         images=drawn.images,
         readings=readings,
         reference_images=reference.images,
-        estimated_accuracy=cast(float | None, drawn.rows["confidence"].cast(pl.Float64).mean()),  # a column of numbers
+        estimated_accuracy=tonight.accuracy,
         reference_estimate=reference.estimated_accuracy,
+        not_estimated=tonight.why_not,
     )
 
 
@@ -164,7 +173,9 @@ def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.D
         night = _date(info.key)
         if night is not None and (dates is None or night in dates):
             frame = pl.read_parquet(io.BytesIO(report.get(info.key)), hive_partitioning=False)
-            frames.append(frame.with_columns(date=pl.lit(night, pl.Date())).select(*TABLE).cast(TABLE))  # type: ignore[arg-type]  # dicts are invariant
+            dated = frame.with_columns(date=pl.lit(night, pl.Date()))
+            missing = [pl.lit(None).alias(name) for name in TABLE if name not in dated.columns]
+            frames.append(dated.with_columns(missing).select(*TABLE).cast(TABLE))  # type: ignore[arg-type]  # dicts are invariant
     return pl.concat(frames).sort("date", "line", "share", descending=[False, False, True], nulls_last=True)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from steelflow.drift.bootstrap import Draws
+from steelflow.drift.estimate import estimated
 from steelflow.drift.reading import Reading
 from steelflow.drift.signals import SIGNALS
 from steelflow.drift.signals.rows import LineRows
@@ -20,14 +21,13 @@ class LineReference:
 
     Attributes:
         images: the number of rows.
-        estimated_accuracy: their mean calibrated confidence; None if a row lacks it.
+        estimated_accuracy: as the model estimates it itself; None where there is no estimate, see ``estimate``.
     """
 
     def __init__(self, rows: pl.DataFrame) -> None:
         self._rows = LineRows(rows)
-        confidence = self._rows.values("confidence")
         self.images = rows.height
-        self.estimated_accuracy = None if confidence is None else float(confidence.mean())
+        self.estimated_accuracy = estimated(rows).accuracy
         self._signals = {name: signal(self._rows) for name, signal in SIGNALS.items()}
         self._limits: dict[tuple[int, int], dict[str, float]] = {}
 

@@ -53,6 +53,7 @@ def write_explanation(
     verdict: NightVerdict,
     limits: LimitSettings,
     reference: bytes | None = None,
+    most_novel: float = 1.0,
 ) -> str | None:
     """Write the page of a night that alarms or warns, and return its key; no page and None for any other night.
 
@@ -60,10 +61,11 @@ def write_explanation(
         report: the root of the reports, where the page is written.
         archive: where the images are read.
         reference: the profile that the model brings, as for ``check_night``.
+        most_novel: ``drift.max_novel`` of the settings.
     """
     if verdict.date is None or verdict.verdict not in ("alarm", "warn"):
         return None
-    references = References(report, verdict.model_digest, reference)
+    references = References(report, verdict.model_digest, reference, most_novel)
     samples = night_samples(report, verdict.date, verdict.model_digest)
     moved = [one.line for one in verdict.lines if one.breaches]
     before = {line: rows for line in moved if (rows := references.line(line)) is not None}
@@ -117,12 +119,7 @@ def _line(line: LineVerdict) -> str:
         f"<td>{_safe(SIGNALS[one.signal].unit)}"
         for one in sorted(line.readings, key=lambda one: -one.share)
     )
-    estimate = ""
-    if line.estimated_accuracy is not None and line.reference_estimate is not None:
-        estimate = (
-            f" Estimated accuracy {line.estimated_accuracy:.1%}, before {line.reference_estimate:.1%} "
-            "(mean calibrated confidence, an estimate without labels)."
-        )
+    estimate = f" {line.accuracy[0].upper()}{line.accuracy[1:]}." if line.accuracy else ""
     return (
         f"<h2>{_safe(line.line or 'All images')}: {line.verdict}</h2><p>{_safe(line.reason)}. {line.images:,} readable "
         f"images, {line.reference_images:,} in the reference.{estimate}</p><table><tr><th>signal<th>family<th>value"

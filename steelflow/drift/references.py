@@ -4,7 +4,11 @@ A model's reference for a line is the first of these that exists:
 
 1. *accepted*: nights that a person, or a retraining that found no loss of accuracy, declared normal;
 2. *brought*: the profile that the model's version brings, ``reference.parquet`` in the registry;
-3. *first nights*: the first nights of the line that this model inspected.
+3. *first nights*: the first sound nights of the line that this model inspected.
+
+A wrong model must not become normal. So a night becomes part of the first nights only if at most ``drift.max_novel`` of
+its images are unlike the training images, and the caller has no doubts about the night (``night.soundness``: coverage
+and golden accuracy). A person can accept any night.
 
 ``References`` is the one place that applies this order. It reads and writes below the report's root:
 
@@ -16,11 +20,15 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import shlex
+from collections.abc import Callable
+from functools import cache
 
 import polars as pl
 
 from steelflow.config import DriftSettings
 from steelflow.drift.compare import LineReference
+from steelflow.drift.estimate import novel_share, sound_nights
 from steelflow.drift.reference_profile import MOST_ROWS, Profile, parse_profile, profile_of
 from steelflow.drift.sample import Sample, thinned
 from steelflow.errors import DriftError, ObjectNotFound
@@ -31,6 +39,13 @@ from steelflow.store.base import Store
 FIRST_NIGHTS = "drift/references/"
 ACCEPTED = "drift/accepted/"
 
+Doubts = Callable[[], tuple[str, ...]]
+"""The reasons why a night as a whole must not become part of a reference."""
+
+
+def no_doubts() -> tuple[str, ...]:
+    return ()
+
 
 class References:
     """The references of one model, by line.
@@ -39,13 +54,14 @@ class References:
         report: the root of the reports.
         model_digest: SHA-256 of the model's file.
         brought: the profile that the model's version brings; None if it brings none.
+        most_novel: share of novel images above which a stored first night does not count.
 
     Raises:
         DriftError: the profile is damaged, or was made with another model.
     """
 
-    def __init__(self, report: Store, model_digest: str, brought: bytes | None) -> None:
-        self._report, self.model_digest = report, model_digest
+    def __init__(self, report: Store, model_digest: str, brought: bytes | None, most_novel: float = 1.0) -> None:
+        self._report, self.model_digest, self._most_novel = report, model_digest, most_novel
         name = f"the reference of model {model_digest[:12]}"
         self.brought = None if brought is None else parse_profile(brought, name)
         if self.brought and self.brought.model_digest != model_digest:
@@ -67,10 +83,15 @@ class References:
         return self.brought.line(name) if self.brought else None
 
     def first_nights(self, name: str | None) -> pl.DataFrame | None:
-        return self._read(FIRST_NIGHTS, name)
+        rows = self._read(FIRST_NIGHTS, name)
+        sound = None if rows is None else sound_nights(rows, self._most_novel)
+        return None if sound is None or sound.is_empty() else sound
 
     def put_first_nights(self, name: str | None, rows: pl.DataFrame, most: int) -> None:
-        """Replace the first nights of a line by at most ``most`` of these rows."""
+        """Replace the first nights of a line by at most ``most`` of these rows; without rows it has none."""
+        if rows.is_empty():
+            self._report.delete(reference_key(FIRST_NIGHTS, self.model_digest, name))
+            return
         content = profile_of(rows, self.model_digest, most).to_bytes()
         self._report.put(reference_key(FIRST_NIGHTS, self.model_digest, name), content)
 
@@ -107,10 +128,14 @@ class Fixed:
 
 
 class Growing:
-    """References to which the night of ``date`` is added, for lines whose only reference is their first nights."""
+    """References to which the night of ``date`` is added if it is sound, for lines whose only reference is their first
+    nights."""
 
-    def __init__(self, references: References, date: dt.date, settings: DriftSettings) -> None:
+    def __init__(
+        self, references: References, date: dt.date, settings: DriftSettings, doubts: Doubts = no_doubts
+    ) -> None:
         self._references, self._date, self._settings = references, date, settings
+        self._doubts = cache(doubts)
 
     def find(self, line: str | None, sample: Sample) -> LineReference | str:
         """What to compare the line's night with, or why there is nothing: the night then becomes part of the reference.
@@ -124,8 +149,13 @@ class Growing:
         nights = set() if rows is None else set(rows["date"])
         of = max(self._settings.reference_nights, len(nights))
         grown = rows is not None and self._complete(rows)
+        unknown = "the model's reference does not know this line" if self._references.brought else "no reference yet"
         if rows is not None and grown and self._date not in nights:
             return LineReference(rows)
+        if not grown and sample.images and (reasons := self._reasons_against(sample)):
+            if rows is not None and self._date in nights:
+                self._references.put_first_nights(line, rows.filter(pl.col("date") != self._date), MOST_ROWS)
+            return f"{unknown}, and this night does not become part of it: {'; '.join(reasons)}; {self._advice(line)}"
         if not grown and sample.images:
             nights.add(self._date)
             share = math.ceil(MOST_ROWS / self._settings.reference_nights)
@@ -133,8 +163,19 @@ class Growing:
             others = tonight.clear() if rows is None else rows.filter(pl.col("date") != self._date)
             self._references.put_first_nights(line, pl.concat([others, tonight]), share * len(nights))
         number = sorted(nights).index(self._date) + 1 if self._date in nights else len(nights)
-        unknown = "the model's reference does not know this line" if self._references.brought else "no reference yet"
         return f"{unknown}: this night is part of it, {number} of {of}"
+
+    def _reasons_against(self, sample: Sample) -> list[str]:
+        share, most = novel_share(sample.rows), self._settings.max_novel
+        reasons = list(self._doubts())
+        if share is not None and share > most:
+            novel = f"{share:.0%} of its images are unlike the training images"
+            reasons.insert(0, f"{novel}, at most {most:.0%} may be (drift.max_novel)")
+        return reasons
+
+    def _advice(self, line: str | None) -> str:
+        of = "" if line is None else f" --line {shlex.quote(line)}"
+        return f'if the night is normal: steelflow accept-drift --date {self._date}{of} --reason "…"'
 
     def _complete(self, rows: pl.DataFrame) -> bool:
         """Whether the reference has enough nights, and enough images in all."""

@@ -28,8 +28,9 @@ class LineVerdict:
         images: readable images of the night.
         readings: one for each signal that could be compared.
         reference_images: rows of the reference.
-        estimated_accuracy: mean calibrated confidence of the night, an estimate without labels.
+        estimated_accuracy: mean calibrated confidence of the night, an estimate without labels; see ``estimate``.
         reference_estimate: the same of the reference.
+        not_estimated: why the accuracy of the night is not estimated.
     """
 
     line: str | None
@@ -40,6 +41,17 @@ class LineVerdict:
     reference_images: int = 0
     estimated_accuracy: float | None = None
     reference_estimate: float | None = None
+    not_estimated: str | None = None
+
+    @property
+    def accuracy(self) -> str:
+        """The estimate in words, or why there is none; empty if the line was not compared."""
+        if self.not_estimated is not None:
+            return f"accuracy not estimated: {self.not_estimated}"
+        if self.estimated_accuracy is None:
+            return ""
+        before = "" if self.reference_estimate is None else f" (reference {self.reference_estimate:.1%})"
+        return f"estimated accuracy {self.estimated_accuracy:.1%}{before}, without labels"
 
     @property
     def breaches(self) -> list[Reading]:

@@ -15,7 +15,7 @@ from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 _PREFERENCE = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "OpenVINOExecutionProvider")
-_CPU = "CPUExecutionProvider"
+CPU = "CPUExecutionProvider"
 
 
 class OnnxEngine:
@@ -57,14 +57,14 @@ def read(path: Path) -> bytes:
 
 def metadata(content: bytes, path: Path) -> dict[str, str]:
     """The metadata of the ONNX file. Raises ``ModelError`` if it is not an ONNX file."""
-    found: dict[str, str] = _session(content, path, [_CPU]).get_modelmeta().custom_metadata_map
+    found: dict[str, str] = _session(content, path, [CPU]).get_modelmeta().custom_metadata_map
     return found
 
 
 def available_providers() -> list[str]:
     """Execution providers to try, best first, with the CPU last."""
     installed = ort.get_available_providers()
-    return [name for name in _PREFERENCE if name in installed] + [_CPU]
+    return [name for name in _PREFERENCE if name in installed] + [CPU]
 
 
 def _session(content: bytes, path: Path, providers: list[str]) -> ort.InferenceSession:
@@ -76,7 +76,7 @@ def _session(content: bytes, path: Path, providers: list[str]) -> ort.InferenceS
     try:
         return ort.InferenceSession(content, options, providers=providers)
     except Exception as exc:
-        if providers != [_CPU] and _cpu_runs(content, options):
+        if providers != [CPU] and _cpu_runs(content, options):
             raise EngineError(
                 f"{path}: onnxruntime cannot start {providers[0]}: {' '.join(str(exc).split())[:200]}; "
                 "repair the driver, or install the plain onnxruntime package"
@@ -88,7 +88,7 @@ def _session(content: bytes, path: Path, providers: list[str]) -> ort.InferenceS
 
 def _cpu_runs(content: bytes, options: ort.SessionOptions) -> bool:
     try:
-        ort.InferenceSession(content, options, providers=[_CPU])
+        ort.InferenceSession(content, options, providers=[CPU])
     except Exception:  # noqa: BLE001  whatever the error, the CPU cannot run it either
         return False
     return True

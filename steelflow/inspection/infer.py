@@ -6,10 +6,12 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate
@@ -21,6 +23,9 @@ from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.depth import depth_note
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, regions_key
+from steelflow.report.notes import notes
+from steelflow.report.rates import Rates, rates
+from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 
@@ -35,7 +40,8 @@ class InspectionResult:
     """``images`` = ``ok`` + ``failed`` over all ``files``. This run judged ``judged`` of them. The reports of the other
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
-    pictures and were judged as a whole. ``notes`` are sentences that a person should read."""
+    pictures and were judged as a whole. ``defects`` are the rates over all ``files``; ``notes`` are what people should
+    read first."""
 
     images: int
     ok: int
@@ -48,12 +54,13 @@ class InspectionResult:
     engine: str
     files: tuple[str, ...]
     failed_units: tuple[str, ...]
+    defects: Rates
+    notes: tuple[str, ...] = ()
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
 
 
 def inspect_source(
@@ -95,12 +102,14 @@ def inspect_source(
         progress(one)
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
-    return _result(source, job, planned, current, done, time.perf_counter() - clock)
+    seconds = time.perf_counter() - clock
+    return _result(job, prefix, source, planned, current, done, seconds)
 
 
 def _result(
-    source: str,
     job: Inspection,
+    prefix: str,
+    source: str,
     planned: Plan,
     current: Mapping[str, Counts],
     done: Sequence[Done],
@@ -109,7 +118,10 @@ def _result(
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
     counts = sum(current.values(), judged)
-    written = {*current, *(one.key for one in good)}
+    model, written = job.model, {*current, *(one.key for one in good)}
+    summary = _summary(job.report, prefix, written)
+    whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
+    deep = [note for note in (depth_note(source, counts),) if note is not None]
     return InspectionResult(
         images=counts.found,
         ok=counts.ok,
@@ -118,14 +130,20 @@ def _result(
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
-        model=job.model.spec.name,
-        engine=job.model.engine.name,
+        model=model.engine.spec.name,
+        engine=model.engine.name,
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
-        judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
+        judged_whole=dict(whole),
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
-        notes=tuple(note for note in (depth_note(source, counts),) if note is not None),
+        defects=rates(summary),
+        notes=(*notes(summary, model.spec, model.engine.digest, "these images", whole.total()), *deep),
     )
+
+
+def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFrame:
+    files = [info for info in report.list(f"{prefix}.") if info.key in written]
+    return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from steelflow.errors import ModelError
@@ -17,6 +18,25 @@ SHIPPED: dict[str, str] = {
     "ssdc_mininet": "c59b352bf75cf63206e36a01ce6682aeb0ce4fb3167145d8cc9981800728e826",
 }
 """Name to the SHA-256 of ``weights/<name>.onnx``."""
+
+_NEU = "six hot-rolled defects on 200×200 pictures"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What a model that ships is for: ``purpose`` in words, and its ``accuracy`` on held-out images (its card)."""
+
+    name: str
+    purpose: str
+    accuracy: float
+
+
+_KNOWN = (Shipped("steelnet", _NEU, 0.9965), Shipped("ssdc_mininet", _NEU, 0.9965))
+
+
+def shipped(digest: str) -> Shipped | None:
+    """The model that ships whose file has this SHA-256; None for any other model."""
+    return next((one for one in _KNOWN if SHIPPED[one.name] == digest), None)
 
 
 def resolve(ref: str) -> Path:

@@ -4,6 +4,7 @@ dates.py           the night that a moment belongs to
 plan.py            which work units of a line are to be inspected
 run.py             plan, inspect and finish a night
 drift.py           compare a night with the reference of its model
+soundness.py       whether a night may become part of a reference
 reference.py       the drift reference that the model's version brings
 comparison.py      any set of images or reports compared with a reference
 backfill.py        inspect past nights again

@@ -147,7 +147,7 @@ def _reference(place: str | None, settings: Settings, progress: Progress) -> tup
 def _of_the_model(settings: Settings) -> References:
     model = resolved(settings)
     report = open_store(settings.report.uri, settings.store, create=True)
-    references = References(report, model.digest, brought_by(model.version, settings))
+    references = References(report, model.digest, brought_by(model.version, settings), settings.drift.max_novel)
     if not references.exist():
         raise DriftError(
             f"{settings.report.uri}: no reference of model {model.digest[:12]} yet; give one (--reference), or inspect "

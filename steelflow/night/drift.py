@@ -8,6 +8,7 @@ from steelflow.config import Settings
 from steelflow.drift import check_night, write_explanation
 from steelflow.errors import DriftError, RegistryError, ReportError
 from steelflow.night.reference import brought_by
+from steelflow.night.soundness import doubts_about, incomplete
 from steelflow.registry import resolved
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift
@@ -26,11 +27,19 @@ def check_drift(settings: Settings, date: dt.date) -> NightDrift:
     model = resolved(settings)
     if date not in ReportReader(report).nights():
         raise ReportError(f"{report.uri}: no reports of {date}; run `steelflow nightly --date {date}` first")
-    return measure_drift(settings, report, archive, date, digest=model.digest, version=model.version)
+    doubt = incomplete(report, date)
+    return measure_drift(settings, report, archive, date, digest=model.digest, version=model.version, doubt=doubt)
 
 
 def measure_drift(
-    settings: Settings, report: Store, archive: Store, date: dt.date, *, digest: str, version: str | None
+    settings: Settings,
+    report: Store,
+    archive: Store,
+    date: dt.date,
+    *,
+    digest: str,
+    version: str | None,
+    doubt: str | None = None,
 ) -> NightDrift:
     """Write the drift table and the explanation of a night, and return the verdict.
 
@@ -39,11 +48,15 @@ def measure_drift(
     Args:
         digest: of the model that inspected the night.
         version: its name in the registry, None if it is not from there.
+        doubt: why the night must not become part of a reference; there may be more reasons, see ``night.soundness``.
     """
+    others = doubts_about(settings, report, date, digest, version)
     try:
         reference = brought_by(version, settings)
-        found = check_night(report, date, settings.drift, digest, reference)
-        write_explanation(report, archive, found, settings.limits, reference)
+        found = check_night(
+            report, date, settings.drift, digest, reference, lambda: (*filter(None, [doubt]), *others())
+        )
+        write_explanation(report, archive, found, settings.limits, reference, settings.drift.max_novel)
     except (DriftError, RegistryError) as exc:
         return NightDrift(date=date, verdict="insufficient", model=digest, reasons=(str(exc),))
     return NightDrift.model_validate(found.to_dict())

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import polars as pl
+
 from steelflow import __version__
 from steelflow.archive.discovery import discover
 from steelflow.archive.template import KeyTemplate
@@ -31,14 +33,18 @@ from steelflow.report.daily import write_daily
 from steelflow.report.depth import depth_note
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
+from steelflow.report.notes import notes
+from steelflow.report.rates import Rates, rates
+from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.regions import orphans
-from steelflow.report.runs import records_of
+from steelflow.report.runs import records_of, run_records
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
 
+_LATEST = 7  # nights
 _SAMPLE = 20  # names of ignored files and folders in a record
 
 
@@ -48,8 +54,9 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete. ``regions``, ``roll_marks``, ``judged_whole`` and ``notes`` are as in
-    ``RunRecord``.
+    for a night that is not complete. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
+    ``judged_whole`` and ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on
+    the nights before.
     """
 
     date: dt.date
@@ -66,13 +73,17 @@ class NightResult:
     state: RunState
     model: str
     drift: NightDrift | None
+    defects: Rates
     regions: int | None = None
     roll_marks: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    new_notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, record: RunRecord, *, run_record: str | None, model: str) -> NightResult:
+    def of(
+        cls, record: RunRecord, *, run_record: str | None, model: str, defects: Rates, new_notes: tuple[str, ...] = ()
+    ) -> NightResult:
         return cls(
             date=record.date,
             found=record.found,
@@ -88,17 +99,19 @@ class NightResult:
             state=record.state,
             model=model,
             drift=record.drift,
+            defects=defects,
             regions=record.regions,
             roll_marks=record.roll_marks,
             judged_whole=record.judged_whole,
             notes=record.notes,
+            new_notes=new_notes,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         drift = None if self.drift is None else self.drift.to_dict()
-        return {**fields, "date": self.date.isoformat(), "drift": drift}
+        return {**fields, "date": self.date.isoformat(), "drift": drift, "defects": self.defects.to_dict()}
 
 
 class Night:
@@ -181,15 +194,23 @@ class Night:
         record = self._record(plans, done)
         known = self._equal(record) if self._is_up_to_date(record, plans, done) else None
         key: str | None = None
+        told: tuple[str, ...] = ()
         if known is not None:
             key, earlier = known
-            record = record.model_copy(update={"drift": earlier.drift, "roll_marks": earlier.roll_marks})
+            before = {"drift": earlier.drift, "roll_marks": earlier.roll_marks, "notes": earlier.notes}
+            record = record.model_copy(update=before)
         elif plans:
             key = run_key(self.date, self.run_id)
             record = self._summarise(record, plans)
+            told = () if self._noted_before() else record.notes
             self.report.put(key, record.to_json())
-        address = None if key is None else f"{self.report.uri}/{key}"
-        return NightResult.of(record, run_record=address, model=self.model.version or self.model.engine.digest[:12])
+        return NightResult.of(
+            record,
+            run_record=None if key is None else f"{self.report.uri}/{key}",
+            model=self.model.version or self.model.engine.digest[:12],
+            defects=rates(self._summary(record)),
+            new_notes=told,
+        )
 
     def _record(self, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
         """The run as it stands when the last unit is done."""
@@ -254,11 +275,23 @@ class Night:
             self._drop_old_regions(plan)
         write_daily(self.report, [self.date])
         marks = self._mark(record, plans)
+        digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
+        told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         drift = None
         if record.state == "complete":
-            digest, version = self.model.engine.digest, self.model.version
+            version = self.model.version
             drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
-        return record.model_copy(update={"drift": drift, "roll_marks": marks, "finished_at": dt.datetime.now(dt.UTC)})
+        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": dt.datetime.now(dt.UTC)}
+        return record.model_copy(update=found)
+
+    def _summary(self, record: RunRecord) -> pl.DataFrame:
+        """The summary of the lines of this run."""
+        return ReportReader(self.report).summary([self.date], record.lines)
+
+    def _noted_before(self) -> bool:
+        """Whether one of the latest nights, as recorded, has notes on this model."""
+        digest = self.model.engine.digest
+        return any(one.notes and one.model.digest == digest for one in run_records(self.report, _LATEST, self.date))
 
     def _mark(self, record: RunRecord, plans: list[PartitionPlan]) -> int | None:
         """Write the roll marks of each line; returns their number, or None if no line has frames."""

@@ -4,7 +4,9 @@ layout.py       the keys of everything below a report's root
 judged.py       the results of a chunk, and the rows made from them: label, margin, novelty
 writer.py       one file per unit, complete or not at all;  footer.py: its fingerprint and counts
 reader.py       lazy Polars frames of a night's rows;  scan.py: files as one frame;  places.py: reports in any place
+good.py         which labels are defects;  rates.py: defects per 100 m of strip, or per 1,000 images
 summary.py      counts and means of a partition;  daily.py: the same of every night, by month
+notes.py        what people should read first: the model does not know what it saw
 marks.py        marks that repeat along the coils of a partition, with the rolls that leave them
 record.py       the record of one run of a night;  runs.py: reads the records
 neighbours.py   the images nearest to one in embedding space

@@ -24,13 +24,14 @@ import polars as pl
 from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import DAILY, SUMMARIES, daily_key, parse_folder
-from steelflow.report.summary import MEANS, SUMMARY, load_summary, merged
+from steelflow.report.rates import strip_by
+from steelflow.report.summary import MEANS, SUMMARY, SUMS, load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
 _TOGETHER = 128  # summaries in memory at a time
-_PARTS = "steelflow.parts/3"  # with the format's number: a file without it is written again
-_KEYS = ("date", "line", "status", "label", "band", "model")
+_PARTS = "steelflow.parts/4"  # with the format's number: a file without it is written again
+_KEYS = ("date", "line", "status", "label", "good", "band", "model")
 
 SCHEMA = pl.Schema(
     {
@@ -38,17 +39,20 @@ SCHEMA = pl.Schema(
         "line": pl.String(),
         "status": pl.String(),
         "label": pl.String(),
+        "good": pl.Boolean(),
         "band": pl.UInt8(),
         "model": pl.String(),
-        "images": pl.UInt32(),
+        **{name: SUMMARY[name] for name in SUMS},
         "coils": pl.UInt32(),
         "night_coils": pl.UInt32(),
+        "night_strip": pl.Float64(),
     }
     | dict.fromkeys(MEANS, pl.Float32())
 )
-"""``band`` and ``model`` are those of summaries. ``coils`` is the number of coils with images of this status and label,
-in any band and of any model. ``night_coils`` is the number of all coils of this line and night. Both repeat in several
-rows. Means are over the images."""
+"""``good``, ``band``, ``model`` and the sums are those of summaries. ``coils`` is the number of coils with images of
+this status and label, in any band and of any model. ``night_coils`` is the number of all coils of this line and night.
+``night_strip`` is their length in metres, null unless it is known for every coil with readable images. All three repeat
+in several rows. Means are over the images."""
 
 _Part = tuple[Partition, ObjectInfo]
 _Known = tuple[str, Sequence[str | None]]  # etag and coils of a summary
@@ -199,6 +203,8 @@ def _condensed(summaries: Iterable[pl.DataFrame]) -> pl.DataFrame:
         # At least one: if the keys have no coils, the images of a line's night count as one coil.
         coils = rows.group_by(keys).agg(pl.col("coil").drop_nulls().n_unique().clip(lower_bound=1).alias(name))
         counted = counted.join(coils, on=keys, nulls_equal=True)
+    strips = strip_by(rows, ["date", "line"]).rename({"strip": "night_strip"})
+    counted = counted.join(strips, on=["date", "line"], how="left", nulls_equal=True)
     return counted.select(SCHEMA.names()).cast(SCHEMA)
 
 

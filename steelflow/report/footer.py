@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
+from steelflow.report.good import good_classes
 from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, REGIONS, Counts
 from steelflow.store.base import Store
 
@@ -23,12 +24,14 @@ _THREADS = 16
 @dataclass(frozen=True, slots=True)
 class Footer:
     """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again.
-    ``regions_file`` is the key of the file of its regions, if it has any."""
+    ``regions_file`` is the key of the file of its regions, if it has any. ``good`` are the good classes of the model
+    that judged."""
 
     fingerprint: str
     counts: Counts
     schema: pa.Schema
     regions_file: str = ""
+    good: tuple[str, ...] = ()
 
 
 _NONE = Footer("", Counts(), pa.schema([]))
@@ -55,10 +58,11 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         found, ok, failed, ignored = json.loads(kept[COUNTS])
         depth = json.loads(kept.get(DEPTH, b"{}"))
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
-        schema, mark = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode()
+        schema, mark, good = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode(), good_classes(kept)
         if REGIONS not in kept:
-            return Footer(mark, counts, schema)
+            return Footer(mark, counts, schema, good=good)
         told = json.loads(kept[REGIONS])
-        return Footer(mark, dataclasses.replace(counts, regions=int(told["rows"])), schema, str(told["file"]))
+        counts = dataclasses.replace(counts, regions=int(told["rows"]))
+        return Footer(mark, counts, schema, str(told["file"]), good)
     except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

@@ -12,15 +12,14 @@ from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.scan import scan
-from steelflow.report.summary import MEANS, load_summary, merged
+from steelflow.report.summary import MEANS, SUMMARY, SUMS, load_summary, merged
 from steelflow.store.base import Store
 
 _THREADS = 16
 _FEW = 8
+_KEYS = ("coil", "status", "label", "good")
 _EMPTY_SUMMARY = pl.Schema(
-    {"date": pl.Date(), "line": pl.String(), "coil": pl.String(), "status": pl.String(), "label": pl.String()}
-    | {"images": pl.UInt32()}
-    | dict.fromkeys(MEANS, pl.Float32())
+    {"date": pl.Date(), "line": pl.String()} | {name: SUMMARY[name] for name in (*_KEYS, *SUMS, "strip", *MEANS)}
 )
 
 
@@ -50,7 +49,8 @@ class ReportReader:
     def summary(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.DataFrame:
-        """Counts and means by date, line, coil, status and label; empty if nothing was inspected."""
+        """Counts and means by date, line, coil, status, label and ``good`` (see ``report.good``); empty if nothing was
+        inspected. ``strip`` is the length of the coil in metres, in each of its rows; null if it is not known."""
         # Few dates: list their folders. Many dates: one listing is faster.
         few = dates is not None and len(dates) <= _FEW
         prefixes = [f"{SUMMARIES}date={date.isoformat()}/" for date in sorted(set(dates or ()))] if few else [SUMMARIES]
@@ -61,7 +61,7 @@ class ReportReader:
                 asked.append(partition)
 
         def read(partition: Partition) -> pl.DataFrame:
-            frame = merged(load_summary(self._store, partition), ("coil", "status", "label"))
+            frame = merged(load_summary(self._store, partition), _KEYS)
             return frame.with_columns(*path_columns(partition)).select(_EMPTY_SUMMARY.names()).cast(_EMPTY_SUMMARY)
 
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:
@@ -74,8 +74,9 @@ class ReportReader:
         return sorted({partition.date for partition in names if partition and partition.date})
 
     def defect_counts(self, dates: Collection[dt.date] | None = None) -> pl.DataFrame:
-        """Images by date, line and label, and their ``share`` of the readable images of that line and night."""
-        counted = self.summary(dates).filter(pl.col("status") == "ok").group_by("date", "line", "label")
+        """Images by date, line and label, and their ``share`` of the readable images of that line and night. A label
+        with ``good`` is no defect; null if the model has no good classes."""
+        counted = self.summary(dates).filter(pl.col("status") == "ok").group_by("date", "line", "label", "good")
         share = pl.col("images") / pl.col("images").sum().over("date", "line")
         return counted.agg(pl.col("images").sum()).with_columns(share=share).sort("date", "line", "label")
 

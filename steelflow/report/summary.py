@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from steelflow.errors import ObjectNotFound, ReportError
-from steelflow.records import Partition
+from steelflow.records import ObjectInfo, Partition
+from steelflow.report.footer import read_footers
+from steelflow.report.good import is_good
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.scan import scan
 from steelflow.schema import QUALITY
@@ -17,42 +19,93 @@ from steelflow.store.base import Store
 BANDS = (0.5, 0.7, 0.9, 0.99)
 """Lower bounds of the confidence bands 1 to 4. Band 0 is below the first bound."""
 
-KEYS = ("coil", "status", "label", "band", "model")
+KEYS = ("coil", "status", "label", "good", "band", "model")
+SUMS = ("images", "novel", "regions", "defect_area", "length")
 MEANS = ("confidence", *QUALITY)
-COLUMNS = (*KEYS, "images", *MEANS)
+COLUMNS = (*KEYS, *SUMS, "strip", *MEANS)
 SUMMARY = pl.Schema(
-    {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "band": pl.UInt8(), "model": pl.String()}
-    | {"images": pl.UInt32()}
+    {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "good": pl.Boolean()}
+    | {"band": pl.UInt8(), "model": pl.String()}
+    | {"images": pl.UInt32(), "novel": pl.UInt32(), "regions": pl.UInt32(), "defect_area": pl.Int64()}
+    | {"length": pl.Float64(), "strip": pl.Float64()}
     | dict.fromkeys(MEANS, pl.Float32())
 )
 
+_CAMERA = ("camera", "side")
+_READ = {
+    **dict.fromkeys(("coil", "status", "label", "model_name", "model_version", *_CAMERA), pl.String()),
+    "novel": pl.UInt32(),
+    "regions": pl.UInt32(),
+    "defect_area": pl.Int64(),
+    "length": pl.Float64(),
+    **dict.fromkeys(MEANS, pl.Float64()),
+}
+"""The columns that are read from the rows. Reports of whole images, and older ones, lack some; these are null."""
+
 
 def write_summary(store: Store, partition: Partition) -> None:
-    """Count the rows of the partition's reports by ``KEYS``, and write the summary.
-
-    ``band`` is the confidence band; it is null for images that could not be read. ``model`` is name and version. The
-    means are over the images of the group: ``confidence`` of the label, and the four quality figures.
-    """
+    """Summarise the rows of the partition's reports, and write the summary; see ``summarised``."""
     files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
     if not files:
         return
-    rows = scan(store, files)
-    there = rows.collect_schema().names()
-    asked = ("coil", "status", "label", "model_name", "model_version", *MEANS)
-    frame = (
-        rows.select(pl.col(name) if name in there else pl.lit(None).alias(name) for name in asked)
-        .with_columns(
-            band=band(pl.col("confidence")), model=pl.concat_str("model_name", "model_version", separator=" ")
-        )
-        .group_by(KEYS)
-        .agg(pl.len().alias("images"), *(pl.col(name).cast(pl.Float32).mean() for name in MEANS))
-        .sort(KEYS, nulls_last=True)
-        .select(COLUMNS)
-        .collect()
-    )
     buffer = io.BytesIO()
-    frame.write_parquet(buffer, compression="zstd")
+    summarised(store, files).write_parquet(buffer, compression="zstd")
     store.put(summary_key(partition), buffer.getvalue())
+
+
+def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
+    """The rows of report files, counted by ``KEYS``; columns ``SUMMARY``.
+
+    ``good`` is explained in ``report.good``. ``band`` is the confidence band; it is null for images that could not be
+    read. ``model`` is name and version. ``images``, ``novel`` images, ``regions``, ``defect_area`` (pixels) and
+    ``length`` (metres) are sums; null where no image has the figure. ``strip`` is the length of the coil in metres, the
+    longest of its cameras and sides, in every row of the coil; null if it is not known. The means are over the images
+    of the group: ``confidence`` of the label, and the four quality figures.
+    """
+    frames = [_read(scan(store, own), good) for good, own in _by_good(store, files).items()]
+    fine = (
+        pl.concat(frames)
+        .group_by(*KEYS, *_CAMERA)
+        .agg(
+            pl.len().alias("images"),
+            *(total(name) for name in SUMS[1:]),
+            *(pl.col(name).sum() for name in MEANS),
+            *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
+        )
+        .collect(engine="streaming")
+    )
+    means = []
+    for name in MEANS:
+        known = pl.col(f"{name} known").sum()
+        means.append(pl.when(known > 0).then(pl.col(name).sum() / known).alias(name))
+    counted = fine.group_by(KEYS).agg(*(total(name) for name in SUMS), *means)
+    cameras = fine.group_by("coil", *_CAMERA).agg(total("length"))
+    strips = cameras.group_by("coil").agg(strip=pl.col("length").max())
+    joined = counted.join(strips, on="coil", how="left", nulls_equal=True)
+    return joined.select(SUMMARY.names()).cast(SUMMARY).sort(KEYS, nulls_last=True)
+
+
+def _by_good(store: Store, files: Sequence[ObjectInfo]) -> dict[tuple[str, ...], list[ObjectInfo]]:
+    """The files by the good classes of the model that judged them."""
+    footers = read_footers(store, files)
+    groups: dict[tuple[str, ...], list[ObjectInfo]] = {}
+    for info in files:
+        if footers[info.key].fingerprint:
+            groups.setdefault(footers[info.key].good, []).append(info)
+    damaged = [info for info in files if not footers[info.key].fingerprint]
+    if damaged:  # ``scan`` decides about these
+        groups.setdefault(next(iter(groups), ()), []).extend(damaged)
+    return groups
+
+
+def _read(rows: pl.LazyFrame, good: tuple[str, ...]) -> pl.LazyFrame:
+    there = rows.collect_schema().names()
+    columns = ((pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in _READ.items())
+    return rows.select(columns).with_columns(
+        good=is_good(pl.col("label"), good),
+        band=band(pl.col("confidence").cast(pl.Float32)),
+        model=pl.concat_str("model_name", "model_version", separator=" "),
+    )
 
 
 def read_summary(data: bytes) -> pl.DataFrame:
@@ -92,13 +145,20 @@ def is_current(store: Store, partition: Partition) -> bool:
 
 
 def merged(summary: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
-    """The rows of a summary by fewer keys: images are added, means are weighted by images."""
+    """The rows of a summary by fewer keys: sums are added, means are weighted by images. ``strip`` is kept if the coil
+    is among the keys; otherwise it would count a coil several times."""
     images = pl.col("images")
     means = []
     for name in MEANS:
         known = images.filter(pl.col(name).is_not_null()).sum()
         means.append(pl.when(known > 0).then((pl.col(name) * images).sum() / known).alias(name))
-    return summary.group_by(keys).agg(images.sum(), *means)
+    strip = [pl.col("strip").max()] if "coil" in keys else []
+    return summary.group_by(keys).agg(*(total(name) for name in SUMS), *strip, *means)
+
+
+def total(name: str) -> pl.Expr:
+    """The sum of a column; null, not zero, if every value is."""
+    return pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
 
 
 def band(confidence: pl.Expr) -> pl.Expr:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import Settings
 from steelflow.drift import build_profile, drift_table
+from steelflow.drift.estimate import MOST_NOVEL, sound_nights
 from steelflow.engine import Engine
 from steelflow.inspection.judge import judge
 from steelflow.records import Partition, RawImage, Unit
@@ -30,8 +31,10 @@ _REFERENCE = ("object_key", "member", "ordinal")
 def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
     """A profile of the images of the latest nights (``drift.reference_nights`` of each line) as ``engine`` sees them.
 
-    If a line has drifted, only the nights since then count: a mixture of before and after would be like neither. Whole
-    coils are drawn, since the images of one coil are alike: up to 250 images of a coil, until 2,000 images of a line.
+    The gate has judged ``engine`` on the golden set and on recent labels, so a night counts unless most of its images
+    are unlike the training images. If a line has drifted, only the nights since then count: a mixture of before and
+    after would be like neither. Whole coils are drawn, since the images of one coil are alike: up to 250 images of a
+    coil, until 2,000 images of a line.
 
     Returns:
         The profile, or None if no line has ``drift.min_images`` images both in reports and in the archive.
@@ -46,7 +49,7 @@ def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
         _judged(settings, Partition(line, date), part, engine)
         for (line, date), part in chosen.group_by("line", "date", maintain_order=True)
     ]
-    frame = pl.concat(frames).filter(pl.col("status") == "ok")
+    frame = sound_nights(pl.concat(frames).filter(pl.col("status") == "ok"), MOST_NOVEL)
     enough = frame.group_by("line").len().filter(pl.col("len") >= settings.drift.min_images)
     frame = frame.join(enough, on="line", how="semi", nulls_equal=True)
     return None if frame.is_empty() else build_profile(frame, engine.digest)

@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from steelflow.engine.base import Engine, Floats
+from steelflow.engine.onnx import CPU, OnnxEngine
 from steelflow.errors import ConfigError
-from steelflow.models.deployable import Deployable, load_torch
 from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
 from steelflow.selection.strip_frames import composed
 from steelflow.training.annotations import Annotations, load_annotations
-from steelflow.training.loop import one_thread
 from steelflow.training.strip.figures import separation
-from steelflow.training.strip.judge import Judged, judge, runner
+from steelflow.training.strip.judge import Judged, Run, judge
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.places import box_ratio, defect_of, points_at
 from steelflow.training.strip.plan import StripPlan
@@ -34,28 +35,39 @@ Say = Callable[[str], None]
 
 
 def figures_of(
-    model: Deployable, spec: ModelSpec, annotations: Annotations, numbers: Sequence[int], seed: int, frames: int
+    engine: Engine, annotations: Annotations, numbers: Sequence[int], seed: int, frames: int
 ) -> dict[str, Any]:
-    """Figures of a model on the pictures ``numbers``, none of which trained it, and on ``frames`` good frames and one for
-    each defect picture."""
-    read, run = Pictures(annotations), runner(model, spec)
+    """Figures of a model on the pictures ``numbers``, none of which trained it, and on composed frames: ``frames`` good
+    ones, and one for each defect picture.
+
+    Raises:
+        ConfigError: the model has no map.
+    """
+    spec, read = engine.spec, Pictures(annotations)
+    if spec.sharpness is None:
+        raise ConfigError(f"{spec.name} has no map; measure a model that was trained on views of strip")
+
+    def run(views: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        outputs = engine.run(views)
+        assert outputs.map is not None, "a model with a sharpness has a map"
+        return outputs.probabilities, outputs.map
+
     good = tuple(spec.classes.index(name) for name in spec.good)
     labels = [annotations.items[number].label for number in numbers]
-    with one_thread():
-        found = list(judge((read(number)[0] for number in numbers), run, spec))
-        scores = np.array([one.score for one in found])
-        pictures = separation(scores, labels, spec.good, FALSE_ALARMS)
-        fine = [number for number, label in zip(numbers, labels, strict=True) if label in spec.good]
-        defects = [number for number, label in zip(numbers, labels, strict=True) if label not in spec.good]
-        return {
-            "pictures": pictures.to_dict(),
-            "frames": _frames(run, spec, read, fine, defects, annotations, seed, frames) if fine and defects else None,
-            **_places(found, labels, [read(number)[1] for number in numbers], spec, good, pictures.threshold),
-        }
+    found = list(judge((read(number)[0] for number in numbers), run, spec))
+    scores = np.array([one.score for one in found])
+    pictures = separation(scores, labels, spec.good, FALSE_ALARMS)
+    fine = [number for number, label in zip(numbers, labels, strict=True) if label in spec.good]
+    defects = [number for number, label in zip(numbers, labels, strict=True) if label not in spec.good]
+    return {
+        "pictures": pictures.to_dict(),
+        "frames": _frames(run, spec, read, fine, defects, annotations, seed, frames) if fine and defects else None,
+        **_places(found, labels, [read(number)[1] for number in numbers], spec, good, pictures.threshold),
+    }
 
 
 def _frames(
-    run: Any,
+    run: Run,
     spec: ModelSpec,
     read: Pictures,
     fine: list[int],
@@ -129,23 +141,26 @@ def measure_recipes(
                 say(f"seed {seed}: training {name}")
                 train_strip(annotations, folder, plan)
             say(f"seed {seed}: measuring {name}")
-            model, spec = load_torch(weights)
+            engine = OnnxEngine(weights.with_suffix(".onnx"), [CPU])
             _, held_out = annotations.split(seed, plan.held_out)
             record = json.loads(weights.with_suffix(".json").read_text())
             about = {"seed": seed, "trained_on": record["images"]["training"], "seconds": record["seconds"]}
-            runs.setdefault(name, []).append(about | figures_of(model, spec, annotations, held_out, seed, frames))
+            runs.setdefault(name, []).append(about | figures_of(engine, annotations, held_out, seed, frames))
     recipes = {name: _recipe(plan) for name, plan in next(iter(wanted.values())).items()}
     return _written(out, command, annotations, runs, {"recipes": recipes})
 
 
-def measure_model(data: Path, out: Path, ref: str, *, pictures: Path | None, seed: int, command: str) -> dict[str, Any]:
+def measure_model(
+    data: Path, out: Path, ref: str, *, pictures: Path | None, seed: int, command: str, frames: int = GOOD_FRAMES
+) -> dict[str, Any]:
     """Measure a trained model, by name or path, on all pictures of ``data``. ``seed`` composes the frames.
 
     Raises:
         ConfigError: the model has no good classes, or the data has other classes.
     """
     annotations = load_annotations(data, pictures=pictures)
-    model, spec = load_torch(resolve(ref).with_suffix(".safetensors"))
+    engine = OnnxEngine(resolve(ref), [CPU])
+    spec = engine.spec
     if not spec.good or (unknown := set(annotations.classes) - set(spec.classes)):
         raise ConfigError(
             f"{ref}: knows {', '.join(spec.classes)} (good: {', '.join(spec.good) or 'none'}), the data has "
@@ -153,7 +168,7 @@ def measure_model(data: Path, out: Path, ref: str, *, pictures: Path | None, see
             + (f" (unknown: {', '.join(sorted(unknown))})" if spec.good else "")
         )
     annotations = replace(annotations, classes=spec.classes, good=spec.good)
-    figures = figures_of(model, spec, annotations, list(range(len(annotations.items))), seed, frames)
+    figures = figures_of(engine, annotations, list(range(len(annotations.items))), seed, frames)
     return _written(out, command, annotations, {ref: [{"seed": seed} | figures]}, {})
 
 

@@ -32,6 +32,6 @@ def plans(
         if name == ACCURATE.name:
             plan = replace(plan, pretrained=pretrained)
         elif ACCURATE.name in names:
-            plan = replace(plan, teacher=str(models / f"{ACCURATE.name}.safetensors"))
+            plan = replace(plan, teacher=str(models / f"{ACCURATE.name}.onnx"))
         found[name] = plan
     return found

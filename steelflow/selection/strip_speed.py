@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from steelflow.engine.base import SLICE
-from steelflow.engine.onnx import OnnxEngine
+from steelflow.engine.onnx import CPU, OnnxEngine
 from steelflow.models.shipped import SELECTED, resolve
 from steelflow.selection.provenance import provenance, write_result
 
@@ -23,7 +23,7 @@ def measure_speed(refs: Sequence[str], rounds: int, out: Path, command: str) -> 
 
     Other programs slow all models of a round alike: the ratio to ``steelnet`` within a round hardly depends on them.
     """
-    engines = {ref: OnnxEngine(resolve(ref), ["CPUExecutionProvider"]) for ref in dict.fromkeys((SELECTED, *refs))}
+    engines = {ref: OnnxEngine(resolve(ref), [CPU]) for ref in dict.fromkeys((SELECTED, *refs))}
     rates: dict[str, list[float]] = {ref: [] for ref in engines}
     rng = np.random.default_rng(0)
     for _ in range(rounds + 1):  # the first round is a warm-up

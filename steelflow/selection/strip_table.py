@@ -11,8 +11,8 @@ KINDS = ("strip", "strip-speed")
 _FIGURES = """
 ## Views of strip
 
-Measured with `steelflow models strip-figures`, on pictures that took no part in training; the mean over the seeds ± half
-the 95 % interval. Each seed holds out another fifth of the tiles.
+Measured with `steelflow models strip-figures`, on pictures that took no part in training: the mean over the seeds ±
+half the 95 % interval. Each seed holds out another fifth of the tiles.
 
 - *Pictures*: area under the ROC curve of good against defective pictures, and the share of defective pictures that is
   found if 5 % of the good ones alarm.

@@ -178,8 +178,7 @@ def _light(own: Steel, window: Window) -> Field:
     profile = lens * (1 + own.lines[across])
     # A product of thin matrices is faster than sums of outer products, and OpenCV's needs no threads.
     weights, profiles = np.stack([np.ones_like(turning), turning], 1), np.stack([profile, lens * own.other[across]])
-    both = cv2.gemm(weights, profiles, 1.0, None, 0.0)
-    return np.asarray(cv2.multiply(_shade(own, window), both), np.float32)
+    return np.asarray(cv2.gemm(weights, profiles, 1.0, _shade(own, window), 1.0), np.float32)
 
 
 def _shade(own: Steel, window: Window) -> Field:
@@ -188,7 +187,7 @@ def _shade(own: Steel, window: Window) -> Field:
     grid = own.shading[row : row + rows, max(column, 0) : max(column, 0) + columns]
     large = cv2.resize(grid, (grid.shape[1] * _KNOT, grid.shape[0] * _KNOT), interpolation=cv2.INTER_LINEAR)
     y, x = window.y % _KNOT + _KNOT, window.x % _KNOT
-    return 1 + np.asarray(large[y : y + window.height, x : x + window.width], np.float32)
+    return np.ascontiguousarray(large[y : y + window.height, x : x + window.width], np.float32)
 
 
 def _part(rng: np.random.Generator, name: str, window: Window) -> Field:

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from knowing import noise, with_good
 from paths import ROOT
 from plants import FOUND, NIGHT, UNITS, make_plant
 
@@ -111,6 +112,21 @@ def test_people_get_sentences(run: Any, plant: Path, tmp_path: Path) -> None:
     answer = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT)
     assert f"{FOUND:,} images found" in answer.out
     assert "run record:" in answer.out
+
+
+def test_rates_are_told_and_what_a_model_does_not_know(run: Any, plant: Path, tmp_path: Path) -> None:
+    own = with_good(tmp_path / "own.onnx", "patches")
+    by_class = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT)
+    assert "defects by class per 1,000 images: " in by_class.out
+    known = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT, "--model", own)
+    assert " per 1,000 images (" in known.out
+    assert "note: " not in known.out
+    told = run("infer", plant, "--out", tmp_path / "out", "--model", own, "--json").json["defects"]
+    assert (told["per"], told["metres"], "patches" in told["classes"]) == ("1000 images", None, False)
+    assert told["rate"] == pytest.approx(1000 * told["defects"] / told["images"])
+    strange = run("infer", noise(tmp_path / "noise", 20), "--out", tmp_path / "out")
+    assert "note: the shipped model steelnet knows six hot-rolled defects on 200×200 pictures; " in strange.out
+    assert "of these images are unlike them: begin with `steelflow models begin`" in strange.out
 
 
 def test_ctrl_c_ends_a_command_with_one_line(plant: Path, tmp_path: Path) -> None:

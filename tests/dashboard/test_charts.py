@@ -16,17 +16,21 @@ from dashboard.charts import drift as charts_drift
 from dashboard.charts import figures as charts
 from dashboard.charts import palette
 from dashboard.data import figures
-from dashboard.data.figures import Unit
 from steelflow.report.daily import SCHEMA
+from steelflow.report.rates import RateUnit
 
 DAY = dt.date(2026, 11, 1)
 CLASSES = ("crazing", "patches", "scratches", "none")
-PER_COIL, SHARE = Unit(()), Unit(("none",))
+PER_METRE, PER_IMAGE = RateUnit(metres=True, whole=True), RateUnit(metres=False, whole=True)
+BY_CLASS = RateUnit(metres=False, whole=False)
 EVIL = "<b>x</b>[](javascript:1) datum.constructor"
 
 
-def daily(counts: dict[tuple[int, str, str | None], int], coils: int = 4) -> pl.DataFrame:
-    """``counts``: images by day, line and label; without a label, images that could not be read."""
+def daily(
+    counts: dict[tuple[int, str, str | None], int], coils: int = 4, good: str | None = "none", strip: float | None = 200
+) -> pl.DataFrame:
+    """``counts``: images by day, line and label; without a label, images that could not be read. ``good`` is the good
+    class of the model, and ``strip`` the metres of a line's night."""
     rows = [
         {
             "date": DAY + dt.timedelta(days=day),
@@ -36,6 +40,8 @@ def daily(counts: dict[tuple[int, str, str | None], int], coils: int = 4) -> pl.
             "images": images,
             "coils": min(images, coils),
             "night_coils": coils,
+            "night_strip": strip,
+            "good": None if good is None or label is None else label == good,
             "confidence": None if label is None else 0.9,
         }
         for (day, line, label), images in counts.items()
@@ -52,13 +58,13 @@ Counts = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
-@given(counts=Counts, unit=st.sampled_from([PER_COIL, SHARE]))
-def test_rates_add_up(counts: dict[tuple[int, str, str | None], int], unit: Unit) -> None:
+@given(counts=Counts, unit=st.sampled_from([PER_METRE, PER_IMAGE]))
+def test_rates_add_up(counts: dict[tuple[int, str, str | None], int], unit: RateUnit) -> None:
     frame = daily(counts)
     nightly = figures.nightly(frame, unit)
     assert nightly["found"].sum() == sum(counts.values())
     assert nightly["found"].to_list() == (nightly["ok"] + nightly["failed"]).to_list()
-    classes = figures.by_class(frame, unit).filter(~pl.col("label").is_in(list(unit.good)))
+    classes = figures.by_class(frame, unit).filter("defect")
     summed = {row["date"]: row["rate"] for row in classes.group_by("date").agg(pl.col("rate").sum()).to_dicts()}
     for row in nightly.to_dicts():
         if row["rate"] is not None and row["date"] in summed:
@@ -69,12 +75,12 @@ def test_rates_add_up(counts: dict[tuple[int, str, str | None], int], unit: Unit
 
 def test_a_class_that_was_not_seen_has_zero_and_not_nothing() -> None:
     frame = daily({(0, "L1", "patches"): 4, (1, "L1", "scratches"): 8})
-    rates = figures.by_class(frame, PER_COIL)
+    rates = figures.by_class(frame, PER_METRE)
     assert rates.select("label", "images", "rate").rows() == [
-        ("patches", 4, 1.0),
+        ("patches", 4, 2.0),
         ("scratches", 0, 0.0),
         ("patches", 0, 0.0),
-        ("scratches", 8, 2.0),
+        ("scratches", 8, 4.0),
     ]
 
 
@@ -83,7 +89,7 @@ def test_a_coil_of_several_bands_and_models_is_counted_once() -> None:
     whole = daily({(0, "L1", "patches"): 9, (0, "L1", "none"): 6, (1, "L1", "patches"): 3})
     kinds = pl.DataFrame({"band": [0, 3, 4], "model": ["a 1", "a 1", "a 2"]}, schema_overrides={"band": pl.UInt8})
     split = whole.drop("band", "model").join(kinds, how="cross").with_columns(pl.col("images") // 3)
-    for unit in (PER_COIL, SHARE):
+    for unit in (PER_METRE, PER_IMAGE):
         for by in ((), ("date",), ("line",), ("date", "line")):
             expected = figures.by_class(whole, unit, by)
             assert figures.by_class(split, unit, by).equals(expected)
@@ -97,24 +103,24 @@ def test_chosen_images_are_compared_with_all_images() -> None:
         model=pl.when(pl.col("line") == "L1").then(pl.lit("a 1")).otherwise(pl.lit("a 2")),
     )
     classes = figures.picked(frame, ["patches", "none"])
-    (night,) = figures.nightly(classes, SHARE).to_dicts()
+    (night,) = figures.nightly(classes, PER_IMAGE).to_dicts()
     assert (night["found"], night["ok"], night["failed"], night["coils"]) == (105, 100, 5, 8)
-    assert (night["defects"], night["rate"]) == (30, 0.3)
-    assert figures.by_class(classes, SHARE, ())["rate"].to_list() == pytest.approx([0.6, 0.3])
+    assert (night["defects"], night["rate"]) == (30, 300)
+    assert figures.by_class(classes, PER_IMAGE, ())["rate"].to_list() == pytest.approx([600, 300])
     sure = figures.picked(frame, bands=[4])
-    assert dict(figures.by_class(sure, PER_COIL, ()).select("label", "images").iter_rows()) == {
+    assert dict(figures.by_class(sure, PER_METRE, ()).select("label", "images").iter_rows()) == {
         "none": 60,
         "scratches": 10,
     }
-    (model,) = figures.nightly(figures.picked(frame, models=["a 2"]), PER_COIL).to_dicts()
-    assert (model["found"], model["coils"], model["rate"]) == (10, 4, 2.5), "the nights and lines that it judged"
-    assert figures.by_class(figures.picked(frame, ["crazing"]), PER_COIL).is_empty()
-    assert figures.nightly(figures.picked(frame), SHARE).equals(figures.nightly(frame, SHARE))
+    (model,) = figures.nightly(figures.picked(frame, models=["a 2"]), PER_METRE).to_dicts()
+    assert (model["found"], model["coils"], model["rate"]) == (10, 4, 5.0), "the nights and lines that it judged"
+    assert figures.by_class(figures.picked(frame, ["crazing"]), PER_METRE).is_empty()
+    assert figures.nightly(figures.picked(frame), PER_IMAGE).equals(figures.nightly(frame, PER_IMAGE))
 
 
 def test_what_changed_most_comes_first() -> None:
     steady = {(day, line, label): 100 for day in range(10) for line in ("L1", "L2") for label in CLASSES[:3]}
-    found = figures.changes(daily({**steady, (9, "L2", "scratches"): 190}), DAY + dt.timedelta(days=9), PER_COIL)
+    found = figures.changes(daily({**steady, (9, "L2", "scratches"): 190}), DAY + dt.timedelta(days=9), PER_METRE)
     first = found.row(0, named=True)
     assert (first["line"], first["label"]) == ("L2", "scratches")
     assert first["change"] == pytest.approx(0.9)
@@ -124,26 +130,32 @@ def test_what_changed_most_comes_first() -> None:
 
 
 def test_good_classes_are_no_change_and_no_defect() -> None:
-    found = figures.changes(SOME, DAY + dt.timedelta(days=4), SHARE, most=99)
+    found = figures.changes(SOME, DAY + dt.timedelta(days=4), PER_IMAGE, most=99)
     assert "none" not in found["label"].to_list()
-    assert figures.nightly(SOME, SHARE)["rate"].to_list() == pytest.approx([0.75] * 5)
+    assert figures.nightly(SOME, PER_IMAGE)["rate"].to_list() == pytest.approx([750] * 5)
 
 
 def test_worst_coils_by_their_worst_class() -> None:
     summary = pl.DataFrame(
         [
-            ("L1", "A", "ok", "patches", 5),
-            ("L1", "A", "ok", "none", 50),
-            ("L1", "B", "ok", "patches", 3),
-            ("L1", "B", "ok", "scratches", 4),
-            ("L1", "C", "failed", None, 2),
+            ("L1", "A", "ok", "patches", False, 5, None, 50.0),
+            ("L1", "A", "ok", "none", True, 50, None, 50.0),
+            ("L1", "B", "ok", "patches", False, 3, 3, 350.0),
+            ("L1", "B", "ok", "scratches", False, 2, 4, 350.0),
+            ("L1", "C", "failed", None, None, 2, None, None),
         ],
-        schema=["line", "coil", "status", "label", "images"],
+        schema=["line", "coil", "status", "label", "good", "images", "regions", "strip"],
+        schema_overrides={"regions": pl.UInt32},
         orient="row",
     )
-    ranked = figures.coils(summary, SHARE)
-    assert ranked["coil"].to_list() == ["B", "A", "C"]  # by defects
-    assert figures.coils(summary, PER_COIL)["worst"].to_list() == ["none", "scratches", None]
+    assert figures.unit_of_coils(summary) == PER_METRE
+    ranked = figures.coils(summary, PER_METRE)
+    assert ranked["coil"].to_list() == ["B", "A", "C"]  # by defects: regions where they are known, else images
+    assert ranked.select("defects", "rate").rows() == [(7, 2.0), (5, 10.0), (0, None)]
+    unknown = summary.with_columns(good=pl.lit(None, pl.Boolean))
+    assert figures.unit_of_coils(unknown) == RateUnit(metres=True, whole=False)
+    assert figures.coils(unknown, BY_CLASS)["worst"].to_list() == ["none", "scratches", None]
+    assert figures.coils(unknown, BY_CLASS).select("defects", "rate").rows() == [(None, None)] * 3
     assert ranked.row(2, named=True) | {"line": "L1"} == {
         "line": "L1",
         "coil": "C",
@@ -152,13 +164,32 @@ def test_worst_coils_by_their_worst_class() -> None:
         "defects": 0,
         "worst": None,
         "of_it": 0,
-        "share": None,
+        "rate": None,
+        "strip": None,
     }
 
 
-@pytest.mark.parametrize("unit", [PER_COIL, SHARE], ids=["per coil", "share"])
+def test_a_rate_of_all_defects_needs_good_classes_and_metres_need_every_length() -> None:
+    known, unknown = (
+        daily({(0, "L1", "patches"): 9, (0, "L1", "none"): 91}),
+        daily({(1, "L1", "patches"): 9}, good=None),
+    )
+    both = pl.concat([known, unknown])
+    assert figures.unit(known) == PER_METRE
+    assert figures.unit(both) == RateUnit(metres=True, whole=False), "the latest night counts"
+    assert figures.nightly(both, PER_METRE).select("defects", "rate").rows() == [(9, 4.5), (None, None)]
+    assert figures.nightly(both, BY_CLASS)["rate"].to_list() == [None, None]
+    assert figures.by_class(unknown, BY_CLASS).select("label", "defect", "rate").rows() == [("patches", True, 1000)]
+    short = pl.concat([known, daily({(0, "L2", "none"): 5}, strip=None)])
+    assert figures.unit(short) == PER_IMAGE
+    assert figures.nightly(short, PER_METRE)["rate"].to_list() == [None]
+    (rate,) = figures.nightly(short, PER_IMAGE)["rate"]
+    assert rate == pytest.approx(1000 * 9 / 105)
+
+
+@pytest.mark.parametrize("unit", [PER_METRE, PER_IMAGE, BY_CLASS], ids=["metres", "images", "by class"])
 @pytest.mark.parametrize("evil", [False, True], ids=["usual", "evil"])
-def test_every_chart_is_made(unit: Unit, evil: bool) -> None:
+def test_every_chart_is_made(unit: RateUnit, evil: bool) -> None:
     frame = SOME.with_columns(pl.col("label").replace("crazing", EVIL if evil else "crazing"))
     coils = pl.DataFrame({"coil": ["A", "A", EVIL], "label": ["patches", None, "crazing"], "images": [1, 2, 3]})
     spent = pl.DataFrame({"night": ["2026-11-01"], "stage": ["fetch"], "seconds": [2.0], "order": [0]})

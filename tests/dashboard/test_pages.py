@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 import streamlit as st
+from knowing import noise, with_good
 from marks import roll
 from pages import APP, OPERATOR, opened, texts
 from plants import EVIL, FAILED, FOUND, NIGHT, local_settings, make_plant
@@ -76,10 +77,36 @@ def test_tonight_shows_the_last_night(plant: Settings, tmp_path: Path, monkeypat
     shown = metrics(app)
     assert shown["Images found"] == str(FOUND)
     assert shown["Unreadable"] == str(FAILED)
-    assert shown["Defects per coil"] == f"{(FOUND - FAILED) / 8:.2f}"
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).images([SECOND]).collect()
+    label, images = rows.drop_nulls("label")["label"].value_counts().sort("count", "label").row(-1)
+    assert images < FOUND - FAILED
+    assert shown["Defects by class"] == class_name(label), "the model that ships has no good classes"
+    assert float(shown["Of it per 1,000 images"]) == pytest.approx(1000 * images / (FOUND - FAILED), abs=0.5)
     assert shown["Model"] == "steelnet"
     earlier = opened(plant, tmp_path, monkeypatch, night=NIGHT.isoformat())
     assert earlier.selectbox(key="night").value == NIGHT.isoformat()
+
+
+def test_tonight_says_that_the_model_does_not_know_what_it_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise(tmp_path / f"images/line=L1/date={NIGHT}/coil=C1", 60)
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    (note,) = inspect_night(settings, NIGHT).notes
+    app = opened(settings, tmp_path, monkeypatch)
+    assert not app.exception
+    (warning,) = [one.value.replace("\\", "").replace("\u2060", "") for one in app.warning]
+    assert warning == f"The{note.removeprefix('the')}"
+
+
+def test_a_model_with_good_classes_has_a_rate_of_defects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = with_good(tmp_path / "own.onnx", "patches", "crazing")
+    settings = local_settings(make_plant(tmp_path / "plant"), tmp_path / "report", ref=str(model))
+    rates = inspect_night(settings, NIGHT).defects
+    shown = metrics(opened(settings, tmp_path, monkeypatch))
+    assert shown["Defects per 1,000 images"] == rates.unit.text(rates.rate)
+    app = opened(settings, tmp_path, monkeypatch, "defects")
+    assert metrics(app)["Defects per 1,000 images"] == rates.unit.text(rates.rate)
+    coil = metrics(opened(settings, tmp_path, monkeypatch, "coil"))
+    assert 0 < int(coil["Defects"]) < int(coil["Images"])
 
 
 def test_filters_of_defects_give_what_the_rows_say(
@@ -121,7 +148,7 @@ def test_confidence_model_and_coil_are_filters(
         "Coils": str(coils),
         "Readable images": str(good.height),
         "Of these chosen": str(chosen.height),
-        "Defects per coil": f"{chosen.height / coils:.2f}",
+        "Defect classes": str(chosen["label"].n_unique()),
     } == metrics(app)
     (model,) = rows.select(pl.concat_str("model_name", "model_version", separator=" ")).to_series().unique()
     assert app.multiselect(key="model").options == [model]

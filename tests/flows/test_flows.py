@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 from hooks import Webhook
+from knowing import noise
 from paths import ROOT
 from plants import FAILED, FOUND, NIGHT, UNITS, copied, local_settings, make_plant, rows_of, snapshot
 
@@ -128,6 +129,16 @@ def test_the_flow_finds_what_inspect_night_finds(settings: Settings, tmp_path: P
     assert rows_of(settings).equals(rows_of(alone))
     assert 0 < result["library_seconds"] <= result["flow_seconds"]
     assert Path(result["run_record"]).is_file()
+
+
+def test_a_night_that_the_model_does_not_know_is_told_to_the_webhook(
+    prefect_server: None, tmp_path: Path, monkeypatch: Monkey, webhook: Webhook
+) -> None:
+    noise(tmp_path / f"images/line=L1/date={NIGHT}/coil=C1", 40)
+    monkeypatch.setenv("STEELFLOW_ALERTS__WEBHOOK", webhook.url)
+    configure(tmp_path, monkeypatch, str(tmp_path / "images"), str(tmp_path / "report"))
+    (note,) = result_of(run())["notes"]
+    assert [(one["event"], one["text"]) for one in webhook.told] == [("night.note", f"Night of {NIGHT}: {note}")]
 
 
 def test_garbage_is_collected_again_after_the_night(settings: Settings, monkeypatch: Monkey) -> None:

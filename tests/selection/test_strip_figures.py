@@ -104,7 +104,7 @@ def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
 def test_the_light_model_is_distilled_if_both_are_asked_for(tmp_path: Path) -> None:
     both = plans(["strip", "strip_accurate"], 1, tmp_path, Path("m.tflite"), view=128)
     assert list(both) == ["strip_accurate", "strip"]
-    assert both["strip"].teacher == str(tmp_path / "strip_accurate.safetensors")
+    assert both["strip"].teacher == str(tmp_path / "strip_accurate.onnx")
     assert both["strip_accurate"].pretrained == Path("m.tflite")
     assert plans(["strip"], 1, tmp_path, None, view=128)["strip"].teacher is None
     assert {plan.augmentation.geometry.side for plan in both.values()} == {128}

@@ -99,14 +99,15 @@ def _masks(source: Source) -> dict[str, str | Failure]:
     """Each mask, with its picture."""
     known, found = set(source.pictures), dict[str, str | Failure]()
     apart = [path for path in source.pictures if any(part in _MASKS for part in _folders(path))]
+    beside = {path.rpartition(".")[0]: path for path in source.pictures if not path.lower().endswith(".png")}
     for path in source.pictures:
         if path.lower().endswith(".png"):
             stem = path[:-4]
-            others = [f"{stem}{suffix}" for suffix in (".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".JPG", ".JPEG")]
             plain = next((stem.removesuffix(end) for end in _ENDINGS if stem.endswith(end)), None)
-            if plain is not None:
-                others += [f"{plain}{suffix}" for suffix in (".png", ".jpg", ".jpeg", ".bmp", ".tif")]
-            if picture := next((other for other in others if other in known), None):
+            picture = beside.get(stem) or (None if plain is None else beside.get(plain))
+            if picture is None and f"{plain}.png" in known:
+                picture = f"{plain}.png"
+            if picture is not None:
                 found[path] = picture
     if apart:
         _match(sorted(known - set(apart)), apart, found)

@@ -18,7 +18,7 @@ from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
 from steelflow.training.data import Skipped
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".jp2", ".j2k", ".gif", ".pgm", ".ppm", ".pfm")
 MAX_FILES = 5_000_000
 _DRIVE = re.compile(r"[A-Za-z]:")
 _MOST_JSON = 50  # more of them are notes about single pictures

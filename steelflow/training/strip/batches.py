@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from steelflow.models.deployable import Deployable
+from steelflow.engine import Engine
 from steelflow.training.strip.draw import Drawer
 from steelflow.training.strip.fit import Batch
 from steelflow.training.strip.light import Light
@@ -38,14 +38,14 @@ class Pool:
     The teacher sees every view once, which costs less than to run it in every step.
     """
 
-    def __init__(self, drawer: Drawer, teacher: Deployable, size: int, seed: int) -> None:
+    def __init__(self, drawer: Drawer, teacher: Engine, size: int, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         parts = []
         for start in range(0, size, _TOGETHER):
             some = stacked(drawer, min(_TOGETHER, size - start), self.rng)
-            with torch.inference_mode():
-                taught = teacher(some.views)[2].half()
-            parts.append(some._replace(taught=taught))
+            taught = teacher.run(some.views.numpy()).map
+            assert taught is not None, "a teacher has a map"
+            parts.append(some._replace(taught=torch.from_numpy(taught).half()))
         self.views, self.cells, self.labels, self.taught = (
             torch.cat([getattr(part, name) for part in parts]) for name in ("views", "cells", "labels", "taught")
         )

@@ -25,7 +25,8 @@ Architecture `{spec["arch"]}`, for views of {spec["view"]}×{spec["view"]} pixel
 ## How it was made
 - {images["training"]} training pictures; SHA-256 of the set
   `{record["data_hash"]}`. Pictures of one tile, frame or coil are either all in training or all held out.
-- Seed {record["seed"]}, {recipe["steps"]} steps of {recipe["batch"]} views, AdamW at {recipe["rate"]} (cosine).
+- Seed {record["seed"]}, {_rounds(recipe)}{recipe["steps"]} steps of {recipe["batch"]} views, AdamW at {recipe["rate"]}
+  (cosine).
 - {recipe["augmentation"]["defects"]:.0%} of the views are cut towards a defect; {recipe["augmentation"]["pasted"]:.0%}
   of the good ones get a pasted one. Cells learn from masks and boxes, views from the pooled cells.{begun}{taught}
 - Probabilities are calibrated with temperature {spec["temperature"]:.3f}, fitted on disturbed training views.
@@ -36,6 +37,10 @@ Architecture `{spec["arch"]}`, for views of {spec["view"]}×{spec["view"]} pixel
 The model knows the defects above. The operating point holds for a surface and a camera like those of the training
 pictures: check it on your own good strip, and change it with `steelflow models operating-point`.
 """
+
+
+def _rounds(recipe: dict[str, Any]) -> str:
+    return "" if recipe["rounds"] == 1 else f"{recipe['rounds']} rounds of "
 
 
 def _figures(held_out: dict[str, Any] | None, point: float) -> str:

@@ -13,20 +13,22 @@ from steelflow.training.strip.judge import Judged
 
 
 def points_at(judged: Judged, spec: ModelSpec, labels: Pixels, good: tuple[int, ...]) -> bool:
-    """Whether the highest cell of the worst view, for the view's most probable defect class, lies on a defect.
+    """Whether the highest cell of the worst view, for the view's most probable defect class, lies on a defect. Cells
+    beyond the picture's border, where small pictures are mirrored, do not count.
 
     Args:
         labels: the class of each pixel of the picture, (H, W).
     """
     view = judged.worst
     cells = judged.cells[view, defect_of(judged.probabilities[view], good)]
-    row, column = np.unravel_index(int(cells.argmax()), cells.shape)
-    side = spec.view or spec.input_size
-    y = int(judged.places[view][0] + (row + 0.5) * side / cells.shape[0])
-    x = int(judged.places[view][1] + (column + 0.5) * side / cells.shape[1])
-    if y >= labels.shape[0] or x >= labels.shape[1]:
-        return False
-    return int(labels[y, x]) not in (*good, 255)
+    (top, left), cell = judged.places[view], (spec.view or spec.input_size) / len(cells)
+    rows, columns = (
+        max(1, round((length - first) / cell)) for length, first in zip(labels.shape, (top, left), strict=True)
+    )
+    shown = cells[:rows, :columns]
+    row, column = np.unravel_index(int(shown.argmax()), shown.shape)
+    y, x = int(top + (row + 0.5) * cell), int(left + (column + 0.5) * cell)
+    return int(labels[min(y, labels.shape[0] - 1), min(x, labels.shape[1] - 1)]) not in (*good, 255)
 
 
 def defect_of(probabilities: npt.NDArray[np.float32], good: tuple[int, ...]) -> int:

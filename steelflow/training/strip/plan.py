@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from steelflow.engine import Engine
+from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork
-from steelflow.models.deployable import Deployable, load_torch
-from steelflow.models.shipped import SHIPPED, WEIGHTS
+from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.training.annotations import Annotations
 from steelflow.training.precision import Wanted
@@ -26,8 +27,9 @@ _STEPS = 2500
 class StripPlan:
     """How to train. The defaults suit a few hundred to a few thousand pictures.
 
-    ``epochs`` (of as many views as there are training pictures) or ``steps`` set the length. ``false_alarms`` is the
-    share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
+    ``epochs`` (of as many views as there are training pictures) or ``steps`` set the length of a round. Each further
+    round begins with the weights of the one before, at half of its rate and with new views for the teacher (I.
+    Loshchilov and F. Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"). ``false_alarms`` is the share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
     ``strip_wide``. ``teacher`` is a dense model with the same classes, by name or path, from which to distil.
     ``operating_point`` replaces the fitted one.
     """
@@ -37,6 +39,7 @@ class StripPlan:
     seed: int = 0
     steps: int | None = None
     epochs: int | None = None
+    rounds: int = 1
     batch: int = 16
     rate: float = 4e-3
     precision: Wanted = "fp32"
@@ -62,15 +65,16 @@ class StripPlan:
             raise ConfigError(f"false_alarms is {self.false_alarms}; it must be from 0 to below 1, such as 0.005")
         if self.steps is not None and self.epochs is not None:
             raise ConfigError("give steps or epochs, not both")
-        for name in ("steps", "epochs", "batch", "pool"):
+        for name in ("steps", "epochs", "rounds", "batch", "pool"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} is {value}; it must be at least 1")
 
-    def schedule(self, pictures: int) -> Schedule:
-        """For so many training pictures."""
+    def schedules(self, pictures: int) -> list[Schedule]:
+        """One for each round, for so many training pictures."""
         steps = self.steps or (math.ceil(self.epochs * pictures / self.batch) if self.epochs else _STEPS)
-        return Schedule(steps=steps, batch=self.batch, rate=self.rate)
+        rates = [self.rate / 2**turn for turn in range(self.rounds)]
+        return [Schedule(steps=steps, batch=self.batch, rate=rate) for rate in rates]
 
     def spec(self, annotations: Annotations) -> ModelSpec:
         """Of the model before training. Raises ``DataError`` for data without good pictures or without defects,
@@ -92,19 +96,19 @@ class StripPlan:
             sharpness=self.sharpness,
         )
 
-    def load_teacher(self, spec: ModelSpec) -> Deployable | None:
+    def load_teacher(self, spec: ModelSpec) -> Engine | None:
         """Raises ``ConfigError`` if the teacher has other classes, or no map."""
         if self.teacher is None:
             return None
-        path = WEIGHTS / f"{self.teacher}.safetensors" if self.teacher in SHIPPED else Path(self.teacher)
-        model, theirs = load_torch(path.with_suffix(".safetensors"))
-        if theirs.classes != spec.classes or theirs.good != spec.good or not isinstance(model.network, DenseNetwork):
+        engine = OnnxEngine(resolve(self.teacher))
+        theirs = engine.spec
+        if (theirs.classes, theirs.good) != (spec.classes, spec.good) or theirs.sharpness is None:
             raise ConfigError(
                 f"teacher {self.teacher}: has the classes {', '.join(theirs.classes)} "
                 f"(good: {', '.join(theirs.good)}); a teacher has a map, and the classes of the data: "
                 f"{', '.join(spec.classes)}"
             )
-        return model
+        return engine
 
 
 def dense_network(arch: str, classes: int, view: int) -> DenseNetwork:

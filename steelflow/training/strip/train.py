@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from steelflow.engine import Engine
 from steelflow.errors import DataError
 from steelflow.models.dense import DenseNetwork
 from steelflow.models.deployable import Deployable
@@ -96,18 +97,16 @@ def train_views(
     annotations: Annotations,
     plan: StripPlan,
     *,
-    teacher: Deployable | None = None,
     parts: tuple[Sequence[int], Sequence[int]] | None = None,
     on_step: Callable[[StripProgress], None] | None = None,
 ) -> StripModel:
     """Train in memory; see ``train_strip``.
 
     Args:
-        teacher: instead of the plan's.
         parts: training and held-out pictures, instead of the plan's split.
     """
     spec = plan.spec(annotations)
-    teacher = teacher or plan.load_teacher(spec)
+    teacher = plan.load_teacher(spec)
     training, held_out = parts or _parts(annotations, plan)
     read = Pictures(annotations)
     good = tuple(spec.classes.index(name) for name in spec.good)
@@ -119,21 +118,19 @@ def train_views(
         drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation)
         views = stacked(drawer, 64, np.random.default_rng(plan.seed + 1))
         network, model = _fresh(plan, spec, views)
-        batch = drawn(drawer, plan.batch, plan.seed)
-        if teacher is not None:
-            pool = Pool(drawer, teacher, plan.pool, plan.seed)
-            batch = lambda step: pool.batch(plan.batch)  # noqa: E731, ARG005  one line, and the step does not matter
         loss = DenseLoss(good, plan.sharpness)
         precision = choose_precision(plan.precision, model.network, model.normalise, views.views, views.labels.clamp(0))
-        schedule = plan.schedule(len(training))
-        fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
+        for turn, schedule in enumerate(plan.schedules(len(training))):
+            batch = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
+            fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
         sample = stacked(drawer, _CALIBRATION, np.random.default_rng(plan.seed + 2))
         with torch.inference_mode():
             logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
         known = (sample.labels >= 0).numpy()
         spec = spec.model_copy(update={"temperature": fit_temperature(logits[known], sample.labels.numpy()[known])})
+        judged = held_out or (training if plan.operating_point is None else [])
         novelty = fit_embedding(model, spec, read, training, numbers, plan.seed)
-        spec, figures = evaluated(model, spec, annotations, read, held_out or training, plan)
+        spec, figures = evaluated(model, spec, annotations, read, judged, plan)
     return StripModel(model, spec, novelty, figures, tuple(training), tuple(held_out), views)
 
 
@@ -141,6 +138,14 @@ def _parts(annotations: Annotations, plan: StripPlan) -> tuple[list[int], list[i
     if not plan.held_out:
         return list(range(len(annotations.items))), []
     return annotations.split(plan.seed, plan.held_out)
+
+
+def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Callable[[int], Batch]:
+    """New views for every step, or some of a pool that the teacher has judged."""
+    if teacher is None:
+        return drawn(drawer, plan.batch, seed)
+    pool = Pool(drawer, teacher, plan.pool, seed)
+    return lambda step: pool.batch(plan.batch)  # noqa: ARG005  every step takes other views
 
 
 def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:

@@ -70,7 +70,7 @@ def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seco
         "images": {"training": len(trained.training), "held_out": len(trained.held_out)},
         "data_hash": annotations.hash,
         "seed": plan.seed,
-        "recipe": recipe | {"steps": plan.schedule(len(trained.training)).steps},
+        "recipe": recipe | {"steps": plan.schedules(len(trained.training))[0].steps},
         "pretrained": origin_of(plan.pretrained or False),
         "teacher": plan.teacher if plan.teacher is None else Path(plan.teacher).stem,
         "seconds": round(seconds, 1),

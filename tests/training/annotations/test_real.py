@@ -10,7 +10,6 @@ import pytest
 
 from steelflow.training.annotations import load_annotations
 
-
 # Read here: tests run without the variables of this machine.
 FOLDERS = {
     name: os.environ.get(name)

@@ -59,7 +59,7 @@ def test_equal_seeds_give_equal_weights(strips: Annotations, tmp_path: Path) -> 
 
 
 def test_a_light_model_learns_from_a_teacher(strips: Annotations, trained: TrainedStrip, tmp_path: Path) -> None:
-    plan = replace(PLAN, teacher=str(trained.weights), pool=64, name="light")
+    plan = replace(PLAN, teacher=str(trained.onnx), pool=64, name="light")
     light = train_strip(strips, tmp_path, plan)
     assert light.figures.auc is not None
     assert light.figures.auc > 0.9
@@ -70,7 +70,7 @@ def test_a_teacher_of_other_classes_is_refused(trained: TrainedStrip, tmp_path: 
     root = write_strips(tmp_path / "data", good=3, defects=3)
     (root / "hole").rename(root / "dent")
     with pytest.raises(ConfigError, match="a teacher has a map, and the classes of the data: dent, free, scratch"):
-        train_strip(load_annotations(root, good=("free",)), tmp_path, replace(PLAN, teacher=str(trained.weights)))
+        train_strip(load_annotations(root, good=("free",)), tmp_path, replace(PLAN, teacher=str(trained.onnx)))
     assert not list(tmp_path.glob("strip.*"))
 
 
