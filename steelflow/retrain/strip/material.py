@@ -122,12 +122,8 @@ def frames_of(rows: pl.DataFrame, good: str, names: Collection[str] = ()) -> tup
             area[box.label] += 0 if box.label == good else box.width * box.height
         largest = max(area, key=lambda name: (area[name], name)) if any(area.values()) else whole or good
         first = own.row(0, named=True)
-        found.append(
-            LabelledFrame(str(image), largest, tuple(boxes), first["line"], first["group"], whole is not None)
-        )
+        found.append(LabelledFrame(str(image), largest, tuple(boxes), first["line"], first["group"], whole is not None))
     return tuple(sorted(found, key=lambda one: one.image))
-
-
 
 
 def _choose_golden(frames: Iterable[LabelledFrame], good: str) -> pl.DataFrame | str:
@@ -184,11 +180,12 @@ def _too_few(
     )
 
 
-def _golden_frames(
-    golden: Golden, rows: pl.DataFrame, good: str, names: Collection[str]
-) -> tuple[LabelledFrame, ...]:
+def _golden_frames(golden: Golden, rows: pl.DataFrame, good: str, names: Collection[str]) -> tuple[LabelledFrame, ...]:
     """The golden images with the label of the golden set; their regions, if they have any, are those in ``rows``."""
-    there = {one.image: one for one in frames_of(rows.filter(pl.col("image").is_in(golden.frame["image"].to_list())), good, names)}
+    there = {
+        one.image: one
+        for one in frames_of(rows.filter(pl.col("image").is_in(golden.frame["image"].to_list())), good, names)
+    }
     known = {name.casefold() for name in (*names, *GOOD)}
     found = []
     for image, said in golden.frame.select("image", "label").iter_rows():
