@@ -87,7 +87,8 @@ def _sample(reader: ReportReader, dates: Collection[dt.date], without: pl.DataFr
 
 
 def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, engine: Engine) -> pl.DataFrame:
-    """Report rows for these images, judged as a night judges them; an image that is no longer in the archive is a failed row."""
+    """Report rows for these images, judged as a night judges them. An image that is no longer in the archive is a
+    failed row."""
     archive = open_store(settings.archive.uri, settings.store)
     coils = dict(zip(references.select(_REFERENCE).rows(), references["coil"], strict=True))
     unit = Unit(id="", partition=partition, kind="loose", objects=())
