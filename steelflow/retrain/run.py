@@ -21,7 +21,7 @@ from steelflow.retrain.due import labels_since, not_due
 from steelflow.retrain.material import SHIPPED, WHO, Material, gather
 from steelflow.retrain.record import RetrainResult, Trigger, put_record, records
 from steelflow.retrain.retraining import Progress, Request, Retraining, Tell
-from steelflow.retrain.strip.champion import first_of_views
+from steelflow.retrain.strip.champion import judges_views
 from steelflow.retrain.strip.run import decide_on_frames
 from steelflow.retrain.trial import try_out
 from steelflow.retrain.workplace import workplace
@@ -83,9 +83,8 @@ def retrain(
 
 
 def _decide(run: Retraining, decided: list[RetrainResult]) -> RetrainResult:
-    if (version := first_of_views(run.settings, run.registry, run.champion)) is not None:
-        run.champion = version
-        return decide_on_frames(run, decided, version)
+    if judges_views(run.settings, run.champion):
+        return decide_on_frames(run, decided)
     snapshot = run.labels.snapshot()
     fresh = labels_since(run.labels, snapshot, decided, run.champion)
     run.details.labels, run.details.new_labels = snapshot.frame.height, fresh.height

@@ -141,6 +141,7 @@ def test_too_few_labels_are_said_before_anything_is_changed(
     with pytest.raises(AssertionError, match=said):
         raise AssertionError(result.text)
     assert open_labels(settings).golden() is None
+    assert open_registry(settings).champion() is None
 
 
 def test_frames_are_read_from_their_labels(settings: Settings) -> None:

@@ -25,13 +25,9 @@ def judges_views(settings: Settings, champion: Version | None) -> bool:
         return False
 
 
-def first_of_views(settings: Settings, registry: Registry, champion: Version | None) -> Version | None:
-    """The champion if it is a model of views. If there is none yet, the model of views that ``model.ref`` names is
-    registered and promoted, so that a rollback has a target. None for whole images."""
-    if not judges_views(settings, champion):
-        return None
-    if champion is not None:
-        return champion
+def first_of_views(settings: Settings, registry: Registry) -> Version:
+    """Register and promote the model of views that ``model.ref`` names as the first version, so that a rollback has a
+    target."""
     why = "the model that inspects"
     first = registry.register(resolve(settings.model.ref), who=WHO, reason=why)
     registry.promote(first, who=WHO, reason=why)

@@ -21,6 +21,7 @@ from steelflow.training.annotations import GOOD, Annotated, Annotations, Box
 NAMELESS = "begin"
 """The architecture of the model that is made without labels: its only defect class stands for all defects."""
 
+_GOLDEN_SHARES = (0.2, 0.3, 0.4, 0.5)
 _FEWEST = 5  # labelled regions (or frames) of a class in training; a new class with fewer waits for more
 
 
@@ -87,7 +88,7 @@ def gather_frames(
     if why := _too_few(run, spec, parts["training"], classes, good):
         return why
     if chosen is not None:
-        why = "about a fifth of the coils with labelled frames, at the first retraining"
+        why = "coils with labelled frames, at the first retraining"
         golden = run.labels.freeze(chosen, who=WHO, reason=why)
     assert golden is not None, "chosen above"
     run.labels.write_snapshot(snapshot)
@@ -127,19 +128,22 @@ def frames_of(rows: pl.DataFrame, good: str, names: Collection[str] = ()) -> tup
 
 
 def _choose_golden(frames: Iterable[LabelledFrame], good: str) -> pl.DataFrame | str:
-    """Image and label of the frames of about a fifth of the coils, of every class; or why there are too few."""
+    """Image and label of the golden frames; or why there are too few. They are those of about a fifth of the coils of
+    every class; of more coils, up to half, while labels are few."""
     items = tuple(Annotated(path=one.image, group=one.group, label=one.label) for one in frames)
     classes = tuple(sorted({item.label for item in items}))
     every = Annotations(root=Path(), classes=classes, good=(good,), items=items)
-    held_out = [items[index] for index in (every.split(0)[1] if items else [])]
-    defects = sum(item.label != good for item in held_out)
-    if len(held_out) >= FEWEST and 0 < defects < len(held_out):
-        return pl.DataFrame({"image": [item.path for item in held_out], "label": [item.label for item in held_out]})
+    held_out: list[Annotated] = []
+    for share in _GOLDEN_SHARES if items else ():
+        held_out = [items[index] for index in every.split(0, share)[1]]
+        defects = sum(item.label != good for item in held_out)
+        if len(held_out) >= FEWEST and 0 < defects < len(held_out):
+            return pl.DataFrame({"image": [item.path for item in held_out], "label": [item.label for item in held_out]})
     coils = len({item.group for item in items})
     return (
         f"the golden set needs {FEWEST} frames, good and defective, and {len(items)} labelled frames of {coils} coils "
-        f"give it {len(held_out)}, {defects} of them with a defect (a fifth of the coils); label more regions and good "
-        "frames on the page Review of the dashboard"
+        f"give it {len(held_out)} (at most half of the coils); label more regions and good frames, of more coils, on "
+        "the page Review of the dashboard"
     )
 
 
