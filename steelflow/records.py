@@ -33,12 +33,14 @@ class Unit:
     """A stable piece of a partition: one shard, or one bucket of loose objects in ascending key order.
 
     ``id`` is unique within the partition. It depends on the keys alone, never on the order or the time of the listing.
+    ``sidecars`` describe its images, in ascending key order.
     """
 
     id: str
     partition: Partition
     kind: UnitKind
     objects: Sequence[ObjectInfo]
+    sidecars: tuple[ObjectInfo, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

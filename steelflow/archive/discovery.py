@@ -7,10 +7,12 @@ listing of folder names, even in an archive of many years.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from steelflow.archive.template import Fields, KeyTemplate, fields_of
+from steelflow.archive.names import is_system
+from steelflow.archive.template import NIGHTLY, Fields, KeyTemplate, fields_of
 from steelflow.errors import ConfigError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.store.base import Store
@@ -19,7 +21,7 @@ from steelflow.store.base import Store
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """The partitions of an archive, by date and line. ``strangers`` are folders that the template does not fit; nothing
-    in them is inspected."""
+    in them is inspected. System folders, such as a NAS's recycle bin, are no lines."""
 
     partitions: tuple[Partition, ...]
     strangers: tuple[str, ...]
@@ -83,7 +85,8 @@ def _walk(
                 f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be selected; "
                 f"add {{{field}}} to a folder of the template, or inspect the whole source"
             )
-    depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & {"line", "date"}), default=0)
+    depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & NIGHTLY), default=0)
+    lines = None if lines is None else {unicodedata.normalize("NFC", line) for line in lines}
 
     def descend(prefix: str, groups: dict[str, str]) -> Iterator[tuple[str, Fields]]:
         at = prefix.count("/")
@@ -96,10 +99,12 @@ def _walk(
             return
         for folder in store.folders(prefix):
             matched = level.pattern.fullmatch(folder)
-            fields = fields_of(matched.groupdict()) if matched else None
+            fields = fields_of(groups | matched.groupdict()) if matched else None
             if matched is None or fields is None:
                 strangers.append(f"{prefix}{folder}/")
-            elif _wanted(fields.date, dates) and _wanted(fields.line, lines):
+            elif is_system(folder + "/"):  # a bin of a NAS may look like a line
+                continue
+            elif _wanted(fields.line, lines) and _may_be(groups | matched.groupdict(), fields.date, dates):
                 yield from descend(f"{prefix}{folder}/", groups | matched.groupdict())
 
     yield from descend("", {})
@@ -107,3 +112,11 @@ def _walk(
 
 def _wanted(value: object, wanted: Collection[object] | None) -> bool:
     return wanted is None or value is None or value in wanted
+
+
+def _may_be(groups: Mapping[str, str], date: dt.date | None, dates: Collection[dt.date] | None) -> bool:
+    """Whether a folder with these fields can have a wanted date below it."""
+    if date is not None or dates is None:
+        return _wanted(date, dates)
+    parts = {name: int(groups[name]) for name in ("year", "month", "day") if name in groups}
+    return any(all(getattr(day, name) == value for name, value in parts.items()) for day in dates)

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from steelflow.archive.gunzip import MAGIC as GZIP_MAGIC
-from steelflow.archive.gunzip import Gunzip
-from steelflow.archive.names import Ignored
-from steelflow.archive.shard import Row, ShardError, too_large
+from steelflow.archive.described import Described, SidecarErrors, canonical
+from steelflow.archive.formats import shard_rows
+from steelflow.archive.names import Ignored, is_open
+from steelflow.archive.shard import ShardError, too_large
+from steelflow.archive.sniff import HEAD, looks_like_image
 from steelflow.archive.stream import ObjectReader
-from steelflow.archive.tar import read_tar
-from steelflow.archive.template import KeyTemplate, Members
-from steelflow.archive.zip import read_zip
+from steelflow.archive.template import KeyTemplate, Members, outside
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
 from steelflow.images.pages import page_name, pages
 from steelflow.records import Failure, ObjectInfo, RawImage, Unit
 from steelflow.store.base import Store
 
-_ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
-
 
 def read_unit(
-    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored | None = None
+    store: Store,
+    unit: Unit,
+    template: KeyTemplate,
+    limits: LimitSettings,
+    ignored: Ignored | None = None,
+    errors: SidecarErrors | None = None,
 ) -> Iterator[RawImage]:
     """Every image of a unit, or the failure in its place: loose objects by key, members in the order of the shard.
 
     An image that cannot be read is yielded as its failure. If a shard ends early, its failure is yielded last
     (``member`` is None). Each page of a TIFF is an image: ``page=2`` of a loose object, ``name#page=2`` of a member.
-    All pages have the fields of their file. ``ignored`` counts the members that are not images.
+    All pages have the fields of their file. ``ignored`` counts the members that are not images, ``errors`` what is
+    wrong in sidecars.
 
     Raises:
-        StoreError: the store failed, or a shard was replaced while it was read. Try the unit again.
+        StoreError: the store failed, or a shard or a sidecar was replaced while it was read. Try the unit again.
     """
+    ignored = Ignored() if ignored is None else ignored
+    errors = SidecarErrors() if errors is None else errors
     if unit.kind == "loose":
-        return _read_loose(store, unit, template, limits)
-    return _read_shard(store, unit.objects[0], template, limits, ignored if ignored is not None else Ignored())
+        return _read_loose(store, unit, template, limits, ignored, errors)
+    return _read_shard(store, unit, template, limits, ignored, errors)
 
 
-def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings) -> Iterator[RawImage]:
+def _read_loose(
+    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored, errors: SidecarErrors
+) -> Iterator[RawImage]:
     objects = list(unit.objects)
+    described = Described(errors, {canonical(info.key) for info in objects} if unit.sidecars else (), template.zone)
+    described.load(store, unit.sidecars)
     fetched = store.get_many([info.key for info in objects if info.size <= limits.image_bytes])
     for info in objects:
         data: bytes | StoreError | Failure
@@ -53,26 +62,50 @@ def _read_loose(store: Store, unit: Unit, template: KeyTemplate, limits: LimitSe
             data = Failure("unreadable", str(data))
         elif isinstance(data, StoreError):
             raise data
+        if is_open(info.key) and not _is_image(store, info, data):
+            ignored.add(info.key)
+            continue
         fields = template.read(info.key)
-        image = RawImage(info.key, None, 0, data, fields.coil, fields.position, fields.captured_at)
+        if described:
+            fields = described.of(info.key, fields)
+        image = RawImage(info.key, None, 0, data, *fields[2:])
         several = None if isinstance(data, Failure) else pages(data)
         if several is None:
             yield image
             continue
         for number, page in enumerate(several):
             yield image._replace(member=page_name(None, number + 1), ordinal=number, data=page)
+    described.end()
+
+
+def _is_image(store: Store, info: ObjectInfo, data: bytes | Failure) -> bool:
+    """Whether an object without a known suffix is an image. What cannot be read may be one: it is a failure."""
+    if isinstance(data, Failure) and data.code == "too_large":
+        data = store.get(info.key, 0, HEAD, etag=info.etag)
+    return isinstance(data, Failure) or looks_like_image(data[:HEAD])
 
 
 def _read_shard(
-    store: Store, info: ObjectInfo, template: KeyTemplate, limits: LimitSettings, ignored: Ignored
+    store: Store, unit: Unit, template: KeyTemplate, limits: LimitSettings, ignored: Ignored, errors: SidecarErrors
 ) -> Iterator[RawImage]:
+    (info,) = unit.objects
     members = Members(template, info.key)
+    folder = info.key[: info.key.rfind("/") + 1]
+    described = Described(errors, zone=template.zone)
+    described.load(store, unit.sidecars)
+
+    def describe(name: str, data: bytes | Failure) -> None:
+        path = canonical(name)
+        described.add(folder + outside(path[: path.rfind("/") + 1]), [(f"{info.key}/{path}", data)])
+
     ordinal = 0
     try:
         with ObjectReader(store, info) as file:
-            for member, data in _rows(file, info, limits, ignored):
+            for member, data in shard_rows(file, info, limits, ignored, describe):
                 fields = members.read(member)
-                image = RawImage(info.key, member, ordinal, data, fields.coil, fields.position, fields.captured_at)
+                if described:
+                    fields = described.of(f"{folder}{outside(member or '')}", fields, shard=f"{info.key}/{member}")
+                image = RawImage(info.key, member, ordinal, data, *fields[2:])
                 several = None if isinstance(data, Failure) else pages(data)
                 if several is None:
                     yield image
@@ -81,23 +114,12 @@ def _read_shard(
                 for number, page in enumerate(several, 1):
                     yield image._replace(member=page_name(member, number), ordinal=ordinal, data=page)
                     ordinal += 1
+        described.end()
         return
     except ShardError as exc:
         failure = exc.failure
     except ObjectNotFound:
         failure = Failure("missing", "the shard was deleted after it was listed")
+    described.end()
     fields = members.read(None)
-    yield RawImage(info.key, None, ordinal, failure, fields.coil, fields.position, fields.captured_at)
-
-
-def _rows(file: ObjectReader, info: ObjectInfo, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The bytes decide on the format, not the name: a .tgz that was decompressed by a download is a tar."""
-    if not info.size:
-        raise ShardError("empty", "the shard has no bytes; copy it again")
-    magic = file.read(4)
-    file.seek(0)
-    if magic.startswith(GZIP_MAGIC):
-        return read_tar(Gunzip(file, limits.expansion), limits, ignored)
-    if magic in _ZIP_MAGIC or info.key.lower().endswith(".zip"):
-        return read_zip(file, limits, ignored)
-    return read_tar(file, limits, ignored)
+    yield RawImage(info.key, None, ordinal, failure, *fields[2:])

@@ -57,6 +57,9 @@ class ObjectReader(io.BufferedIOBase):
         self._at += moved
         return moved
 
+    def spent(self) -> int:
+        return self._at
+
     def read(self, size: int | None = -1, /) -> bytes:
         """``size`` bytes, or the rest if ``size`` is negative; fewer only at the end of the object."""
         left = max(0, self._info.size - self._at)

@@ -14,8 +14,10 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from steelflow.archive.names import Ignored, kind_of
-from steelflow.archive.shard import Row, ShardError, Source, too_large
+from steelflow.archive.names import Kind, is_open, kind_of
+from steelflow.archive.shard import Others, Part, Row, ShardError, Source, too_large, within
+from steelflow.archive.sidecar import MAX_BYTES, SPLIT
+from steelflow.archive.sniff import HEAD, looks_like_image
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
 
@@ -41,33 +43,49 @@ class _Member(NamedTuple):
     sparse: bool
 
 
-def read_tar(source: Source, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The image members, in order. Failures of one member: ``link`` (links and devices with an image's name),
-    ``sparse`` (sparse files), ``too_large`` (above ``limits.image_bytes``) and ``truncated``, which is the last row.
+def read_tar(source: Source, limits: LimitSettings, others: Others) -> Iterator[Row]:
+    """The image members, in order, with those of shards within the shard. A member without a known suffix is an image
+    if its first bytes are. A sidecar goes to ``others``, before the images that follow it.
+
+    Failures of one member: ``link`` (links and devices with an image's name), ``sparse`` (sparse files), ``too_large``
+    (above ``limits.image_bytes``) and ``truncated``, which is the last row.
 
     Raises:
         ShardError: ``shard_cut`` or ``shard_corrupt`` if more members should follow and cannot be read.
     """
     for member in _members(source):
-        is_image = kind_of(member.name) == "image"
-        failure = _refusal(member, limits)
-        data = b""
-        if is_image and not failure:
-            data = source.read(member.size)
-            there = len(data)
+        kind = kind_of(member.name)
+        failure = _refusal(member, limits, kind)
+        if kind == "image":
+            data = b"" if failure else source.read(member.size)
+            there = source.skip(member.size) if failure else len(data)
         else:
-            there = source.skip(member.size)
+            part = Part(source, member.size)
+            yield from _other(member, part, kind, failure, others)
+            there = member.size - part.rest()
         if there < member.size:
             cut = f"has {there:,} of {member.size:,} bytes: the shard is cut, later images are lost; copy it again"
-            if not is_image:
+            if kind != "image":
                 raise ShardError("shard_cut", f"{member.name[:200]!r} {cut}")
             yield member.name, Failure("truncated", cut)
             return
-        if is_image:
+        if kind == "image":
             yield member.name, failure or data
-        else:
-            ignored.add(member.name)
         source.skip(-member.size % BLOCK)
+
+
+def _other(member: _Member, part: Part, kind: Kind | None, failure: Failure | None, others: Others) -> Iterator[Row]:
+    """The rows of a member that is no image by its name."""
+    if kind == "sidecar":
+        others.describe(member.name, failure or part.read(member.size))
+    elif kind == "shard":
+        yield from (
+            [(member.name, failure)] if failure else within(member.name, others.nested(member.name, part, member.size))
+        )
+    elif failure is None and is_open(member.name) and looks_like_image(head := part.read(min(HEAD, member.size))):
+        yield member.name, head + part.read(member.size - len(head))
+    else:
+        others.ignored.add(member.name)
 
 
 def _members(source: Source) -> Iterator[_Member]:
@@ -94,11 +112,15 @@ def _members(source: Source) -> Iterator[_Member]:
     _check_tail(source)
 
 
-def _refusal(member: _Member, limits: LimitSettings) -> Failure | None:
+def _refusal(member: _Member, limits: LimitSettings, kind: Kind | None) -> Failure | None:
     if member.kind in _LINKS:
         return Failure("link", f"a {_LINKS[member.kind]}, not a file; pack the images themselves (tar --dereference)")
     if member.sparse:
         return Failure("sparse", "sparse files are not supported; pack it again without --sparse")
+    if kind == "shard":
+        return None
+    if kind == "sidecar":
+        return too_large(member.size, MAX_BYTES, SPLIT) if member.size > MAX_BYTES else None
     if member.size > limits.image_bytes:
         return too_large(member.size, limits.image_bytes)
     return None

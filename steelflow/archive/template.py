@@ -4,35 +4,55 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
+from steelflow.archive.names import kind_of
 from steelflow.errors import ConfigError
 
 _TEXT = "[^/]{1,255}?"  # the shortest match; bounded, so a hostile key cannot make a match slow
 _PATTERNS = {
     "line": _TEXT,
-    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}",
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}_[0-9]{2}_[0-9]{2}|[0-9]{4}[.][0-9]{2}[.][0-9]{2}",
+    "year": "[0-9]{4}",
+    "month": "[0-9]{1,2}",
+    "day": "[0-9]{1,2}",
+    "hour": _TEXT,
+    "shift": _TEXT,
     "coil": _TEXT,
     "position": r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?",
     "captured_at": "[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9]{2}:?[0-9]{2}:?[0-9]{2}(?:[.,][0-9]{1,9})?"
     "(?:Z|[+-][0-9]{2}:?[0-9]{2})?",
+    "camera": _TEXT,
+    "side": _TEXT,
+    "frame": "[0-9]{1,9}",
     "name": ".+",
 }
+_DAY = ("year", "month", "day")
+NIGHTLY = frozenset(("line", "date", *_DAY))  # the fields that say to which night an image belongs
 _FOLDERS = 1024  # cached answers
 _EXAMPLE = "line={line}/date={date}/coil={coil}/{name}"
 
 
 class Fields(NamedTuple):
-    """The fields of a key. ``position`` is metres from the coil's head; ``captured_at`` is in UTC."""
+    """What is known of an image, in the order of ``RawImage``. ``position`` is metres from the coil's head;
+    ``captured_at`` is in UTC. The last three are never in a key: a sidecar gives them."""
 
     line: str | None = None
     date: dt.date | None = None
     coil: str | None = None
     position: float | None = None
     captured_at: dt.datetime | None = None
+    camera: str | None = None
+    side: str | None = None
+    frame: int | None = None
+    mm_across: float | None = None
+    mm_along: float | None = None
+    grade: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +67,23 @@ class Level:
 class KeyTemplate:
     """A key template, parsed once.
 
-    Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18 or 20261118), ``{coil}``, ``{position}`` (metres),
-    ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is UTC), and ``{name}`` at the end, which is
-    required. Only ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are
-    possible, the earlier field takes the shorter text. ``{line}`` and ``{date}`` must be in folders: then one night is
-    found without listing all the others.
+    Fields, each at most once: ``{line}``, ``{date}`` (2026-11-18, 20261118, 2026_11_18 or 2026.11.18) or ``{year}``,
+    ``{month}`` and ``{day}``, ``{hour}`` and ``{shift}`` (any text, which is not used), ``{coil}``, ``{position}``
+    (metres), ``{captured_at}`` (20261118T231500Z or any ISO form; without a zone it is in ``zone``), ``{camera}``,
+    ``{side}`` (of the strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only
+    ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier
+    field takes the shorter text. Line and date must be in folders: then one night is found without listing all the
+    others. Texts are read in composed form (NFC), whatever the operating system wrote.
 
     Raises:
         ConfigError: the template is malformed; the message says how to correct it.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, zone: str = "UTC") -> None:
         _check(text)
         self.text = text
-        self.fields = frozenset(_parts(text)[1::2])
+        self.zone = ZoneInfo(zone)
+        self.fields = frozenset(_parts(text)[1::2]) | (frozenset(("date",)) if "{year}" in text else frozenset())
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
         # An atomic group per folder: the match of one folder is not tried again if a later folder fails.
@@ -85,7 +108,7 @@ class KeyTemplate:
         """The fields in the folders of a key, if its file name does not fit: a shard among images that are named by
         position, or a misnamed image, still belongs to its coil. None if the folders do not fit either."""
         found = self._folders.fullmatch(path)
-        return None if found is None else fields_of(found.groupdict())
+        return None if found is None else fields_of(found.groupdict(), self.zone)
 
     def read(self, path: str) -> Fields:
         """All fields that a key gives; there may be none."""
@@ -93,13 +116,13 @@ class KeyTemplate:
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)
-        return None if found is None else fields_of(found.groupdict())
+        return None if found is None else fields_of(found.groupdict(), self.zone)
 
 
 class Members:
     """The fields of a shard's members, together with the fields of the shard's key.
 
-    A member's name is a file name beside the shard, or a whole key.
+    A member's name is a file name beside the shard, or a whole key. Packers of Windows write ``\\`` between folders.
     """
 
     def __init__(self, template: KeyTemplate, key: str) -> None:
@@ -108,11 +131,11 @@ class Members:
         self._shard = template.read(key)
 
     def read(self, member: str | None) -> Fields:
-        """The member's own coil, position and time, if it has them. Line and date are those of the shard."""
+        """The member's own values, if its name has them. Line and date are those of the shard."""
         shard, template = self._shard, self._template
         if member is None:
             return shard
-        name = member.removeprefix("./")
+        name = outside(member.replace("\\", "/").removeprefix("./"))
         beside = self._folder + name
         own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
         if own is None or own is shard:
@@ -123,20 +146,38 @@ class Members:
             own.coil or shard.coil,
             shard.position if own.position is None else own.position,
             own.captured_at or shard.captured_at,
+            own.camera or shard.camera,
+            own.side or shard.side,
+            shard.frame if own.frame is None else own.frame,
         )
 
 
-def fields_of(groups: Mapping[str, str]) -> Fields | None:
+def outside(member: str) -> str:
+    """A member's path as if the shards within its shard were unpacked where they lie: ``a/b.tar/c.jpg`` is
+    ``a/c.jpg``."""
+    folder = member[: member.rfind("/") + 1]
+    if "." not in folder:
+        return member
+    parts = folder.split("/")
+    return "/".join(part for part in parts if kind_of(part) != "shard") + member[len(folder) :]
+
+
+def fields_of(groups: Mapping[str, str], zone: dt.tzinfo = dt.UTC) -> Fields | None:
     """Matched text as values. None if a date or time is impossible (2026-02-30)."""
     get = groups.get
-    date, position, captured_at = get("date"), get("position"), get("captured_at")
+    date, position, captured_at, frame = get("date"), get("position"), get("captured_at"), get("frame")
     try:
+        if get("day"):
+            date = f"{get('year')}-{int(groups['month']):02}-{int(groups['day']):02}" if get("year") else None
         return Fields(
-            get("line"),
+            _composed(get("line")),
             _date(date) if date else None,
-            get("coil"),
+            _composed(get("coil")),
             float(position) if position else None,
-            _moment(captured_at) if captured_at else None,
+            _moment(captured_at, zone) if captured_at else None,
+            _composed(get("camera")),
+            _composed(get("side")),
+            int(frame) if frame else None,
         )
     except (ValueError, OverflowError):
         return None
@@ -144,12 +185,16 @@ def fields_of(groups: Mapping[str, str]) -> Fields | None:
 
 @lru_cache(maxsize=1024)
 def _date(text: str) -> dt.date:
-    return dt.date.fromisoformat(text)
+    return dt.date.fromisoformat(text.replace("_", "-").replace(".", "-"))
 
 
-def _moment(text: str) -> dt.datetime:
+def _composed(text: str | None) -> str | None:
+    return text if text is None or text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _moment(text: str, zone: dt.tzinfo) -> dt.datetime:
     moment = dt.datetime.fromisoformat(text)
-    return moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(dt.UTC)
 
 
 def _check(text: str) -> None:
@@ -172,7 +217,11 @@ def _check(text: str) -> None:
         problem = "two fields have nothing between them; put a separator such as _ there"
     elif text.startswith("/") or "//" in text:
         problem = "it has a folder without a name; remove the extra /"
-    elif misplaced := {"line", "date"} & set(_parts(text.rpartition("/")[2])):
+    elif "date" in fields and set(_DAY) & set(fields):
+        problem = "it has {date} and also {year}, {month} or {day}; keep one form"
+    elif lacking := [field for field in _DAY if field not in fields and set(_DAY) & set(fields)]:
+        problem = f"{{year}}, {{month}} and {{day}} go together; {{{lacking[0]}}} is missing"
+    elif misplaced := NIGHTLY & set(_parts(text.rpartition("/")[2])):
         problem = f"{{{min(misplaced)}}} is in the file name; put it in a folder or leave it out"
     if problem:
         raise ConfigError(f"archive.template {text!r}: {problem} (an example: {_EXAMPLE})")

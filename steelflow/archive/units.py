@@ -13,10 +13,10 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, kind_of
+from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, is_open, kind_of
 from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import ObjectInfo, Partition, Unit
@@ -29,8 +29,8 @@ _OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The units of a partition in order of their ids. Objects that are neither image nor shard are ignored: all are
-    counted, a few are named."""
+    """The units of a partition in order of their ids. Objects that are neither image nor shard nor sidecar are ignored:
+    all are counted, a few are named."""
 
     units: tuple[Unit, ...]
     ignored_count: int
@@ -38,7 +38,7 @@ class Plan:
 
 
 def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTemplate, max_images: int) -> Plan:
-    """Divide a partition's objects into units. Every object is in exactly one unit.
+    """Divide a partition's objects into units. Every image and shard is in exactly one unit.
 
     ``template`` gives the coil of a loose object. An object that it does not fit is placed by its key alone.
     """
@@ -46,15 +46,20 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
     units: list[Unit] = []
     coils: dict[str, int] = {}
     ignored = Ignored()
+    sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
-        if kind == "image":
+        if kind == "image" or is_open(info.key):
             loose.append(pack(_path(info.key, template, coils), info))
         elif kind == "shard":
             units.append(Unit(_shard_id(info.key), partition, "shard", (info,)))
+        elif kind == "sidecar":
+            sidecars.setdefault(_folder(info.key), []).append(info)
         else:
             ignored.add(info.key)
     units.extend(_buckets(partition, loose, max_images))
+    if sidecars:
+        units = [replace(unit, sidecars=_beside(unit, sidecars)) for unit in units]
     return Plan(tuple(sorted(units, key=attrgetter("id"))), ignored.count, tuple(ignored.sample))
 
 
@@ -69,8 +74,24 @@ def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
 
 def fingerprint(unit: Unit, model_digest: str, how: str) -> str:
     """SHA-256 in hex of everything that the unit's report depends on. If it is unchanged, the report is up to date."""
-    objects = [[info.key, info.size, info.etag] for info in unit.objects]
-    return hashlib.sha256(json.dumps([model_digest, how, objects]).encode()).hexdigest()
+    described = [unit.sidecars] if unit.sidecars else []  # without sidecars, fingerprints are what they always were
+    objects = [[[info.key, info.size, info.etag] for info in group] for group in (unit.objects, *described)]
+    return hashlib.sha256(json.dumps([model_digest, how, *objects]).encode()).hexdigest()
+
+
+def _beside(unit: Unit, sidecars: dict[str, list[ObjectInfo]]) -> tuple[ObjectInfo, ...]:
+    """The sidecars in the folders of a unit's objects, and in the folders above."""
+    folders = {_folder(info.key) for info in unit.objects}
+    for folder in tuple(folders):
+        while folder:
+            folder = _folder(folder[:-1])
+            folders.add(folder)
+    found = [info for folder in folders & sidecars.keys() for info in sidecars[folder]]
+    return tuple(sorted(found, key=attrgetter("key")))
+
+
+def _folder(key: str) -> str:
+    return key[: key.rfind("/") + 1]
 
 
 def only_jpeg(unit: Unit) -> bool:

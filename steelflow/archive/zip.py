@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
-from steelflow.archive.names import Ignored, kind_of
-from steelflow.archive.shard import Row, ShardError, too_large
+from steelflow.archive.names import is_open, kind_of
+from steelflow.archive.shard import Others, Row, ShardError, too_large, within
+from steelflow.archive.sidecar import MAX_BYTES, SPLIT
+from steelflow.archive.sniff import HEAD, looks_like_image
 from steelflow.archive.stream import ObjectReader
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
 
 MAX_DIRECTORY = 32 * MIB  # about 300,000 members
+
+Seekable = ObjectReader | io.BytesIO
 
 _ENCRYPTED = 0x1
 _LOCAL_HEADER = 30
@@ -24,9 +28,12 @@ _END_RECORD = 22
 _DAMAGE = (BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OverflowError, OSError)
 
 
-def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Iterator[Row]:
-    """The image members. Failures of one member: ``encrypted``, ``unsupported`` (compression), ``too_large``, ``bomb``
-    (expands more than ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
+def read_zip(file: Seekable, limits: LimitSettings, others: Others) -> Iterator[Row]:
+    """The image members, with those of shards within the shard. A member without a known suffix is an image if its
+    first bytes are. Sidecars go to ``others``, all of them before the first image.
+
+    Failures of one member: ``encrypted``, ``unsupported`` (compression), ``too_large``, ``bomb`` (expands more than
+    ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
 
     Raises:
         ShardError: ``shard_corrupt`` if it is not a zip, or is truncated; ``too_large`` if its directory is.
@@ -40,13 +47,23 @@ def read_zip(file: ObjectReader, limits: LimitSettings, ignored: Ignored) -> Ite
     guarded.limit = sys.maxsize
     with archive:
         overlapping = _overlapping(archive)
+        images = []
         for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-            if info.filename.endswith("/") and not info.file_size:
-                continue
-            if kind_of(info.filename) != "image":
-                ignored.add(info.filename)
-                continue
-            yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
+            kind = kind_of(info.filename)
+            if kind == "sidecar":
+                large = too_large(info.file_size, MAX_BYTES, SPLIT) if info.file_size > MAX_BYTES else None
+                others.describe(info.filename, large or _refusal(info, overlapping, limits) or _data(archive, info))
+            elif kind in ("image", "shard") or (
+                is_open(info.filename) and _is_image(archive, info, overlapping, limits)
+            ):
+                images.append(info)
+            elif info.file_size or not info.filename.endswith("/"):
+                others.ignored.add(info.filename)
+        for info in images:
+            if kind_of(info.filename) == "shard":
+                yield from within(info.filename, _nested(archive, info, _refusal(info, overlapping, limits), others))
+            else:
+                yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
         found = len(archive.infolist())
         if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):
             raise ShardError("shard_corrupt", f"its directory has only {found:,} members; copy or pack it again")
@@ -58,7 +75,7 @@ def _refusal(info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> Fai
         return Failure("encrypted", "the member is encrypted; pack it without a password")
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         return Failure("unsupported", f"compression method {info.compress_type}; pack with store or deflate")
-    if info.file_size > limits.image_bytes:
+    if info.file_size > limits.image_bytes and kind_of(info.filename) != "shard":
         return too_large(info.file_size, limits.image_bytes)
     if info.file_size > max(MIB, limits.expansion * info.compress_size):
         return Failure(
@@ -82,6 +99,48 @@ def _data(archive: ZipFile, info: ZipInfo) -> bytes | Failure:
     return data
 
 
+def _is_image(archive: ZipFile, info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> bool:
+    """Whether a member looks like an image. What cannot be opened may be one: its row will have the failure."""
+    if not info.file_size:
+        return False
+    if _refusal(info, overlapping, limits):
+        return False
+    try:
+        with archive.open(info) as member:
+            return looks_like_image(member.read(HEAD))
+    except _DAMAGE:
+        return True
+
+
+def _nested(archive: ZipFile, info: ZipInfo, refused: Failure | None, others: Others) -> Iterator[Row]:
+    """The rows of a shard within the zip. It is decompressed while it is read."""
+    if refused:
+        yield None, refused
+        return
+    try:
+        with archive.open(info) as member:
+            yield from others.nested(info.filename, _Stream(member, info.compress_size), info.file_size)
+    except _DAMAGE as exc:
+        yield None, Failure("corrupt", _text(exc))
+
+
+class _Stream:
+    """A member of a zip as a source."""
+
+    def __init__(self, member: IO[bytes], packed: int) -> None:
+        self.read = member.read
+        self._packed = packed
+
+    def skip(self, size: int) -> int:
+        left = size
+        while left and (part := self.read(min(left, MIB))):
+            left -= len(part)
+        return size - left
+
+    def spent(self) -> int:
+        return self._packed
+
+
 def _overlapping(archive: ZipFile) -> set[int]:
     """Header offsets of the members whose bytes overlap another member.
 
@@ -102,7 +161,7 @@ def _overlapping(archive: ZipFile) -> set[int]:
     return found
 
 
-def _promised(file: ObjectReader) -> int | None:
+def _promised(file: Seekable) -> int | None:
     """The number of members (modulo 65,536) in the end record, which ``zipfile`` does not check. None for ZIP64."""
     file.seek(-min(file.seek(0, io.SEEK_END), _END_RECORD + 0xFFFF), io.SEEK_END)
     tail = file.read()
@@ -114,7 +173,7 @@ def _promised(file: ObjectReader) -> int | None:
 class _Guarded:
     """Refuses a directory that is too large: ``zipfile`` reads it in one piece, in the size that the zip claims."""
 
-    def __init__(self, file: ObjectReader, limit: int) -> None:
+    def __init__(self, file: Seekable, limit: int) -> None:
         self.limit = limit
         self._file = file
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable

@@ -12,14 +12,16 @@ import typer
 from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
 from steelflow.config import EngineName
+from steelflow.inspection.infer import InspectionResult
 from steelflow.night.dates import night_of
-from steelflow.night.run import inspect_night
+from steelflow.night.run import NightResult, inspect_night
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift
 from steelflow.service.night_notes import alert_of_notes
 from steelflow.store.embedded import serving
 
 _REASONS = 5
+_NAMES = 3  # of ignored files and of what is wrong in sidecars
 _SIZES = 3
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
@@ -38,14 +40,14 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{f', {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
+        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"{_lines(result.defects.text)}"
         f"report: {len(result.files)} file{'s' if len(result.files) != 1 else ''} in {out}"
         f"{_noted(result.notes)}"
     )
-    emit(result.to_dict(), as_json, text + _whole(result.judged_whole))
+    emit(result.to_dict(), as_json, text + _sidecars(result) + _whole(result.judged_whole))
     _complain(result.failed_units)
 
 
@@ -74,14 +76,14 @@ def nightly(
     text = (
         f"night of {night}: {result.state}\n"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{f'; {result.ignored:,} other files ignored' if result.ignored else ''}{_regions(result.regions)}\n"
+        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"{_lines(result.defects.text)}"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
         f"{_whole(result.judged_whole)}{_drift(result.drift)}"
         f"{_noted(result.notes)}"
     )
-    emit(result.to_dict(), as_json, text)
+    emit(result.to_dict(), as_json, text + _sidecars(result))
     _complain(result.failed_units)
 
 
@@ -91,6 +93,21 @@ def _lines(text: str) -> str:
 
 def _noted(notes: Iterable[str]) -> str:
     return "".join(f"\nnote: {note}" for note in notes)
+
+
+def _ignored(before: str, count: int, names: tuple[str, ...]) -> str:
+    if not count:
+        return ""
+    more = ", …" if count > len(names[:_NAMES]) else ""
+    return f"{before}{count:,} other files ignored ({', '.join(map(repr, names[:_NAMES]))}{more})"
+
+
+def _sidecars(result: InspectionResult | NightResult) -> str:
+    if not result.sidecar_errors:
+        return ""
+    told = "".join(f"\n  {one}" for one in result.sidecar_sample[:_NAMES])
+    more = "\n  and more; --json and the run record have them" if len(result.sidecar_sample) > _NAMES else ""
+    return f"\nsidecars: {result.sidecar_errors:,} values or names not used{told}{more}"
 
 
 def _regions(count: int | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import time
@@ -13,19 +14,20 @@ from typing import Any
 
 import polars as pl
 
-from steelflow.archive.names import kind_of
+from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, plan, superseded
 from steelflow.config import Settings
-from steelflow.errors import ConfigError
+from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.depth import depth_note
-from steelflow.report.footer import read_footers
+from steelflow.report.footer import Footer, read_footers
 from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.summary import SUMMARY, summarised
+from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 
@@ -33,6 +35,7 @@ _NOTHING = (
     "{}: contains no images and no tar or zip shards ({} other files); "
     "name a folder, a shard or s3://bucket/prefix with images"
 )
+_SAMPLE = 20  # names of ignored files in a result
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class InspectionResult:
     ok: int
     failed: int
     ignored: int
+    ignored_sample: tuple[str, ...]
+    sidecar_errors: int
+    sidecar_sample: tuple[str, ...]
     judged: int
     seconds: float
     images_per_second: float
@@ -75,8 +81,8 @@ def inspect_source(
         ConfigError: the source does not exist, or contains no images and no shards.
         StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
-    template = KeyTemplate(settings.archive.template)
-    archive, found = _open_source(source, settings)
+    template = KeyTemplate(settings.archive.template, settings.night.timezone)
+    archive, found, alone = _open_source(source, settings)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(_NOTHING.format(source, planned.ignored_count))
@@ -102,22 +108,25 @@ def inspect_source(
         progress(one)
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
-    seconds = time.perf_counter() - clock
-    return _result(job, prefix, source, planned, current, done, seconds)
+    said = source, prefix, time.perf_counter() - clock
+    return _result(job, planned, current, done, said, alone)
 
 
 def _result(
     job: Inspection,
-    prefix: str,
-    source: str,
     planned: Plan,
-    current: Mapping[str, Counts],
+    current: Mapping[str, Footer],
     done: Sequence[Done],
-    seconds: float,
+    said: tuple[str, str, float],
+    alone: bool,
 ) -> InspectionResult:
+    """``said`` is the source, the prefix of its reports, and the seconds that the inspection took."""
+    source, prefix, seconds = said
     good = [one for one in done if one.error is None]
     judged = sum((one.counts for one in good), Counts())
-    counts = sum(current.values(), judged)
+    counts = sum((footer.counts for footer in current.values()), judged)
+    beside = [footer.notes for footer in current.values()] + [one.notes for one in good]
+    sidecars = sidecar_problems(beside, whole=len(good) == len(done) and not alone)
     model, written = job.model, {*current, *(one.key for one in good)}
     summary = _summary(job.report, prefix, written)
     whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
@@ -127,6 +136,9 @@ def _result(
         ok=counts.ok,
         failed=counts.failed,
         ignored=counts.ignored + planned.ignored_count,
+        ignored_sample=(*planned.ignored_sample, *(name for note in beside for name in note.ignored))[:_SAMPLE],
+        sidecar_errors=sidecars.count,
+        sidecar_sample=sidecars.sample,
         judged=judged.found,
         seconds=round(seconds, 3),
         images_per_second=round(judged.found / seconds, 1),
@@ -146,12 +158,12 @@ def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFra
     return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
 
 
-def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Counts]:
+def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Footer]:
     """The reports that are up to date, by key. Reports whose images now belong to other units are deleted."""
     there = {info.key: info for info in job.report.list(f"{prefix}.") if info.key.endswith(".parquet")}
     known = read_footers(job.report, there.values())
     current = {
-        key: known[key].counts
+        key: known[key]
         for unit in units
         if (key := job.key_of(unit)) in known and known[key].fingerprint == job.fingerprint(unit)
     }
@@ -169,22 +181,32 @@ def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> No
             job.report.delete(info.key)
 
 
-def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo]]:
+def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo], bool]:
+    """The store and its objects; and whether they are one image or shard, with the sidecars beside it."""
     if "://" in source:
         root, _, name = source.rpartition("/")
-        if kind_of(name) is not None and root.count("/") >= 2:
+        if kind_of(name) in ("image", "shard") and root.count("/") >= 2:
             store = open_store(root, settings.store)
-            return store, [store.stat(name)]
+            return store, _with_sidecars(store, name), True
         store = open_store(source, settings.store)
-        return store, store.list()
+        return store, store.list(), False
     path = Path(source).expanduser().absolute()
     if path.is_dir():
         store = open_store(str(path), settings.store)
-        return store, store.list()
+        return store, store.list(), False
     if not path.is_file():
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)
-    return store, [store.stat(path.name)]
+    return store, _with_sidecars(store, path.name), True
+
+
+def _with_sidecars(store: Store, name: str) -> list[ObjectInfo]:
+    """One object, and the sidecars beside it."""
+    found = [store.stat(name)]
+    for sidecar in SIDECARS:
+        with contextlib.suppress(ObjectNotFound):
+            found.append(store.stat(sidecar))
+    return found
 
 
 def _prefix(source: str, archive: Store) -> str:

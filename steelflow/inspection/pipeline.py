@@ -22,6 +22,7 @@ from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
+from steelflow.archive.described import SidecarErrors
 from steelflow.archive.names import Ignored
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
@@ -33,8 +34,9 @@ from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
 from steelflow.inspection.judge import Judge, frame_of, squeezed
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
-from steelflow.registry import resolved
+from steelflow.registry import line_points, resolved
 from steelflow.report.judged import Judged, Origin
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
 from steelflow.schema import PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
@@ -68,11 +70,12 @@ class Done:
     counts: Counts
     seconds: Seconds
     error: str | None = None
+    notes: Notes = NO_NOTES
     squeezed: Mapping[str, int] = field(default_factory=dict)
 
     def light(self) -> Done:
         """A copy without the unit's list of objects, because a night keeps thousands of these records."""
-        return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=()))
+        return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=(), sidecars=()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def load_model(settings: Settings) -> Model:
     engine = open_engine(path, settings.model.engine)
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
-    return Model(engine, batch, workers, version)
+    points = line_points(settings, engine.digest) if engine.spec.good else {}
+    return Model(engine, batch, workers, version, points)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,9 @@ class Inspection:
             how += f" point {point!r}"
         if not only_jpeg(unit):
             how += f" pixels {PIXELS_VERSION}"
+        zone = self.template.zone.key  # of times without one, which keys and sidecars can have
+        if zone != "UTC" and ("captured_at" in self.template.fields or unit.sidecars):
+            how += f" {zone}"
         return fingerprint(unit, self.model.engine.digest, how)
 
     def frame_of(self, line: str | None) -> LineFrame | None:
@@ -257,7 +264,7 @@ class _Draft:
         self._unit, self._job = unit, job
         self.how = job.judge(unit.partition.line)
         self._squeezed: Counter[str] = Counter()
-        self._found, self._ignored = 0, Ignored()
+        self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
         self._key = job.key_of(unit)
@@ -284,7 +291,7 @@ class _Draft:
         job = self._job
         chunk: list[RawImage] = []
         held = 0
-        images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored)
+        images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored, self._wrong)
         with closing(images):  # type: ignore[type-var]  # the readers are generators
             started = time.perf_counter()
             for image in images:
@@ -314,10 +321,12 @@ class _Draft:
 
     def end(self) -> Done:
         started = time.perf_counter()
+        wrong = self._wrong
+        notes = Notes(tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused)
         with self._writer:
             if self.error is None:
                 try:
-                    counts = self._writer.commit(self._found, self._ignored.count)
+                    counts = self._writer.commit(self._found, self._ignored.count, notes)
                 except StoreError as exc:
                     self.error = exc
             if self.error is not None and (isinstance(self.error, _STOPS) or not isinstance(self.error, StoreError)):
@@ -330,6 +339,7 @@ class _Draft:
             counts=Counts() if failed else counts,
             seconds=self._seconds + spent,
             error=str(self.error) if failed else None,
+            notes=NO_NOTES if failed else notes,
             squeezed=dict(self._squeezed),
         )
 

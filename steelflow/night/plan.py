@@ -13,6 +13,7 @@ from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, folder, regions_key, report_key
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts
 
 _IMAGE_BYTES = 16 * 1024
@@ -23,9 +24,9 @@ class PartitionPlan:
     """What is to be done of one line and date.
 
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
-    these reports hold. ``stale`` are the keys of reports to delete. ``ignored`` files are neither image nor shard.
-    ``prints`` are the fingerprints of all units. ``regions`` are the keys that their files of regions have, where there
-    are any.
+    these reports hold, and ``skipped_notes`` what their readers could not use. ``stale`` are the keys of reports to
+    delete. ``ignored`` files are neither image nor shard nor sidecar. ``prints`` are the fingerprints of all units.
+    ``regions`` are the keys that their files of regions have, where there are any.
     """
 
     partition: Partition
@@ -36,6 +37,7 @@ class PartitionPlan:
     ignored: int
     ignored_sample: tuple[str, ...]
     prints: tuple[str, ...]
+    skipped_notes: tuple[Notes, ...] = ()
     regions: frozenset[str] = frozenset()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
@@ -44,7 +46,9 @@ class PartitionPlan:
 
     def light(self) -> PartitionPlan:
         """Without the objects of the units: a night keeps its plans, and there can be millions of objects."""
-        return dataclasses.replace(self, todo=tuple(dataclasses.replace(unit, objects=()) for unit in self.todo))
+        return dataclasses.replace(
+            self, todo=tuple(dataclasses.replace(unit, objects=(), sidecars=()) for unit in self.todo)
+        )
 
 
 def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> PartitionPlan:
@@ -62,6 +66,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
     todo: list[Unit] = []
     skipped_counts = Counts()
+    skipped_notes: list[Notes] = []
     prints = []
     for unit in planned.units:
         expected = job.fingerprint(unit)
@@ -69,6 +74,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         footer = known.get(report_key(unit))
         if footer is not None and footer.fingerprint == expected:
             skipped_counts += footer.counts
+            skipped_notes += [footer.notes] if footer.notes != NO_NOTES else []
         else:
             todo.append(unit)
     existing = {key.removeprefix(prefix).removesuffix(".parquet"): key for key in there}
@@ -82,6 +88,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         ignored=planned.ignored_count,
         ignored_sample=planned.ignored_sample,
         prints=tuple(prints),
+        skipped_notes=tuple(skipped_notes),
         regions=frozenset(
             regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
         ),

@@ -40,6 +40,7 @@ from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, 
 from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of, run_records
 from steelflow.report.summary import is_current, write_summary
+from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
@@ -64,6 +65,9 @@ class NightResult:
     ok: int
     failed: int
     ignored: int
+    ignored_sample: tuple[str, ...]
+    sidecar_errors: int
+    sidecar_sample: tuple[str, ...]
     skipped_units: int
     done_units: int
     failed_units: tuple[str, ...]
@@ -90,6 +94,9 @@ class NightResult:
             ok=record.ok,
             failed=record.failed,
             ignored=record.ignored,
+            ignored_sample=record.ignored_sample,
+            sidecar_errors=record.sidecar_errors,
+            sidecar_sample=record.sidecar_sample,
             skipped_units=record.units.skipped,
             done_units=record.units.done,
             failed_units=record.units.failed,
@@ -131,7 +138,7 @@ class Night:
         self.date = date
         self.backfill = backfill
         self.settings = settings
-        self.template = KeyTemplate(settings.archive.template)
+        self.template = KeyTemplate(settings.archive.template, settings.night.timezone)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
         self._asked = tuple(lines)
@@ -220,6 +227,11 @@ class Night:
         for plan in plans:
             counts += plan.skipped_counts + Counts(ignored=plan.ignored)
         pending = sum(len(plan.todo) for plan in plans) - len(done)
+        notes = [note for plan in plans for note in plan.skipped_notes] + [one.notes for one in good]
+        names = [name for plan in plans for name in plan.ignored_sample] + [
+            name for one in notes for name in one.ignored
+        ]
+        sidecars = sidecar_problems(notes, whole=not failed_units and not pending)
         prints = json.dumps([plan.prints for plan in plans]).encode()
         engine = self.model.engine
         return RunRecord(
@@ -233,7 +245,9 @@ class Night:
             ok=counts.ok,
             failed=counts.failed,
             ignored=counts.ignored,
-            ignored_sample=tuple(name for plan in plans for name in plan.ignored_sample)[:_SAMPLE],
+            ignored_sample=tuple(names[:_SAMPLE]),
+            sidecar_errors=sidecars.count,
+            sidecar_sample=sidecars.sample,
             lines_without_images=self.idle,
             unmatched_folders=tuple(self.strangers[:_SAMPLE]),
             units=RunUnits(

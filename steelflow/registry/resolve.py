@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from steelflow.config import CHAMPION, Settings
 from steelflow.models.shipped import SELECTED, resolve
+from steelflow.registry.operating_points import points_of
 from steelflow.registry.registry import Registry
 from steelflow.registry.version import Version, is_version
 from steelflow.store.embedded import reading
@@ -49,6 +51,12 @@ def resolved(settings: Settings) -> ModelFile:
         if version is None:
             return ModelFile(resolve(SELECTED), None)
         return ModelFile(registry.fetch(version, settings.home / "models"), version.version)
+
+
+def line_points(settings: Settings, digest: str) -> Mapping[str | None, float]:
+    """The operating points that were set for a model, by line; see ``operating_points.points_of``."""
+    with reading(settings, settings.registry_uri) as store:
+        return points_of(store, digest)
 
 
 def _wanted(registry: Registry, ref: str) -> Version | None:

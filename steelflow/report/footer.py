@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
 from steelflow.report.good import good_classes
-from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, REGIONS, Counts
+from steelflow.report.unit_notes import NO_NOTES, Notes
+from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, NOTES, REGIONS, Counts
 from steelflow.store.base import Store
 
 _GUESS = 64 * 1024
@@ -32,6 +33,7 @@ class Footer:
     schema: pa.Schema
     regions_file: str = ""
     good: tuple[str, ...] = ()
+    notes: Notes = NO_NOTES
 
 
 _NONE = Footer("", Counts(), pa.schema([]))
@@ -59,10 +61,11 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         depth = json.loads(kept.get(DEPTH, b"{}"))
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
         schema, mark, good = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode(), good_classes(kept)
+        notes = Notes.from_json(kept.get(NOTES, b"{}"))
         if REGIONS not in kept:
-            return Footer(mark, counts, schema, good=good)
+            return Footer(mark, counts, schema, good=good, notes=notes)
         told = json.loads(kept[REGIONS])
         counts = dataclasses.replace(counts, regions=int(told["rows"]))
-        return Footer(mark, counts, schema, str(told["file"]), good)
+        return Footer(mark, counts, schema, str(told["file"]), good, notes)
     except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE

@@ -40,19 +40,7 @@ class ImagePlace(NamedTuple):
 
 
 def place_of(image: RawImage) -> ImagePlace:
-    return ImagePlace(
-        key=image.key,
-        member=image.member,
-        ordinal=image.ordinal,
-        coil=image.coil,
-        position=image.position,
-        captured_at=image.captured_at,
-        camera=image.camera,
-        side=image.side,
-        frame=image.frame,
-        mm_across=image.mm_across,
-        mm_along=image.mm_along,
-    )
+    return ImagePlace._make(image[:3] + image[4:12])
 
 
 class Found(NamedTuple):

@@ -26,7 +26,7 @@ DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
-_ADDED = ("regions", "roll_marks", "judged_whole", "notes")  # since 0.2.0
+_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample")  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -87,7 +87,8 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``drift`` is None for a night that is not complete.
+    ``drift`` is None for a night that is not complete. ``sidecar_errors`` counts what could not be used of sidecars,
+    ``sidecar_sample`` tells a few.
 
     ``regions`` counts the regions of defect of all frames of the night, and ``roll_marks`` the marks that repeat along
     its coils; both are None if no line has frames. ``judged_whole`` counts, by size, the images of this run that are
@@ -123,11 +124,15 @@ class RunRecord(_Part):
     roll_marks: int | None = None
     judged_whole: dict[str, int] = {}
     notes: tuple[str, ...] = ()
+    sidecar_errors: int = 0
+    sidecar_sample: tuple[str, ...] = ()
 
     @model_serializer(mode="wrap")
     def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Without the fields that say nothing of this night: a record of an earlier version is written as it was."""
         found: dict[str, Any] = serialise(self)
+        if not self.sidecar_errors:
+            del found["sidecar_errors"]
         return {name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], ())}
 
     def to_json(self) -> bytes:

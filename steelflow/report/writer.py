@@ -19,6 +19,7 @@ from steelflow.errors import ReportError
 from steelflow.report.judged import Judged, Origin, joined, rows
 from steelflow.report.layout import regions_key
 from steelflow.report.region_rows import region_rows
+from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.schema import region_schema, report_schema, schema_version
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
@@ -26,6 +27,7 @@ from steelflow.store.leftovers import clear, own_name
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
 DEPTH = b"steelflow.depth"
+NOTES = b"steelflow.notes"
 REGIONS = b"steelflow.regions"
 ROW_GROUP = 4096
 _DRAFT = "steelflow-draft-"
@@ -80,7 +82,7 @@ class UnitWriter:
         if self._ok + self._failed - self._rows.written >= ROW_GROUP:
             self._flush()
 
-    def commit(self, found: int, ignored: int) -> Counts:
+    def commit(self, found: int, ignored: int, notes: Notes = NO_NOTES) -> Counts:
         """Put the regions, then the report at its key. ``found`` is the reader's count. If the rows do not add up to
         it, or the regions to what the rows say, raises ``ReportError`` and puts nothing."""
         self._flush()
@@ -101,6 +103,8 @@ class UnitWriter:
         }
         if counts.wide:
             told[DEPTH] = json.dumps({"images": counts.wide, "bits": counts.bits}).encode()
+        if notes != NO_NOTES:
+            told[NOTES] = notes.to_json()
         if self._regions is not None:
             told[REGIONS] = json.dumps({"rows": regions, "file": file if regions else ""}).encode()
             self._regions.close({FINGERPRINT: self._fingerprint.encode()})

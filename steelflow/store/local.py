@@ -40,12 +40,12 @@ class LocalStore:
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         self._check_root()
         base = prefix[: prefix.rfind("/") + 1]
-        return self._walk(self._path(base), base, prefix, frozenset())
+        return self._walk(self._folder(base), base, prefix, frozenset())
 
     def folders(self, prefix: str = "") -> Iterator[str]:
         self._check_root()
-        with _translated(self._path(prefix)) as folder:
-            yield from sorted(entry.name for entry in _entries(folder) if entry.is_dir())
+        with _translated(self._folder(prefix)) as folder:
+            yield from sorted(_readable(entry.name) for entry in _entries(folder) if entry.is_dir())
 
     def stat(self, key: str) -> ObjectInfo:
         with _translated(self._path(key)) as path:
@@ -104,7 +104,7 @@ class LocalStore:
     def _walk(self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[ObjectInfo]:
         with _translated(folder):
             for entry in _entries(folder):
-                key = base + entry.name
+                key = base + _readable(entry.name)
                 if entry.is_dir():
                     if (key + "/").startswith(prefix):
                         here = _identity(folder)
@@ -112,7 +112,7 @@ class LocalStore:
                             yield from self._walk(Path(entry.path), key + "/", prefix, above | {here})
                 elif key.startswith(prefix) and entry.is_file():
                     with contextlib.suppress(FileNotFoundError):  # deleted after the folder was read
-                        yield _info(_readable(key), entry.stat())
+                        yield _info(key, entry.stat())
 
     def _check_root(self) -> None:
         if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
@@ -137,6 +137,15 @@ class LocalStore:
             return self.get(key)  # it raises the right error, or reads the file in pieces
         except ObjectNotFound as exc:
             return exc
+
+    def _folder(self, prefix: str) -> Path:
+        """The folder of a prefix, also if ``_readable`` escaped a part of its name."""
+        path = self._path(prefix)
+        if "\\x" in prefix and not path.exists():
+            path = self.root
+            for part in prefix.removesuffix("/").split("/"):
+                path /= next((entry.name for entry in _entries(path) if _readable(entry.name) == part), part)
+        return path
 
     def _path(self, key: str) -> Path:
         self._check_key(key)
@@ -214,7 +223,7 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _readable(key: str) -> str:
     """A name that is not UTF-8 is listed with its invalid bytes escaped. No file has that name, so reading it fails for
     this file alone: it must not stop a night."""
-    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return key if key.isascii() else key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _sync(folder: Path) -> None:

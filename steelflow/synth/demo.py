@@ -22,10 +22,9 @@ from steelflow.store import open_store
 from steelflow.synth.camera import Camera
 from steelflow.synth.coils import Coil, coils
 from steelflow.synth.folders import fresh_folder, write_file
-from steelflow.synth.frame_spec import FramePlantSpec
+from steelflow.synth.frame_spec import FRAME_TEMPLATE, FramePlantSpec
 from steelflow.synth.frame_truth import truth_files
 from steelflow.synth.frames import coil_objects
-from steelflow.synth.plant import TEMPLATE
 from steelflow.synth.score import Score, score
 
 DATES = tuple(dt.date(2026, 11, 16) + dt.timedelta(days=night) for night in range(3))
@@ -95,7 +94,7 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
             file=config,
             home=out,
             date=plant.dates[0],
-            template=TEMPLATE,
+            template=FRAME_TEMPLATE,
             mm=plant.mm,
             background=_BACKGROUND,
             epochs=_EPOCHS,

@@ -18,6 +18,7 @@ from steelflow.archive.units import plan
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectChanged, StoreError, StoreUnreachable
 from steelflow.records import Failure, Partition, RawImage, Unit
+from steelflow.report.judged import place_of
 from steelflow.store.local import LocalStore
 
 TEMPLATE = KeyTemplate("line={line}/date={date}/coil={coil}/{name}")
@@ -103,6 +104,22 @@ def test_position_and_time_of_a_member_complete_those_of_the_shard() -> None:
     assert (first.coil, first.position) == ("C7", 0.0)
     assert first.captured_at == dt.datetime(2026, 11, 18, 23, 15, 1, tzinfo=dt.UTC)
     assert (second.coil, second.position, second.captured_at) == (None, None, None)
+
+
+def test_camera_side_and_frame_come_from_the_key_and_the_member() -> None:
+    template = KeyTemplate("coil={coil}/{camera}/{side}/{frame}_{name}")
+    shard, loose = "coil=C7/cam1/top/000.tar", "coil=C7/cam1/top/0007_a.png"
+    content = Packed().add("0008_a.jpg", b"x").add("coil=C7/cam2/bottom/0009_b.jpg", b"x").add("odd.jpg", b"x").done()
+    store = MemoryStore({shard: content, loose: b"x"})
+    (row,) = read_unit(store, unit_of(store, loose), template, LIMITS)
+    assert (row.coil, row.camera, row.side, row.frame) == ("C7", "cam1", "top", 7)
+    rows = list(read_unit(store, unit_of(store, shard), template, LIMITS))
+    assert [(row.camera, row.side, row.frame) for row in rows] == [
+        ("cam1", "top", 8),
+        ("cam2", "bottom", 9),
+        ("cam1", "top", None),
+    ]
+    assert [place_of(row)[3:9] for row in rows] == [("C7", None, None, *row[7:10]) for row in rows]
 
 
 def test_a_misnamed_image_stays_with_its_coil() -> None:

@@ -117,7 +117,7 @@ def test_shards_are_units_of_their_own_and_the_rest_is_counted() -> None:
         ("__MACOSX/b.jpg", None),
         ("a/@eaDir/b.jpg", None),
         ("a.jpg/", None),
-        ("a.tar.xz", None),
+        ("a.tar.xz", "shard"),
         ("jpg", None),
     ],
 )

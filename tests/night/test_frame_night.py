@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import signal
@@ -20,6 +21,7 @@ from steelflow.config import FrameSettings, Settings
 from steelflow.errors import ReportError
 from steelflow.inspection.infer import inspect_source
 from steelflow.night.run import inspect_night
+from steelflow.registry.operating_points import reset_points, set_point
 from steelflow.report.places import scan_place
 from steelflow.report.reader import ReportReader
 from steelflow.report.regions import RegionReader
@@ -177,3 +179,16 @@ def test_killed_night_is_finished_by_the_next_run(
         assert found.equals(wanted)
     named = {path.name for path in (tmp_path / "report" / "regions").rglob("*.parquet")}
     assert named == {path.name for path in (tmp_path / "undisturbed" / "report" / "regions").rglob("*.parquet")}
+
+
+def test_a_line_has_its_own_operating_point(archive: Path, model: Path, tmp_path: Path) -> None:
+    settings = frame_settings(archive, tmp_path / "report", model)
+    assert inspect_night(settings, NIGHT).regions == 2 * REGIONS
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    store = open_store(settings.registry_uri, settings.store, create=True)
+    set_point(store, digest, "L2", 0.99999, who="anna", reason="scale marks")
+    result = inspect_night(settings, NIGHT)
+    assert 0 < result.done_units < len(LINES) * 3  # of one line
+    assert result.regions == REGIONS
+    reset_points(store, digest, "L2", who="anna", reason="new lamps")
+    assert inspect_night(settings, NIGHT).regions == 2 * REGIONS

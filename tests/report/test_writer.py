@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 def chunk(good: int, failed: int, first: int = 0) -> Judged:
     """The failures first, then the good images: the n-th of them has brightness n and is an ``a`` with n hundredths."""
-    places = [ImagePlace(f"{first + i:05}.jpg", None, 0, None, None, None) for i in range(failed + good)]
+    places = [ImagePlace(f"{first + i:05}.jpg", None, 0) for i in range(failed + good)]
     share = (np.arange(good, dtype=np.float32) % 100 / 100)[:, None]
     number = np.arange(good, dtype=np.float32)[:, None]
     return Judged(

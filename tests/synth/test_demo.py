@@ -53,7 +53,7 @@ def test_the_demo_s_plant_is_written_and_an_unjudged_night_has_found_nothing(tmp
 
 
 def test_the_default_plant_of_the_demo_is_mostly_good() -> None:
-    settings = ArchiveSettings(template=demo.TEMPLATE)
+    settings = ArchiveSettings(template=demo.FRAME_TEMPLATE)
     assert KeyTemplate(settings.template).fields >= {"line", "date", "coil", "position"}
     assert demo.PLANT.dates == demo.DATES
     assert demo.PLANT.frames * len(demo.PLANT.eyes) * demo.PLANT.coils >= 500  # a line's night is enough for drift

@@ -1,4 +1,5 @@
-"""The candidates of a retraining on frames: a model of views from scratch, and the champion trained further."""
+"""The candidates of a retraining on frames: the model of strip that ships, trained further on the labels (one from
+scratch, where its views have another side); and the champion, trained further."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class StripCandidate:
     """A trained model of views, with its card and metrics beside it. The figures are those on the coils that its
     training held out."""
 
-    kind: str  # from scratch | fine-tuned
+    kind: str  # from the shipped weights | from scratch | fine-tuned
     onnx: Path
     metrics: dict[str, Any]
 
@@ -91,7 +92,8 @@ def strip_candidates(
             train_strip(data, folder, plan, on_step=watch)
         return StripCandidate(kind, onnx, json.loads(onnx.with_suffix(".json").read_text()))
 
-    found = [one("from scratch", _shipped(view), steps, 0)]
+    shipped = _shipped(view)
+    found = [one("from scratch" if shipped is None else "from the shipped weights", shipped, steps, 0)]
     if tuned:
         try:
             found.append(one("fine-tuned", weights, tuning, steps))
