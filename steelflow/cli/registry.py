@@ -85,7 +85,9 @@ def versions(as_json: Json = False) -> None:
         found = registry.versions()
         champion, challenger = registry.champion(), registry.challenger()
     aliases = {one.version: alias for one, alias in ((challenger, "challenger"), (champion, "champion")) if one}
-    lines = [f"{'version':<8} {'name':<16} {'classes':>7}  {'created':<17} {'golden':>7}  {'point':>7}  {'good':<12} alias"]
+    lines = [
+        f"{'version':<8} {'name':<16} {'classes':>7}  {'created':<17} {'golden':>7}  {'point':>7}  {'good':<12} alias"
+    ]
     lines += [
         f"{one.version:<8} {one.name:<16} {len(one.classes):>7}  {one.created_at:%Y-%m-%d %H:%M}  "
         f"{_golden(one):>7}  {_point(one):>7}  {', '.join(one.good) or '–':<12} {aliases.get(one.version, '')}"
