@@ -161,7 +161,8 @@ def evaluate(
     Returns:
         ``figures`` has ``images``, ``accuracy``, ``macro_f1`` and ``ece`` (0 to 1), ``classes`` with precision, recall,
         F1 and AUC of each class, and ``confusion`` (rows: true class; columns: decision). ``disturbed`` has accuracy
-        and macro F1 for each disturbance. ``skipped`` lists unreadable files. ``to_dict()`` has all of it for JSON.
+        and macro F1 for each disturbance. ``at_point``, for a model of views, has recall, false alarms and AUC of good
+        against defect. ``skipped`` lists unreadable files. ``to_dict()`` has all of it for JSON.
 
     Raises:
         DataError: the images cannot be used, or have classes that the model does not know.
@@ -172,15 +173,14 @@ def evaluate(
         for one in found.figures.classes:
             print(one.name, one.support, one.recall)
     """
-    from steelflow.training.evaluate import evaluate_folder
-    from steelflow.training.robustness import CONDITIONS
+    from steelflow.training.evaluate_views import evaluate_labelled
 
     with _folder(data) as folder:
-        return evaluate_folder(
+        return evaluate_labelled(
             folder,
             chosen(settings, model, engine),
             held_out=held_out,
-            conditions=CONDITIONS if robustness else None,
+            robustness=robustness,
             progress=told(progress),
         )
 

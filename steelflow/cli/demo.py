@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from steelflow.cli.first_models import first_classifier, model_of_good_strip
-from steelflow.cli.output import counting, stdout, stepping
+from steelflow.cli.output import counting, stderr, stdout, stepping
 from steelflow.config import Settings, load_settings
 from steelflow.night.run import NightResult, inspect_night
 from steelflow.registry import open_registry
@@ -46,7 +46,7 @@ def demo(
         before = _tell_score(settings, made, DATES[1], "without labels")
         _tell_failures(settings)
         _chapter(3, "a person looks at what the model points to, and the first classifier is trained")
-        _first_labels(settings, made, out)
+        _first_labels(settings, made)
         _chapter(4, "the second night again, with the classifier")
         _inspect(settings, DATES[1])
         after = _tell_score(settings, made, DATES[1], "with the first labels")
@@ -126,21 +126,17 @@ def _tell_marks(settings: Settings, made: Made, date: dt.date) -> None:
         )
 
 
-def _first_labels(settings: Settings, made: Made, out: Path) -> None:
+def _first_labels(settings: Settings, made: Made) -> None:
     regions = RegionReader(open_store(settings.report.uri, settings.store)).regions([DATES[0]]).collect()
     truth, frames = (table.filter(pl.col("date") == DATES[0]) for table in (made.truth, made.frames))
-    seen = review(settings, regions, truth, frames, out / "labels")
+    seen = review(settings, regions, truth, frames)
     stdout.print(
-        f"{seen.frames} frames seen: {seen.confirmed} regions confirmed, {seen.rejected} called good, "
-        f"{seen.drawn} defects drawn that the model had missed; {seen.good} frames are good"
+        f"{seen.frames} frames seen, {seen.labels} labels: {seen.confirmed} regions confirmed, {seen.rejected} called "
+        f"good, {seen.drawn} defects drawn that the model had missed; {seen.good} frames are good"
     )
-    with stepping("training") as show:
-        trained, version = first_classifier(
-            settings, seen.manifest, out / "classifier", lambda done: show(done.step, done.steps)
-        )
-    stdout.print(
-        f"{version.version} promoted after {trained.seconds:.0f} s of training: {', '.join(trained.spec.classes)}"
-    )
+    with stderr.status("retraining") as status:
+        result = first_classifier(settings, lambda text: status.update(text))
+    stdout.print(f"{result.state} after {result.seconds:.0f} s: {result.text}")
 
 
 def _tell_drift(result: NightResult) -> None:
@@ -172,7 +168,7 @@ def _tell_places(out: Path, config: Path, seconds: float) -> None:
     stdout.print(
         f"archive    {out}/objects/plant-images\n"
         f"reports    {out}/objects/plant-reports   (Parquet; any tool can read the folder; regions beside them)\n"
-        f"labels     {out}/labels; models in {out}/objects/plant-reports/registry\n"
+        f"labels     {out}/objects/plant-reports/labels; models in {out}/objects/plant-reports/registry\n"
         f"truth      {out}/truth (defects with masks), {out}/frames (all frames)\n"
         f"settings   {config}   (steelflow --config {config} models log)\n\n"
         f"The demo took {seconds:.0f} s.",

@@ -15,13 +15,11 @@ from steelflow.registry import Version, open_registry
 from steelflow.synth.demo import WHO
 
 if TYPE_CHECKING:
-    from steelflow.training.strip.fit import StripProgress
-    from steelflow.training.strip.train import TrainedStrip
+    from steelflow.retrain import RetrainResult
 
 _FRAMES = 300
 _VIEWS = 1200
 _BEGIN_STEPS = 300
-_STEPS = 400
 
 
 def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: Callable[[int, int], None]) -> Version:
@@ -34,16 +32,12 @@ def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: 
     return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
 
 
-def first_classifier(
-    settings: Settings, manifest: Path, out: Path, on_step: Callable[[StripProgress], None]
-) -> tuple[TrainedStrip, Version]:
-    """Train on the frames of a manifest, and promote the model."""
-    from steelflow.training.annotations import load_annotations
-    from steelflow.training.strip.plan import StripPlan
-    from steelflow.training.strip.train import train_strip
+def first_classifier(settings: Settings, tell: Callable[[str], None]) -> RetrainResult:
+    """Retrain on the person's labels of regions: the classifier is compared with the model of good strip, and promoted
+    if it is better."""
+    from steelflow.retrain import retrain
 
-    trained = train_strip(load_annotations(manifest), out, StripPlan(steps=_STEPS), on_step=on_step)
-    return trained, _promoted(settings, out, "the first labels")
+    return retrain(settings, trigger="labels", reason="the first labels", who=WHO, tell=tell)
 
 
 def _promoted(settings: Settings, folder: Path, reason: str) -> Version:

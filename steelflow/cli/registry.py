@@ -36,7 +36,8 @@ def register(
         started = dt.datetime.now(dt.UTC)
         version = registry.register(source, who=user(who), reason=reason, data_hash=data_hash)
     done = "registered" if version.created_at >= started else "is already registered with the same data"
-    emit(version.to_dict(), as_json, f"{version.version}: {version.name} {done}; it inspects once it is promoted")
+    text = f"{version.version}: {version.name} {done}; it inspects once it is promoted{_decision(version)}"
+    emit(version.to_dict(), as_json, text)
 
 
 def promote(
@@ -49,7 +50,9 @@ def promote(
     with _registry() as registry:
         started = dt.datetime.now(dt.UTC)
         entry = registry.promote(version, who=user(who), reason=reason)
-    emit(entry.to_dict(), as_json, _changed(entry) if entry.at >= started else f"{version} is champion already")
+        decides = _decision(registry.version(version))
+    changed = _changed(entry) if entry.at >= started else f"{version} is champion already"
+    emit(entry.to_dict(), as_json, f"{changed}{decides}")
 
 
 def rollback(
@@ -82,10 +85,12 @@ def versions(as_json: Json = False) -> None:
         found = registry.versions()
         champion, challenger = registry.champion(), registry.challenger()
     aliases = {one.version: alias for one, alias in ((challenger, "challenger"), (champion, "champion")) if one}
-    lines = [f"{'version':<8} {'name':<16} {'classes':>7}  {'created':<17} {'golden':>7}  alias"]
+    lines = [
+        f"{'version':<8} {'name':<16} {'classes':>7}  {'created':<17} {'golden':>7}  {'point':>7}  {'good':<12} alias"
+    ]
     lines += [
         f"{one.version:<8} {one.name:<16} {len(one.classes):>7}  {one.created_at:%Y-%m-%d %H:%M}  "
-        f"{_golden(one):>7}  {aliases.get(one.version, '')}"
+        f"{_golden(one):>7}  {_point(one):>7}  {', '.join(one.good) or '–':<12} {aliases.get(one.version, '')}"
         for one in found
     ]
     none = "no versions yet; `steelflow models register FOLDER --reason …` adds one"
@@ -110,6 +115,18 @@ def _registry() -> Iterator[Registry]:
 def _golden(version: Version) -> str:
     accuracy = version.metrics.get("golden_accuracy")
     return f"{accuracy:.2%}" if isinstance(accuracy, int | float) else "–"
+
+
+def _point(version: Version) -> str:
+    return "–" if version.operating_point is None else f"{version.operating_point:.4f}"
+
+
+def _decision(version: Version) -> str:
+    """How a version with good classes tells defects from good strip; empty for others."""
+    if not version.good:
+        return ""
+    point = f", defect above the operating point {_point(version)}" if version.operating_point is not None else ""
+    return f"\ngood classes: {', '.join(version.good)}{point}"
 
 
 def _changed(entry: Entry) -> str:

@@ -17,6 +17,7 @@ from steelflow.training.metrics import Evaluation
 
 if TYPE_CHECKING:
     from steelflow.training.evaluate import Disturbed
+    from steelflow.training.operating_point import AtPoint
 
 Data = Annotated[
     Path,
@@ -110,10 +111,23 @@ def evaluate(
     stdout.print(_by_class(figures))
     stdout.print("decisions, by true class (rows, numbered as above)")
     stdout.print(_confusion(figures))
+    if result.at_point is not None:
+        stdout.print(_at_point(result.at_point))
     if result.disturbed:
         name, accuracy = result.worst
         stdout.print(f"disturbed: mean accuracy {result.mean:.2%}, worst {accuracy:.2%} ({name})")
         stdout.print(_by_condition(result.disturbed))
+
+
+def _at_point(found: AtPoint) -> str:
+    """Good against defect, in words."""
+    area = "" if found.auc is None else f"AUC of good against defect {found.auc:.4f}; "
+    recall = "no defects" if found.recall is None else f"{found.recall:.1%} of the defective pictures found"
+    classes = ", ".join(f"{name} {some} of {of}" for name, (some, of) in found.found.items())
+    return (
+        f"{area}at the operating point {found.operating_point:.4f}: {recall}{f' ({classes})' if classes else ''}, "
+        f"{found.good_alarms} of {found.good_pictures} good pictures with a false alarm"
+    )
 
 
 def _by_class(figures: Evaluation) -> Table:

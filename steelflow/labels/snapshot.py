@@ -11,6 +11,7 @@ from typing import Literal
 import polars as pl
 
 from steelflow.errors import LabelError, ObjectNotFound
+from steelflow.labels.boxes import BOX
 from steelflow.store.base import Store
 
 Part = Literal["training", "evaluation"]
@@ -34,10 +35,12 @@ class Snapshot:
 
 
 def content_hash(frame: pl.DataFrame) -> str:
-    """SHA-256 in hex over the sorted lines ``<image> <label>``: the same labels have the same hash."""
+    """SHA-256 in hex over the sorted lines ``<image> <label>``: the same labels have the same hash. For labels of
+    frames (see ``framed``), box, group and part of each label follow in its line."""
+    said = ["image", "label", *((*BOX, "group", "part") if "group" in frame.columns else ())]
     whole = hashlib.sha256()
-    for image, label in sorted(frame.select("image", "label").iter_rows()):
-        whole.update(f"{image} {label}\n".encode())
+    for line in sorted(" ".join(map(str, row)) for row in frame.select(said).iter_rows()):
+        whole.update(f"{line}\n".encode())
     return whole.hexdigest()
 
 

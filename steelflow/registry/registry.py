@@ -108,6 +108,9 @@ class Registry:
                 created_at=_now(),
                 created_by=who,
                 reason=reason,
+                good=found.spec.good,
+                operating_point=found.spec.operating_point,
+                view=found.spec.view,
             )
             for file, data in files.items():
                 self.store.put_new(key(name, file), data)

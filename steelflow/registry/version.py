@@ -21,6 +21,7 @@ METRICS = "metrics.json"
 CURVES = "curves.png"
 REFERENCE = "reference.parquet"
 
+_OF_VIEWS = ("good", "operating_point", "view")
 _NAME = re.compile(r"v([1-9]\d{0,8})")
 
 
@@ -36,7 +37,8 @@ class File:
 class Version:
     """The manifest of a version. ``classes`` are in the order of the spec. ``metrics`` are the figures given at
     registration. ``data_hash`` identifies the training data, None if it is not known. ``code`` is the version of
-    steelflow at registration."""
+    steelflow at registration. ``good``, ``operating_point`` and ``view`` are those of the spec; a model of whole
+    images without good classes has none of them."""
 
     version: str
     name: str
@@ -49,6 +51,9 @@ class Version:
     created_at: dt.datetime
     created_by: str
     reason: str
+    good: tuple[str, ...] = ()
+    operating_point: float | None = None
+    view: int | None = None
 
     @property
     def digest(self) -> str:
@@ -56,7 +61,8 @@ class Version:
         return self.files[MODEL].sha256
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "created_at": self.created_at.isoformat()}
+        found = {**asdict(self), "created_at": self.created_at.isoformat()}
+        return {name: value for name, value in found.items() if name not in _OF_VIEWS or value not in (None, ())}
 
     def to_bytes(self) -> bytes:
         return (json.dumps(self.to_dict(), indent=1, sort_keys=True) + "\n").encode()
@@ -70,6 +76,7 @@ def parse_version(data: bytes, where: str) -> Version:
             **{
                 **fields,
                 "classes": tuple(fields["classes"]),
+                "good": tuple(fields.get("good", ())),
                 "files": {name: File(**file) for name, file in fields["files"].items()},
                 "created_at": dt.datetime.fromisoformat(fields["created_at"]),
             }

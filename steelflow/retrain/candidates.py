@@ -47,6 +47,11 @@ class Candidate:
         """On the held-out labels, with the epochs that it was trained for."""
         return {**self.metrics["held_out"], "epochs": len(self.metrics["curves"]["epoch"])}
 
+    @property
+    def for_manifest(self) -> dict[str, Any]:
+        """The figures that a version's manifest keeps."""
+        return {name: self.metrics["held_out"][name] for name in ("images", "accuracy", "macro_f1", "ece")}
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

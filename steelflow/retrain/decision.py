@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -11,12 +12,10 @@ from steelflow.engine import open_engine
 from steelflow.errors import DriftError
 from steelflow.registry import Version
 from steelflow.report.reader import ReportReader
-from steelflow.retrain.candidates import Candidate
 from steelflow.retrain.gate import FEWEST, ROUNDING, Gate
-from steelflow.retrain.material import Material
 from steelflow.retrain.record import RetrainResult
 from steelflow.retrain.reference import recent_reference
-from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.retraining import Learnt, Retraining
 from steelflow.retrain.trial import GOLDEN, RECENT
 from steelflow.store import open_store
 
@@ -24,7 +23,18 @@ from steelflow.store import open_store
 _HARMLESS = 0.03
 
 
-def conclude(run: Retraining, material: Material, best: Candidate, gate: Gate, champion: Version) -> RetrainResult:
+class Trained(Protocol):
+    """A candidate, of whole images or of views."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def onnx(self) -> Path: ...
+    @property
+    def for_manifest(self) -> dict[str, Any]: ...
+
+
+def conclude(run: Retraining, material: Learnt, best: Trained, gate: Gate, champion: Version) -> RetrainResult:
     """Register the candidate, then promote it or keep the champion.
 
     Raises:
@@ -52,7 +62,7 @@ def conclude(run: Retraining, material: Material, best: Candidate, gate: Gate, c
     return run.result("promoted", f"{name} is the champion now, in place of {champion.version} ({measured})")
 
 
-def _register(run: Retraining, material: Material, best: Candidate, gate: Gate) -> Version:
+def _register(run: Retraining, material: Learnt, best: Trained, gate: Gate) -> Version:
     """The candidate as a version. One that will be promoted brings a reference for drift: what the latest nights look
     like to it."""
     reference = None
@@ -69,12 +79,11 @@ def _register(run: Retraining, material: Material, best: Candidate, gate: Gate) 
     )
 
 
-def _figures(best: Candidate, gate: Gate, golden: str) -> dict[str, Any]:
+def _figures(best: Trained, gate: Gate, golden: str) -> dict[str, Any]:
     """For the manifest. Everything else is in metrics.json and in the record."""
-    held_out = {name: best.metrics["held_out"][name] for name in ("images", "accuracy", "macro_f1", "ece")}
     accuracy = {one.name: one.challenger for one in gate.comparisons}
     return {
-        **held_out,
+        **best.for_manifest,
         "golden": golden,
         "golden_accuracy": accuracy[GOLDEN],
         "recent_accuracy": accuracy[RECENT],

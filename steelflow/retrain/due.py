@@ -9,9 +9,11 @@ import polars as pl
 
 from steelflow.config import Settings
 from steelflow.labels import LabelStore, Snapshot, open_labels
+from steelflow.labels.framed import frame_labels, frame_snapshot, groups_trained, not_in
 from steelflow.registry import Version, open_registry
 from steelflow.retrain.record import RetrainResult, last_run, last_snapshot, records
 from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.strip.champion import judges_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +27,13 @@ class Due:
 def due(settings: Settings) -> Due | None:
     """Whether a retraining is due by the number of new labels."""
     labels, registry = open_labels(settings), open_registry(settings)
-    snapshot = labels.snapshot()
-    fresh = labels_since(labels, snapshot, records(registry.store), registry.champion()).height
+    decided, champion = records(registry.store), registry.champion()
+    if judges_views(settings, champion):
+        snapshot, new = frames_since(labels, decided, champion)
+        fresh = new.height
+    else:
+        snapshot = labels.snapshot()
+        fresh = labels_since(labels, snapshot, decided, champion).height
     if fresh < settings.retrain.new_labels:
         return None
     return Due(f"{fresh:,} labels since the last retraining", f"labels:{snapshot.hash}")
@@ -37,6 +44,22 @@ def labels_since(
 ) -> pl.DataFrame:
     """The rows of ``snapshot`` that are new to the last retraining and to the champion."""
     return new_labels(labels, snapshot, last_snapshot(decided), None if champion is None else champion.data_hash)
+
+
+def frames_since(
+    labels: LabelStore, decided: list[RetrainResult], champion: Version | None
+) -> tuple[Snapshot, pl.DataFrame]:
+    """The labels of frames and regions, and those of them that are new to the last retraining and to the champion."""
+    golden = labels.golden()
+    before = [labels.read_snapshot(last_snapshot(decided))]
+    before.append(None if champion is None else labels.read_snapshot(champion.data_hash))
+    trained = set().union(*(groups_trained(one) for one in before))
+    images = None if golden is None else golden.frame["image"].to_list()
+    snapshot = frame_snapshot(frame_labels(labels), images, trained)
+    fresh = snapshot.frame
+    for one in before:
+        fresh = not_in(fresh, one)
+    return snapshot, fresh
 
 
 def new_labels(labels: LabelStore, snapshot: Snapshot, *since: str | None) -> pl.DataFrame:

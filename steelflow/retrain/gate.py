@@ -42,8 +42,42 @@ class ClassComparison(BaseModel):
     lost: int  # images, net
 
 
+class StripFigures(BaseModel):
+    """A model on a set of frames, at its operating point. ``found`` of the labelled ``defects`` have a region, and
+    ``named`` of them the right class. ``alarms`` of the ``good_frames`` are false."""
+
+    model_config = ConfigDict(frozen=True)
+
+    good_frames: int
+    alarms: int
+    defects: int
+    found: int
+    named: int
+    auc: float | None  # good against defective frames
+
+
+class StripComparison(BaseModel):
+    """The two models on a set of frames."""
+
+    model_config = ConfigDict(frozen=True)
+
+    champion: StripFigures
+    challenger: StripFigures
+
+    def __str__(self) -> str:
+        old, new = self.champion, self.challenger
+        text = (
+            f"{old.found} → {new.found} of {new.defects} defects found ({old.named} → {new.named} with the right "
+            f"class), {old.alarms} → {new.alarms} of {new.good_frames} good frames with a false alarm"
+        )
+        return text if old.auc is None or new.auc is None else f"{text}, AUC {old.auc:.3f} → {new.auc:.3f}"
+
+
 class Comparison(BaseModel):
-    """The two models on one set of images. ``low`` and ``high`` bound the difference with 95 % confidence."""
+    """The two models on one set of images. ``low`` and ``high`` bound the difference with 95 % confidence.
+
+    Of frames, the images are cases: labelled defects and good frames. ``strip`` then has more figures.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,12 +89,15 @@ class Comparison(BaseModel):
     high: float
     classes: dict[str, ClassComparison]
     problems: tuple[str, ...] = ()
+    strip: StripComparison | None = None
 
     @property
     def difference(self) -> float:
         return self.challenger - self.champion
 
     def __str__(self) -> str:
+        if self.strip is not None:
+            return f"{self.name}: {self.strip}"
         return (
             f"{self.name}: {self.champion:.2%} → {self.challenger:.2%} of {self.images} images "
             f"({100 * self.low:+.1f} to {100 * self.high:+.1f} points)"

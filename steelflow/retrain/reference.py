@@ -14,7 +14,7 @@ from steelflow.config import Settings
 from steelflow.drift import build_profile, drift_table
 from steelflow.drift.estimate import MOST_NOVEL, sound_nights
 from steelflow.engine import Engine
-from steelflow.inspection.judge import judge
+from steelflow.inspection.judge import Judge, frame_of
 from steelflow.records import Partition, RawImage, Unit
 from steelflow.report.judged import Origin, rows
 from steelflow.report.reader import ReportReader
@@ -49,7 +49,7 @@ def recent_reference(settings: Settings, engine: Engine) -> bytes | None:
         _judged(settings, Partition(line, date), part, engine)
         for (line, date), part in chosen.group_by("line", "date", maintain_order=True)
     ]
-    frame = sound_nights(pl.concat(frames).filter(pl.col("status") == "ok"), MOST_NOVEL)
+    frame = sound_nights(pl.concat(frames, how="diagonal_relaxed").filter(pl.col("status") == "ok"), MOST_NOVEL)
     enough = frame.group_by("line").len().filter(pl.col("len") >= settings.drift.min_images)
     frame = frame.join(enough, on="line", how="semi", nulls_equal=True)
     return None if frame.is_empty() else build_profile(frame, engine.digest)
@@ -87,18 +87,21 @@ def _sample(reader: ReportReader, dates: Collection[dt.date], without: pl.DataFr
 
 
 def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, engine: Engine) -> pl.DataFrame:
-    """Report rows for these images; an image that is no longer in the archive is a failed row."""
+    """Report rows for these images, judged as a night judges them. An image that is no longer in the archive is a
+    failed row."""
     archive = open_store(settings.archive.uri, settings.store)
     coils = dict(zip(references.select(_REFERENCE).rows(), references["coil"], strict=True))
     unit = Unit(id="", partition=partition, kind="loose", objects=())
     origin = Origin(unit=unit, spec=engine.spec, model_digest=engine.digest, run_id="", novelty=engine.novelty)
+    frame = frame_of(settings.frame, engine.spec, partition.line)
+    judge = Judge(engine, settings.limits, engine.spec, frame)
     fetched = fetch_images(archive, [ImageRef(*row) for row in coils], settings.limits)
     tables = []
     while batch := [
         RawImage(key=place.key, member=place.member, ordinal=place.ordinal or 0, data=data, coil=coils[tuple(place)])
         for place, data in islice(fetched, _BATCH)
     ]:
-        tables.append(rows(judge(batch, engine, settings.limits), origin))
-    frame = pl.from_arrow(pa.concat_tables(tables))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+        tables.append(rows(judge.images(batch), origin))
+    found = pl.from_arrow(pa.concat_tables(tables))
+    assert isinstance(found, pl.DataFrame)
+    return found

@@ -7,10 +7,13 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
+
+import polars as pl
 
 from steelflow.config import Settings
 from steelflow.inspection.pipeline import new_run_id
-from steelflow.labels import LabelStore
+from steelflow.labels import Golden, LabelStore, Snapshot
 from steelflow.registry import Registry, Version
 from steelflow.retrain.record import Details, RetrainResult, State, Trigger
 
@@ -18,6 +21,17 @@ Tell = Callable[[str], None]
 """Is told, in words, what is being done."""
 Progress = Callable[[float], None]
 """Is told the share of the epochs that is done, 0 to 1."""
+
+
+class Learnt(Protocol):
+    """What is learnt from: the labels, those of them that came after the last retraining, and the golden set."""
+
+    @property
+    def snapshot(self) -> Snapshot: ...
+    @property
+    def fresh(self) -> pl.DataFrame: ...
+    @property
+    def golden(self) -> Golden: ...
 
 
 @dataclass(frozen=True, slots=True)

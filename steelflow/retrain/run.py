@@ -3,6 +3,8 @@
     lock → due? → material: labels and golden set → candidates → trial: the better one against the champion
          → registered → promoted, or not
 
+If the champion is a model of views, the same is done with frames and their regions (``strip/``).
+
 If it is interrupted, run it again: the snapshot of the labels is a hash, candidates resume from their checkpoints, and
 a version is visible only when it is complete.
 """
@@ -19,6 +21,8 @@ from steelflow.retrain.due import labels_since, not_due
 from steelflow.retrain.material import SHIPPED, WHO, Material, gather
 from steelflow.retrain.record import RetrainResult, Trigger, put_record, records
 from steelflow.retrain.retraining import Progress, Request, Retraining, Tell
+from steelflow.retrain.strip.champion import judges_views
+from steelflow.retrain.strip.run import decide_on_frames
 from steelflow.retrain.trial import try_out
 from steelflow.retrain.workplace import workplace
 from steelflow.service.alerts import alert
@@ -79,6 +83,8 @@ def retrain(
 
 
 def _decide(run: Retraining, decided: list[RetrainResult]) -> RetrainResult:
+    if judges_views(run.settings, run.champion):
+        return decide_on_frames(run, decided)
     snapshot = run.labels.snapshot()
     fresh = labels_since(run.labels, snapshot, decided, run.champion)
     run.details.labels, run.details.new_labels = snapshot.frame.height, fresh.height

@@ -12,11 +12,11 @@ from typing import Any
 
 from steelflow import __version__
 from steelflow.retrain.material import Material
-from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.retraining import Learnt, Retraining
 
 
 @contextlib.contextmanager
-def workplace(run: Retraining, material: Material) -> Iterator[Path]:
+def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
     """A folder named after everything that decides the weights. It is removed when the work is done."""
     decisive: list[Any] = [
         material.snapshot.hash,

@@ -41,6 +41,7 @@ PLANT = FramePlantSpec(
 WHO = "demo"
 _THREADS = 2
 _BACKGROUND = 24  # grey level: the pit beside the strip is darker
+_EPOCHS = 25  # about 400 steps for the frames that the person labels
 _CONFIG = """\
 # Written by `steelflow demo`. Look into the plant with these settings:
 #   steelflow --config {file} report
@@ -61,6 +62,9 @@ background = {background}
 
 {cameras}{rolls}[drift]
 reference_nights = 1
+
+[retrain]
+epochs = {epochs}
 """
 
 Tell = Callable[[str], None]
@@ -93,6 +97,7 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
             template=FRAME_TEMPLATE,
             mm=plant.mm,
             background=_BACKGROUND,
+            epochs=_EPOCHS,
             rolls="".join(
                 f'[[rolls]]\nname = "{name}"\ndiameter_mm = {size:g}\n\n' for name, size in plant.rolls.items()
             ),

@@ -1,24 +1,25 @@
-"""A person who knows the truth of a frame plant and marks the defects of the frames that a model points to."""
+"""A person who knows the truth of a frame plant and labels the frames that a model points to."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.config import Settings
+from steelflow.labels import Label, open_labels
 from steelflow.records import Failure
 from steelflow.store import open_store
-from steelflow.synth.folders import write_file
 from steelflow.synth.score import matched
 
 GOOD = "good"
+NAME = "a person"
 _IMAGE = ["object_key", "member", "ordinal"]
-_HEADER = "path", "label", "x", "y", "width", "height", "group"
+_PLACE = [*_IMAGE, "line", "date", "coil"]
+_BOX = ["x", "y", "width", "height"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,13 @@ class Reviewed:
     """What a review led to.
 
     Attributes:
-        manifest: a table of pictures and boxes that ``train`` reads; the pictures are beside it.
+        labels: that were added to the label store, of regions and of whole frames.
         frames: the frames that the person looked at; ``good`` of them have no defect.
         confirmed, rejected: regions of the model that are a defect, or good strip.
         drawn: defects that the model had missed in these frames.
     """
 
-    manifest: Path
+    labels: int
     frames: int
     good: int
     confirmed: int
@@ -45,18 +46,19 @@ def review(
     regions: pl.DataFrame,
     truth: pl.DataFrame,
     frames: pl.DataFrame,
-    out: Path,
     *,
     pointed: int = 200,
     others: int = 100,
     seed: int = 0,
 ) -> Reviewed:
-    """Look at frames and write what is in them.
+    """Look at frames and label what is in them.
+
+    A defect gets its box and class, and a region of the model that is none the verdict good. A frame without a defect
+    is labelled good as a whole.
 
     Args:
         regions: of the model, as ``RegionReader.regions`` gives them.
         truth, frames: rows of ``synth.frame_truth.DEFECTS`` and ``FRAMES``, of the nights to review.
-        out: an empty folder, for the manifest and the pictures.
         pointed: at most this many regions are looked at, the highest scores first.
         others: frames without a region that are looked at, too; most are good.
     """
@@ -66,31 +68,46 @@ def review(
     seen = pl.concat([chosen, rest.sample(min(others, rest.height), seed=seed)])
     marks = truth.join(seen, on=_IMAGE, how="semi", nulls_equal=True)
     hits = matched(asked, marks)
-    confirmed = hits["region_row"].n_unique()
-    rows: list[tuple[object, ...]] = []
-    for row, data in _pictures(settings, seen):
-        path = f"{row['line']}-{row['date']}-{row['coil']}-{row['camera']}-{row['side']}-{row['frame']:06d}.jpg"
-        write_file(out / "images" / path, data)
-        group = f"{row['line']}-{row['date']}-{row['coil']}"
-        own = marks.filter(*(pl.col(name).eq_missing(row[name]) for name in _IMAGE))
-        boxes = own.select("label", "x", "y", "width", "height").rows()
-        rows += [(f"images/{path}", *box, group) for box in boxes or [(GOOD, None, None, None, None)]]
-    manifest = out / "labels.csv"
-    with manifest.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(_HEADER)
-        table.writerows(rows)
+    real, hit = set(hits["region_row"]), set(hits["row"])
+    said = pl.concat(
+        [
+            marks.select(*_IMAGE, "label", *_BOX).with_columns(
+                verdict=pl.Series(
+                    ["relabelled" if row in hit else "drawn" for row in range(marks.height)], dtype=pl.String
+                )
+            ),
+            asked.select(*_IMAGE, pl.lit(GOOD).alias("label"), *_BOX, pl.lit("good").alias("verdict"))
+            .filter(pl.Series([row not in real for row in range(asked.height)], dtype=pl.Boolean))
+            .join(marks, on=_IMAGE, how="semi", nulls_equal=True),
+        ],
+        how="vertical_relaxed",
+    )
     return Reviewed(
-        manifest=manifest,
+        labels=_label(settings, seen, said),
         frames=seen.height,
         good=seen.height - marks.select(_IMAGE).unique().height,
-        confirmed=confirmed,
-        rejected=asked.height - confirmed,
-        drawn=marks.height - hits["row"].n_unique(),
+        confirmed=len(real),
+        rejected=asked.height - len(real),
+        drawn=marks.height - len(hit),
     )
 
 
-def _pictures(settings: Settings, seen: pl.DataFrame) -> Iterable[tuple[dict[str, object], bytes]]:
+def _label(settings: Settings, seen: pl.DataFrame, said: pl.DataFrame) -> int:
+    """Add the labels of these frames to the label store; those without any become good. Returns their number."""
+    labels = open_labels(settings)
+    found: list[Label] = []
+    for row, data in _pictures(settings, seen):
+        place = {name: row[name] for name in _PLACE}
+        image = labels.images.put(data)
+        own = said.filter(*(pl.col(name).eq_missing(pl.lit(row[name])) for name in _IMAGE))
+        found += [
+            Label(image, one["label"], NAME, "review", verdict=one["verdict"], **place, **{b: one[b] for b in _BOX})
+            for one in own.iter_rows(named=True)
+        ] or [Label(image, GOOD, NAME, "review", verdict="good", **place)]
+    return labels.add(found, new_classes={label.label for label in found if label.label}).added
+
+
+def _pictures(settings: Settings, seen: pl.DataFrame) -> Iterable[tuple[dict[str, Any], bytes]]:
     """The frames that can be fetched, with their encoded bytes."""
     rows = {tuple(row[name] for name in _IMAGE): row for row in seen.iter_rows(named=True)}
     store = open_store(settings.archive.uri, settings.store)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from steelflow.training.data import Dataset, Skipped, load_images, split
 from steelflow.training.metrics import Evaluation, confusion
 from steelflow.training.metrics import evaluate as figures
 from steelflow.training.robustness import CASI_NET, Condition
+
+if TYPE_CHECKING:
+    from steelflow.training.operating_point import AtPoint
 
 _AT_ONCE = 64  # images in a batch, at most: memory holds a copy for every condition
 
@@ -47,7 +50,8 @@ class ModelEvaluation:
     """The figures, and the unreadable files, which are not part of them.
 
     ``held_out`` is the seed of the fifth that was evaluated, None for all images. ``data_hash`` identifies the whole
-    set. ``disturbed`` has a value for each requested condition.
+    set. ``disturbed`` has a value for each requested condition. ``at_point`` is of good against defect, for a model of
+    views.
     """
 
     model: str
@@ -57,6 +61,7 @@ class ModelEvaluation:
     figures: Evaluation
     disturbed: Mapping[str, Disturbed]
     skipped: tuple[Skipped, ...]
+    at_point: AtPoint | None = None
 
     @property
     def mean(self) -> float:
@@ -78,6 +83,8 @@ class ModelEvaluation:
             **self.figures.to_dict(),
             "skipped": [{"path": item.path, "reason": str(item.failure)} for item in self.skipped],
         }
+        if self.at_point is not None:
+            found["at_point"] = self.at_point.to_dict()
         if self.disturbed:
             condition, accuracy = self.worst
             found["robustness"] = {
@@ -99,6 +106,7 @@ def evaluate_folder(
     conditions: Mapping[str, Condition] | None = None,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
+    model: Model | None = None,
 ) -> ModelEvaluation:
     """Classify labelled images with the configured model and compare with their labels.
 
@@ -110,12 +118,13 @@ def evaluate_folder(
         conditions: disturbances under which the images are classified again.
         seed: seeds the random conditions, together with the bytes of each file.
         progress: called with the number of images classified since the last call.
+        model: the configured model, if it is loaded already.
 
     Raises:
         DataError: the labelled images cannot be read, or have classes that the model does not know.
         ModelError: the model cannot be loaded.
     """
-    model = load_model(settings)
+    model = model or load_model(settings)
     spec = model.engine.spec
     listed = load_images(data, 1, settings.limits, at_least=1)  # lists the readable files; keeps one pixel of each
     unknown = sorted(set(listed.classes) - set(spec.classes))

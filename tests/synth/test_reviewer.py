@@ -8,7 +8,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from steelflow.config import ArchiveSettings, Settings
+from steelflow.config import ArchiveSettings, ReportSettings, Settings
+from steelflow.labels import open_labels
+from steelflow.labels.framed import frame_labels
 from steelflow.synth.blemishes import DEFECTS
 from steelflow.synth.coils import coils
 from steelflow.synth.folders import write_file
@@ -37,7 +39,11 @@ PLACE = ["object_key", "member", "ordinal"]
 def settings(tmp_path: Path) -> Settings:
     for key, data in frame_objects(SPEC):
         write_file(tmp_path / "archive" / key, data)
-    return Settings(home=tmp_path / "home", archive=ArchiveSettings(uri=str(tmp_path / "archive")))
+    return Settings(
+        home=tmp_path / "home",
+        archive=ArchiveSettings(uri=str(tmp_path / "archive")),
+        report=ReportSettings(uri=str(tmp_path / "report")),
+    )
 
 
 def regions() -> pl.DataFrame:
@@ -50,26 +56,43 @@ def regions() -> pl.DataFrame:
     return found.with_columns(score=pl.Series([0.9, 0.8, 0.7]), region=pl.lit(0, pl.Int32))
 
 
-def reviewed(settings: Settings, out: Path, pointed: int = 200, others: int = 3) -> tuple[Reviewed, pl.DataFrame]:
-    done = review(settings, regions(), TRUTH, LISTED, out, pointed=pointed, others=others)
-    return done, pl.read_csv(done.manifest)
+def reviewed(settings: Settings, pointed: int = 200, others: int = 3) -> tuple[Reviewed, pl.DataFrame]:
+    done = review(settings, regions(), TRUTH, LISTED, pointed=pointed, others=others)
+    return done, frame_labels(open_labels(settings))
 
 
-def test_a_person_confirms_rejects_and_draws(settings: Settings, tmp_path: Path) -> None:
-    done, rows = reviewed(settings, tmp_path / "labels")
+def test_a_person_confirms_rejects_and_draws(settings: Settings) -> None:
+    done, rows = reviewed(settings)
     assert (done.frames, done.confirmed, done.rejected) == (6, 2, 1)
-    assert rows["path"].n_unique() == 6
-    assert all((done.manifest.parent / path).is_file() for path in rows["path"])
-    boxes = rows.filter(pl.col("label") != GOOD)
-    assert boxes.height == done.confirmed + done.drawn
-    assert rows.filter(label=GOOD).height == done.good > 0
-    assert boxes.select("x", "y", "width", "height").null_count().sum_horizontal().item() == 0
+    assert rows["image"].n_unique() == 6
+    boxes = rows.filter(pl.col("x").is_not_null())
+    assert done.labels == rows.height == boxes.height + done.good
+    assert boxes.filter(pl.col("verdict") == "drawn").height == done.drawn
+    assert set(boxes["verdict"]) <= {"drawn", "relabelled"}
+    assert rows.filter(pl.col("x").is_null()).select("label", "verdict").unique().rows() == [(GOOD, "good")]
     known = set(TRUTH.select("label", "x", "y", "width", "height").rows())
     assert set(boxes.select("label", "x", "y", "width", "height").rows()) <= known
-    assert set(rows["group"]) <= {f"L1-2026-11-01-C{number:04d}" for number in (1, 2)}
+    assert set(rows["group"]) <= {f"L1/2026-11-01/C{number:04d}" for number in (1, 2)}
 
 
-def test_the_highest_scores_are_looked_at_first(settings: Settings, tmp_path: Path) -> None:
-    done, rows = reviewed(settings, tmp_path / "labels", pointed=1, others=0)
+def test_a_region_that_is_no_defect_on_a_defective_frame_is_called_good(settings: Settings) -> None:
+    mark = TRUTH.row(0, named=True)
+    aside = regions().head(1).with_columns(**{name: pl.lit(0, pl.Int32) for name in ("x", "y")})
+    aside = aside.with_columns(**{name: pl.lit(1, pl.Int32) for name in ("width", "height")})
+    review(settings, aside, TRUTH, LISTED, pointed=1, others=0)
+    rows = frame_labels(open_labels(settings))
+    assert ("good", 0, 0) in rows.select("verdict", "x", "y").rows()
+    assert mark["label"] in set(rows["label"])
+
+
+def test_the_highest_scores_are_looked_at_first(settings: Settings) -> None:
+    done, rows = reviewed(settings, pointed=1, others=0)
     assert (done.frames, done.confirmed, done.rejected) == (1, 1, 0)
     assert GOOD not in set(rows["label"])
+
+
+def test_labels_of_a_second_look_are_not_added_again(settings: Settings) -> None:
+    first, _ = reviewed(settings)
+    again, rows = reviewed(settings)
+    assert again.labels == 0
+    assert rows.height == first.labels

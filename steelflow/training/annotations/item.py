@@ -49,6 +49,7 @@ class Annotated:
     mask: Path | None = None  # 8-bit: 0 is good, everything else a defect of the class ``label``
     size: tuple[int, int] = (0, 0)  # height and width
     digest: bytes = b""  # SHA-256 of the file
+    unsure: tuple[Box, ...] = ()  # places that may be defects or not; boxes inside them count
 
     @property
     def placed(self) -> bool:
@@ -85,7 +86,8 @@ class Annotations:
         whole = hashlib.sha256()
         for item in self.items:
             mask = b"" if item.mask is None else hashlib.sha256(item.mask.read_bytes()).digest()
-            for text in (item.path, item.label, item.group, repr(item.boxes)):
+            unsure = (repr(item.unsure),) if item.unsure else ()
+            for text in (item.path, item.label, item.group, repr(item.boxes), *unsure):
                 whole.update(text.encode("utf-8", "surrogateescape") + b"\0")
             whole.update(item.digest + mask + b"\0")
         return whole.hexdigest()
@@ -93,8 +95,8 @@ class Annotations:
     def read(self, item: Annotated) -> tuple[Grey, npt.NDArray[np.uint8]]:
         """The grey picture (H, W), and the class of each pixel (H, W) as an index into ``classes``.
 
-        A pixel is ``UNKNOWN`` if the picture has defects, but not their places. Where defects overlap, the smaller one
-        counts.
+        A pixel is ``UNKNOWN`` if the picture has defects, but not their places, or if it is in a box that is
+        ``unsure``. Where defects overlap, the smaller one counts.
 
         Raises:
             DataError: the picture or its mask has changed since the data set was listed.
@@ -102,11 +104,12 @@ class Annotations:
         picture = _decoded(self.root / item.path, self.limits)
         if picture.shape != item.size:
             raise DataError(f"{self.root / item.path}: {_CHANGED}")
-        if item.label in self.good and not item.placed:
-            return picture, np.full(picture.shape, self.classes.index(item.label), np.uint8)
-        if not item.placed or not self.good:
+        if not self.good or not (item.placed or item.label in self.good):
             return picture, np.full(picture.shape, UNKNOWN, np.uint8)
-        found = np.full(picture.shape, self.classes.index(self.good[0]), np.uint8)
+        surface = item.label if item.label in self.good else self.good[0]
+        found = np.full(picture.shape, self.classes.index(surface), np.uint8)
+        for box in item.unsure:
+            found[box.y : box.y + box.height, box.x : box.x + box.width] = UNKNOWN
         if item.mask is not None:
             mask = _decoded(item.mask, self.limits)
             if mask.shape != picture.shape:

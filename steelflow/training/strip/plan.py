@@ -31,7 +31,8 @@ class StripPlan:
     round begins with the weights of the one before, at half of its rate and with new views for the teacher (I.
     Loshchilov and F. Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts"). ``false_alarms`` is the
     share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
-    ``strip_wide``. ``teacher`` is a dense model with the same classes, by name or path, from which to distil.
+    ``strip_wide``. ``start`` are the weights (.safetensors) of a model of the same architecture, from which training
+    starts. ``teacher`` is a dense model with the same classes, by name or path, from which to distil.
     ``operating_point`` replaces the fitted one.
     """
 
@@ -50,6 +51,7 @@ class StripPlan:
     sharpness: float = 4.0
     augmentation: StripAugmentation = field(default_factory=StripAugmentation)
     pretrained: Path | None = None
+    start: Path | None = None
     teacher: str | None = None
     pool: int = 4000  # views that the teacher judges
     operating_point: float | None = None

@@ -29,6 +29,7 @@ from steelflow.training.strip.fit import Batch, StripProgress, fit_dense
 from steelflow.training.strip.loss import DenseLoss
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.plan import StripPlan, dense_network
+from steelflow.training.strip.start import begin_with
 from steelflow.training.strip.write import StripFiles, write_model
 
 _CALIBRATION = 256  # views
@@ -149,9 +150,11 @@ def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int)
 
 
 def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:
-    """An untrained model; its backbone has the pretrained weights that the plan names."""
+    """An untrained model, with the pretrained weights or those of the start that the plan names."""
     network = dense_network(plan.arch, len(spec.classes), spec.input_size)
     model = Deployable(network, spec)
     if plan.pretrained is not None:
         load_weights(network, plan.arch, plan.pretrained, model.normalise(views.views))
+    if plan.start is not None:
+        begin_with(network, spec, plan.start)
     return network, model

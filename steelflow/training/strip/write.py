@@ -63,7 +63,7 @@ def write_model(
 
 
 def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float) -> dict[str, Any]:
-    recipe = {key: value for key, value in asdict(plan).items() if key not in ("pretrained", "teacher")}
+    recipe = {key: value for key, value in asdict(plan).items() if key not in ("pretrained", "start", "teacher")}
     return {
         "model": trained.spec.model_dump(mode="json"),
         "held_out": trained.figures.to_dict() if trained.held_out else None,
@@ -72,6 +72,7 @@ def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seco
         "seed": plan.seed,
         "recipe": recipe | {"steps": plan.schedules(len(trained.training))[0].steps},
         "pretrained": origin_of(plan.pretrained or False),
+        **({"start": origin_of(plan.start)} if plan.start is not None else {}),
         "teacher": plan.teacher if plan.teacher is None else Path(plan.teacher).stem,
         "seconds": round(seconds, 1),
     }

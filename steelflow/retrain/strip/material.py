@@ -1,0 +1,201 @@
+"""Labelled frames: what a strip model learns from, and what it is judged by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from steelflow.labels import Golden, Snapshot
+from steelflow.labels.boxes import BOX
+from steelflow.labels.framed import frame_snapshot
+from steelflow.models.spec import ModelSpec
+from steelflow.retrain.gate import FEWEST
+from steelflow.retrain.material import WHO
+from steelflow.retrain.retraining import Retraining
+from steelflow.training.annotations import GOOD, Annotated, Annotations, Box
+
+NAMELESS = "begin"
+"""The architecture of the model that is made without labels: its only defect class stands for all defects."""
+
+_GOLDEN_SHARES = (0.2, 0.3, 0.4, 0.5)
+_FEWEST = 5  # labelled regions (or frames) of a class in training; a new class with fewer waits for more
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFrame:
+    """What people said of one frame.
+
+    Attributes:
+        image: SHA-256 of its bytes.
+        label: its class: that of its largest defect, or the good class.
+        boxes: labelled regions. Those of the good class are places that a model had called defective.
+        whole: somebody labelled the frame as a whole, and so has seen all of it.
+    """
+
+    image: str
+    label: str
+    boxes: tuple[Box, ...]
+    line: str | None
+    group: str
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StripMaterial:
+    """``snapshot`` has all labels but those of golden images; ``fresh`` are its rows that came after the last
+    retraining. ``golden_frames`` have their regions. ``classes`` are the defects that have enough labels, ``good`` the
+    name of the good class."""
+
+    snapshot: Snapshot
+    golden: Golden
+    fresh: pl.DataFrame
+    training: tuple[LabelledFrame, ...]
+    evaluation: tuple[LabelledFrame, ...]
+    golden_frames: tuple[LabelledFrame, ...]
+    classes: tuple[str, ...]
+    good: str
+
+
+def gather_frames(
+    run: Retraining, spec: ModelSpec, rows: pl.DataFrame, fresh: pl.DataFrame, trained: Collection[str]
+) -> StripMaterial | str:
+    """The material, or why there is too little of it. If there is no golden set, one is chosen here, once.
+
+    Args:
+        spec: of the champion.
+        rows: all labels, from ``labels.framed.frame_labels``.
+        trained: groups that an earlier model was trained on.
+    """
+    good = spec.good[0] if spec.good else GOOD[0]
+    golden = run.labels.golden()
+    if golden is None:
+        chosen = _choose_golden(frames_of(rows, good, spec.good), good)
+        if isinstance(chosen, str):
+            return chosen
+        golden_images = chosen["image"].to_list()
+    else:
+        chosen, golden_images = None, golden.frame["image"].to_list()
+    snapshot = frame_snapshot(rows, golden_images, trained if golden is not None else set(rows["group"]))
+    parts = {
+        part: frames_of(snapshot.frame.filter(pl.col("part") == part), good, spec.good)
+        for part in ("training", "evaluation")
+    }
+    classes = _classes(parts["training"], good)
+    if why := _too_few(run, spec, parts["training"], classes, good):
+        return why
+    if chosen is not None:
+        why = "coils with labelled frames, at the first retraining"
+        golden = run.labels.freeze(chosen, who=WHO, reason=why)
+    assert golden is not None, "chosen above"
+    run.labels.write_snapshot(snapshot)
+    run.details.snapshot = snapshot.hash
+    return StripMaterial(
+        snapshot=snapshot,
+        golden=golden,
+        fresh=fresh.join(snapshot.frame.select("image"), on="image", how="semi"),
+        training=parts["training"],
+        evaluation=parts["evaluation"],
+        golden_frames=_golden_frames(golden, rows, good, spec.good),
+        classes=classes,
+        good=good,
+    )
+
+
+def frames_of(rows: pl.DataFrame, good: str, names: Collection[str] = ()) -> tuple[LabelledFrame, ...]:
+    """The frames of these labels, by image. All names of good classes (``names``, and ``GOOD``) become ``good``."""
+    known = {name.casefold() for name in (*names, *GOOD, good)}
+    found = []
+    for (image,), own in rows.group_by("image", maintain_order=True):
+        boxes, whole = [], None
+        for row in own.iter_rows(named=True):
+            fine = row["verdict"] == "good" or row["label"].casefold() in known
+            label = good if fine else row["label"]
+            if row["x"] is None:
+                whole = label
+            else:
+                boxes.append(Box(label, *(row[name] for name in BOX)))
+        area: Counter[str] = Counter()
+        for box in boxes:
+            area[box.label] += 0 if box.label == good else box.width * box.height
+        largest = max(area, key=lambda name: (area[name], name)) if any(area.values()) else whole or good
+        first = own.row(0, named=True)
+        found.append(LabelledFrame(str(image), largest, tuple(boxes), first["line"], first["group"], whole is not None))
+    return tuple(sorted(found, key=lambda one: one.image))
+
+
+def _choose_golden(frames: Iterable[LabelledFrame], good: str) -> pl.DataFrame | str:
+    """Image and label of the golden frames; or why there are too few. They are those of about a fifth of the coils of
+    every class; of more coils, up to half, while labels are few."""
+    items = tuple(Annotated(path=one.image, group=one.group, label=one.label) for one in frames)
+    classes = tuple(sorted({item.label for item in items}))
+    every = Annotations(root=Path(), classes=classes, good=(good,), items=items)
+    held_out: list[Annotated] = []
+    for share in _GOLDEN_SHARES if items else ():
+        held_out = [items[index] for index in every.split(0, share)[1]]
+        defects = sum(item.label != good for item in held_out)
+        if len(held_out) >= FEWEST and 0 < defects < len(held_out):
+            return pl.DataFrame({"image": [item.path for item in held_out], "label": [item.label for item in held_out]})
+    coils = len({item.group for item in items})
+    return (
+        f"the golden set needs {FEWEST} frames, good and defective, and {len(items)} labelled frames of {coils} coils "
+        f"give it {len(held_out)} (at most half of the coils); label more regions and good frames, of more coils, on "
+        "the page Review of the dashboard"
+    )
+
+
+def _classes(frames: Iterable[LabelledFrame], good: str) -> tuple[str, ...]:
+    """The defect classes with enough labels to learn them."""
+    counts = _counts(frames, good)
+    return tuple(sorted(name for name, count in counts.items() if count >= _FEWEST))
+
+
+def _counts(frames: Iterable[LabelledFrame], good: str) -> Counter[str]:
+    """Labelled regions by class of defect; a frame without regions counts as one."""
+    counts: Counter[str] = Counter()
+    for frame in frames:
+        counts.update([box.label for box in frame.boxes] or [frame.label])
+    del counts[good]
+    return counts
+
+
+def _too_few(
+    run: Retraining, spec: ModelSpec, frames: Collection[LabelledFrame], classes: Collection[str], good: str
+) -> str | None:
+    counts = _counts(frames, good)
+    if rare := sorted(set(counts) - set(classes)):
+        run.tell(f"too few regions yet, left out: {', '.join(rare)}")
+        run.details.left_out = tuple(rare)
+    known = () if spec.arch == NAMELESS else tuple(name for name in spec.classes if name not in spec.good)
+    short = [f"{name} ({counts[name]})" for name in known if name not in classes]
+    if not classes and not short:
+        short = [f"{name} ({count})" for name, count in counts.most_common(2)] or ["no defect yet"]
+    fine = sum(frame.label == good for frame in frames)
+    if fine < _FEWEST:
+        short.append(f"good frames ({fine})")
+    if not short:
+        return None
+    return (
+        f"too few labels to train on, {_FEWEST} regions of each class and {_FEWEST} good frames are needed: "
+        f"{', '.join(short)}; label more on the page Review of the dashboard, or with `steelflow labels import`"
+    )
+
+
+def _golden_frames(golden: Golden, rows: pl.DataFrame, good: str, names: Collection[str]) -> tuple[LabelledFrame, ...]:
+    """The golden images with the label of the golden set; their regions, if they have any, are those in ``rows``."""
+    there = {
+        one.image: one
+        for one in frames_of(rows.filter(pl.col("image").is_in(golden.frame["image"].to_list())), good, names)
+    }
+    known = {name.casefold() for name in (*names, *GOOD)}
+    found = []
+    for image, said in golden.frame.select("image", "label").iter_rows():
+        label = good if said.casefold() in known else said
+        one = there.get(image)
+        boxes = () if one is None or (label == good) != (one.label == good) else one.boxes
+        line, group = (None, image) if one is None else (one.line, one.group)
+        found.append(LabelledFrame(image, label, boxes, line, group, whole=True))
+    return tuple(found)

@@ -1,0 +1,162 @@
+"""A challenger on trial, on frames of coils that it was not trained on: each model at its operating point.
+
+A case is a labelled defect, or a good frame. A defect is judged rightly if a region of the model touches it and, where
+the champion has classes, has its class. A good frame is judged rightly if it has no alarm. The gate then compares the
+two models case by case, as it does for whole images (``gate``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from steelflow.engine import Engine, open_engine
+from steelflow.errors import EngineError, ModelError
+from steelflow.models.spec import ModelSpec
+from steelflow.registry.operating_points import points_of
+from steelflow.retrain.gate import (
+    FEWEST,
+    Answers,
+    Comparison,
+    Gate,
+    StripComparison,
+    StripFigures,
+    compare,
+    decide,
+    together,
+)
+from steelflow.retrain.judging import relative_speed
+from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.strip.judging import Seen, look
+from steelflow.retrain.strip.material import NAMELESS, LabelledFrame
+from steelflow.retrain.strip.pictures import touch
+from steelflow.training.annotations import Box
+from steelflow.training.metrics import auc
+
+_SEPARATION = 0.05  # of the area under the curve, which a challenger may lose
+_NEAR = 8  # pixels: a region has the resolution of cells
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A defect with its box (None: somewhere in the frame), or a good frame, with the label that is right."""
+
+    image: str
+    label: str
+    box: Box | None
+
+
+def cases_of(frames: Sequence[LabelledFrame], good: str) -> list[Case]:
+    """Of each frame: its defects, or that it is good."""
+    found = []
+    for frame in frames:
+        defects = [box for box in frame.boxes if box.label != good]
+        found += [Case(frame.image, box.label, box) for box in defects] or [Case(frame.image, frame.label, None)]
+    return found
+
+
+def try_out_frames(
+    run: Retraining, sets: Mapping[str, Sequence[LabelledFrame]], good: str, champion: Path, challenger: Path
+) -> Gate:
+    """The decision on two ONNX files. A challenger that cannot be run is refused without a comparison.
+
+    Raises:
+        ModelError, EngineError: the champion cannot be run.
+        LabelError: an image of the label store is damaged.
+    """
+    kind, rules = run.settings.model.engine, run.settings.retrain
+    before = open_engine(champion, kind)
+    try:
+        after = open_engine(challenger, kind)
+    except (ModelError, EngineError) as exc:
+        return Gate(comparisons=(), speed=0.0, problems=(f"it cannot be trusted: {exc}",))
+    points = points_of(run.registry.store, before.digest)
+    named = before.spec.arch != NAMELESS
+    pairs: list[tuple[Answers, Answers]] = []
+    comparisons: list[Comparison] = []
+    for name, frames in sets.items():
+        seen = look(before, frames, run.labels, run.settings, points), look(after, frames, run.labels, run.settings, {})
+        cases = cases_of(frames, good)
+        pair = (_answers(cases, seen[0], before.spec, named, good), _answers(cases, seen[1], after.spec, named, good))
+        pairs.append(pair)
+        found = compare(name, [case.label for case in cases], *pair, rules)
+        strip = StripComparison(
+            champion=_figures(frames, cases, pair[0], seen[0], good),
+            challenger=_figures(frames, cases, pair[1], seen[1], good),
+        )
+        comparisons.append(_with(found, strip))
+    old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
+    return decide(comparisons, old, new, _speed(after, before), rules)
+
+
+def _speed(after: Engine, before: Engine) -> float:
+    """Of the strip that is judged: images per second times the area of a view."""
+    sides = [one.spec.view or one.spec.input_size for one in (after, before)]
+    return relative_speed(after, before) * (sides[0] / sides[1]) ** 2
+
+
+def _answers(cases: Sequence[Case], seen: Mapping[str, Seen], spec: ModelSpec, named: bool, good: str) -> Answers:
+    labels, right, probability = [], [], []
+    for case in cases:
+        one = seen.get(case.image)
+        label, sure = ("", 0.0) if one is None else _answer(case, one, spec, good)
+        labels.append(label)
+        right.append(label == case.label if named or case.label == good else label not in ("", good))
+        probability.append(sure)
+    return Answers(tuple(labels), np.array(right, bool), np.array(probability, np.float64))
+
+
+def _answer(case: Case, seen: Seen, spec: ModelSpec, good: str) -> tuple[str, float]:
+    """The model's label for a case, and its confidence that it is right: 0.5 is at the operating point."""
+    if case.label == good:
+        return (seen.label if seen.alarm else good), 1 - _relative(seen.score, seen.point)
+    if case.box is None:
+        return (seen.label if seen.alarm else good), _relative(seen.score, seen.point)
+    box = Box("", case.box.x - _NEAR, case.box.y - _NEAR, case.box.width + 2 * _NEAR, case.box.height + 2 * _NEAR)
+    found = [one for one in seen.regions if touch(box, Box("", one.x, one.y, one.width, one.height))]
+    if not found:
+        return good, _relative(min(seen.score, seen.point), seen.point)
+    right = [one for one in found if spec.classes[one.label] == case.label]
+    best = max(right or found, key=lambda one: one.score)
+    return spec.classes[best.label], _relative(best.score, seen.point)
+
+
+def _relative(score: float, point: float) -> float:
+    """A score as a probability that is 0.5 at the operating point: the logits are shifted."""
+    low, high = 1e-6, 1 - 1e-6
+    logits = [math.log(p / (1 - p)) for p in (min(max(score, low), high), min(max(point, low), high))]
+    return 1 / (1 + math.exp(logits[1] - logits[0]))
+
+
+def _figures(
+    frames: Sequence[LabelledFrame], cases: Sequence[Case], answers: Answers, seen: Mapping[str, Seen], good: str
+) -> StripFigures:
+    kept = [frame for frame in frames if frame.image in seen]
+    defect = np.array([frame.label != good for frame in kept], bool)
+    scores = np.array([seen[frame.image].score for frame in kept])
+    alarms = np.array([seen[frame.image].alarm for frame in kept], bool)
+    given = [(case.label, label) for case, label in zip(cases, answers.labels, strict=True) if case.label != good]
+    return StripFigures(
+        good_frames=int((~defect).sum()),
+        alarms=int(alarms[~defect].sum()),
+        defects=len(given),
+        found=sum(label not in ("", good) for _, label in given),
+        named=sum(label == wanted for wanted, label in given),
+        auc=auc(defect, scores) if defect.any() and not defect.all() else None,
+    )
+
+
+def _with(found: Comparison, strip: StripComparison) -> Comparison:
+    """The comparison with the figures of frames, and the problem if the challenger separates worse."""
+    problems = list(found.problems)
+    before, after = strip.champion.auc, strip.challenger.auc
+    if found.images >= FEWEST and before is not None and after is not None and before - after > _SEPARATION:
+        problems.append(
+            f"it separates good from defective frames worse on the {found.name}: AUC {after:.3f}, the champion has "
+            f"{before:.3f}"
+        )
+    return found.model_copy(update={"strip": strip, "problems": tuple(problems)})
