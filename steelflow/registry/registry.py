@@ -112,13 +112,18 @@ class Registry:
                 operating_point=found.spec.operating_point,
                 view=found.spec.view,
             )
-            for file, data in files.items():
-                self.store.put_new(key(name, file), data)
-            manifest = version.to_bytes()
-            self.store.put_new(key(name, MANIFEST), manifest)
+            manifest = self._put(version, files)
             entry = _entry("register", name, who=who, reason=reason, manifest=sha256(manifest), data_hash=data_hash)
             chain.append(self.store, log, entry)
         return version
+
+    def _put(self, version: Version, files: Mapping[str, bytes]) -> bytes:
+        """Store the files of a version, then its manifest; returns the manifest."""
+        for file, data in files.items():
+            self.store.put_new(key(version.version, file), data)
+        manifest = version.to_bytes()
+        self.store.put_new(key(version.version, MANIFEST), manifest)
+        return manifest
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
