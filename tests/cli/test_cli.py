@@ -246,6 +246,7 @@ def test_bad_input_is_one_line(run: Any, plant: Path, tmp_path: Path, monkeypatc
     refused(run("--config", bad, "config", "show"), "store.endpiont", "config show")
     bad.write_text("[store\n")
     refused(run("--config", bad, "config", "show"), "TOML")
+    bad.unlink()
     refused(run("train", "--data", plant, "--arch", "ssdc_mininet", "--out", out), str(plant))
     refused(run("train", "--data", plant, "--arch", "alexnet", "--out", out), "alexnet")
     assert not out.exists()
