@@ -59,7 +59,7 @@ def run_bench(
         say(f"peak memory at {count:,} and {4 * count:,} images")
         four = root / "four"
         sources.write_loose(four, images, 4 * count)
-        small, large = peak_mib(loose), peak_mib(four)
+        small, large = peak_mib(loose, settings), peak_mib(four, settings)
         result["peak_mib"] = {str(count): small, str(4 * count): large, "ratio": large / small}
         if importlib.util.find_spec("prefect"):
             say(f"the nightly flow over {4 * count:,} images")

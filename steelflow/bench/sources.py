@@ -62,15 +62,31 @@ def _loose(folder: Path, index: int) -> Path:
     return folder / _PLACE / f"coil=C{index // _PER_FOLDER:04d}" / f"{index:07d}.jpg"
 
 
-def write_tars(folder: Path, images: list[bytes], count: int) -> None:
+def write_tars(folder: Path, images: list[bytes], count: int, per_tar: int = _PER_TAR) -> None:
     (folder / _PLACE).mkdir(parents=True, exist_ok=True)
-    for start in range(0, count, _PER_TAR):
-        with tarfile.open(folder / _PLACE / f"images-{start:07d}.tar", "w") as tar:
-            for i in range(start, min(start + _PER_TAR, count)):
-                data = images[i % len(images)]
-                info = tarfile.TarInfo(f"{i:07d}.jpg")
-                info.size = len(data)
-                tar.addfile(info, io.BytesIO(data))
+    for start in range(0, count, per_tar):
+        _write_tar(_tar(folder, start), images, range(start, min(start + per_tar, count)))
+
+
+def write_linked_tars(folder: Path, images: list[bytes], count: int, per_tar: int) -> None:
+    """Write ``count`` images in tars of ``per_tar``. All are hard links to one file, so the disk stores it once."""
+    (folder / _PLACE).mkdir(parents=True, exist_ok=True)
+    _write_tar(_tar(folder, 0), images, range(per_tar))
+    for start in range(per_tar, count, per_tar):
+        os.link(_tar(folder, 0), _tar(folder, start))
+
+
+def _tar(folder: Path, start: int) -> Path:
+    return folder / _PLACE / f"images-{start:07d}.tar"
+
+
+def _write_tar(path: Path, images: list[bytes], numbers: range) -> None:
+    with tarfile.open(path, "w") as tar:
+        for i in numbers:
+            data = images[i % len(images)]
+            info = tarfile.TarInfo(f"{i:07d}.jpg")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
 
 
 def as_source(name: str, store: Store) -> Source:

@@ -12,7 +12,7 @@ import numpy as np
 
 from steelflow.archive.readers import read_unit
 from steelflow.bench.sources import TEMPLATE, Source
-from steelflow.config import LimitSettings
+from steelflow.config import FrameSettings, LimitSettings
 from steelflow.engine import Engine
 from steelflow.errors import DataError
 from steelflow.images.decode import decode, resize
@@ -46,6 +46,18 @@ def decode_only(images: Sequence[bytes], count: int, size: int, workers: int) ->
     return count / _on_all(work, workers)
 
 
+def decode_frames(images: Sequence[bytes], count: int, workers: int) -> None:
+    """Decode on all workers, from memory, and do nothing else."""
+    limits = LimitSettings()
+
+    def work(start: int) -> None:
+        for i in range(start, count, workers):
+            if isinstance(grey := decode(images[i % len(images)], limits), Failure):
+                raise DataError(f"benchmark frame {i % len(images)} cannot be decoded: {grey}")
+
+    _on_all(work, workers)
+
+
 def infer_only(engine: Engine, batch_size: int, count: int, workers: int) -> float:
     """Classify on all workers, from memory."""
     size = engine.spec.input_size
@@ -59,7 +71,7 @@ def infer_only(engine: Engine, batch_size: int, count: int, workers: int) -> flo
     return rounds * workers * batch_size / _on_all(work, workers)
 
 
-def end_to_end(source: Source, model: Model) -> float:
+def end_to_end(source: Source, model: Model, frame: FrameSettings | None = None) -> float:
     """Inspect the whole source: archive in, committed Parquet reports out."""
 
     def key_of(unit: Unit) -> str:
@@ -67,7 +79,9 @@ def end_to_end(source: Source, model: Model) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         report = LocalStore(Path(folder))
-        job = Inspection(source.store, report, TEMPLATE, LimitSettings(), model, "bench", key_of=key_of, hive=False)
+        job = Inspection(
+            source.store, report, TEMPLATE, LimitSettings(), model, "bench", key_of=key_of, hive=False, frame=frame
+        )
         started, count = time.perf_counter(), 0
         for done in inspect_units(source.units, job):
             if done.error is not None or done.counts.failed:

@@ -1,4 +1,4 @@
-"""``steelflow bench``."""
+"""``steelflow bench`` and ``steelflow bench-frames``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from steelflow.bench.frames import PLAIN, FrameBench, run_frame_bench
 from steelflow.bench.run import run_bench
 from steelflow.cli.inspection import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
+from steelflow.cli.selection import command
+from steelflow.selection.provenance import provenance, write_result
 
 
 def bench(
@@ -34,6 +37,59 @@ def bench(
         )
     result["data"] = str(folder) if folder else "synthetic"
     emit(result, as_json, _table(result))
+
+
+def bench_frames(
+    width: Annotated[int, typer.Option(min=256, help="Pixels across the strip.")] = 1600,
+    height: Annotated[int, typer.Option(min=32, help="Pixels along the strip.")] = 256,
+    frames: Annotated[int, typer.Option(min=1, help="In each round.")] = 1000,
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
+    memory: Annotated[bool, typer.Option(help="Also measure the peak at 1,000 and 50,000 frames.")] = True,
+    view: Annotated[
+        int | None, typer.Option(min=32, max=4096, help="Side of a view in pixels; by default as in the settings.")
+    ] = None,
+    overlap: Annotated[
+        float | None, typer.Option(min=0, max=0.75, help="Of views, as a share; by default as in the settings.")
+    ] = None,
+    model: Model = "strip",
+    engine: EngineOption = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure megapixels per second on synthetic frames: each stage alone, end to end, and the peak of memory."""
+    what = FrameBench(width, height, frames, rounds, FrameBench().memory if memory else ())
+    current = settings().with_model(model, engine)
+    given = {name: value for name, value in (("view", view), ("overlap", overlap)) if value is not None}
+    frame = (current.frame or PLAIN).model_copy(update=given)
+    with stderr.status("benchmark") as status:
+        result = run_frame_bench(current.model_copy(update={"frame": frame}), what, lambda text: status.update(text))
+    result = {"kind": "frames-speed", **result, **provenance(command())}
+    if out:
+        write_result(out, result)
+    emit(result, as_json, frame_table(result))
+
+
+def frame_table(result: dict[str, Any]) -> str:
+    """The figures of ``bench-frames`` for people, as a table in Markdown."""
+    size, views = result["frames"], result["views"]
+    rates, shares = result["megapixels_per_second"], result["share_of_bound"]
+    lines = [
+        f"{result['machine']}, {result['workers']} workers; {result['model']['name']} on {result['model']['engine']}, "
+        f"batch {result['batch_size']}",
+        f"{size['count']:,} frames of {size['width']}×{size['height']} ({size['bytes'] / 1000:,.0f} kB), "
+        f"{views['per_frame']} views of {views['side']}, {result['view_pixels_per_pixel']:.2f} view pixels per pixel",
+        f"medians of {result['rounds']} rounds, megapixels per second",
+        "",
+        f"| {'stage':<19} | by the clock | of bound | per core, processor time | of bound |",
+        f"|{'-' * 21}|-------------:|---------:|-------------------------:|---------:|",
+    ]
+    for name, rate in rates.items():
+        share = [f"{shares[name][kind]:.2f}" if name in shares else "" for kind in ("wall", "core")]
+        lines.append(f"| {name:<19} | {rate['wall']:>12.1f} | {share[0]:>8} | {rate['core']:>24.1f} | {share[1]:>8} |")
+    for kind, peaks in result.get("peak_mib", {}).items():
+        said = ", ".join(f"{mib:,.0f} MiB at {int(count):,} frames" for count, mib in peaks.items())
+        lines.append(f"{'' if kind != 'tar files' else chr(10)}peak memory, {kind}: {said}")
+    return "\n".join(lines)
 
 
 def _table(result: dict[str, Any]) -> str:

@@ -94,6 +94,7 @@ app.command(rich_help_panel=_TOOLS)(data.synth)
 app.command(rich_help_panel=_TOOLS)(plant.synth_strip)
 app.command("simulate", rich_help_panel=_TOOLS)(simulate.simulate_month)
 app.command(rich_help_panel=_TOOLS)(bench.bench)
+app.command("bench-frames", rich_help_panel=_TOOLS)(bench.bench_frames)
 app.command(rich_help_panel=_TOOLS)(drift.drift_bench)
 app.command("dashboard-bench", rich_help_panel=_TOOLS)(dashboard.dashboard_bench)
 

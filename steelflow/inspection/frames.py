@@ -104,8 +104,7 @@ class FrameBatch:
             return [(top, left, None) for top, left in places]
         size = self.spec.input_size
         masks = [(top, left, in_view(off, top, left, self.side, size)) for top, left in places]
-        kept = [one for one in masks if not one[2].all()] or masks[:1]
-        return [(top, left, mask if mask.any() else None) for top, left, mask in kept]
+        return [one for one in masks if one[2] is None or not one[2].all()] or masks[:1]
 
     def flush(self) -> None:
         """Judge the views that wait."""
@@ -115,29 +114,30 @@ class FrameBatch:
         started = time.perf_counter()
         outputs = self.engine.run(self._views[:count])
         self.infer_seconds += time.perf_counter() - started
-        self._take(self._without_background(outputs))
+        self._take(outputs)
         self._owners.clear()
 
-    def _without_background(self, outputs: Outputs) -> Outputs:
-        """The outputs with the cells off the strip left out, for a model with a map."""
+    def _probabilities(self, outputs: Outputs) -> Floats:
+        """The probabilities of the views, without the cells off the strip if the model has a map."""
         masked = [i for i, (*_, off) in enumerate(self._owners) if off is not None]
         if outputs.map is None or not masked or self.spec.sharpness is None:
-            return outputs
-        cells = outputs.map[masked]
-        rows, columns = (_centres(self.spec.input_size, size) for size in cells.shape[2:])
-        seen = np.stack([~off[np.ix_(rows, columns)] for *_, off in self._owners if off is not None])
-        good = good_indices(self.spec)
+            return outputs.probabilities
+        seen = np.stack([self._on_strip(i, outputs.map) for i in masked])
+        logits = pooled(outputs.map[masked], good_indices(self.spec), self.spec.sharpness, seen)
         probabilities = outputs.probabilities.copy()
-        probabilities[masked] = softmax(pooled(cells, good, self.spec.sharpness, seen), self.spec.temperature)
-        changed = outputs.map.copy()
-        bad = [c for c in range(cells.shape[1]) if c not in good]
-        hidden = np.broadcast_to(~seen[:, None], (len(masked), len(bad), *seen.shape[1:]))
-        changed[np.ix_(masked, bad)] = np.where(hidden, np.float32(-1e4), cells[:, bad])
-        return outputs._replace(probabilities=probabilities, map=changed)
+        probabilities[masked] = softmax(logits, self.spec.temperature)
+        return probabilities
+
+    def _on_strip(self, view: int, cells: Floats) -> Mask:
+        """Which cells of a view are on the strip, (h, w), for a map ``cells`` (N, C, h, w)."""
+        off = self._owners[view][3]
+        assert off is not None, "the caller asks for masked views"
+        rows, columns = (_centres(self.spec.input_size, size) for size in cells.shape[2:])
+        return ~off.take(columns, 1).take(rows, 0)
 
     def _take(self, outputs: Outputs) -> None:
         """Give each frame its views: the worst of them, and those that are defects."""
-        spec, probabilities = self.spec, outputs.probabilities
+        spec, probabilities = self.spec, self._probabilities(outputs)
         scores = defect_scores(probabilities, spec) if spec.good else probabilities.max(axis=1)
         for i, (frame, *_) in enumerate(self._owners):
             if scores[i] > frame.score:
@@ -147,8 +147,11 @@ class FrameBatch:
             return
         labels = labels_at(probabilities, spec)
         for i in np.flatnonzero(is_defect(probabilities, spec)).tolist():
-            frame, top, left, _ = self._owners[i]
-            cells = None if outputs.map is None else defect_scores(softmax_of(outputs.map[i], spec), spec)[0]
+            frame, top, left, off = self._owners[i]
+            cells = None
+            if outputs.map is not None:
+                cells = defect_scores(softmax_of(outputs.map[i], spec), spec)[0]
+                cells = cells if off is None else cells * self._on_strip(i, outputs.map)
             frame.canvas.paint(top, left, int(labels[i]), float(scores[i]), cells)
 
     def judged(self, places: list[ImagePlace], failures: dict[int, Failure], seconds: float) -> Judged:

@@ -18,7 +18,6 @@ from typing import Any
 from steelflow import __version__
 from steelflow.config import Settings
 from steelflow.errors import LockHeld, ObjectNotFound, RegistryError
-from steelflow.models.spec import ModelSpec
 from steelflow.registry import log as chain
 from steelflow.registry.cache import kept
 from steelflow.registry.intake import take_in
@@ -97,14 +96,34 @@ class Registry:
                     return known
             name = self._next(log)
             self._clear_leftovers(state)
-            version = _made(name, found.spec, files, data_hash, figures, who, reason)
-            for file, data in files.items():
-                self.store.put_new(key(name, file), data)
-            manifest = version.to_bytes()
-            self.store.put_new(key(name, MANIFEST), manifest)
+            version = Version(
+                version=name,
+                name=found.spec.name,
+                arch=found.spec.arch,
+                classes=found.spec.classes,
+                files={name: File(sha256(data), len(data)) for name, data in sorted(files.items())},
+                data_hash=data_hash,
+                metrics=figures,
+                code=__version__,
+                created_at=_now(),
+                created_by=who,
+                reason=reason,
+                good=found.spec.good,
+                operating_point=found.spec.operating_point,
+                view=found.spec.view,
+            )
+            manifest = self._put(version, files)
             entry = _entry("register", name, who=who, reason=reason, manifest=sha256(manifest), data_hash=data_hash)
             chain.append(self.store, log, entry)
         return version
+
+    def _put(self, version: Version, files: Mapping[str, bytes]) -> bytes:
+        """Store the files of a version, then its manifest; returns the manifest."""
+        for file, data in files.items():
+            self.store.put_new(key(version.version, file), data)
+        manifest = version.to_bytes()
+        self.store.put_new(key(version.version, MANIFEST), manifest)
+        return manifest
 
     def versions(self) -> list[Version]:
         """All versions, oldest first."""
@@ -348,34 +367,6 @@ def _entry(
 
 def _name(version: str | Version) -> str:
     return version.version if isinstance(version, Version) else version
-
-
-def _made(
-    name: str,
-    spec: ModelSpec,
-    files: Mapping[str, bytes],
-    data_hash: str | None,
-    figures: Mapping[str, Any],
-    who: str,
-    reason: str,
-) -> Version:
-    """The manifest of a new version."""
-    return Version(
-        version=name,
-        name=spec.name,
-        arch=spec.arch,
-        classes=spec.classes,
-        files={file: File(sha256(data), len(data)) for file, data in sorted(files.items())},
-        data_hash=data_hash,
-        metrics=figures,
-        code=__version__,
-        created_at=_now(),
-        created_by=who,
-        reason=reason,
-        good=spec.good,
-        operating_point=spec.operating_point,
-        view=spec.view,
-    )
 
 
 def _said(who: str, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from strip import frame, with_defect
 
 from steelflow.frames.background import fill, in_view, off_strip
@@ -35,13 +36,35 @@ def test_the_part_that_a_view_sees() -> None:
     off = np.zeros((8, 20), bool)
     off[:, 14:] = True
     part = in_view(off, 0, 96, 64, 64)
+    assert part is not None
     assert part.shape == (64, 64)
     assert not part[:, :16].any()
     assert part[:, 16:].all()
-    assert in_view(off, 0, 96, 64, 8)[0].tolist() == [False, False, True, True, True, True, True, True]
+    coarse = in_view(off, 0, 96, 64, 8)
+    assert coarse is not None
+    assert coarse[0].tolist() == [False, False, True, True, True, True, True, True]
 
 
 def test_pixels_off_the_strip_get_the_mean_of_the_others() -> None:
     view = np.array([[10, 20], [0, 0]], np.uint8)
     fill(view, np.array([[False, False], [True, True]]))
     assert view.tolist() == [[10, 20], [15, 15]]
+
+
+def test_a_view_of_the_strip_alone_has_no_mask() -> None:
+    off = np.zeros((8, 20), bool)
+    off[:, 14:] = True
+    assert in_view(off, 0, 48, 64, 64) is None  # it ends where the mask begins
+    assert in_view(off, 0, 49, 64, 64) is not None
+
+
+@pytest.mark.parametrize(
+    ("top", "left", "side", "size"), [(0, 0, 64, 64), (3, 77, 61, 32), (8, 100, 60, 256), (0, 0, 160, 8)]
+)
+def test_a_mask_says_for_every_pixel_whether_its_cell_is_off(top: int, left: int, side: int, size: int) -> None:
+    off = np.random.default_rng(top).random((8, 20)) < 0.3
+    found = in_view(off, top, left, side, size)
+    assert found is not None
+    for row, column in np.ndindex(size, size):
+        y, x = int(top + (row + 0.5) * side / size), int(left + (column + 0.5) * side / size)
+        assert found[row, column] == off[min(y // 8, 7), min(x // 8, 19)]
