@@ -16,8 +16,8 @@ from steelflow.models.spec import ModelSpec
 Floats = npt.NDArray[np.float32]
 Pictures = npt.NDArray[np.uint8]
 
-SLICE = 8
-"""Number of images that go through a network together on a CPU: its feature maps then stay in the cache of a core."""
+_SLICE = 8
+_SLICE_PIXELS = 2 * 256 * 256
 
 
 class Outputs(NamedTuple):
@@ -60,10 +60,17 @@ def output_names(spec: ModelSpec) -> tuple[str, ...]:
     return ("logits", "embedding") if spec.sharpness is None else ("logits", "embedding", "map")
 
 
+def slice_of(size: int) -> int:
+    """Number of images of ``size`` × ``size`` pixels that go through a network together on a CPU: its feature maps then
+    stay in the cache of a core."""
+    return max(1, min(_SLICE, _SLICE_PIXELS // size**2))
+
+
 def in_slices(compute: Callable[[Pictures], Sequence[Floats]], batch: Pictures) -> list[Floats]:
-    """The outputs for all of ``batch``; ``compute`` gets ``SLICE`` images at a time."""
-    starts = range(0, max(len(batch), 1), SLICE)
-    parts = zip(*(compute(batch[start : start + SLICE]) for start in starts), strict=True)
+    """The outputs for all of ``batch``; ``compute`` gets ``slice_of`` images at a time."""
+    step = slice_of(batch.shape[-1])
+    starts = range(0, max(len(batch), 1), step)
+    parts = zip(*(compute(batch[start : start + step]) for start in starts), strict=True)
     return [np.concatenate(part) for part in parts]
 
 

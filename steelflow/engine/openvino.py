@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from steelflow.engine.base import SLICE, Floats, Outputs, Pictures, check_contract, in_slices, output_names, outputs_of
+from steelflow.engine.base import (
+    Floats,
+    Outputs,
+    Pictures,
+    check_contract,
+    in_slices,
+    output_names,
+    outputs_of,
+    slice_of,
+)
 from steelflow.engine.onnx import metadata, read
 from steelflow.errors import EngineError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
@@ -29,7 +38,7 @@ class OpenVinoEngine:
     """One copy of the network, with one stream and one thread, for every concurrent call. OpenVINO then computes on the
     caller's thread, without handing over to another thread.
 
-    The copies are compiled for ``SLICE`` images. Compiled for any number of images they are slower, and OpenVINO
+    The copies are compiled for ``slice_of`` images. Compiled for any number of images they are slower, and OpenVINO
     prepares them again for every new number.
     """
 
@@ -48,8 +57,9 @@ class OpenVinoEngine:
         self.name = f"openvino CPU {self._precision}"
         self._free: deque[_Copy] = deque()
         try:
+            size = self.spec.input_size
             self._model = self._core.read_model(content)
-            self._model.reshape({"image": [SLICE, 1, self.spec.input_size, self.spec.input_size]})
+            self._model.reshape({"image": [slice_of(size), 1, size, size]})
             self._free.append(self._compile())
         except RuntimeError as exc:
             raise EngineError(
@@ -85,7 +95,7 @@ class _Copy:
         self._outputs: list[Floats] = [self._request.get_tensor(name).data for name in outputs]
 
     def compute(self, part: Pictures) -> list[Floats]:
-        """The outputs for at most ``SLICE`` images. Unused places keep earlier images, computed again for nothing."""
+        """The outputs for at most ``slice_of`` images. Unused places keep earlier images, computed again in vain."""
         count = len(part)
         self._image[:count] = part
         self._request.infer(share_outputs=True)

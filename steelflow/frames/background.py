@@ -24,7 +24,9 @@ def off_strip(grey: Grey, level: int) -> Mask | None:
     """
     height, width = grey.shape
     size = (math.ceil(width / CELL), math.ceil(height / CELL))
-    means = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    whole = height % CELL == width % CELL == 0  # by two first: OpenCV does that with vectors, in a tenth of the time
+    halved = cv2.resize(grey, (width // 2, height // 2), interpolation=cv2.INTER_AREA) if whole else grey
+    means = cv2.resize(halved, size, interpolation=cv2.INTER_AREA)
     dark = (means <= level).astype(np.uint8)
     if not dark.any():
         return None
@@ -42,8 +44,10 @@ def off_strip(grey: Grey, level: int) -> Mask | None:
 
 def fill(view: Grey, off: Mask) -> None:
     """Replace the pixels off the strip by the mean of the others, in place; ``off`` is (S, S)."""
-    on = (~off).view(np.uint8)
-    np.putmask(view, off, round(cv2.mean(view, on)[0]) if on.any() else 128)
+    on = ~off
+    np.multiply(view, on, out=view)
+    count = np.count_nonzero(on)
+    view += off * np.uint8(round(cv2.sumElems(view)[0] / count) if count else 128)
 
 
 def in_view(off: Mask, top: int, left: int, side: int, size: int) -> Mask | None:

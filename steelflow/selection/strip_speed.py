@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from steelflow.engine.base import SLICE
 from steelflow.engine.onnx import CPU, OnnxEngine
 from steelflow.models.shipped import SELECTED, resolve
 from steelflow.selection.provenance import provenance, write_result
 
+_BATCH = 8
 _PIXELS = 8_000_000  # of each model in a round
 
 
@@ -30,7 +30,7 @@ def measure_speed(refs: Sequence[str], rounds: int, out: Path, command: str) -> 
     for _ in range(rounds + 1):  # the first round is a warm-up
         for ref, engine in engines.items():
             size = engine.spec.input_size
-            batch = rng.integers(0, 256, (SLICE, 1, size, size), dtype=np.uint8)
+            batch = rng.integers(0, 256, (_BATCH, 1, size, size), dtype=np.uint8)
             times = max(1, _PIXELS // batch.size)
             started = time.thread_time()
             for _ in range(times):
@@ -39,7 +39,7 @@ def measure_speed(refs: Sequence[str], rounds: int, out: Path, command: str) -> 
     result = {
         "kind": "strip-speed",
         "rounds": rounds,
-        "batch": SLICE,
+        "batch": _BATCH,
         "models": {
             ref: {
                 "input_size": engines[ref].spec.input_size,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from steelflow.engine import KINDS, open_engine
-from steelflow.engine.base import SLICE, Pictures, in_slices, softmax
+from steelflow.engine.base import Pictures, in_slices, slice_of, softmax
 from steelflow.engine.batch import choose_batch_size
 from steelflow.engine.onnx import available_providers
 from steelflow.engine.openvino import BF16, PRECISION_KEY, has_bf16
@@ -135,19 +135,25 @@ def test_a_file_that_is_no_model_of_ours_is_refused(tmp_path: Path, kind: str) -
         open_engine(tmp_path / "wrong.onnx", kind)
 
 
-@pytest.mark.parametrize("count", [0, 1, SLICE, 3 * SLICE + 2])
-def test_slices_come_back_in_order(count: int) -> None:
+@pytest.mark.parametrize("size", [1, 100, 256, 1000])
+@pytest.mark.parametrize("count", [0, 1, 8, 26])
+def test_slices_come_back_in_order(count: int, size: int) -> None:
     asked = []
 
     def compute(part: Pictures) -> tuple[np.ndarray, np.ndarray]:
         asked.append(len(part))
-        return part.astype(np.float32), 2 * part.astype(np.float32)
+        first = part[:, 0, 0, :1].astype(np.float32)
+        return first, 2 * first
 
     images = np.arange(count, dtype=np.uint8)[:, None]
-    logits, embedding = in_slices(compute, images)
+    logits, embedding = in_slices(compute, np.broadcast_to(images[:, :, None, None], (count, 1, size, size)))
     np.testing.assert_array_equal(logits, images)
     np.testing.assert_array_equal(embedding, 2 * images)
-    assert max(asked) <= SLICE
+    assert max(asked) <= slice_of(size)
+
+
+def test_slices_of_large_pictures_are_small() -> None:
+    assert [slice_of(size) for size in (1, 100, 128, 200, 256, 512, 5000)] == [8, 8, 8, 3, 2, 1, 1]
 
 
 def test_probabilities_are_softmax_at_the_temperature() -> None:
