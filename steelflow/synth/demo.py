@@ -33,14 +33,15 @@ PLANT = FramePlantSpec(
     lines=("L1", "L2"),
     start=DATES[0],
     nights=len(DATES),
-    coils=5,
-    frames=40,
+    coils=4,
+    frames=33,
     marked=0.4,
     cameras={("L2", date): Camera(gain=0.6) for date in DATES[2:]},
 )
 WHO = "demo"
 _THREADS = 2
 _BACKGROUND = 24  # grey level: the pit beside the strip is darker
+_VIEW = 256  # pixels; a view as high as a frame, so that one row of views covers it
 _CONFIG = """\
 # Written by `steelflow demo`. Look into the plant with these settings:
 #   steelflow --config {file} report
@@ -55,6 +56,7 @@ template = "{template}"
 uri = "s3://plant-reports"
 
 [frame]
+view = {view}
 mm_across = {mm}
 mm_along = {mm}
 background = {background}
@@ -91,6 +93,7 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
             home=out,
             date=plant.dates[0],
             template=FRAME_TEMPLATE,
+            view=_VIEW,
             mm=plant.mm,
             background=_BACKGROUND,
             rolls="".join(
