@@ -50,8 +50,9 @@ def demo(
         before = _tell_score(settings, made, DATES[1])
         _chapter(3, "a person looks at what the model found, and a classifier is trained")
         _first_labels(settings, made, out)
-        _chapter(4, "night two again, with the classifier")
-        _inspect(settings, DATES[1])
+        _chapter(4, "both nights again, with the classifier")
+        for date in DATES[:2]:
+            _inspect(settings, date)
         after = _tell_score(settings, made, DATES[1])
         _tell_difference(before, after)
         _tell_marks(settings, made, DATES[1])

@@ -33,9 +33,10 @@ PLANT = FramePlantSpec(
     lines=("L1", "L2"),
     start=DATES[0],
     nights=len(DATES),
-    coils=4,
-    frames=33,
+    coils=6,
+    frames=22,
     marked=0.4,
+    rolls={"pinch roll": 100.0, "leveller": 160.0},
     cameras={("L2", date): Camera(gain=0.6) for date in DATES[2:]},
 )
 WHO = "demo"
@@ -62,7 +63,7 @@ mm_along = {mm}
 background = {background}
 
 {cameras}{rolls}[drift]
-reference_nights = 1
+reference_nights = 2
 """
 
 Tell = Callable[[str], None]
