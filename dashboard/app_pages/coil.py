@@ -10,15 +10,18 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
+from dashboard.app_pages import region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
-from dashboard.data import figures, sources, strips
+from dashboard.charts import regions as charts_regions
+from dashboard.data import figures, regions, sources, strips
 from dashboard.formats import plain
 from dashboard.media import thumbnails
 from steelflow.archive.fetch import ImageRef
 
 _BESIDE = 4  # coils on each side
 _PAGE = 24
+_CROPS = 16
 
 
 def show() -> None:
@@ -70,6 +73,8 @@ def show() -> None:
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)
     along(rows, scale)
+    found = sources.regions(night, line).filter(pl.col("coil") == coil)
+    of_regions(found, scale)
     repeating(sources.marks(night, line).filter(pl.col("coil") == coil), scale)
     beside(of_line, names, coil, segments, scale)
     images(rows, coil)
@@ -86,7 +91,15 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     rank = 1 + ranked["coil"].to_list().index(coil)
     confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
     one, two, three, four, five = st.columns(5, gap="small")
-    one.metric("Images", formats.count(rows.height), border=True, height="stretch")
+    one.metric(
+        "Images",
+        formats.count(rows.height),
+        f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
+        delta_color="off",
+        delta_arrow="off",
+        border=True,
+        height="stretch",
+    )
     two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
     place = f"rank {rank} of {ranked.height} on the line"
     three.metric(
@@ -130,6 +143,35 @@ def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
     left_out = rows.height - shown.height
     rest = f" {formats.count(left_out)} more have no position." if left_out else ""
     return f"Images from {first} to {last} m{since}.{rest}"
+
+
+@frame.fragment()
+def of_regions(found: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+    """The regions of defect of a coil: where they lie, crops and a list. Nothing for a coil without any."""
+    if found.is_empty():
+        return
+    st.subheader("Regions of defect", anchor=False)
+    labels = sorted(found["label"].unique())
+    picked = st.pills(
+        "Class of regions",
+        labels,
+        selection_mode="multi",
+        key="region-class",
+        label_visibility="collapsed",
+        format_func=lambda label: plain(formats.class_name(label)),
+    )
+    kept = regions.chosen(found, picked)
+    placed = kept.drop_nulls("along")
+    unplaced = kept.height - placed.height
+    told = f"**{formats.count(kept.height)}** regions"
+    st.caption(told + (f", {formats.count(unplaced)} of them without a position." if unplaced else ""))
+    if placed.height:
+        st.altair_chart(charts_regions.along(placed, scale), alt="Regions along and across the coil")
+    crops, listed = st.tabs(["Pictures", "List"])
+    with crops:
+        region_parts.gallery(regions.largest_first(kept), _CROPS, "regions")
+    with listed:
+        region_parts.table(kept.sort("along", "object_key", "region", nulls_last=True), 320, "regions")
 
 
 def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> None:

@@ -8,13 +8,18 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
+from dashboard.app_pages import region_parts
 from dashboard.charts import figures as charts
-from dashboard.data import figures, sources
+from dashboard.charts import regions as charts_regions
+from dashboard.data import figures, regions, sources
 from dashboard.data.download import as_csv, as_parquet
+from dashboard.formats import plain
 from steelflow.report.daily import daily_of_coils
 from steelflow.report.rates import RateUnit
 
 _RANGES = {"7 nights": 7, "28 nights": 28, "90 nights": 90, "1 year": 365}
+_REGION_NIGHTS = 7  # nights whose regions are read
+_CROPS = 16
 _DATES = "From … to"
 _BANDS = ("< 50", "50–70", "70–90", "90–99", "≥ 99")  # percent: the bands of report.summary.BANDS
 
@@ -42,6 +47,7 @@ def show() -> None:
         st.subheader("Line × class", anchor=False)
         rates = figures.by_class(daily, unit, ("line",)).filter("defect")
         st.altair_chart(charts.heat_map(rates, unit, 180), alt="Rate by line and class")
+    of_regions(daily)
     download(counted.drop("coils") if split else counted)
 
 
@@ -144,6 +150,50 @@ def pareto(daily: pl.DataFrame, unit: RateUnit, split: bool) -> None:
             )
     totals = figures.by_class(daily, unit, ()).filter("defect")
     st.altair_chart(charts.pareto(totals.with_columns(images=of), of, 216), alt=f"{of} by class, most first")
+
+
+@frame.fragment()
+def of_regions(daily: pl.DataFrame) -> None:
+    """Regions of the latest of the filtered nights: by class, severity and size, and crops of them."""
+    shown = sorted(daily["date"].unique())[-_REGION_NIGHTS:]
+    lines = daily["line"].unique().to_list()
+    rows = pl.concat([sources.regions(night) for night in shown]).filter(pl.col("line").is_in(lines, nulls_equal=True))
+    if rows.is_empty():
+        return
+    left_out = daily["date"].n_unique() - len(shown)
+    st.subheader("Regions of defect", anchor=False)
+    if left_out:
+        st.caption(f"Of the latest {len(shown)} of these nights: {formats.night(shown[0])} and later.")
+    classes = sorted(rows["label"].unique())
+    severities = sorted(rows["severity"].fill_null(regions.NO_SEVERITY).unique())
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        labels = st.pills(
+            "Class of regions",
+            classes,
+            selection_mode="multi",
+            key="region-class",
+            label_visibility="collapsed",
+            format_func=lambda name: plain(formats.class_name(name)),
+        )
+        grades: list[str] = []
+        if len(severities) > 1:
+            grades = st.pills(
+                "Severity", severities, selection_mode="multi", key="severity", label_visibility="collapsed"
+            )
+    rows = regions.chosen(rows, labels, grades)
+    if rows.is_empty():
+        st.caption("No region matches.")
+        return
+    frames = rows.select("object_key", "member", "ordinal").n_unique()
+    st.caption(f"**{formats.count(rows.height)}** regions in {formats.count(frames)} images")
+    left, right = st.columns((2, 3), gap="medium")
+    unit = regions.unit_of_size(rows)
+    with left:
+        st.altair_chart(charts_regions.by_class(regions.by_severity(rows)), alt="Regions by class and severity")
+    with right:
+        sizes = charts_regions.by_size(regions.by_size(rows), regions.bands(unit), unit)
+        st.altair_chart(sizes, alt="Regions by size and class")
+    region_parts.gallery(regions.largest_first(rows), _CROPS, "regions")
 
 
 def confidence(daily: pl.DataFrame, unit: RateUnit) -> None:

@@ -10,11 +10,12 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
+from dashboard.app_pages import region_parts
 from dashboard.charts import images as charts_images
 from dashboard.data import engines, images, sources
 from dashboard.data.images import Counts, Wanted
 from dashboard.formats import plain
-from dashboard.media import pictures, thumbnails
+from dashboard.media import boxes, pictures, thumbnails
 from steelflow.archive.fetch import ImageRef
 from steelflow.images.decode import Grey
 from steelflow.records import Failure
@@ -189,9 +190,15 @@ def large(wanted: Wanted, image: ImageRef, line: str | None) -> None:
         return
     data = pictures.full(image)
     picture = pictures.grey(data)
+    found = frame_regions(wanted.night, row, image)
+    if found is not None:
+        with_regions(row, picture, found)
     left, middle, right = st.columns((1.1, 1, 0.8), gap="medium")
     with left:
-        seen(row, picture)
+        if found is None:
+            seen(row, picture)
+        else:
+            listed(found)
     with middle:
         judged(row)
     with right:
@@ -202,6 +209,37 @@ def large(wanted: Wanted, image: ImageRef, line: str | None) -> None:
 @st.cache_data(ttl=sources.STALE, max_entries=32, show_spinner="Reading the report …")
 def row_of(night: dt.date, line: str | None, image: ImageRef) -> dict[str, Any] | None:
     return images.one(ReportReader(sources.report()), night, line, image)
+
+
+def frame_regions(night: dt.date, row: dict[str, Any], image: ImageRef) -> pl.DataFrame | None:
+    """The regions of a frame that was judged in views; None for an image that was judged as a whole."""
+    if row.get("regions") is None:
+        return None
+    return sources.regions_of(night, row["line"], image)
+
+
+@frame.fragment()
+def with_regions(row: dict[str, Any], picture: Grey | Failure, found: pl.DataFrame) -> None:
+    """The whole frame, what is beside the strip included, with the boxes of its regions."""
+    if isinstance(picture, Failure):
+        st.warning(f"This image cannot be shown: {plain(picture)}", icon=":material/broken_image:")
+        return
+    place = st.empty()
+    with st.container(horizontal=True):
+        spread = st.toggle("Stretch contrast", key="stretch", persist_state="page")
+        marked = st.toggle("Boxes", value=True, key="boxes", persist_state="page")
+    rows = list(found.iter_rows(named=True)) if marked else []
+    view = pictures.stretched(picture) if spread else picture
+    place.image(boxes.with_boxes(view, rows), width="stretch", alt=row["member"] or row["object_key"])
+
+
+def listed(found: pl.DataFrame) -> None:
+    """The regions of a frame, the worst first."""
+    st.subheader(f"{formats.count(found.height)} regions of defect" if found.height != 1 else "1 region", anchor=False)
+    if found.is_empty():
+        st.caption("The model found no defect in this frame.")
+        return
+    region_parts.table(found, 240, "regions")
 
 
 @frame.fragment()
@@ -272,6 +310,9 @@ def place(night: dt.date, row: dict[str, Any], image: ImageRef) -> None:
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}", formats.night(night)]
     if row["position"] is not None:
         where.append(f"{row['position']:.1f} m")
+    if row.get("length") is not None:
+        where.append(f"{row['length']:.2f} m of strip")
+    where += [f"{name} {row[name]}" for name in ("camera", "side", "frame") if row.get(name) is not None]
     if row["width"] is not None:
         where.append(f"{row['width']} × {row['height']} pixels")
     st.caption(plain(" · ".join(where)))

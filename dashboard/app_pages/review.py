@@ -8,10 +8,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import formats, frame
+from dashboard.app_pages import review_frames
 from dashboard.auth import access, labelling
 from dashboard.auth.access import Actor
 from dashboard.auth.labelling import Review, Row
-from dashboard.data import images, sources
+from dashboard.data import images, regions, sources
 from dashboard.formats import plain
 from dashboard.media import pictures, thumbnails
 from steelflow.records import Failure
@@ -31,6 +32,7 @@ function focusName(tries) {
 focusName(20);
 </script>"""
 _WHY = {
+    "region": ":red-badge[region] a defect for the model",
     "novel": ":orange-badge[novel] unlike the training images",
     "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
     "diverse": ":gray-badge[diverse] unlike the other images of this queue; the model may be confident and wrong",
@@ -91,6 +93,9 @@ def label(review: Review, night: dt.date) -> None:
     actor = access.actor()
     review.pass_over(labelling.known(labelling.labels()))
     row, classes = review.row, _classes(night)
+    if row is not None and review.drawing:
+        review_frames.draw(review, row, classes)
+        return
     left, right = st.columns((1.15, 1), gap="large")
     with right:
         progress(review)
@@ -104,19 +109,23 @@ def label(review: Review, night: dt.date) -> None:
             frame.empty("The queue is done", "**New queue** chooses more images. `steelflow retrain` uses the labels.")
         else:
             image(row, review.stretch)
-    clusters(review)
+    if row is None or not labelling.is_frame(row):
+        clusters(review)
     pictures.prepare(review.coming(_AHEAD))
 
 
 def image(row: Row, stretch: bool) -> None:
     picture = pictures.grey(pictures.full(images.reference(row)))
-    if isinstance(picture, Failure):
+    if not isinstance(picture, Failure) and labelling.is_frame(row):
+        review_frames.shown(row, pictures.stretched(picture) if stretch else picture)
+    elif isinstance(picture, Failure):
         st.warning(f"This image cannot be shown. Skip it. {plain(picture)}", icon=":material/broken_image:")
     else:
         view = pictures.stretched(picture) if stretch else picture
         st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to label")
     where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}"]
     where.append(formats.night(row["date"]))
+    where += [regions.place(row)] if regions.box(row) and regions.place(row) else []
     st.markdown(f"{_WHY[row['reason']]}  \n:small[{plain(' · '.join(where))}]")
 
 
@@ -132,9 +141,13 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
     """The keys of the current image. Their names contain its place: if a key is pressed twice before the next image
     appears, the second press belongs to the image before and does nothing."""
     may = actor is not None and actor.may("labeller")
-    open_, place = review.row is not None, review.place
+    row, place = review.row, review.place
+    open_, framed = row is not None, row is not None and labelling.is_frame(row)
+    shown = classes
+    if row is not None and framed:
+        shown = review_frames.keys(review, row, classes, may)
     with st.grid(2, min_column_width=150, gap="xsmall"):
-        for number, name in enumerate(classes, 1):
+        for number, name in enumerate(shown, 1):
             st.button(
                 plain(formats.class_name(name)),
                 key=f"class-{place}-{number}",
@@ -144,6 +157,12 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
                 on_click=_said,
                 args=(review, name, classes),
             )
+    tools(review, may, bool(shown), framed)
+
+
+def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
+    """The keys that do not choose a class. ``classes``: there are some to choose from."""
+    open_, place = review.row is not None, review.place
     with st.grid(2, min_column_width=150, gap="xsmall"):
         st.button(
             "New class",
@@ -151,12 +170,12 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
             icon=":material/add:",
             shortcut="n",
             width="stretch",
-            disabled=not (may and open_),
+            disabled=not (may and open_) or (framed and not classes),
             on_click=review.name_a_class,
             args=(True,),
         )
         st.button(
-            "Skip",
+            "Skip" if classes else "Next",
             key=f"skip-{place}",
             icon=":material/skip_next:",
             shortcut="s",
@@ -214,7 +233,8 @@ def say(review: Review, name: str, classes: list[str], new: bool = False) -> Non
     if isinstance(data, Failure):
         st.error(f"The image is no longer in the archive and cannot be labelled: {plain(data)}")
         return
-    review.say(actor, labelling.labels(), data, name, classes, new)
+    verdict = review_frames.verdict(row, name)
+    review.say(actor, labelling.labels(), data, name, classes, new, verdict)
 
 
 def take_back(review: Review) -> None:
@@ -231,7 +251,11 @@ def after(review: Review) -> None:
     """The model's class of the image before. It is shown after the choice, so it does not influence the user."""
     found = review.last()
     if found is None:
-        st.caption("The model's class is shown after your choice.")
+        if review.row is None or not labelling.is_frame(review.row):
+            st.caption("The model's class is shown after your choice.")
+        return
+    if labelling.is_frame(found[0]):
+        review_frames.after(*found)
         return
     row, said = found
     yours, its = (plain(formats.class_name(name)) for name in (said.label, row["label"]))

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import formats, frame
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.charts import figures as charts
-from dashboard.data import figures, sources
+from dashboard.data import figures, regions, sources
 from dashboard.formats import plain
 from steelflow.report.rates import RateUnit
 from steelflow.report.record import RunRecord
@@ -24,6 +24,7 @@ _VERDICTS: dict[str, tuple[_Colour, str]] = {
     "warn": ("orange", "warning"),
     "alarm": ("red", "drift"),
 }
+_SIZES = 3  # sizes of images in a warning
 _LOOK = 10.0  # seconds
 
 
@@ -48,16 +49,39 @@ def show() -> None:
     unit = figures.unit(daily.filter(pl.col("date") == night))
     record = next((one for one in sources.runs(1, night) if one.date == night), None)
     state(record)
-    for note in record.notes if record is not None else ():
-        st.warning(plain(note[0].upper() + note[1:]), icon=":material/info:")
+    warnings(record)
     numbers(daily, night, unit, record)
     left, right = st.columns((3, 2), gap="medium")
     with left:
-        history(daily, night, unit)
+        if sources.regions(night).is_empty():
+            st.subheader("Last 28 nights", anchor=False)
+            history(daily, night, unit)
+        else:
+            trend, tonight = st.tabs(["Last 28 nights", "Regions of this night"])
+            with trend:
+                history(daily, night, unit)
+            with tonight:
+                of_regions(daily, night)
         worst(night, unit)
     with right:
         changes(daily, night, unit)
         drift(night)
+
+
+def warnings(record: RunRecord | None) -> None:
+    """What a person should read before the figures."""
+    if record is None:
+        return
+    if record.judged_whole:
+        most = sorted(record.judged_whole.items(), key=lambda item: -item[1])[:_SIZES]
+        told = ", ".join(f"{formats.count(number)} of {size} pixels" for size, number in most)
+        st.warning(
+            f"Images much larger than the model's pictures were judged as a whole: {plain(told)}. Small defects are "
+            "lost in them. Set `[frame]` in the settings, then they are judged in views at full resolution.",
+            icon=":material/warning:",
+        )
+    for note in record.notes:
+        st.warning(plain(note[0].upper() + note[1:]), icon=":material/info:")
 
 
 @frame.fragment(run_every=_LOOK)
@@ -164,13 +188,37 @@ def metric(
 
 
 def history(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
-    st.subheader("Last 28 nights", anchor=False)
     window = daily.filter(pl.col("date").is_between(night - dt.timedelta(days=figures.HISTORY - 1), night))
     rates = figures.by_class(window, unit).filter("defect")
     if rates.is_empty():
         st.caption("No defects in these nights.")
         return
     st.altair_chart(charts.trend(rates, unit, 262, night), alt="Defects per night by class")
+
+
+def of_regions(daily: pl.DataFrame, night: dt.date) -> None:
+    """The regions of defect by class, and their number per 100 m of strip if all lengths are known."""
+    here = figures.nightly(daily.filter(pl.col("date") == night), figures.unit(daily.filter(pl.col("date") == night)))
+    strip = here["strip"][0] if here.height else None
+    found = sources.regions(night)
+    table = regions.by_class(found, strip)
+    metres = f" on {formats.count(strip)} m of strip" if strip else ""
+    st.caption(f"**{formats.count(found.height)}** regions of defect{metres}")
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        table.with_columns(pl.col("label").map_elements(formats.class_name, pl.String)),
+        height=224,
+        row_height=28,
+        hide_index=True,
+        key="regions",
+        column_config={
+            "label": st.column_config.TextColumn("Class", width=150),
+            "regions": number("Regions", format="localized", width=80),
+            "images": number("Images with one", format="localized", width=110),
+            "area": number("Area, pixels", format="localized", width=110),
+            "rate": number("Per 100 m", format="%.2f", width=90) if strip else None,
+        },
+    )
 
 
 def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:

@@ -6,25 +6,31 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import polars as pl
+
 from dashboard.auth.access import Actor
 from steelflow.errors import LabelError, RegistryError
 from steelflow.labels import Label, LabelStore
+from steelflow.labels.boxes import BOX, Box, Verdict
 from steelflow.registry import Entry, Registry
 
 REVIEW = "review"
+_WHOLE = (None, None, None, None)
 _PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A label that was given. ``image`` is the SHA-256 of the image's bytes. ``before`` is the label before, and ``by``
-    the person who gave it; both are None for the first label."""
+    the person who gave it; both are None for the first label. ``box`` is None for a label of the whole image."""
 
     image: str
     label: str
     before: str | None
     by: str | None
     place: Mapping[str, Any]
+    box: Box | None = None
+    verdict: Verdict | None = None
 
 
 def label(
@@ -35,8 +41,10 @@ def label(
     name: str,
     classes: Collection[str],
     new: bool = False,
+    box: Box | None = None,
+    verdict: Verdict | None = None,
 ) -> Said:
-    """Label an image. Its bytes are stored with the label, because archives expire.
+    """Label an image, or the region of it in ``box``. The image's bytes are stored, because archives expire.
 
     Args:
         row: the row of the report: the image's reference, line, date and coil.
@@ -49,12 +57,11 @@ def label(
     """
     actor.must_be("labeller")
     image = labels.images.put(data)
-    history = labels.history(image)
-    last = history.row(-1, named=True) if history.height else {"label": None, "who": None}
+    last = _last(labels, image, box) or {"label": None, "who": None}
     place = {column: row[column] for column in _PLACE}
-    said = Label(image, name, actor.name, REVIEW, **place)
+    said = Label(image, name, actor.name, REVIEW, verdict=verdict, **place | _sides(box))
     labels.add([said], classes=classes, new_classes=[name] if new else ())
-    return Said(image, name, last["label"], last["who"], place)
+    return Said(image, name, last["label"], last["who"], place, box, verdict)
 
 
 def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
@@ -62,14 +69,26 @@ def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
 
     Raises:
         NotAllowed: the actor is not a labeller.
-        LabelError: another person has labelled the image since.
+        LabelError: another person has labelled the image, or region, since.
     """
     actor.must_be("labeller")
-    last = labels.history(said.image).row(-1, named=True)
+    last = _last(labels, said.image, said.box)
+    assert last is not None, "it was labelled"
     if last["who"] != actor.name or last["label"] != said.label:
         raise LabelError(f"{last['who']} has labelled this image since, as {last['label']}; nothing was undone")
     note = "undone" if said.before is None else f"undone; {said.by} had said so"
-    labels.add([Label(said.image, said.before, actor.name, REVIEW, note=note, **said.place)])
+    labels.add([Label(said.image, said.before, actor.name, REVIEW, note=note, **{**said.place, **_sides(said.box)})])
+
+
+def _last(labels: LabelStore, image: str, box: Box | None) -> dict[str, Any] | None:
+    """The last label of an image or of a region."""
+    same = [pl.col(name).eq_missing(pl.lit(side, pl.Int32())) for name, side in zip(BOX, box or _WHOLE, strict=True)]
+    rows = labels.history(image).filter(*same)
+    return rows.row(-1, named=True) if rows.height else None
+
+
+def _sides(box: Box | None) -> dict[str, Any]:
+    return {} if box is None else dict(zip(BOX, box, strict=True))
 
 
 def promote(actor: Actor, registry: Registry, version: str, reason: str, expect: str | None) -> Entry:

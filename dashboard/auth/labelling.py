@@ -1,4 +1,4 @@
-"""A user's review queue: the next image, the labels given, and undo."""
+"""A user's review queue: the next image or region of a frame, the labels given, and undo."""
 
 from __future__ import annotations
 
@@ -13,27 +13,32 @@ import streamlit as st
 from dashboard.auth import actions
 from dashboard.auth.access import Actor
 from dashboard.auth.actions import Said
-from dashboard.data import images, sources
+from dashboard.data import images, regions, sources
 from steelflow.archive.fetch import ImageRef
-from steelflow.labels import LabelStore, open_labels, queue
+from steelflow.labels import LabelStore, open_labels, queue, region_queue
+from steelflow.labels.boxes import BOX, Box, Verdict
 from steelflow.report.reader import ReportReader
 from steelflow.schema import PROBABILITY
 
 AT_ONCE = 60  # images in a queue
+_REGIONS = 2 / 3  # share of the queue, if there are regions
 Row = Mapping[str, Any]
+Key = tuple[ImageRef, Box | None]  # an image, or a region of it
 
 
 @dataclass(slots=True)
 class Review:
-    """One user's queue. ``rows`` come from ``labels.queue``. ``place`` is the current row; it is past the end when none
-    is left. ``done`` has the label of each row before, None if it was skipped."""
+    """One user's queue. ``rows`` come from ``labels.queue`` and, with a box, from ``labels.region_queue``. ``place`` is
+    the current row; it is past the end when none is left. ``done`` has the label of each row before, None if it was
+    skipped."""
 
     rows: list[Row]
     place: int = 0
     done: list[Said | None] = field(default_factory=list)
     naming: bool = False  # the user is typing a new class: keys do not label meanwhile
     stretch: bool = False  # show images with stretched contrast
-    again: set[ImageRef] = field(default_factory=set)  # undone, so to be shown again
+    drawing: bool = False  # the user is drawing a box
+    again: set[Key] = field(default_factory=set)  # undone, so to be shown again
 
     @property
     def row(self) -> Row | None:
@@ -41,14 +46,38 @@ class Review:
 
     def coming(self, most: int) -> list[ImageRef]:
         """The next images after the current one."""
-        return [images.reference(row) for row in self.rows[self.place + 1 : self.place + 1 + most]]
+        references = (images.reference(row) for row in self.rows[self.place + 1 : self.place + 1 + most])
+        return list(dict.fromkeys(references))
 
     def say(
-        self, actor: Actor, labels: LabelStore, data: bytes, name: str, classes: Collection[str], new: bool = False
+        self,
+        actor: Actor,
+        labels: LabelStore,
+        data: bytes,
+        name: str,
+        classes: Collection[str],
+        new: bool = False,
+        verdict: Verdict | None = None,
+        whole: bool = False,
     ) -> None:
-        """Label the current image and go to the next. Raises like ``actions.label``; then the image stays."""
+        """Label the current image, or region, and go to the next. Raises like ``actions.label``; then it stays.
+
+        Args:
+            whole: label the frame, although the current item is a region of it.
+        """
         row = self.rows[self.place]
-        self._pass(actions.label(actor, labels, row, data, name, classes, new))
+        box = None if whole else regions.box(row)
+        self._pass(actions.label(actor, labels, row, data, name, classes, new, box, verdict))
+
+    def draw(
+        self, actor: Actor, labels: LabelStore, data: bytes, name: str, classes: Collection[str], box: Box
+    ) -> None:
+        """Label a box that the user has drawn in the current frame, which stays. Raises like ``actions.label``."""
+        row = self.rows[self.place]
+        said = actions.label(actor, labels, row, data, name, classes, box=box, verdict="drawn")
+        drawn = {**row, **dict(zip(BOX, box, strict=True)), "label": name, "cluster": None}
+        self.rows.insert(self.place, drawn)
+        self._pass(said)
 
     def skip(self) -> None:
         self._pass(None)
@@ -60,15 +89,21 @@ class Review:
         said = self.done[-1]
         if said is not None:
             actions.undo(actor, labels, said)
-            self.again.add(images.reference(self.rows[self.place - 1]))
+            self.again.add((images.reference(self.rows[self.place - 1]), said.box))
         self.done.pop()
         self.place -= 1
+        if said is not None and said.verdict == "drawn":
+            del self.rows[self.place]  # the box is gone
 
-    def pass_over(self, known: Collection[ImageRef]) -> None:
-        """Remove images that others have labelled meanwhile. Earlier rows stay, so they can be undone."""
+    def pass_over(self, known: Collection[Key]) -> None:
+        """Remove images and regions that have a label meanwhile, and regions of frames that have one. Earlier rows
+        stay, so they can be undone."""
         others = set(known) - self.again
-        left = [row for row in self.rows[self.place :] if images.reference(row) not in others]
+        left = [row for row in self.rows[self.place :] if not {key_of(row), (images.reference(row), None)} & others]
         self.rows[self.place :] = left
+
+    def draw_a_box(self, drawing: bool) -> None:
+        self.drawing = drawing
 
     def name_a_class(self, naming: bool) -> None:
         self.naming = naming
@@ -80,7 +115,9 @@ class Review:
     def first(self, cluster: int) -> None:
         """Put the images of a cluster next."""
         left = self.rows[self.place :]
-        self.rows[self.place :] = sorted(left, key=lambda row: row["cluster"] != cluster)
+        self.rows[self.place :] = sorted(
+            left, key=lambda row: row["cluster"] != cluster or regions.box(row) is not None
+        )
 
     def last(self) -> tuple[Row, Said] | None:
         """The last label, if the last step was a label."""
@@ -94,23 +131,39 @@ class Review:
 
     @property
     def agreed(self) -> int:
-        """The number of labels that agree with the model."""
-        return sum(
-            said is not None and said.label == row["label"] for said, row in zip(self.done, self.rows, strict=False)
-        )
+        """The number of labels that agree with the model. A box that was drawn does not."""
+        return sum(agrees(row, said) for said, row in zip(self.done, self.rows, strict=False) if said is not None)
 
     def clusters(self) -> dict[int, list[Row]]:
         """The remaining images of each cluster of novel images."""
         found: dict[int, list[Row]] = {}
         for row in self.rows[self.place :]:
-            if row["cluster"] is not None:
+            if row["cluster"] is not None and regions.box(row) is None:
                 found.setdefault(row["cluster"], []).append(row)
         return dict(sorted(found.items()))
 
     def _pass(self, said: Said | None) -> None:
         self.done.append(said)
         self.place += 1
-        self.naming = False
+        self.naming = self.drawing = False
+
+
+def key_of(row: Row) -> Key:
+    return images.reference(row), regions.box(row)
+
+
+def is_frame(row: Row) -> bool:
+    """Whether the image is a frame that was judged in views, so that its defects have boxes."""
+    return regions.box(row) is not None or sources.is_framed(row["date"], row["line"])
+
+
+def good_class(row: Row) -> str:
+    """The class that says "no defect"."""
+    return next(iter(sources.good_classes(row["date"])), "good")
+
+
+def agrees(row: Row, said: Said) -> bool:
+    return said.verdict != "drawn" and said.label == row["label"]
 
 
 def labels() -> LabelStore:
@@ -126,15 +179,34 @@ def _labels(uri: str, endpoint: str) -> LabelStore:
 
 
 def begin(store: LabelStore, line: str | None) -> Review:
-    """A new queue from the latest nights, without labelled images. Raises ``ReportError`` without reports."""
+    """A new queue from the latest nights, without labelled images: regions of frames, if the newest model finds some,
+    and images. Raises ``ReportError`` without reports."""
     lines = None if line is None else [line]
-    found = queue(ReportReader(sources.report()), store.references(), AT_ONCE, None, lines)
-    return Review(list(found.iter_rows(named=True)))
+    labelled = store.references()
+    found = region_queue(sources.report(), labelled, AT_ONCE, None, lines)
+    boxes: list[Row] = [_as_item(row) for row in found.iter_rows(named=True)]
+    whole: list[Row] = list(queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines).iter_rows(named=True))
+    most = round(_REGIONS * AT_ONCE) if boxes else 0
+    boxes = boxes[: max(most, AT_ONCE - len(whole))]
+    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]))
 
 
-def known(store: LabelStore) -> set[ImageRef]:
-    """The images that a person has labelled."""
-    return {ImageRef(*row) for row in store.references().iter_rows()}
+def _as_item(row: Row) -> Row:
+    """A row of the queue of regions with the names of the queue of images."""
+    told = {"reason": "region", "confidence": row["score"], "cluster": row["group"], "cluster_size": row["group_size"]}
+    return {**row, **told}
+
+
+def _mixed(boxes: list[Row], whole: list[Row]) -> list[Row]:
+    """Both in their order, evenly mixed, a region first."""
+    places = [((i + 0.4) / len(boxes), row) for i, row in enumerate(boxes)]
+    places += [((i + 0.6) / len(whole), row) for i, row in enumerate(whole)]
+    return [row for _, row in sorted(places, key=lambda one: one[0])]
+
+
+def known(store: LabelStore) -> set[Key]:
+    """The images and regions that a person has labelled."""
+    return {(ImageRef(*row[:3]), None if row[3] is None else row[3:]) for row in store.boxes().iter_rows()}
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=4, show_spinner=False)

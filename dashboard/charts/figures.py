@@ -15,7 +15,7 @@ from dashboard.charts import palette
 from dashboard.formats import class_name
 from steelflow.report.rates import RateUnit
 
-Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
 _DAY = "%d %b"
 _RATE = ",.2f"
@@ -29,7 +29,7 @@ def trend(rates: pl.DataFrame, unit: RateUnit, height: int = 220, mark: dt.date 
     many = frame["date"].n_unique() > 60
     base = alt.Chart(frame.select("date", "class", "rate", "bold")).encode(
         x=alt.X("date:T" if many else "yearmonthdate(date):O", title=None, axis=_dates(many)),
-        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format="~g")),
+        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format=",.6~g")),
         color=_classes(rates["label"].unique().to_list()),
         tooltip=[
             alt.Tooltip("date:T", format="%a %d %b %Y", title="night"),
@@ -53,7 +53,7 @@ def lines(rates: pl.DataFrame, unit: RateUnit, height: int = 220) -> Chart:
         .mark_line(point=frame["date"].n_unique() <= 60)
         .encode(
             x=alt.X("date:T", title=None, axis=_days(frame["date"].n_unique())),
-            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format="~g")),
+            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format=",.6~g")),
             color=alt.Color("line:N", scale=alt.Scale(domain=names, range=shades), legend=_legend()),
             strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=names), legend=_legend()),
             tooltip=[

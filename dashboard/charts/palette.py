@@ -16,6 +16,7 @@ USUAL = {
     "pitted_surface": "#CC79A7",  # reddish purple
     "rolled-in_scale": "#0072B2",  # blue
     "scratches": "#D55E00",  # vermillion
+    "good": "#B4BEC6",  # light grey: no defect
 }
 REST = ("#F0E442", "#AA4499", "#999933", "#882255", "#44AA99", "#DDCC77")  # yellow; then of Paul Tol's "muted"
 UNREADABLE = "#8A939C"

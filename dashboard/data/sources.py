@@ -13,6 +13,8 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
+from dashboard.data import regions as data_regions
+from steelflow.archive.fetch import ImageRef
 from steelflow.config import Settings, load_settings
 from steelflow.drift.check import drift_table
 from steelflow.registry import Registry, open_registry
@@ -20,6 +22,7 @@ from steelflow.report import daily as report_daily
 from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
+from steelflow.report.regions import RegionReader
 from steelflow.report.runs import run_nights, run_records
 from steelflow.retrain.record import RetrainResult, records
 from steelflow.store import Store, open_store
@@ -145,6 +148,38 @@ def positions(date: dt.date, line: str, coils: tuple[str, ...]) -> pl.DataFrame:
 def marks(date: dt.date, line: str) -> pl.DataFrame:
     """The marks that repeat along the coils of a line, see ``report.marks.read_marks``."""
     return read_marks(report(), [date], [line])
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def regions(date: dt.date, line: str | None = None) -> pl.DataFrame:
+    """The regions of defect of a night (and line), columns ``data.regions.COLUMNS``. Empty for images judged whole."""
+    found = RegionReader(report()).regions([date], None if line is None else [line])
+    return found.select(data_regions.COLUMNS).collect()
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def regions_of(date: dt.date, line: str | None, image: ImageRef) -> pl.DataFrame:
+    """The regions of one frame, the worst first."""
+    found = RegionReader(report()).regions([date], [line])  # None is a line too
+    here = (
+        (pl.col("object_key") == image.key)
+        & pl.col("member").eq_missing(pl.lit(image.member, pl.String()))
+        & (pl.col("ordinal") == image.ordinal)
+    )
+    return found.filter(here).select(data_regions.COLUMNS).collect().sort("region")
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def good_classes(date: dt.date) -> tuple[str, ...]:
+    """The classes of the night's model that are no defect."""
+    record = next((one for one in runs(1, date) if one.date == date), None)
+    return () if record is None else tuple(getattr(record.model, "good", None) or ())
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def is_framed(date: dt.date, line: str | None) -> bool:
+    """Whether the images of a line and night are frames that were judged in views."""
+    return "regions" in ReportReader(report()).images([date], [line]).collect_schema().names()
 
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)

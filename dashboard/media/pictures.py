@@ -112,12 +112,12 @@ def stretched(picture: Grey) -> Grey:
 
 def drawn(picture: Grey, side: int = SIDE) -> bytes:
     """A PNG with the longer side ``side``. Small images are enlarged, because a defect may have few pixels."""
-    return _png(_sized(picture, side))
+    return _png(sized(picture, side))
 
 
 def heated(picture: Grey, drop: Floats, side: int = SIDE) -> bytes:
     """The image with warm colours where ``drop`` (any shape) is above zero."""
-    base = cv2.cvtColor(_sized(picture, side), cv2.COLOR_GRAY2BGR)
+    base = cv2.cvtColor(sized(picture, side), cv2.COLOR_GRAY2BGR)
     height, width = base.shape[:2]
     smooth = cv2.GaussianBlur(drop.clip(0), (0, 0), max(drop.shape) * _BLUR)
     heat = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_CUBIC).clip(0)
@@ -127,7 +127,8 @@ def heated(picture: Grey, drop: Floats, side: int = SIDE) -> bytes:
     return _png(np.asarray((1 - veil) * base + veil * warm, np.uint8))
 
 
-def _sized(picture: Grey, side: int) -> Grey:
+def sized(picture: Grey, side: int) -> Grey:
+    """The picture with the longer side ``side``."""
     height, width = picture.shape
     scale = side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

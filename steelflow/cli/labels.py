@@ -18,7 +18,8 @@ from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, region_queue
-from steelflow.labels.export import Format, write_labels
+from steelflow.labels.boxes_export import BoxFormat, write_boxes
+from steelflow.labels.export import new, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
@@ -63,16 +64,23 @@ def import_command(
 @app.command()
 def export(
     out: Annotated[Path, typer.Argument(help="A new folder; with csv or parquet, a new file.")],
-    kind: Annotated[Format, typer.Option("--format")] = "folders",
+    kind: Annotated[
+        Literal["folders", "csv", "parquet", "coco", "voc"],
+        typer.Option("--format", help="coco and voc: frames with boxes of their labelled regions."),
+    ] = "folders",
     part: Annotated[
         Literal["training", "evaluation", "golden"] | None,
         typer.Option("--part", help="Only this part; by default all but the golden set."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the current labels: images in one folder per class, or a table with a reference to each image."""
+    """Write the current labels: images in one folder per class, a table with a reference to each image, or frames with
+    boxes."""
     with _serving() as current:
         labels = open_labels(current)
+        if kind == "coco" or kind == "voc":
+            _export_boxes(labels, current, out, kind, part, as_json)
+            return
         chosen: Snapshot | Golden = _golden(labels) if part == "golden" else labels.snapshot()
         if isinstance(chosen, Snapshot) and part is not None and part != "golden":
             chosen = chosen.only(part)
@@ -80,6 +88,26 @@ def export(
     counts = dict(chosen.frame.group_by("label").len().sort("label").iter_rows())
     result = {"out": str(out), "images": chosen.frame.height, "classes": counts, "hash": chosen.hash}
     emit(result, as_json, f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}")
+
+
+def _export_boxes(
+    labels: LabelStore,
+    current: Settings,
+    out: Path,
+    kind: BoxFormat,
+    part: Literal["training", "evaluation", "golden"] | None,
+    as_json: bool,
+) -> None:
+    if part == "golden":
+        raise ConfigError("--part golden: the golden set has no boxes; use --format folders, csv or parquet")
+    good = open_engine(resolved(current)[0], "onnxruntime").spec.good
+    with new(out) as draft:
+        draft.mkdir()
+        found = write_boxes(labels, draft, kind, part, good, current.limits)
+    text = f"{found.images:,} images, {sum(found.boxes.values()):,} boxes of {len(found.boxes)} classes in {out}"
+    if found.left_out:
+        text += f"\n{found.left_out:,} images with a class but without a box are left out; `--format folders` has them"
+    emit({"out": str(out), **asdict(found)}, as_json, text)
 
 
 @app.command()
@@ -165,7 +193,7 @@ def conflicts(as_json: Json = False) -> None:
         rows = open_labels(current).conflicts().drop("batch", "row").sort("image", "at", maintain_order=True)
     lines = [
         f"{row['image'][:16]}  {'*' if row['stands'] else ' '} {row['label'] or '(withdrawn)':<20} "
-        f"{row['at']:%Y-%m-%d %H:%M}  {row['who']} ({row['source']})"
+        f"{row['at']:%Y-%m-%d %H:%M}  {row['who']} ({row['source']}){_box(row)}"
         for row in rows.iter_rows(named=True)
     ]
     emit({"said": rows.to_dicts()}, as_json, "\n".join(lines) or "no image has different labels")
@@ -220,6 +248,8 @@ def _stats_text(result: dict[str, Any]) -> str:
         f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
         for name, parts in result["classes"].items()
     ]
+    if regions := result["regions"]:
+        lines += ["", "regions by class: " + ", ".join(f"{name} {count:,}" for name, count in regions.items())]
     for title in ("who", "source"):
         lines += ["", f"by {title}: " + ", ".join(f"{name} {count:,}" for name, count in result[title].items())]
     lines += ["", "labels by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
@@ -232,6 +262,10 @@ def _stats_text(result: dict[str, Any]) -> str:
         since = result["since"]
         lines.append(f"new since the snapshot {since['snapshot'][:12]}: {since['images']:,} images")
     return "\n".join(lines)
+
+
+def _box(row: dict[str, Any]) -> str:
+    return "" if row["x"] is None else f"  {row['width']}×{row['height']} at {row['x']}, {row['y']}"
 
 
 def _queue_text(rows: pl.DataFrame) -> str:

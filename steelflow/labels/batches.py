@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from steelflow.errors import LabelError, ObjectNotFound, StoreError
+from steelflow.labels.boxes import BOX, Box
 from steelflow.store.base import Store
 
 SCHEMA = pl.Schema(
@@ -31,8 +32,11 @@ SCHEMA = pl.Schema(
         "at": pl.Datetime("us", "UTC"),
         "source": pl.String(),  # import | review | …
         "note": pl.String(),
+        **dict.fromkeys(BOX, pl.Int32()),  # pixels of the region; null for the whole image
+        "verdict": pl.String(),  # see ``boxes.VERDICTS``
     }
 )
+_ADDED = (*BOX, "verdict")  # since 0.2.0: null in earlier batches
 _PLACE = {"batch": pl.String(), "row": pl.UInt32()}  # the place of a row; the names of batches sort by time
 _FULL = pl.Schema({**SCHEMA, **_PLACE})
 
@@ -44,7 +48,8 @@ _SHARE = 8  # … or an eighth of the compacted batches, if that is more: so the
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One label of one person for one image. ``at`` is now by default. A label of None withdraws earlier labels."""
+    """One label of one person for one image, or for the region of it at ``x``, ``y`` (``boxes.VERDICTS`` says how it
+    came about). ``at`` is now by default. A label of None withdraws earlier labels of the image or region."""
 
     image: str
     label: str | None
@@ -58,6 +63,18 @@ class Label:
     line: str | None = None
     date: dt.date | None = None
     coil: str | None = None
+    x: int | None = None
+    y: int | None = None
+    width: int | None = None
+    height: int | None = None
+    verdict: str | None = None
+
+    @property
+    def box(self) -> Box | None:
+        """x, y, width and height in pixels; None for the whole image."""
+        if self.x is None or self.y is None or self.width is None or self.height is None:
+            return None
+        return self.x, self.y, self.width, self.height
 
 
 class Batches:
@@ -108,7 +125,7 @@ class Batches:
             present = pl.DataFrame(
                 {"batch": there.keys(), "etag": there.values()}, {"batch": pl.String, "etag": pl.String}
             )
-            rows = found.join(present, on=["batch", "etag"], how="semi").select(_FULL.names()).cast(_FULL)
+            rows = _complete(found.join(present, on=["batch", "etag"], how="semi")).select(_FULL.names()).cast(_FULL)
             return {key: there[key] for key in rows["batch"].unique()}, rows
         return {}, pl.DataFrame(schema=_FULL)
 
@@ -116,7 +133,7 @@ class Batches:
         try:
             if isinstance(data, StoreError):
                 raise data
-            rows = pl.read_parquet(io.BytesIO(data)).select(SCHEMA.names()).cast(SCHEMA)
+            rows = _complete(pl.read_parquet(io.BytesIO(data))).select(SCHEMA.names()).cast(SCHEMA)
         except (pl.exceptions.PolarsError, ObjectNotFound) as exc:
             raise LabelError(
                 f"{self._store.uri}/{key}: is not a batch of labels ({_first_line(exc)}); restore it from a backup"
@@ -129,6 +146,11 @@ def frame_of(labels: list[Label], now: dt.datetime) -> pl.DataFrame:
     columns = {name: [getattr(label, name) for label in labels] for name in SCHEMA}
     columns["at"] = [now if at is None else at.astimezone(dt.UTC) for at in columns["at"]]
     return pl.DataFrame(columns, SCHEMA)
+
+
+def _complete(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with the columns that an earlier version did not write."""
+    return rows.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in _ADDED if name not in rows.columns)
 
 
 def _parquet(rows: pl.DataFrame) -> bytes:

@@ -12,6 +12,7 @@ from typing import Literal
 import polars as pl
 
 from steelflow.errors import ConfigError, DataError
+from steelflow.labels.boxes import BOX
 from steelflow.labels.golden import Golden
 from steelflow.labels.snapshot import Snapshot
 from steelflow.labels.store import LabelStore
@@ -26,12 +27,7 @@ def write_labels(labels: LabelStore, chosen: Snapshot | Golden, out: Path, kind:
         ConfigError: ``out`` is there already, or cannot be written.
         LabelError, StoreError: an image cannot be read.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out}: is there already; name a new one")
-    draft = out.with_name(f".{out.name}.part")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(draft, ignore_errors=True)
+    with new(out) as draft:
         if kind == "folders":
             draft.mkdir()
             labels.export(chosen, draft)
@@ -39,6 +35,22 @@ def write_labels(labels: LabelStore, chosen: Snapshot | Golden, out: Path, kind:
             _table(chosen).write_csv(draft)
         else:
             _table(chosen).write_parquet(draft)
+
+
+@contextmanager
+def new(out: Path) -> Iterator[Path]:
+    """A place for a new file or folder, which becomes ``out`` if nothing goes wrong. It does not exist yet.
+
+    Raises:
+        ConfigError: ``out`` is there already, or cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: is there already; name a new one")
+    draft = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        yield draft
         draft.replace(out)
     except OSError as exc:
         raise ConfigError(f"{out}: cannot be written: {exc.strerror}; name another place") from exc
@@ -59,4 +71,4 @@ def as_folder(labels: LabelStore) -> Iterator[Path]:
 
 def _table(chosen: Snapshot | Golden) -> pl.DataFrame:
     """The rows without the columns of the store; a column ``image`` would be read as a path by an import."""
-    return chosen.frame.drop("batch", "row", strict=False).rename({"image": "sha256"})
+    return chosen.frame.drop("batch", "row", *BOX, "verdict", strict=False).rename({"image": "sha256"})

@@ -23,8 +23,9 @@ from steelflow.config import LimitSettings
 from steelflow.errors import LabelError
 from steelflow.images.decode import decode
 from steelflow.labels.batches import Label
+from steelflow.labels.checks import bad_name, problem_of, unknown_class
 from steelflow.labels.golden import Golden
-from steelflow.labels.store import Added, LabelStore, bad_name, problem_of, unknown_class
+from steelflow.labels.store import Added, LabelStore
 from steelflow.records import Failure
 from steelflow.store.base import Store
 from steelflow.store.local import LocalStore

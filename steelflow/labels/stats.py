@@ -11,8 +11,9 @@ from steelflow.labels.store import LabelStore
 
 
 def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
-    """Labelled images by class, part (training, evaluation, golden), person and source; all labels ever given, by day
-    (UTC); conflicts; the golden set; and the images that are new or relabelled ``since`` a snapshot.
+    """Labelled images by class, part (training, evaluation, golden), person and source; labelled regions by class; all
+    labels ever given, by day (UTC); conflicts; the golden set; and the images that are new or relabelled ``since`` a
+    snapshot.
 
     Raises:
         LabelError: a batch or the golden set is damaged.
@@ -25,7 +26,8 @@ def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
     result: dict[str, Any] = {
         "images": current.height,
         "said": history.height,
-        "withdrawn": history["image"].n_unique() - current.height,
+        "withdrawn": labels.current(withdrawn=True).height - current.height,
+        "regions": _counts(labels.regions(), "label"),
         "classes": {
             name: {"training": 0, "evaluation": 0, "golden": 0} | _counts(of_class, "part")
             for (name,), of_class in sorted(current.group_by("label"))

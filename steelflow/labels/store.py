@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +13,16 @@ from steelflow.config import Settings
 from steelflow.errors import LabelError
 from steelflow.labels import golden, snapshot
 from steelflow.labels.batches import Batches, Label, frame_of
+from steelflow.labels.boxes import BOX, of_regions, of_whole_images
+from steelflow.labels.checks import problem_of, unknown_class
 from steelflow.labels.golden import Golden, Pin
 from steelflow.labels.images import Images
 from steelflow.labels.snapshot import Snapshot
 from steelflow.store import Store, open_store
 
-MAX_NAME = 100  # characters of a class, a person or a source
-MAX_NOTE = 2000
-
-_AHEAD = dt.timedelta(days=1)  # tolerance for wrong clocks of other machines
 _REFERENCE = ("object_key", "member", "ordinal")
 _PLACE = (*_REFERENCE, "line", "date", "coil")
+_OF = ("image", *BOX)  # what a label is of
 _SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"BM": ".bmp", b"II*\0": ".tif", b"MM\0*": ".tif"}
 
 
@@ -47,7 +44,8 @@ def open_labels(settings: Settings) -> LabelStore:
 
 
 class LabelStore:
-    """Labels in ``store``. The label of an image with the latest time is the current one; no label is ever lost.
+    """Labels in ``store``. The latest label of an image, and of each region of it, is the current one; no label is ever
+    lost.
 
     Every method can raise ``StoreError``; and ``LabelError``, naming the object, if an object was damaged or edited.
     """
@@ -96,15 +94,15 @@ class LabelStore:
                 "them first"
             )
         rows = frame_of(said, dt.datetime.now(dt.UTC)).unique(
-            ["image", "label", "who", "source", "at"], keep="first", maintain_order=True
+            [*_OF, "label", "who", "source", "at"], keep="first", maintain_order=True
         )
-        same = ["image", "label", "who", "source"]
-        fresh = _without(rows, _last(history, "image"), same)
+        same = [*_OF, "label", "verdict", "who", "source"]
+        fresh = _without(rows, _last(history, *_OF), same)
         fresh = _without(fresh, history, [*same, "at"])
         overruled = 0
         if not insist:
             before = fresh.height
-            fresh = _without(fresh, _last(history, "image", "who", "source"), same)
+            fresh = _without(fresh, _last(history, *_OF, "who", "source"), same)
             overruled = before - fresh.height
         batch = self._batches.write(fresh) if fresh.height else None
         new = sorted(set(fresh["label"].drop_nulls()) - known)
@@ -117,27 +115,36 @@ class LabelStore:
         )
 
     def withdraw(self, prefixes: Iterable[str], who: str, note: str | None = None) -> Added:
-        """Take labels back, of images by the beginning of their SHA-256: they are not trained on, nor asked for again.
+        """Take labels back, of images by the beginning of their SHA-256, with those of their regions: they are not
+        trained on, nor asked for again.
 
         Raises:
             LabelError: no image, or several, begin so; nothing was changed.
         """
         images = [self.find(prefix) for prefix in prefixes]
-        places = {row["image"]: row for row in self.current(withdrawn=True).iter_rows(named=True)}
+        rows = self._batches.read().filter(pl.col("image").is_in(images))
+        said = _last(rows, *_OF).filter(pl.col("label").is_not_null() | pl.col("x").is_null())
         return self.add(
-            Label(image, None, who, "review", note=note, **{name: places[image][name] for name in _PLACE})
-            for image in images
+            Label(row["image"], None, who, "review", note=note, **{name: row[name] for name in (*_PLACE, *BOX)})
+            for row in said.iter_rows(named=True)
         )
 
     def history(self, image: str | None = None) -> pl.DataFrame:
-        """All labels ever given, or those of one image. The last row of an image is its current label."""
+        """All labels ever given, or those of one image. The last row of an image, and of a region, is the current
+        one."""
         rows = self._batches.read()
         return rows if image is None else rows.filter(pl.col("image") == image)
 
     def current(self, withdrawn: bool = False, at: dt.datetime | None = None) -> pl.DataFrame:
-        """One row per image: its last label (until ``at``). Withdrawn labels are included only with ``withdrawn``."""
-        rows = self._batches.read()
-        rows = _last(rows if at is None else rows.filter(pl.col("at") <= at), "image")
+        """One row per labelled whole image: its last label (until ``at``). Withdrawn labels are included only with
+        ``withdrawn``."""
+        rows = of_whole_images(self._until(at))
+        return rows if withdrawn else rows.filter(pl.col("label").is_not_null())
+
+    def regions(self, withdrawn: bool = False, at: dt.datetime | None = None) -> pl.DataFrame:
+        """One row per labelled region: the last label of that box (until ``at``). Regions of a frame that a person
+        called good later are left out. ``verdict`` is good for a region that is no defect."""
+        rows = of_regions(self._until(at))
         return rows if withdrawn else rows.filter(pl.col("label").is_not_null())
 
     def classes(self) -> list[str]:
@@ -145,19 +152,31 @@ class LabelStore:
         return _classes(self._batches.read())
 
     def references(self) -> pl.DataFrame:
-        """``object_key``, ``member`` and ``ordinal`` of all images of the archive that a person has labelled."""
+        """``object_key``, ``member`` and ``ordinal`` of all images of the archive that a person has labelled, as a
+        whole or a region of them."""
+        return self.boxes().select(_REFERENCE).unique(maintain_order=True)
+
+    def boxes(self) -> pl.DataFrame:
+        """``object_key``, ``member``, ``ordinal`` and the box of everything in the archive that a person has labelled;
+        the box is null for a whole image."""
         rows = self._batches.read().filter(pl.col("object_key").is_not_null())
-        return rows.select(_REFERENCE).unique(maintain_order=True)
+        return rows.select(*_REFERENCE, *BOX).unique(maintain_order=True)
 
     def conflicts(self) -> pl.DataFrame:
-        """All labels of images that got different labels. ``stands``: this label is the current one. ``disputed``: the
-        last labels of different people differ; otherwise one person corrected a label."""
+        """All labels of images, or of regions, that got different labels. ``stands``: this label is the current one.
+        ``disputed``: the last labels of different people differ; otherwise one person corrected a label."""
         rows = self._batches.read()
         names = pl.col("label").drop_nulls().n_unique()
-        rows = rows.join(rows.group_by("image").agg(n=names).filter(pl.col("n") > 1), on="image", how="semi")
-        last_words = _last(rows, "image", "who").group_by("image").agg(disputed=names > 1)
-        stands = pl.int_range(pl.len()).over("image") == pl.len().over("image") - 1
-        return rows.with_columns(stands=stands).join(last_words, on="image", how="left", maintain_order="left")
+        several = rows.group_by(_OF).agg(n=names).filter(pl.col("n") > 1)
+        rows = rows.join(several, on=_OF, how="semi", nulls_equal=True, maintain_order="left")
+        last_words = _last(rows, *_OF, "who").group_by(_OF).agg(disputed=names > 1)
+        stands = pl.int_range(pl.len()).over(_OF) == pl.len().over(_OF) - 1
+        rows = rows.with_columns(stands=stands)
+        return rows.join(last_words, on=_OF, how="left", nulls_equal=True, maintain_order="left")
+
+    def _until(self, at: dt.datetime | None) -> pl.DataFrame:
+        rows = self._batches.read()
+        return rows if at is None else rows.filter(pl.col("at") <= at)
 
     def image(self, image: str) -> bytes:
         """The encoded bytes of a labelled image, given by its SHA-256."""
@@ -205,38 +224,6 @@ class LabelStore:
         if len(found) != 1 or not prefix:
             raise LabelError(f"{prefix!r}: {len(found)} labelled images start with it; give more of the SHA-256 of one")
         return str(found[0])
-
-
-def unknown_class(name: str, known: Collection[str]) -> str:
-    """The message for an unknown class, with the class that may have been meant."""
-    close = difflib.get_close_matches(name, sorted(known), 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the known classes are: {', '.join(sorted(known)) or 'none'}."
-    return f"{name!r} is not a known class; {hint} Use --new-class for a new one"
-
-
-def bad_name(name: str) -> str | None:
-    """Why this cannot be the name of a class, which becomes a column and a folder. None if it can."""
-    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME:
-        return f"{name[:MAX_NAME]!r} is not a valid name; use 1 to {MAX_NAME} printable characters"
-    if name.startswith(".") or "/" in name or "\\" in name:
-        return f"{name!r} is not a valid name for a folder"
-    return None
-
-
-def problem_of(label: Label) -> str | None:
-    """What is invalid in a label, independent of the store. None if nothing is."""
-    if not re.fullmatch("[0-9a-f]{64}", label.image):
-        return f"image {label.image[:MAX_NAME]!r} is not a SHA-256 in hex"
-    for what in (label.who, label.source):
-        if not what.strip() or not what.isprintable() or len(what) > MAX_NAME:
-            return f"who and source need a name of 1 to {MAX_NAME} printable characters, not {what[:MAX_NAME]!r}"
-    if label.note is not None and len(label.note) > MAX_NOTE:
-        return f"the note is too long; use at most {MAX_NOTE} characters"
-    if label.at is not None and label.at.tzinfo is None:
-        return f"the time {label.at} has no time zone"
-    if label.at is not None and label.at > dt.datetime.now(dt.UTC) + _AHEAD:
-        return f"the time {label.at} is in the future: no later label could replace this one"
-    return None if label.label is None else bad_name(label.label)
 
 
 def suffix_of(data: bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +144,10 @@ def measure_recipes(
             engine = OnnxEngine(weights.with_suffix(".onnx"), [CPU])
             _, held_out = annotations.split(seed, plan.held_out)
             record = json.loads(weights.with_suffix(".json").read_text())
-            about = {"seed": seed, "trained_on": record["images"]["training"], "seconds": record["seconds"]}
+            kept = ("recipe", "pretrained", "teacher", "seconds")
+            about = {"seed": seed, "trained_on": record["images"]["training"]} | {key: record[key] for key in kept}
             runs.setdefault(name, []).append(about | figures_of(engine, annotations, held_out, seed, frames))
-    recipes = {name: _recipe(plan) for name, plan in next(iter(wanted.values())).items()}
-    return _written(out, command, annotations, runs, {"recipes": recipes})
+    return _written(out, command, annotations, runs)
 
 
 def measure_model(
@@ -169,21 +169,15 @@ def measure_model(
         )
     annotations = replace(annotations, classes=spec.classes, good=spec.good)
     figures = figures_of(engine, annotations, list(range(len(annotations.items))), seed, frames)
-    return _written(out, command, annotations, {ref: [{"seed": seed} | figures]}, {})
-
-
-def _recipe(plan: StripPlan) -> dict[str, Any]:
-    kept = asdict(plan)
-    return kept | {key: kept[key] and Path(kept[key]).name for key in ("pretrained", "teacher")}
+    return _written(out, command, annotations, {ref: [{"seed": seed} | figures]})
 
 
 def _written(
-    out: Path, command: str, annotations: Annotations, runs: dict[str, list[dict[str, Any]]], about: dict[str, Any]
+    out: Path, command: str, annotations: Annotations, runs: dict[str, list[dict[str, Any]]]
 ) -> dict[str, Any]:
     result = {
         "kind": "strip",
         "data": {"name": annotations.root.name, "pictures": len(annotations.items), "hash": annotations.hash},
-        **about,
         "models": {name: {"summary": summary(of), "runs": of} for name, of in runs.items()},
         **provenance(command),
     }

@@ -9,7 +9,7 @@ from steelflow.errors import ConfigError
 from steelflow.training.strip.plan import StripPlan
 
 ACCURATE = StripPlan(arch="strip_wide", name="strip_accurate", steps=800, batch=8, rate=2e-3, precision="bf16")
-LIGHT = StripPlan(arch="strip_light", name="strip", steps=2500, batch=16, rate=4e-3)
+LIGHT = StripPlan(arch="strip_light", name="strip", steps=2500, rounds=2, batch=16, rate=4e-3)
 
 RECIPES = {"strip_accurate": ACCURATE, "strip": LIGHT}
 """By the name of the model, the teacher first."""

@@ -24,8 +24,8 @@ half the 95 % interval. Each seed holds out another fifth of the tiles.
 """
 
 _SPEED = """
-Megapixels a second on one thread of {machine}, batches of {batch}, measured with `steelflow models strip-speed`:
-the median of {rounds} rounds.
+Megapixels a second of processor time on one thread of {machine}, batches of {batch}, measured with
+`steelflow models strip-speed`: the median of {rounds} rounds.
 
 """
 

@@ -194,7 +194,12 @@ def test_evaluate_refuses_classes_that_the_model_lacks(run: Any, tmp_path: Path)
 
 def test_models(run: Any) -> None:
     listed = run("models", "list", "--json").json
-    assert [model["spec"]["name"] for model in listed["models"]] == ["steelnet", "ssdc_mininet"]
+    assert [model["spec"]["name"] for model in listed["models"]] == [
+        "steelnet",
+        "ssdc_mininet",
+        "strip",
+        "strip_accurate",
+    ]
     shown = run("models", "show", "steelnet", "--json").json
     assert "Song" in shown["card"]
     assert shown["digest"] == listed["models"][0]["digest"]

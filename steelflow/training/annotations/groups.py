@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 
 from steelflow.errors import ConfigError
 
-_TILE = re.compile(r"_num_(\d+)")  # magnetic tile: the same tile under several exposures
+_TILE = re.compile(r"_num_(\d+)")  # magnetic tile
 
 
 def rule_of(pattern: str | None) -> re.Pattern[str] | None:
@@ -37,12 +37,14 @@ def group_of(path: str, rule: re.Pattern[str] | None = None) -> str:
     return str(PurePosixPath(path).with_suffix(""))
 
 
-def joined(groups: Sequence[str], digests: Sequence[bytes]) -> list[str]:
-    """The groups, where pictures with the same bytes share one: of the groups that they join, the first by name."""
-    first: dict[bytes, str] = {}
+def joined(groups: Sequence[str], digests: Sequence[bytes], pairs: Iterable[tuple[int, int]] = ()) -> list[str]:
+    """The groups, where pictures with the same bytes, and the ``pairs`` of indices, share one: of the groups that they
+    join, the first by name."""
+    first: dict[bytes, int] = {}
+    same = [(first.setdefault(digest, index), index) for index, digest in enumerate(digests)]
     parent = {group: group for group in groups}
-    for group, digest in zip(groups, digests, strict=True):
-        one, other = sorted((_top(parent, group), _top(parent, first.setdefault(digest, group))))
+    for a, b in (*same, *pairs):
+        one, other = sorted((_top(parent, groups[a]), _top(parent, groups[b])))
         parent[other] = one
     return [_top(parent, group) for group in groups]
 

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError, DataError
 from steelflow.images.decode import decode
@@ -17,6 +20,7 @@ from steelflow.training.annotations import folders, masks, table
 from steelflow.training.annotations.formats import FORMATS, expected, format_of
 from steelflow.training.annotations.groups import group_of, joined, rule_of
 from steelflow.training.annotations.item import Annotated, Annotations, Box
+from steelflow.training.annotations.lookalikes import MOST, lookalikes, thumbnail
 from steelflow.training.annotations.shapes import Runs
 from steelflow.training.annotations.source import Draft, Found, Source
 from steelflow.training.data import Skipped, check_classes
@@ -74,7 +78,7 @@ class Listing:
                 skipped.append(Skipped(draft.path, item))
             else:
                 items.append(item)
-        items = _grouped(items, self.rule, self.source.given)
+        items = self._in_groups(items, limits)
         items.sort(key=lambda item: item.path.split("/"))
         classes = self._classes(items, skipped, good)
         return Annotations(
@@ -86,6 +90,18 @@ class Listing:
             skipped=tuple(skipped),
             limits=limits,
         )
+
+    def _in_groups(self, items: list[Annotated], limits: LimitSettings) -> list[Annotated]:
+        """The pictures with their groups. Lookalikes share one, unless somebody said what the groups are."""
+        rule, data = self.rule, self.source.given
+        if rule is not None and items and not any(rule.search(item.path) for item in items):
+            raise ConfigError(f"--group-by {rule.pattern!r} matches no path of {data}, such as {items[0].path}")
+        named = [item.group or group_of(item.path, rule) for item in items]
+        alike: list[tuple[int, int]] = []
+        if items and not self.grouped and len(items) <= MOST:
+            alike = lookalikes(_thumbnail(self.source.root / item.path, limits) for item in items)
+        groups = joined(named, [item.digest for item in items], alike)
+        return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]
 
     def _is_good(self, label: str) -> bool:
         return label.casefold() in self.source.good
@@ -212,9 +228,6 @@ def _largest(boxes: Sequence[Box]) -> str | None:
     return max(sorted(area), key=lambda label: area[label]) if area else None
 
 
-def _grouped(items: list[Annotated], rule: re.Pattern[str] | None, data: Path) -> list[Annotated]:
-    if rule is not None and items and not any(rule.search(item.path) for item in items):
-        raise ConfigError(f"--group-by {rule.pattern!r} matches no path of {data}, such as {items[0].path}")
-    named = [item.group or group_of(item.path, rule) for item in items]
-    groups = joined(named, [item.digest for item in items])
-    return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]
+def _thumbnail(path: Path, limits: LimitSettings) -> npt.NDArray[np.float32]:
+    picture = decode(path.read_bytes(), limits)
+    return thumbnail(np.zeros((1, 1), np.uint8) if isinstance(picture, Failure) else picture)

@@ -59,6 +59,6 @@ def separation(
         asked=share,
         threshold=limit,
         false_alarms=float(above[fine].mean()) if fine.any() else None,
-        recall=float(above[~fine].mean()) if (~fine).any() else None,
+        recall=float(above[~fine].mean()) if (~fine).any() and (fine.any() or threshold is not None) else None,
         recall_by_class={str(name): float(above[names == name].mean()) for name in np.unique(names[~fine])},
     )

@@ -1,0 +1,68 @@
+"""Parts about regions of defect that several pages share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+from dashboard import formats
+from dashboard.data import regions
+from dashboard.formats import plain
+from dashboard.media import boxes
+from steelflow.records import Failure
+
+_COLUMNS = 8
+
+
+def gallery(rows: pl.DataFrame, page_size: int, key: str) -> None:
+    """Crops of regions, a page at a time, each with a link to its frame."""
+    pages = max(1, -(-rows.height // page_size))
+    page = 1 if pages == 1 else min(st.pagination(pages, key=f"{key}-page"), pages)
+    part = list(rows.slice((page - 1) * page_size, page_size).iter_rows(named=True))
+    with st.spinner("Fetching frames …"):
+        found = boxes.crops().get(part)
+    with st.grid(_COLUMNS, min_column_width=120, gap="xsmall"):
+        for row, crop in zip(part, found, strict=True):
+            with st.container(gap=None):
+                if isinstance(crop, Failure):
+                    st.caption(f":material/broken_image: {plain(crop)[:120]}")
+                else:
+                    st.image(crop, width="stretch", alt=f"{row['label']} in {row['member'] or row['object_key']}")
+                st.page_link("app_pages/images.py", label=_caption(row), query_params=address(row))
+
+
+def address(row: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters with which the page Images shows a frame."""
+    date: dt.date = row["date"]
+    asked = {"night": date.isoformat(), "object": row["object_key"], "ordinal": str(row["ordinal"])}
+    asked |= {"member": row["member"]} if row["member"] is not None else {}
+    return asked | ({"of": row["line"]} if row["line"] is not None else {})
+
+
+def table(rows: pl.DataFrame, height: int, key: str) -> None:
+    """The regions as a table: class, severity, place and size."""
+    shown = rows.select(
+        pl.col("label").map_elements(formats.class_name, pl.String).alias("class"),
+        pl.col("severity").fill_null(formats.NOTHING),
+        pl.col("score").round(2),
+        pl.col("along").round(2).alias("along, m"),
+        pl.col("across_mm").round(0).alias("across, mm"),
+        pl.col("length_mm").round(1).alias("length, mm"),
+        pl.col("width_mm").round(1).alias("width, mm"),
+        pl.col("area").alias("area, pixels"),
+        pl.col("side").fill_null(formats.NOTHING),
+        pl.col("camera").fill_null(formats.NOTHING),
+        pl.coalesce("member", "object_key").str.split("/").list.last().alias("frame"),
+    )
+    st.dataframe(shown, height=height, row_height=28, hide_index=True, key=key)
+
+
+def _caption(row: Mapping[str, Any]) -> str:
+    where = regions.place(row)
+    severity = f" · {plain(row['severity'])}" if row["severity"] else ""
+    text = f"**{plain(formats.class_name(row['label']))}** {row['score']:.2f}{severity}"
+    return f"{text}  \n:small[{plain(where or regions.size(row))}]"

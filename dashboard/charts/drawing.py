@@ -1,0 +1,35 @@
+"""A frame on which a box can be dragged with the pointer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from dashboard.charts.figures import Chart
+
+_SELECTION = "box"
+
+
+def frame(url: str, width: int, height: int, wide: int) -> Chart:
+    """A picture of ``width`` × ``height`` pixels, shown ``wide`` pixels wide. ``url`` has its bytes."""
+    tall = max(1, round(wide * height / width))
+    x = alt.X("x:Q", scale=alt.Scale(domain=[0, width], nice=False), axis=None)
+    y = alt.Y("y:Q", scale=alt.Scale(domain=[0, height], nice=False, reverse=True), axis=None)
+    middle = pl.DataFrame({"url": [url], "x": [width / 2], "y": [height / 2]})
+    picture = alt.Chart(middle).mark_image(width=wide, height=tall, aspect=False).encode(x=x, y=y, url="url:N")
+    corners = pl.DataFrame({"x": [0, width], "y": [0, height]})
+    drag = alt.selection_interval(name=_SELECTION, encodings=["x", "y"])
+    targets = alt.Chart(corners).mark_point(opacity=0).encode(x=x, y=y).add_params(drag)
+    return alt.layer(picture, targets).properties(width=wide, height=tall)
+
+
+def selected(state: Any) -> tuple[int, int, int, int] | None:
+    """x, y, width and height of the box that was dragged, from the state of the chart; None without one."""
+    found = state.get("selection", {}).get(_SELECTION, {}) if state else {}
+    if not found.get("x") or not found.get("y"):
+        return None
+    (left, right), (top, bottom) = sorted(found["x"]), sorted(found["y"])
+    x, y = max(0, round(left)), max(0, round(top))
+    return x, y, max(1, round(right) - x), max(1, round(bottom) - y)

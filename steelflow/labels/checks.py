@@ -1,0 +1,50 @@
+"""What a label, a class or a person can be called."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Collection
+
+from steelflow.labels.batches import Label
+from steelflow.labels.boxes import problem_of_box
+
+MAX_NAME = 100  # characters of a class, a person or a source
+MAX_NOTE = 2000
+
+_AHEAD = dt.timedelta(days=1)  # tolerance for wrong clocks of other machines
+
+
+def unknown_class(name: str, known: Collection[str]) -> str:
+    """The message for an unknown class, with the class that may have been meant."""
+    close = difflib.get_close_matches(name, sorted(known), 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the known classes are: {', '.join(sorted(known)) or 'none'}."
+    return f"{name!r} is not a known class; {hint} Use --new-class for a new one"
+
+
+def bad_name(name: str) -> str | None:
+    """Why this cannot be the name of a class, which becomes a column and a folder. None if it can."""
+    if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME:
+        return f"{name[:MAX_NAME]!r} is not a valid name; use 1 to {MAX_NAME} printable characters"
+    if name.startswith(".") or "/" in name or "\\" in name:
+        return f"{name!r} is not a valid name for a folder"
+    return None
+
+
+def problem_of(label: Label) -> str | None:
+    """What is invalid in a label, independent of the store. None if nothing is."""
+    if not re.fullmatch("[0-9a-f]{64}", label.image):
+        return f"image {label.image[:MAX_NAME]!r} is not a SHA-256 in hex"
+    for what in (label.who, label.source):
+        if not what.strip() or not what.isprintable() or len(what) > MAX_NAME:
+            return f"who and source need a name of 1 to {MAX_NAME} printable characters, not {what[:MAX_NAME]!r}"
+    if label.note is not None and len(label.note) > MAX_NOTE:
+        return f"the note is too long; use at most {MAX_NOTE} characters"
+    if label.at is not None and label.at.tzinfo is None:
+        return f"the time {label.at} has no time zone"
+    if label.at is not None and label.at > dt.datetime.now(dt.UTC) + _AHEAD:
+        return f"the time {label.at} is in the future: no later label could replace this one"
+    if (why := problem_of_box((label.x, label.y, label.width, label.height), label.verdict)) is not None:
+        return why
+    return None if label.label is None else bad_name(label.label)
