@@ -147,9 +147,11 @@ def _first_labels(settings: Settings, made: Made, out: Path) -> None:
 
 
 def _tell_drift(result: NightResult) -> None:
-    for line in result.drift.lines if result.drift else ():
+    drift = result.drift
+    assert drift is not None, "the night is complete"
+    for line in drift.lines:
         stdout.print(f"{_VERDICTS[line.verdict]} on {line.line}: {line.reason}")
-        moved = [one for one in result.drift.signals if one["line"] == line.line and one["breach"]]
+        moved = [one for one in drift.signals if one["line"] == line.line and one["breach"]]
         for one in moved[:_MOST_SIGNALS]:
             stdout.print(f"  {one['text']}")
 
