@@ -24,6 +24,9 @@ from steelflow.synth.demo import DATES, PLANT, WHO, Made, begin, failures, make_
 from steelflow.synth.reviewer import review
 from steelflow.synth.score import Score
 
+_MOST_SIGNALS = 3
+_VERDICTS = {"alarm": "drift alarm", "warn": "drift warning", "none": "no drift", "insufficient": "no verdict"}
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for everything that the demo makes.")] = Path(".demo"),
@@ -37,24 +40,24 @@ def demo(
         with counting("photographing coils of") as tick:
             made = make_plant(out, settings, tick)
         _tell_plant(made, settings)
-        _chapter(2, "day one: a model of good strip, from the first night's frames, without labels")
+        _chapter(2, "day one: a model of good strip, without labels")
         with stepping("learning good strip") as show:
             version = model_of_good_strip(settings, DATES[0], out / "good-strip", show)
         stdout.print(f"{version.version} promoted: it knows good strip, and calls everything else an unknown defect")
         for date in DATES[:2]:
             _inspect(settings, date)
-        before = _tell_score(settings, made, DATES[1], "without labels")
         _tell_failures(settings)
+        before = _tell_score(settings, made, DATES[1])
         _chapter(3, "a person looks at what the model points to, and the first classifier is trained")
         _first_labels(settings, made)
-        _chapter(4, "the second night again, with the classifier")
-        _inspect(settings, DATES[1])
-        after = _tell_score(settings, made, DATES[1], "with the first labels")
+        _chapter(4, "both nights again, with the classifier")
+        for date in DATES[:2]:
+            _inspect(settings, date)
+        after = _tell_score(settings, made, DATES[1])
         _tell_difference(before, after)
         _tell_marks(settings, made, DATES[1])
         _chapter(5, "night three: the lamps of L2 have aged")
         _tell_drift(_inspect(settings, DATES[2]))
-        _tell_score(settings, made, DATES[2], "with the first labels")
         _chapter(6, "rollback, and forward again")
         _back_and_forth(settings)
     _tell_places(out, config, time.perf_counter() - started)
@@ -66,40 +69,32 @@ def _chapter(number: int, title: str) -> None:
 
 def _tell_plant(made: Made, settings: Settings) -> None:
     defective = made.truth.select("object_key", "member", "ordinal").n_unique()
-    cameras = ", ".join(f"{camera} {side}" for camera, side in PLANT.eyes)
     stdout.print(
-        f"{made.frames.height:,} frames of {PLANT.width}×{PLANT.height} pixels ({cameras}), {defective:,} of them with "
-        f"a defect, and {PLANT.broken * len(PLANT.lines) * PLANT.nights} broken files: {len(PLANT.lines)} lines, "
-        f"{PLANT.nights} nights, {PLANT.coils} coils per line and night, {metres_of(made.frames):.0f} m of strip\n"
-        f"as {made.objects:,} objects (loose images, tar, tar.gz and zip shards) in {settings.archive.uri}, "
-        f"{made.bytes / 1e6:.0f} MB"
+        f"{len(PLANT.lines)} lines, {PLANT.nights} nights, {PLANT.coils} coils per line and night: "
+        f"{metres_of(made.frames):.0f} m of strip, {len(PLANT.eyes)} cameras per line\n"
+        f"{made.frames.height:,} frames of {PLANT.width}×{PLANT.height} pixels, {defective:,} of them with a defect, "
+        f"and {PLANT.broken * len(PLANT.lines) * PLANT.nights} broken files\n"
+        f"{made.objects:,} objects (loose images and shards) in {settings.archive.uri}, {made.bytes / 1e6:.0f} MB"
     )
 
 
 def _inspect(settings: Settings, date: dt.date) -> NightResult:
     with counting(f"night of {date}") as tick:
         result = inspect_night(settings, date, progress=lambda done: tick(done.counts.found))
-    work = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
+    work = f"judged in {result.seconds:.0f} s" if result.done_units else "up to date, nothing to do"
     stdout.print(
-        f"{date}  {result.found:,} found = {result.ok:,} ok + {result.failed} failed; "
-        f"{result.done_units} units done, {result.skipped_units} up to date; {work} by {result.model}"
+        f"night of {date}, {result.model}: {result.found:,} found = {result.ok:,} ok + {result.failed} failed; "
+        f"{result.regions} regions; {work}"
     )
     return result
 
 
-def _tell_score(settings: Settings, made: Made, date: dt.date, how: str) -> Score:
-    """A table of recall by class, against the truth."""
+def _tell_score(settings: Settings, made: Made, date: dt.date) -> Score:
     found = scored(settings, made, [date])
-    stdout.print(f"against the truth of {date}, {how}:")
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
-    for heading in ("defect", "found", "of", "recall", "right class"):
-        table.add_column(heading, justify="left" if heading == "defect" else "right")
-    for label, one in found.classes.items():
-        table.add_row(label, f"{one.found}", f"{one.total}", _share(one.recall), f"{one.named}")
-    stdout.print(table)
     stdout.print(
-        f"recall {_share(found.recall)}, {found.false_alarms_per_100m:.0f} false alarms per 100 m of strip "
-        f"({found.metres:.0f} m); {found.coils_right} of {found.coils} coils judged rightly"
+        f"against the truth: {found.found} of {found.total} defects found ({_share(found.recall)}), "
+        f"{found.false_alarms} false alarms on {found.metres:.0f} m of strip "
+        f"({found.false_alarms_per_100m:.0f} per 100 m)"
     )
     return found
 
@@ -109,9 +104,17 @@ def _share(value: float | None) -> str:
 
 
 def _tell_difference(before: Score, after: Score) -> None:
+    """What the labels changed on the same night, by class."""
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False)
+    for heading in ("defect", "there are", "found without labels", "with labels", "right class"):
+        table.add_column(heading, justify="left" if heading == "defect" else "right")
+    for label, one in after.classes.items():
+        earlier = before.classes[label]
+        table.add_row(label, f"{one.total}", f"{earlier.found}", f"{one.found}", f"{one.named}")
+    stdout.print(table)
     stdout.print(
-        f"recall {_share(before.recall)} before the labels, {_share(after.recall)} after; false alarms per 100 m "
-        f"{before.false_alarms_per_100m:.0f} before, {after.false_alarms_per_100m:.0f} after"
+        f"recall {_share(before.recall)} without labels, {_share(after.recall)} with labels; false alarms per 100 m "
+        f"of strip: {before.false_alarms_per_100m:.0f} without labels, {after.false_alarms_per_100m:.0f} with labels"
     )
 
 
@@ -141,9 +144,12 @@ def _first_labels(settings: Settings, made: Made) -> None:
 
 def _tell_drift(result: NightResult) -> None:
     drift = result.drift
-    stdout.print(f"drift: {drift and drift.verdict}")
-    for reason in drift.reasons[:6] if drift else ():
-        stdout.print(f"  {reason}")
+    assert drift is not None, "the night is complete"
+    for line in drift.lines:
+        stdout.print(f"{_VERDICTS[line.verdict]} on {line.line}: {line.reason}")
+        moved = [one for one in drift.signals if one["line"] == line.line and one["breach"]]
+        for one in moved[:_MOST_SIGNALS]:
+            stdout.print(f"  {one['text']}")
 
 
 def _tell_failures(settings: Settings) -> None:
@@ -159,7 +165,7 @@ def _back_and_forth(settings: Settings) -> None:
     stdout.print(f"rolled back from {entry.previous} to {entry.version}")
     if latest is not None:
         entry = registry.promote(latest, who=WHO, reason="it was the better model")
-        stdout.print(f"promoted {entry.version} again; the night is up to date:")
+        stdout.print(f"promoted {entry.version} again")
     _inspect(settings, DATES[2])
 
 

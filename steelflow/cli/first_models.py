@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from steelflow.retrain import RetrainResult
 
 _FRAMES = 300
-_VIEWS = 1200
-_BEGIN_STEPS = 300
+_VIEWS = 800
+_BEGIN_STEPS = 200
 
 
 def model_of_good_strip(settings: Settings, night: dt.date, out: Path, on_step: Callable[[int, int], None]) -> Version:
     """Fit a model on a night's frames, without labels, and promote it. ``on_step`` gets the finished steps, and all."""
     from steelflow.begin.plan import Begin
     from steelflow.begin.run import begin
+    from steelflow.training.loop import one_thread
 
     plan = Begin(source=night.isoformat(), frames=_FRAMES, views=_VIEWS, steps=_BEGIN_STEPS)
-    begun = begin(plan, out, settings, taught=lambda done: on_step(done, _BEGIN_STEPS))
+    with one_thread():  # the same model on every machine
+        begun = begin(plan, out, settings, taught=lambda done: on_step(done, _BEGIN_STEPS))
     return _promoted(settings, begun.onnx.parent, f"frames of {night}, without labels")
 
 

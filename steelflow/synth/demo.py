@@ -33,15 +33,17 @@ PLANT = FramePlantSpec(
     lines=("L1", "L2"),
     start=DATES[0],
     nights=len(DATES),
-    coils=5,
-    frames=40,
+    coils=6,
+    frames=22,
     marked=0.4,
+    rolls={"pinch roll": 100.0, "leveller": 160.0},
     cameras={("L2", date): Camera(gain=0.6) for date in DATES[2:]},
 )
 WHO = "demo"
 _THREADS = 2
 _BACKGROUND = 24  # grey level: the pit beside the strip is darker
 _EPOCHS = 25  # about 400 steps for the frames that the person labels
+_VIEW = 256  # pixels; a view as high as a frame, so that one row of views covers it
 _CONFIG = """\
 # Written by `steelflow demo`. Look into the plant with these settings:
 #   steelflow --config {file} report
@@ -56,12 +58,13 @@ template = "{template}"
 uri = "s3://plant-reports"
 
 [frame]
+view = {view}
 mm_across = {mm}
 mm_along = {mm}
 background = {background}
 
 {cameras}{rolls}[drift]
-reference_nights = 1
+reference_nights = 2
 
 [retrain]
 epochs = {epochs}
@@ -95,6 +98,7 @@ def begin(out: Path, plant: FramePlantSpec = PLANT) -> Path:
             home=out,
             date=plant.dates[0],
             template=FRAME_TEMPLATE,
+            view=_VIEW,
             mm=plant.mm,
             background=_BACKGROUND,
             epochs=_EPOCHS,
