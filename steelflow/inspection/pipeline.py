@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from threadpoolctl import threadpool_limits
 
 from steelflow.archive.described import SidecarErrors
-from steelflow.archive.names import Ignored
+from steelflow.archive.names import Ignored, kind_of
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint, only_jpeg
@@ -44,6 +44,7 @@ from steelflow.store.base import Store
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
+_UNOPENED = 5  # shards of a unit that are named
 _STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
 
@@ -332,7 +333,9 @@ class _Draft:
     def end(self) -> Done:
         started = time.perf_counter()
         wrong = self._wrong
-        notes = Notes(tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened))
+        notes = Notes(
+            tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened)
+        )
         with self._writer:
             if self.error is None:
                 try:
