@@ -198,6 +198,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     done: list[Done] = []
     left = parameters.limit
     with night.lock(_LOCK_WAIT):
+        night.refuse_mixture(parameters.limit)
         started, seconds[:] = time.perf_counter(), []
         progress = Progress(len(night.partitions))
         for partition in night.partitions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
@@ -52,14 +53,15 @@ def _is_expected(ran: list[bool]) -> bool:
 def strange_folders(archive: Store, strangers: Iterable[str], date: dt.date) -> Iterator[str]:
     """A sentence for each folder that the template does not fit, if it may hold images of the night.
 
-    A folder belongs to the dates in the keys of its images. Images without any date may be of any night.
+    An image belongs to the dates in its folders, else in its name. An image without a date may be of any night.
     """
     for folder in strangers:
         keys = (info.key for info in islice(archive.list(folder), _LOOKED_AT))
         for key in keys:
             if not (kind_of(key) in ("image", "shard") or is_open(key)):
                 continue
-            dates = {"-".join(found) for found in _DATE.findall(key)}
+            above = _DATE.findall(key[: key.rfind("/")])  # the folders decide: a night has images from after midnight
+            dates = {"-".join(found) for found in above or _DATE.findall(key)}
             if not dates or date.isoformat() in dates:
                 yield (
                     f"{folder}: the template does not fit this folder, its images were not inspected; rename it, or "
@@ -81,6 +83,15 @@ def line_problems(
                 f"{name}: {found.failed:,} of {found.found:,} images cannot be read; see their errors on the page Runs,"
                 " or in the column `error` of the report"
             )
+
+
+def ghosts(lines: Collection[str | None], date: dt.date) -> Iterator[str]:
+    """A sentence for each line whose reports are of images that the archive no longer has."""
+    for line in sorted(one for one in lines if one is not None):
+        yield (
+            f"line {line}: the archive no longer has the images of its reports on {date}; if the line was renamed or "
+            f"the date was wrong: steelflow nights drop --date {date} --line {shlex.quote(line)}"
+        )
 
 
 def shard_problems(notes: Iterable[Notes]) -> Iterator[str]:

@@ -27,6 +27,7 @@ from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect_units, load_model, new_run_id
 from steelflow.night.coverage import (
+    ghosts,
     line_problems,
     misplaced,
     reported_lines,
@@ -190,6 +191,16 @@ class Night:
                 f"{', '.join(str(p.line) for p in there) or 'none'}"
             )
 
+    def refuse_mixture(self, limit: int | None) -> None:
+        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night."""
+        latest = next(records_of(self.report, self.date), None) if limit is not None else None
+        if latest is None or latest[1].model.digest in ("", self.model.engine.digest) or not latest[1].found:
+            return
+        raise ConfigError(
+            f"the night of {self.date} was inspected by {latest[1].model.name} {latest[1].model.digest[:12]}: with a "
+            "limit it would have rows of two models; run it without --limit, or with that model"
+        )
+
     def plan(self, partition: Partition) -> PartitionPlan:
         """What is to be done of a partition, see ``plan_partition``."""
         return plan_partition(self.job(), partition, self.settings.archive.unit_images)
@@ -305,6 +316,8 @@ class Night:
         told += line_problems(
             _by_line(plans, done), self.settings.night.max_unreadable, lines - there - kept, self.date
         )
+        if not self.backfill and not self._asked:
+            told += ghosts(reported_lines(self.report, self.date) - there, self.date)
         told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
         told += shard_problems(notes)
         told += [
@@ -437,6 +450,7 @@ def inspect_night(
             yield from todo
 
     with night.lock(wait):
+        night.refuse_mixture(limit)
         for one in night.inspect(units()):
             done.append(one.light())
             progress(one)

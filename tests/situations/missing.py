@@ -37,9 +37,9 @@ def _unreadable(folder: Path) -> None:
         path.write_bytes(b"\xff\xd8 no image")
 
 
-def _cut_shard(folder: Path) -> None:
-    (shard, *_) = sorted(_line(folder, "L1").rglob("*.tar"))
-    shard.rename(shard.with_suffix(".7z"))
+def _packed(folder: Path) -> None:
+    (_line(folder, "L1") / "coil=C0009").mkdir()
+    (_line(folder, "L1") / "coil=C0009" / "images.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
 
 
 def _hours(folder: Path) -> None:
@@ -57,7 +57,7 @@ NIGHTS = (
     Situation("a folder of another night", _copied("line=L1/date=2026-11-09_shift2"), "complete"),
     Situation("hours below the date", _hours, "incomplete", ("L1", f"date={NIGHT}/14/")),
     Situation("a line mostly unreadable", _unreadable, "incomplete", ("line L2", "cannot be read")),
-    Situation("a shard of a kind that is not opened", _cut_shard, "incomplete", (".7z", "unsupported")),
+    Situation("a shard of a kind that is not opened", _packed, "incomplete", ("images.7z", "unsupported")),
     Situation("the bin of a NAS", _copied(f"#recycle/line=L1/date={NIGHT}"), "complete"),
     Situation("the bin of Windows", _copied(f"line=L1/$RECYCLE.BIN/date={NIGHT}"), "complete"),
 )
