@@ -1,4 +1,4 @@
-"""Drop the reports of a line's night whose images left the archive: a line that was renamed, a date that was put right."""
+"""Drop the reports of a line's night whose images left the archive: a renamed line, a date that was put right."""
 
 from __future__ import annotations
 
