@@ -22,6 +22,7 @@ from flows.retrain import DEPLOYMENT, RetrainRequest
 from steelflow.config import Settings
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift, drift_reason
+from steelflow.service.night_missing import alert_of_missing
 from steelflow.service.night_notes import alert_of_notes
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ def tell_notes(settings: Settings, night: dt.date, notes: tuple[str, ...], model
     for note in notes:
         get_run_logger().warning("Night of %s: %s", night, note)
     alert_of_notes(settings, night, notes, model)
+
+
+def tell_missing(settings: Settings, night: dt.date, state: str, missing: tuple[str, ...]) -> None:
+    """Tell people what the night misses."""
+    for one in missing:
+        get_run_logger().warning("Night of %s: %s: %s", night, state, one)
+    alert_of_missing(settings, night, state, missing)
 
 
 @task(**patient)

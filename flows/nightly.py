@@ -22,10 +22,10 @@ import prefect.runtime
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 from pydantic import BaseModel, Field
 
-from flows.consequences import follow_up, tell_notes
+from flows.consequences import follow_up, tell_missing, tell_notes
 from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings, load_settings
@@ -198,6 +198,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     done: list[Done] = []
     left = parameters.limit
     with night.lock(_LOCK_WAIT):
+        night.refuse_mixture(parameters.limit)
         started, seconds[:] = time.perf_counter(), []
         progress = Progress(len(night.partitions))
         for partition in night.partitions:
@@ -219,6 +220,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
         "flow_seconds": round(time.perf_counter() - started, 3),
         "library_seconds": round(sum(seconds), 3),
     }
+    tell_missing(settings, date, result.state, result.new_missing)
     tell_notes(settings, date, result.new_notes, result.model)
     follow_up(settings, date, result.drift)
     if result.failed_units:
@@ -226,6 +228,9 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
             message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "
             f"run the night again; first: {result.failed_units[0]}"
         )
+    if result.missing:
+        message = f"night of {date}: {result.state}: {'; '.join(result.missing)}"
+        return Completed(name=result.state.capitalize(), message=message, data=recorded)
     return recorded
 
 
@@ -249,6 +254,7 @@ def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[
         f"Run record: `{result.run_record or 'none: the archive has no images of that night'}`",
     ]
     parts += [result.defects.text[:1].upper() + result.defects.text[1:]] if result.defects.text else []
+    parts += [f"**Missing:** {_cell(one)}" for one in result.missing]
     parts += [f"**Note:** {_cell(note)}" for note in result.notes]
     if result.failed_units:
         shown = result.failed_units[:_SHOWN_FAILURES]

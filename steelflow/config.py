@@ -231,6 +231,12 @@ class NightSettings(_Section):
     timezone: str = Field(default="UTC", description="the plant's time zone")
     cron: Cron = Field(default="30 1 * * *", description="when the nightly deployment runs, in that time zone")
     lines: tuple[str, ...] = Field(default=(), description="lines to inspect; all if empty")
+    recent_nights: int = Field(
+        default=28, ge=0, le=366, description="nights looked back for lines that usually run; 0: none is expected"
+    )
+    max_unreadable: float = Field(
+        default=0.5, ge=0, le=1, description="share of unreadable images on a line above which a night is incomplete"
+    )
     group_images: int = Field(
         default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
     )

@@ -18,7 +18,13 @@ from steelflow.report.rates import RateUnit
 from steelflow.report.record import RunRecord
 
 _Colour = Literal["green", "orange", "red", "gray"]
-_STATES: dict[str, _Colour] = {"complete": "green", "limited": "orange", "failed units": "red"}
+_STATES: dict[str, _Colour] = {
+    "complete": "green",
+    "incomplete": "red",
+    "empty": "red",
+    "limited": "orange",
+    "failed units": "red",
+}
 _VERDICTS: dict[str, tuple[_Colour, str]] = {
     "none": ("green", "no drift"),
     "warn": ("orange", "warning"),
@@ -47,8 +53,10 @@ def show() -> None:
         )
     daily = sources.daily(nights[-1])
     unit = figures.unit(daily.filter(pl.col("date") == night))
-    record = next((one for one in sources.runs(1, night) if one.date == night), None)
+    record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
     state(record)
+    for one in record.missing if record is not None else ():
+        st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
     warnings(record)
     numbers(daily, night, unit, record)
     left, right = st.columns((3, 2), gap="medium")

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -23,6 +24,7 @@ from steelflow.records import ObjectInfo, Partition, Unit
 
 _COIL_BITS = 16
 _KEY_BITS = 64
+_SAMPLE = 5  # folders that are named
 _BITS = _COIL_BITS + _KEY_BITS  # PLACE_BYTES of them
 _OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
@@ -30,11 +32,13 @@ _OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The units of a partition in order of their ids. Objects that are neither image nor shard nor sidecar are ignored:
-    all are counted, a few are named."""
+    all are counted, a few are named; so are images and shards in folders that the template does not fit."""
 
     units: tuple[Unit, ...]
     ignored_count: int
     ignored_sample: tuple[str, ...]
+    misplaced_count: int = 0
+    misplaced_folders: tuple[str, ...] = ()
 
 
 def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTemplate, max_images: int) -> Plan:
@@ -45,14 +49,16 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
     loose: list[bytes] = []
     units: list[Unit] = []
     coils: dict[str, int] = {}
-    ignored = Ignored()
+    ignored, misplaced = Ignored(), Counter[str]()
     sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
         if kind == "image" or is_open(info.key):
-            loose.append(pack(_path(info.key, template, coils), info))
+            loose.append(pack(_path(info.key, template, coils, misplaced), info))
         elif kind == "shard":
             units.append(Unit(_shard_id(info.key), partition, "shard", (info,)))
+            if template.of_folders(info.key) is None:
+                misplaced[_folder(info.key)] += 1
         elif kind == "sidecar":
             sidecars.setdefault(_folder(info.key), []).append(info)
         else:
@@ -60,7 +66,8 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
     units.extend(_buckets(partition, loose, max_images))
     if sidecars:
         units = [replace(unit, sidecars=_beside(unit, sidecars)) for unit in units]
-    return Plan(tuple(sorted(units, key=attrgetter("id"))), ignored.count, tuple(ignored.sample))
+    ordered = tuple(sorted(units, key=attrgetter("id")))
+    return Plan(ordered, ignored.count, tuple(ignored.sample), misplaced.total(), tuple(sorted(misplaced)[:_SAMPLE]))
 
 
 def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
@@ -111,11 +118,13 @@ def _buckets(partition: Partition, loose: list[bytes], max_images: int) -> Itera
         yield Unit(f"loose-{bits}" if bits else "loose", partition, "loose", members)
 
 
-def _path(key: str, template: KeyTemplate, coils: dict[str, int]) -> int:
+def _path(key: str, template: KeyTemplate, coils: dict[str, int], misplaced: Counter[str]) -> int:
     """The path from the root to an object: the coil's bits, then the key's. Without a coil, all bits come from the
     key."""
     own = _hash(key, _BITS)
     fields = template.match(key)
+    if fields is None and template.of_folders(key) is None:
+        misplaced[_folder(key)] += 1
     coil = fields.coil if fields else None
     if coil is None:
         return own

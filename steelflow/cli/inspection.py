@@ -17,9 +17,11 @@ from steelflow.night.dates import night_of
 from steelflow.night.run import NightResult, inspect_night
 from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift
+from steelflow.service.night_missing import alert_of_missing
 from steelflow.service.night_notes import alert_of_notes
 from steelflow.store.embedded import serving
 
+INCOMPLETE = 3  # exit code of a night that misses something, see docs/states.md
 _REASONS = 5
 _NAMES = 3  # of ignored files and of what is wrong in sidecars
 _SIZES = 3
@@ -72,9 +74,11 @@ def nightly(
     if result.done_units:
         alert_of_drift(base, night, result.drift)
         alert_of_notes(base, night, result.new_notes, result.model)
+    alert_of_missing(base, night, result.state, result.new_missing)
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"
+        f"{''.join(f'missing: {one}{chr(10)}' for one in result.missing)}"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
         f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
@@ -85,6 +89,8 @@ def nightly(
     )
     emit(result.to_dict(), as_json, text + _sidecars(result))
     _complain(result.failed_units)
+    if result.state in ("incomplete", "empty"):
+        raise typer.Exit(INCOMPLETE)
 
 
 def _lines(text: str) -> str:

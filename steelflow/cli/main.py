@@ -24,6 +24,7 @@ from steelflow.cli import (
     inspection,
     labels,
     models,
+    nights,
     operations,
     plant,
     retrain,
@@ -75,6 +76,7 @@ app.command(rich_help_panel=_NIGHT)(inspection.nightly)
 app.command(rich_help_panel=_NIGHT)(inspection.infer)
 app.command(rich_help_panel=_NIGHT)(operations.backfill)
 app.command(rich_help_panel=_NIGHT)(rolls.rolls)
+app.add_typer(nights.app, name="nights", rich_help_panel=_NIGHT)
 app.command(rich_help_panel=_LOOP)(drift.drift)
 app.command(rich_help_panel=_LOOP)(drift.accept_drift)
 app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)

@@ -23,6 +23,8 @@ from steelflow.store.base import Store
 
 NIGHTS = "drift/nights/"
 MOST_ROWS = 10_000  # of a line on a night
+MOST_TABLES = 120  # looked back for the last nights of a line
+_FEW = 8
 
 TABLE = {
     "date": pl.Date(),
@@ -61,24 +63,31 @@ def check_night(
     model_digest: str,
     reference: bytes | None = None,
     doubts: Doubts = no_doubts,
+    *,
+    keep: bool = True,
 ) -> NightVerdict:
     """Compare a night's reports with the reference, and keep the verdict in the drift table.
+
+    Every command and page that gives the verdict on a night gets it here, so all of them agree.
 
     Args:
         report: the root of the reports.
         model_digest: of the model that inspects; rows made by another model are left out.
         reference: the profile that the model brings; without one its first sound nights become the reference.
         doubts: why the night as a whole must not become part of a reference; called if that is to be decided.
+        keep: write the drift table and let the first nights grow; without it nothing is written.
 
     Raises:
         DriftError: the reference is damaged, or was made with another model; nothing is changed.
         ConfigError: ``settings.thresholds`` names an unknown signal.
     """
-    growing = Growing(References(report, model_digest, reference, settings.max_novel), date, settings, doubts)
+    references = References(report, model_digest, reference, settings.max_novel)
+    growing = Growing(references, date, settings, doubts, keep=keep)
     samples = night_samples(report, date, model_digest)
-    before = drift_table(report, _nights_before(report, date, settings.window - 1))
-    earlier = {line: breached(before, line, model_digest) for line in samples}
+    earlier = breaches_before(report, date, samples, model_digest, settings.window - 1)
     verdict = judge_night(date, samples, growing.find, model_digest, earlier, settings)
+    if not keep:
+        return verdict
     buffer = io.BytesIO()
     table_of(verdict).drop("date").write_parquet(buffer, compression="zstd")
     report.put(f"{NIGHTS}date={date.isoformat()}.parquet", buffer.getvalue())
@@ -98,7 +107,8 @@ def judge_nights(
     for date, samples in nights:
         verdict = judge_night(date, samples, find, model_digest, earlier, settings)
         for line in verdict.lines:
-            earlier.setdefault(line.line, []).append(bool(line.breaches))
+            if line.verdict != "insufficient":
+                earlier.setdefault(line.line, []).append(bool(line.breaches))
         yield verdict
 
 
@@ -127,8 +137,15 @@ def _judge_line(
     fixed: Mapping[str, float],
     settings: DriftSettings,
 ) -> LineVerdict:
+    if not drawn.images:
+        also = f" ({reference})" if isinstance(reference, str) else ""
+        reason = f"no readable images judged by this model; run `steelflow nightly` with it on this night{also}"
+        return LineVerdict(line=line, verdict="insufficient", reason=reason, images=0)
     if drawn.images < settings.min_images:
-        few = f"{drawn.images} readable images; a verdict takes {settings.min_images} (drift.min_images)"
+        few = (
+            f"{drawn.images} readable images; a verdict takes {settings.min_images}: add images of the night and run "
+            "`steelflow nightly`, or lower drift.min_images"
+        )
         also = f" ({reference})" if isinstance(reference, str) else ""
         return LineVerdict(line=line, verdict="insufficient", reason=few + also, images=drawn.images)
     if isinstance(reference, str):
@@ -169,7 +186,8 @@ def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str |
 def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.DataFrame:
     """The drift table of these nights (all nights by default), columns ``TABLE``; empty if none was checked."""
     frames = [pl.DataFrame(schema=TABLE)]
-    for info in report.list(NIGHTS):
+    prefixes = [NIGHTS] if dates is None or len(dates) > _FEW else [f"{NIGHTS}date={date}." for date in set(dates)]
+    for info in (info for prefix in prefixes for info in report.list(prefix)):
         night = _date(info.key)
         if night is not None and (dates is None or night in dates):
             frame = pl.read_parquet(io.BytesIO(report.get(info.key)), hive_partitioning=False)
@@ -179,11 +197,26 @@ def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.D
     return pl.concat(frames).sort("date", "line", "share", descending=[False, False, True], nulls_last=True)
 
 
-def breached(table: pl.DataFrame, line: str | None, model_digest: str) -> list[bool]:
-    """Whether the line breached on each night of the table, oldest first; False for nights of another model."""
-    ours = (pl.col("line").eq_missing(line)) & (pl.col("model_digest") == model_digest)
-    found = table.group_by("date").agg((pl.col("breach").fill_null(False) & ours).any()).sort("date")
-    return list(found["breach"])
+def breaches_before(
+    report: Store, date: dt.date, lines: Collection[str | None], model_digest: str, count: int
+) -> dict[str | None, list[bool]]:
+    """Whether each line breached on its last ``count`` nights before ``date``, oldest first.
+
+    The nights are those on which this model gave the line a verdict, however long ago: a line that runs once a week has
+    the same window as a line that runs every night. Of the tables, at most the latest ``MOST_TABLES`` are read.
+    """
+    found: dict[str | None, list[bool]] = {line: [] for line in lines}
+    nights = sorted(night for info in report.list(NIGHTS) if (night := _date(info.key)) and night < date)
+    for night in reversed(nights[-MOST_TABLES:]):
+        if all(len(known) >= count for known in found.values()):
+            break
+        table = drift_table(report, [night]).filter(
+            (pl.col("model_digest") == model_digest) & (pl.col("verdict") != "insufficient")
+        )
+        for (line,), rows in table.group_by("line"):
+            if line in found and len(found[line]) < count:
+                found[line].insert(0, bool(rows["breach"].fill_null(value=False).any()))
+    return found
 
 
 def table_of(verdict: NightVerdict) -> pl.DataFrame:
@@ -199,11 +232,6 @@ def table_of(verdict: NightVerdict) -> pl.DataFrame:
         for one in (line.readings or (None,))
     ]
     return pl.DataFrame([{name: row.get(name) for name in TABLE} for row in rows], schema=TABLE)
-
-
-def _nights_before(report: Store, date: dt.date, count: int) -> list[dt.date]:
-    nights = sorted(night for info in report.list(NIGHTS) if (night := _date(info.key)) and night < date)
-    return nights[-count:] if count else []
 
 
 def _date(key: str) -> dt.date | None:

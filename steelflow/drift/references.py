@@ -43,6 +43,9 @@ Doubts = Callable[[], tuple[str, ...]]
 """The reasons why a night as a whole must not become part of a reference."""
 
 
+PART_OF_IT = "this night is part of the reference, so it has no verdict; the nights after it have one"
+
+
 def no_doubts() -> tuple[str, ...]:
     return ()
 
@@ -115,26 +118,37 @@ class Fixed:
 
     def __init__(self, reference: Profile | References) -> None:
         self._reference = reference
-        self._ready: dict[str | None, LineReference] = {}
+        self._ready: dict[str | None, tuple[LineReference, frozenset[dt.date]]] = {}
 
-    def find(self, line: str | None, sample: Sample) -> LineReference | str:  # noqa: ARG002  as ``Growing.find``
-        """What to compare the line with, or why there is nothing."""
+    def find(self, line: str | None, sample: Sample) -> LineReference | str:
+        """What to compare the line with, or why there is nothing.
+
+        The nights of a model's own reference have no verdict. A profile may be of other images of the same dates.
+        """
         if line not in self._ready:
             rows = self._reference.line(line)
             if rows is None:
-                return "the reference does not know this line"
-            self._ready[line] = LineReference(rows)
-        return self._ready[line]
+                return "the reference does not know this line; give a reference that has images of it"
+            own = isinstance(self._reference, References)
+            self._ready[line] = LineReference(rows), frozenset(rows["date"].drop_nulls() if own else ())
+        ready, nights = self._ready[line]
+        return PART_OF_IT if nights & set(sample.rows["date"]) else ready
 
 
 class Growing:
     """References to which the night of ``date`` is added if it is sound, for lines whose only reference is their first
-    nights."""
+    nights. Without ``keep`` nothing is added: the answers are the same, and the stored reference stays as it is."""
 
     def __init__(
-        self, references: References, date: dt.date, settings: DriftSettings, doubts: Doubts = no_doubts
+        self,
+        references: References,
+        date: dt.date,
+        settings: DriftSettings,
+        doubts: Doubts = no_doubts,
+        *,
+        keep: bool = True,
     ) -> None:
-        self._references, self._date, self._settings = references, date, settings
+        self._references, self._date, self._settings, self._keep = references, date, settings, keep
         self._doubts = cache(doubts)
 
     def find(self, line: str | None, sample: Sample) -> LineReference | str:
@@ -144,7 +158,7 @@ class Growing:
         it again replaces its part while the reference grows. A complete reference does not change any more.
         """
         if (settled := self._references.settled(line)) is not None:
-            return LineReference(settled)
+            return PART_OF_IT if self._is_in(settled, line) else LineReference(settled)
         rows = self._references.first_nights(line)
         nights = set() if rows is None else set(rows["date"])
         of = max(self._settings.reference_nights, len(nights))
@@ -153,7 +167,7 @@ class Growing:
         if rows is not None and grown and self._date not in nights:
             return LineReference(rows)
         if not grown and sample.images and (reasons := self._reasons_against(sample)):
-            if rows is not None and self._date in nights:
+            if self._keep and rows is not None and self._date in nights:
                 self._references.put_first_nights(line, rows.filter(pl.col("date") != self._date), MOST_ROWS)
             return f"{unknown}, and this night does not become part of it: {'; '.join(reasons)}; {self._advice(line)}"
         if not grown and sample.images:
@@ -161,9 +175,15 @@ class Growing:
             share = math.ceil(MOST_ROWS / self._settings.reference_nights)
             tonight = thinned(sample.rows, share)
             others = tonight.clear() if rows is None else rows.filter(pl.col("date") != self._date)
-            self._references.put_first_nights(line, pl.concat([others, tonight]), share * len(nights))
+            if self._keep:
+                self._references.put_first_nights(line, pl.concat([others, tonight]), share * len(nights))
         number = sorted(nights).index(self._date) + 1 if self._date in nights else len(nights)
-        return f"{unknown}: this night is part of it, {number} of {of}"
+        return f"{unknown}{_more(of - len(nights))}: this night is part of it, {number} of {of}"
+
+    def _is_in(self, settled: pl.DataFrame, line: str | None) -> bool:
+        """Whether this line's images of the night are in the reference. A row without a line is of any line."""
+        same = (pl.col("date") == self._date) & (pl.col("line").eq_missing(line) | pl.col("line").is_null())
+        return not settled.filter(same).is_empty()
 
     def _reasons_against(self, sample: Sample) -> list[str]:
         share, most = novel_share(sample.rows), self._settings.max_novel
@@ -181,6 +201,13 @@ class Growing:
         """Whether the reference has enough nights, and enough images in all."""
         enough = min(self._settings.min_images, MOST_ROWS)
         return rows["date"].n_unique() >= self._settings.reference_nights and rows.height >= enough
+
+
+def _more(nights: int) -> str:
+    """What is to be run until there are verdicts."""
+    if nights < 1:
+        return ""
+    return f" (run `steelflow nightly` for {nights} more night{'s' if nights > 1 else ''})"
 
 
 def reference_key(root: str, model_digest: str, line: str | None) -> str:

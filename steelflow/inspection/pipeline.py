@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from threadpoolctl import threadpool_limits
 
 from steelflow.archive.described import SidecarErrors
-from steelflow.archive.names import Ignored
+from steelflow.archive.names import Ignored, kind_of
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint, only_jpeg
@@ -44,6 +44,7 @@ from steelflow.store.base import Store
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
+_UNOPENED = 5  # shards of a unit that are named
 _STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
 
@@ -264,6 +265,7 @@ class _Draft:
         self._unit, self._job = unit, job
         self.how = job.judge(unit.partition.line)
         self._squeezed: Counter[str] = Counter()
+        self._unopened: list[str] = []
         self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
@@ -297,7 +299,10 @@ class _Draft:
             for image in images:
                 self._found += 1
                 chunk.append(image)
-                held += 0 if isinstance(image.data, Failure) else len(image.data)
+                if isinstance(image.data, Failure):
+                    self._note(image, image.data)
+                else:
+                    held += len(image.data)
                 if len(chunk) >= job.model.batch_size or held >= _CHUNK_BYTES:
                     self._fetch_seconds += time.perf_counter() - started
                     yield chunk
@@ -305,6 +310,12 @@ class _Draft:
             self._fetch_seconds += time.perf_counter() - started
         if chunk:
             yield chunk
+
+    def _note(self, image: RawImage, failure: Failure) -> None:
+        """A row that stands for a shard, or for the rest of one: nobody knows how many images are missing."""
+        if kind_of(image.member or image.key) == "shard" and len(self._unopened) < _UNOPENED:
+            where = image.key if image.member is None else f"{image.key}: {image.member}"
+            self._unopened.append(f"{where} ({failure})")
 
     def take(self, judging: Future[Judged], slots: threading.Semaphore) -> None:
         try:
@@ -322,7 +333,9 @@ class _Draft:
     def end(self) -> Done:
         started = time.perf_counter()
         wrong = self._wrong
-        notes = Notes(tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused)
+        notes = Notes(
+            tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened)
+        )
         with self._writer:
             if self.error is None:
                 try:

@@ -27,6 +27,7 @@ from steelflow.errors import ConfigError, DriftError
 from steelflow.inspection.infer import inspect_source
 from steelflow.inspection.pipeline import Done
 from steelflow.night.dates import night_of
+from steelflow.night.drift import look
 from steelflow.night.reference import brought_by
 from steelflow.records import Failure
 from steelflow.registry import resolved
@@ -107,7 +108,11 @@ def compare(
     known, fetch_before = _reference(reference, settings, progress)
     nights, fetch_after = _current(current, settings, known.model_digest, progress)
     _refuse_other_models(nights, known.model_digest)
-    verdicts = tuple(judge_nights(nights, Fixed(known).find, known.model_digest, settings.drift))
+    if reference is None and current is None:  # the verdict that the night has in the drift table
+        model = resolved(settings)
+        verdicts = tuple(look(settings, date, model.digest, model.version) for date, _ in nights if date)
+    else:
+        verdicts = tuple(judge_nights(nights, Fixed(known).find, known.model_digest, settings.drift))
     chosen = min(verdicts, key=lambda one: (WORST_FIRST.index(one.verdict), str(one.date)))
     samples = dict(nights)[chosen.date]
     moved = [one.line for one in chosen.lines if one.breaches]

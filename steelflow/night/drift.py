@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from steelflow.config import Settings
-from steelflow.drift import check_night, write_explanation
+from steelflow.drift import NightVerdict, check_night, write_explanation
+from steelflow.drift.references import Doubts
 from steelflow.errors import DriftError, RegistryError, ReportError
 from steelflow.night.reference import brought_by
 from steelflow.night.soundness import doubts_about, incomplete
@@ -13,6 +14,19 @@ from steelflow.registry import resolved
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift
 from steelflow.store import Store, open_store
+
+
+def look(settings: Settings, date: dt.date, digest: str, version: str | None) -> NightVerdict:
+    """The verdict that ``check_drift`` gives; nothing is written.
+
+    Raises:
+        DriftError, RegistryError: the reference is damaged, or was made with another model.
+    """
+    report = open_store(settings.report.uri, settings.store, create=True)
+    doubt, others = incomplete(report, date), doubts_about(settings, report, date, digest, version)
+    reference = brought_by(version, settings)
+    doubts: Doubts = lambda: (*filter(None, [doubt]), *others())  # noqa: E731  a closure of one expression
+    return check_night(report, date, settings.drift, digest, reference, doubts, keep=False)
 
 
 def check_drift(settings: Settings, date: dt.date) -> NightDrift:

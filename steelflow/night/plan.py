@@ -39,6 +39,8 @@ class PartitionPlan:
     prints: tuple[str, ...]
     skipped_notes: tuple[Notes, ...] = ()
     regions: frozenset[str] = frozenset()
+    misplaced: int = 0
+    misplaced_folders: tuple[str, ...] = ()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -89,6 +91,8 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         ignored_sample=planned.ignored_sample,
         prints=tuple(prints),
         skipped_notes=tuple(skipped_notes),
+        misplaced=planned.misplaced_count,
+        misplaced_folders=planned.misplaced_folders,
         regions=frozenset(
             regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
         ),

@@ -26,8 +26,18 @@ from steelflow.archive.template import KeyTemplate
 from steelflow.config import Settings
 from steelflow.errors import ConfigError
 from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect_units, load_model, new_run_id
+from steelflow.night.coverage import (
+    ghosts,
+    line_problems,
+    misplaced,
+    reported_lines,
+    shard_problems,
+    strange_folders,
+    usual_lines,
+)
 from steelflow.night.drift import measure_drift
 from steelflow.night.plan import PartitionPlan, plan_partition
+from steelflow.night.soundness import not_complete
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
 from steelflow.report.depth import depth_note
@@ -40,11 +50,12 @@ from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, 
 from steelflow.report.regions import orphans
 from steelflow.report.runs import records_of, run_records
 from steelflow.report.summary import is_current, write_summary
-from steelflow.report.unit_notes import sidecar_problems
+from steelflow.report.unit_notes import Notes, sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked
 
+_WHOLE = ("complete", "incomplete", "empty")  # states of a night whose units are all done
 _LATEST = 7  # nights
 _SAMPLE = 20  # names of ignored files and folders in a record
 
@@ -55,7 +66,8 @@ class NightResult:
 
     ``failed_units`` are to be run again. ``run_record`` is the address of the record, None if there is none. ``model``
     is the version in the registry, or the beginning of the digest of a model that is not from there. ``drift`` is None
-    for a night that is not complete. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
+    for a night that is empty, limited, or has failed units. ``missing`` is as in ``RunRecord``; ``new_missing`` is the
+    same if this run recorded it. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
     ``judged_whole`` and ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on
     the nights before.
     """
@@ -83,10 +95,19 @@ class NightResult:
     judged_whole: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     new_notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    new_missing: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, record: RunRecord, *, run_record: str | None, model: str, defects: Rates, new_notes: tuple[str, ...] = ()
+        cls,
+        record: RunRecord,
+        *,
+        run_record: str | None,
+        model: str,
+        defects: Rates,
+        new_notes: tuple[str, ...] = (),
+        new_missing: tuple[str, ...] = (),
     ) -> NightResult:
         return cls(
             date=record.date,
@@ -112,6 +133,8 @@ class NightResult:
             judged_whole=record.judged_whole,
             notes=record.notes,
             new_notes=new_notes,
+            missing=record.missing,
+            new_missing=new_missing,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,6 +191,16 @@ class Night:
                 f"{', '.join(str(p.line) for p in there) or 'none'}"
             )
 
+    def refuse_mixture(self, limit: int | None) -> None:
+        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night."""
+        latest = next(records_of(self.report, self.date), None) if limit is not None else None
+        if latest is None or latest[1].model.digest in ("", self.model.engine.digest) or not latest[1].found:
+            return
+        raise ConfigError(
+            f"the night of {self.date} was inspected by {latest[1].model.name} {latest[1].model.digest[:12]}: with a "
+            "limit it would have rows of two models; run it without --limit, or with that model"
+        )
+
     def plan(self, partition: Partition) -> PartitionPlan:
         """What is to be done of a partition, see ``plan_partition``."""
         return plan_partition(self.job(), partition, self.settings.archive.unit_images)
@@ -202,14 +235,16 @@ class Night:
         known = self._equal(record) if self._is_up_to_date(record, plans, done) else None
         key: str | None = None
         told: tuple[str, ...] = ()
+        lacking: tuple[str, ...] = ()
         if known is not None:
             key, earlier = known
             before = {"drift": earlier.drift, "roll_marks": earlier.roll_marks, "notes": earlier.notes}
             record = record.model_copy(update=before)
-        elif plans:
+        else:
             key = run_key(self.date, self.run_id)
             record = self._summarise(record, plans)
             told = () if self._noted_before() else record.notes
+            lacking = () if self.backfill else record.missing
             self.report.put(key, record.to_json())
         return NightResult.of(
             record,
@@ -217,6 +252,7 @@ class Night:
             model=self.model.version or self.model.engine.digest[:12],
             defects=rates(self._summary(record)),
             new_notes=told,
+            new_missing=lacking,
         )
 
     def _record(self, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
@@ -232,13 +268,15 @@ class Night:
             name for one in notes for name in one.ignored
         ]
         sidecars = sidecar_problems(notes, whole=not failed_units and not pending)
+        missing = self._missing(plans, good, notes, counts.found)
+        whole: RunState = "empty" if not counts.found else "incomplete" if missing else "complete"
         prints = json.dumps([plan.prints for plan in plans]).encode()
         engine = self.model.engine
         return RunRecord(
             run_id=self.run_id,
             backfill=self.backfill,
             date=self.date,
-            state="failed units" if failed_units else "limited" if pending else "complete",
+            state="failed units" if failed_units else "limited" if pending else whole,
             night=hashlib.sha256(prints).hexdigest(),
             started_at=self.started,
             found=counts.found,
@@ -265,25 +303,49 @@ class Night:
             regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
             notes=_depth_notes(plans, good),
+            missing=missing,
+            only=self._asked,
         )
+
+    def _missing(self, plans: list[PartitionPlan], done: list[Done], notes: list[Notes], found: int) -> tuple[str, ...]:
+        """What the night misses, in sentences."""
+        there = {plan.partition.line for plan in plans}
+        lines = set(self._asked) or set(self.settings.night.lines) or self._usual()
+        kept = reported_lines(self.report, self.date) if self.backfill else set()
+        told = [] if found else [f"no images of {self.date} in {self.archive.uri}; check whether the archive has them"]
+        told += line_problems(
+            _by_line(plans, done), self.settings.night.max_unreadable, lines - there - kept, self.date
+        )
+        if not self.backfill and not self._asked:
+            told += ghosts(reported_lines(self.report, self.date) - there, self.date)
+        told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
+        told += shard_problems(notes)
+        told += [
+            misplaced(plan.partition.line, plan.misplaced, plan.misplaced_folders) for plan in plans if plan.misplaced
+        ]
+        return tuple(told)
+
+    def _usual(self) -> set[str]:
+        return usual_lines(self.report, self.date, self.settings.night.recent_nights)
 
     def _is_up_to_date(self, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
         """Whether this run changed no report, and the summaries and roll marks of the reports are there."""
         changed = done or any(plan.stale for plan in plans)
         return (
             not changed
-            and record.state == "complete"
+            and record.state in _WHOLE
             and all(not plan.skipped or is_current(self.report, plan.partition) for plan in plans)
             and (record.regions is None or all(self._marks_are_current(plan) for plan in plans))
         )
 
     def _equal(self, record: RunRecord) -> tuple[str, RunRecord] | None:
-        """The latest complete record of the same reports, with its key."""
+        """The latest record of the same reports that says the same of the night, with its key."""
         known = records_of(self.report, self.date)
-        return next(((key, one) for key, one in known if (one.night, one.state) == (record.night, "complete")), None)
+        said = _said(record)
+        return next(((key, one) for key, one in known if _said(one) == said), None)
 
     def _summarise(self, record: RunRecord, plans: list[PartitionPlan]) -> RunRecord:
-        """Write the summaries and, for a complete night, its drift; returns the record with that and the time."""
+        """Write the summaries and, if all units are done, the drift; returns the record with that and the time."""
         for plan in plans:
             write_summary(self.report, plan.partition)
             self._drop_old_regions(plan)
@@ -292,9 +354,16 @@ class Night:
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
         told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         drift = None
-        if record.state == "complete":
-            version = self.model.version
-            drift = measure_drift(self.settings, self.report, self.archive, self.date, digest=digest, version=version)
+        if record.state in ("complete", "incomplete"):
+            drift = measure_drift(
+                self.settings,
+                self.report,
+                self.archive,
+                self.date,
+                digest=digest,
+                version=self.model.version,
+                doubt=not_complete(record) if record.missing else None,
+            )
         found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": dt.datetime.now(dt.UTC)}
         return record.model_copy(update=found)
 
@@ -326,11 +395,22 @@ class Night:
 
 def _depth_notes(plans: list[PartitionPlan], done: list[Done]) -> tuple[str, ...]:
     """The lines whose 16-bit images never use their upper bits."""
+    lines = _by_line(plans, done)
+    notes = (depth_note("the night" if line is None else f"line {line}", counts) for line, counts in lines.items())
+    return tuple(note for note in notes if note is not None)
+
+
+def _by_line(plans: list[PartitionPlan], done: list[Done]) -> dict[str | None, Counts]:
+    """What the reports of each line hold."""
     lines = {plan.partition.line: plan.skipped_counts for plan in plans}
     for one in done:
         lines[one.unit.partition.line] = lines.get(one.unit.partition.line, Counts()) + one.counts
-    notes = (depth_note("the night" if line is None else f"line {line}", counts) for line, counts in lines.items())
-    return tuple(note for note in notes if note is not None)
+    return lines
+
+
+def _said(record: RunRecord) -> tuple[object, ...]:
+    """What a record says of the night, apart from the run."""
+    return record.night, record.state, record.missing, record.only
 
 
 Progress = Callable[[Done], None]
@@ -370,6 +450,7 @@ def inspect_night(
             yield from todo
 
     with night.lock(wait):
+        night.refuse_mixture(limit)
         for one in night.inspect(units()):
             done.append(one.light())
             progress(one)

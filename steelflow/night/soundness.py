@@ -25,7 +25,8 @@ from steelflow.records import Partition, RawImage, Unit
 from steelflow.registry import open_registry, resolved
 from steelflow.report.judged import Origin, rows
 from steelflow.report.layout import REPORTS, parse_folder
-from steelflow.report.runs import records_of
+from steelflow.report.record import RunRecord
+from steelflow.report.runs import night_record
 from steelflow.store import Store, open_store
 
 _DROP = 0.05  # of the accuracy, below the record
@@ -49,10 +50,16 @@ def doubts_about(settings: Settings, report: Store, date: dt.date, digest: str, 
 
 def incomplete(report: Store, date: dt.date) -> str | None:
     """Why the latest run of a night, as recorded, did not complete it; None if it did, or if there is no record."""
-    latest = next(records_of(report, date), None)
-    if latest is None or latest[1].state == "complete":
+    latest = night_record(report, date)
+    if latest is None or latest.state == "complete":
         return None
-    return f"the night is not complete ({latest[1].state}): run `steelflow nightly --date {date}`"
+    return not_complete(latest)
+
+
+def not_complete(record: RunRecord) -> str:
+    """Why the night of this record must not become part of a reference."""
+    told = f": {'; '.join(record.missing)}" if record.missing else ""
+    return f"the night is not complete ({record.state}){told}: run `steelflow nightly --date {record.date}`"
 
 
 def _coverage(settings: Settings, report: Store, date: dt.date) -> Iterator[str]:

@@ -21,12 +21,12 @@ from pydantic import (
 
 from steelflow.errors import ReportError
 
-RunState = Literal["complete", "limited", "failed units"]
+RunState = Literal["complete", "incomplete", "empty", "limited", "failed units"]
 DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
-_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample")  # since 0.2.0
+_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample", "missing", "only")  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -87,12 +87,15 @@ class RunRecord(_Part):
 
     ``night`` is a digest of the fingerprints of all work units: two runs with the same one have the same reports.
     ``seconds`` is the time until the last unit was done; ``stage_seconds`` is added up over threads, so it can be more.
-    ``drift`` is None for a night that is not complete. ``sidecar_errors`` counts what could not be used of sidecars,
-    ``sidecar_sample`` tells a few.
+    ``drift`` is None for a night that is empty, limited, or has failed units. ``sidecar_errors`` counts what
+    could not be used of sidecars, ``sidecar_sample`` tells a few.
 
     ``regions`` counts the regions of defect of all frames of the night, and ``roll_marks`` the marks that repeat along
     its coils; both are None if no line has frames. ``judged_whole`` counts, by size, the images of this run that are
     much larger than the model's pictures and were judged as a whole. ``notes`` are sentences that a person should read.
+
+    ``missing`` says what the night misses, a sentence each. ``only`` names the lines of a run that was asked for some
+    lines: it is not the record of the night.
     """
 
     run_id: str = ""
@@ -124,6 +127,8 @@ class RunRecord(_Part):
     roll_marks: int | None = None
     judged_whole: dict[str, int] = {}
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     sidecar_errors: int = 0
     sidecar_sample: tuple[str, ...] = ()
 

@@ -46,6 +46,15 @@ def records_of(store: Store, date: dt.date) -> Iterator[tuple[str, RunRecord]]:
             yield key, record
 
 
+def night_record(store: Store, date: dt.date) -> RunRecord | None:
+    """The record of a night: that of its latest run of all lines. None if there is none.
+
+    Raises:
+        StoreError: the records cannot be listed or read.
+    """
+    return next((record for _, record in records_of(store, date) if not record.only), None)
+
+
 def backfills(store: Store) -> dict[str, list[RunRecord]]:
     """The records of each backfill by its name, the latest backfill first and its nights ascending. A night that the
     backfill found up to date has no record.

@@ -14,13 +14,15 @@ _SAMPLE = 20
 class Notes:
     """``ignored`` names a few of the members that were ignored. ``sidecar_errors`` counts what is wrong in the unit's
     sidecars; ``sidecar_sample`` tells a few. ``sidecar_unused`` has, by the key of a sidecar, its number of named
-    images, how many of them the unit has, and a few that it lacks.
+    images, how many of them the unit has, and a few that it lacks. ``unopened`` names shards that could not be read, or
+    not to their end, with the reason.
     """
 
     ignored: tuple[str, ...] = ()
     sidecar_errors: int = 0
     sidecar_sample: tuple[str, ...] = ()
     sidecar_unused: dict[str, tuple[int, int, tuple[str, ...]]] = field(default_factory=dict)
+    unopened: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         return json.dumps({name: value for name, value in asdict(self).items() if value}).encode()
@@ -35,6 +37,7 @@ class Notes:
             int(kept.get("sidecar_errors", 0)),
             tuple(kept.get("sidecar_sample", ())),
             unused,
+            tuple(kept.get("unopened", ())),
         )
 
 

@@ -148,7 +148,10 @@ def test_a_line_that_was_never_seen_gets_a_reference_of_its_own(report: LocalSto
         put_report(report, day(number), "L9", night_rows(seed=30 + number))
     first = check(report, 0, profile)
     assert first.verdict == "none"  # L1 has a verdict
-    assert first.reasons == ["L9: the model's reference does not know this line: this night is part of it, 1 of 3"]
+    assert first.reasons == [
+        "L9: the model's reference does not know this line (run `steelflow nightly` for 2 more nights): "
+        "this night is part of it, 1 of 3"
+    ]
     for number in (1, 2):
         check(report, number, profile)
     assert [one.verdict for one in check(report, 3, profile).lines] == ["none", "none"]

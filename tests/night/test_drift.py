@@ -61,7 +61,9 @@ def test_a_champion_without_reference_grows_one(settings: Settings) -> None:
     put_nights(settings, 1.0)
     found = check_drift(settings, DAY)
     assert found.verdict == "insufficient"
-    assert found.reasons == ("L1: no reference yet: this night is part of it, 1 of 3",)
+    assert found.reasons == (
+        "L1: no reference yet (run `steelflow nightly` for 2 more nights): this night is part of it, 1 of 3",
+    )
 
 
 def test_a_damaged_reference_is_said_and_the_night_is_recorded(settings: Settings) -> None:

@@ -262,10 +262,13 @@ def test_the_result_names_the_version_or_else_the_digest(settings: Settings) -> 
     assert inspect_night(settings, NIGHT, limit=0).model == "v1"
 
 
-def test_a_night_without_images_writes_nothing(settings: Settings) -> None:
+def test_a_night_without_images_is_recorded_as_empty_once(settings: Settings) -> None:
     result = inspect_night(settings, dt.date(2020, 1, 1))
-    assert (result.found, result.done_units, result.run_record) == (0, 0, None)
-    assert not any(path.is_file() for path in Path(settings.report.uri).rglob("*"))
+    assert (result.found, result.done_units, result.state) == (0, 0, "empty")
+    files = [path for path in Path(settings.report.uri).rglob("*") if path.is_file()]
+    assert [str(path) for path in files if "daily" not in path.parts] == [result.run_record]
+    again = inspect_night(settings, dt.date(2020, 1, 1))
+    assert (again.run_record, again.new_missing) == (result.run_record, ())
 
 
 def test_unknown_line_names_those_there_are(settings: Settings) -> None:

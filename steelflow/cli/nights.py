@@ -1,0 +1,45 @@
+"""``steelflow nights``."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated
+
+import typer
+
+from steelflow.cli.output import Json, emit, settings, user
+from steelflow.night.drop import drop as drop_reports
+from steelflow.night.drop import reports_of
+from steelflow.store import open_store
+from steelflow.store.embedded import serving
+
+app = typer.Typer(help="Nights that were inspected.", no_args_is_help=True)
+
+
+@app.callback()
+def nights() -> None:
+    """Nights that were inspected."""
+
+
+@app.command()
+def drop(
+    date: Annotated[dt.datetime, typer.Option("--date", formats=["%Y-%m-%d"], help="The night.")],
+    line: Annotated[str, typer.Option("--line", help="The line.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is stored.")] = "the images left the archive",
+    who: Annotated[str | None, typer.Option("--who", help="Your name; the login name by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete the reports of a line's night: its images left the archive, or are in it under another line or date."""
+    base = settings()
+    with serving(base, base.report.uri) as reached:
+        report = open_store(reached.report.uri, reached.store)
+        count = len(reports_of(report, date.date(), line))
+        if not yes:
+            typer.confirm(f"Delete {count} reports of line {line} on {date.date()}?", abort=True, err=True)
+        dropped = drop_reports(report, date.date(), line, who=user(who), reason=reason)
+    emit(
+        {"date": str(date.date()), "line": line, "reports": dropped},
+        as_json,
+        f"{date.date()}, line {line}: {dropped} reports deleted",
+    )

@@ -1,0 +1,49 @@
+"""Drop the reports of a line's night whose images left the archive: a renamed line, a date that was put right."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+from steelflow.errors import ReportError
+from steelflow.records import Partition
+from steelflow.report.daily import write_daily
+from steelflow.report.layout import REGIONS, REPORTS, folder, marks_key, night_lock_key, summary_key
+from steelflow.store import Store
+from steelflow.store.lock import locked
+
+DROPPED = "dropped/"
+
+
+def reports_of(report: Store, date: dt.date, line: str | None) -> list[str]:
+    """The keys of a line's reports of a night.
+
+    Raises:
+        ReportError: there are none.
+    """
+    found = sorted(info.key for info in report.list(REPORTS + folder(Partition(line, date))))
+    if not found:
+        raise ReportError(f"{report.uri}: no reports of line {line} on {date}; nothing to drop")
+    return found
+
+
+def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: str) -> int:
+    """Delete a line's reports of a night, with all that was made from them. Who did it and why is kept below
+    ``dropped/``. Images of the archive stay. Returns the number of reports.
+
+    Raises:
+        ReportError: there are no reports.
+        LockHeld: the night is being inspected.
+    """
+    partition = Partition(line, date)
+    with locked(report, night_lock_key(date), f"the night of {date}"):
+        keys = reports_of(report, date, line)
+        at = dt.datetime.now(dt.UTC)
+        about = {"date": str(date), "line": line, "who": who, "reason": reason, "at": at.isoformat(), "reports": keys}
+        report.put(f"{DROPPED}{folder(partition)}{at:%Y%m%dT%H%M%SZ}.json", json.dumps(about, indent=1).encode())
+        for key in (marks_key(partition), summary_key(partition), *keys):
+            report.delete(key)
+        for info in list(report.list(REGIONS + folder(partition))):
+            report.delete(info.key)
+        write_daily(report, [date])
+    return len(keys)
