@@ -74,8 +74,8 @@ def line_problems(
     counts: Mapping[str | None, Counts], most: float, missing: Collection[str], date: dt.date
 ) -> Iterator[str]:
     """A sentence for each line that has no images, or mostly unreadable ones."""
-    for line in sorted(missing):
-        yield f"line {line}: no images on {date}; check its cameras and the copying to the archive"
+    for absent in sorted(missing):
+        yield f"line {absent}: no images on {date}; check its cameras and the copying to the archive"
     for line, found in sorted(counts.items(), key=str):
         if found.found and found.failed / found.found > most:
             name = "all images" if line is None else f"line {line}"
