@@ -29,6 +29,7 @@ from steelflow.training.strip.plan import StripPlan
 from steelflow.training.strip.train import train_strip
 
 FALSE_ALARMS = 0.05
+LOOKALIKES = "lookalikes kept together"
 GOOD_FRAMES = 200
 
 Say = Callable[[str], None]
@@ -178,6 +179,7 @@ def _written(
     result = {
         "kind": "strip",
         "data": {"name": annotations.root.name, "pictures": len(annotations.items), "hash": annotations.hash},
+        "split": LOOKALIKES,
         "models": {name: {"summary": summary(of), "runs": of} for name, of in runs.items()},
         **provenance(command),
     }
