@@ -35,10 +35,11 @@ def plant(folder: Path) -> tuple[Settings, demo.Made]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_labels_of_regions_make_a_classifier_that_finds_more(tmp_path: Path) -> None:
     settings, made = plant(tmp_path)
     night = PLANT.dates[0]
-    begun = begin(Begin(source=night.isoformat(), frames=100, views=300, steps=60), tmp_path / "begun", settings)
+    begun = begin(Begin(source=night.isoformat(), frames=60, views=200, steps=40), tmp_path / "begun", settings)
     registry = open_registry(settings)
     registry.promote(registry.register(begun.onnx, who="ann", reason="day one"), who="ann", reason="day one")
     inspect_night(settings, night)
