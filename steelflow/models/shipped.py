@@ -27,8 +27,8 @@ _TILES = "five defects of ground magnetic tiles, in views at native scale"
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What a model that ships is for: ``purpose`` in words, and its ``accuracy`` on held-out images (its card). None: its
-    card has other figures."""
+    """What a model that ships is for: ``purpose`` in words, and its ``accuracy`` on held-out images as its card has it;
+    None if the card has other figures."""
 
     name: str
     purpose: str
