@@ -86,7 +86,7 @@ def read(root: Path) -> Labelled:
 
 
 def split(data: Labelled, good: str, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Pictures to fit on, of which ``MIXED`` are defective, and pictures to judge: of pieces that no fit has seen."""
+    """Pictures to fit on (the share ``MIXED`` is defective), and pictures to judge, of pieces that no fit has seen."""
     rng = np.random.default_rng(seed)
     pieces = np.unique(data.pieces)
     held = np.isin(data.pieces, rng.permutation(pieces)[: round(_HELD_OUT * len(pieces))])

@@ -108,7 +108,7 @@ A model of good strip, made without labels: `{spec["classes"][1]}` is what does 
 
 ## How it was made
 - Frames: {record["frames"]["read"]:,} read, {record["frames"]["failed"]:,} unreadable; {cut}.
-- Views: {views["trained"]:,} to fit on, of which {views["left_out"]:,} deviated most and were left out;
+- Views: {views["trained"]:,} to fit on; {views["left_out"]:,} of them deviated most and were left out;
   {views["held_out"]:,} {"of other coils " if record["held_out_by_coil"] else ""}for the threshold.
 - A finder, taught on planted defects, and its features{_pretrained(record["pretrained"])}; seed {record["seed"]}.
 - Above the operating point are {record["false_alarms"]:.2%} of good views, by the tail of the held-out views' scores.

@@ -68,8 +68,8 @@ def begin_command(  # long: most of it declares the options
     frames, views = begun.record["frames"], begun.record["views"]
     unread = f" ({frames['failed']:,} could not be read)" if frames["failed"] else ""
     text = (
-        f"{frames['read']:,} frames read{unread}; learned good strip from {views['trained']:,} views, of which "
-        f"{views['left_out']:,} ({views['left_out'] / views['trained']:.1%}) deviated most and were left out\n"
+        f"{frames['read']:,} frames read{unread}; learned good strip from {views['trained']:,} views; "
+        f"{views['left_out']:,} ({views['left_out'] / views['trained']:.1%}) of them deviated most and were left out\n"
         f"threshold for {plan.false_alarms:.2%} false alarms, from {views['held_out']:,} views"
         f"{' of other coils' if begun.record['held_out_by_coil'] else ''}\nmodel: {begun.onnx}\n{_next(version, out)}"
     )

@@ -101,7 +101,7 @@ def _unsigned(
 
 
 def _span(values: Values, low: float, high: float, bits: int, setting: int | None) -> Span | Failure:
-    """The values of black and white of signed, wide and floating-point values, of which the file says nothing."""
+    """The values of black and white of signed, wide and floating-point samples, if the file does not give them."""
     is_float = values.dtype.kind == "f"
     if low == high == 0:
         return 0.0, 1.0

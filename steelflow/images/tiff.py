@@ -202,7 +202,7 @@ def _with_directory(out: bytearray, order: str, tags: Mapping[int, tuple[int, in
 
 
 def _classic(order: str, kind: int, raw: bytes) -> tuple[int, bytes]:
-    """Numbers of 64 bits, of which only BigTIFF knows, as 32 bits."""
+    """Numbers of 64 bits, which only BigTIFF has, as 32 bits."""
     if kind not in (16, 17, 18):
         return kind, raw
     count = len(raw) // 8

@@ -32,7 +32,7 @@ def composed(
     """One frame for each of ``defects``: the number of a defect picture, or None for a good frame.
 
     Args:
-        good: numbers of the good pictures, of which a frame takes as many as fit; ``good_classes`` are their classes.
+        good: numbers of the good pictures, a frame takes as many as fit; ``good_classes`` are their classes.
     """
     rng = np.random.default_rng(seed)
     for defect in defects:
