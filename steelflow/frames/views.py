@@ -25,7 +25,7 @@ def starts(length: int, side: int, overlap: float) -> tuple[int, ...]:
     places = np.linspace(0, length - side, count)
     unit = _ALIGNED if min(step, side - step) >= _ALIGNED else 1  # moved by less than the overlap: no gap
     inner = np.floor(places[:-1] / unit) * unit
-    return (*(int(place) for place in inner), length - side)
+    return tuple(dict.fromkeys([*(int(place) for place in inner), length - side]))
 
 
 def grid(height: int, width: int, side: int, overlap: float) -> list[tuple[int, int]]:

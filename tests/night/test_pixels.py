@@ -18,7 +18,7 @@ from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan
 from steelflow.config import LimitSettings, Settings
 from steelflow.inspection.pipeline import Inspection
-from steelflow.night.run import Night, inspect_night
+from steelflow.night.run import Night, NightResult, inspect_night
 from steelflow.records import Partition, Unit
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord

@@ -86,7 +86,7 @@ def test_recipes_are_trained_once_measured_and_shown(tmp_path: Path) -> None:
         assert run["pictures"]["good"] >= 1
         assert run["frames"]["defects"] == run["pictures"]["defects"]
     assert model["summary"]["picture_auc"]["mean"] > 0.8
-    assert "| data | `strip` | 2 |" in render([first])
+    assert "| data | lookalikes kept together | `strip` | 2 |" in render([first])
 
 
 def test_a_model_is_measured_on_pictures_of_its_own_classes_only(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ SITUATIONS: dict[str, Situation] = {
         {
             **{f"a{suffix}": "ok" for suffix in (".jpe", ".JFIF", ".pjpeg", ".jif")},
             **{f"a{suffix}": "ok" for suffix in (".webp", ".jp2", ".j2k", ".dib", ".pgm")},
-            "a.gif": "not_an_image",
+            "a.gif": "ok",
             "a.heic": "not_an_image",
             "a.jxl": "not_an_image",
         },

@@ -114,7 +114,9 @@ def test_names_that_are_not_unicode_fail_their_rows_and_not_the_night(tmp_path: 
             file.write(some)
     settings = local_settings(plant, tmp_path / "report")
     before = inspect_night(settings, NIGHT)
-    assert (before.state, before.found, before.failed) == ("complete", FOUND + 2, 6 + 2)
+    assert (before.state, before.found, before.failed) == ("incomplete", FOUND + 2, 6 + 2)
+    (only,) = before.missing  # the line whose one image has such a name
+    assert only.startswith("line L\\xff: 1 of 1 images cannot be read")
     record = json.loads(Path(str(before.run_record)).read_text())
     assert record["lines"] == ["L1", "L2", "L\\xff"]
     assert inspect_night(settings, NIGHT).done_units == 0
