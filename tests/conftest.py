@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from steelflow.cli.output import state
 from steelflow.config import StoreSettings, load_settings
 from steelflow.store.embedded import embedded_s3, serving
 from steelflow.store.s3 import S3Store
@@ -22,10 +23,11 @@ NEU_DIR = "STEELFLOW_NEU_DIR"
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests do not use the developer's settings and credentials."""
+    """Tests do not use the developer's settings and credentials, nor the ``--config`` of an earlier test."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "STEELFLOW_")) and name != NEU_DIR:
+        if name.startswith(("AWS_", "STEELFLOW_")) and not name.endswith("_DIR"):  # the folders of real images
             monkeypatch.delenv(name)
+    monkeypatch.setattr(state, "config_file", None)
 
 
 @pytest.fixture(scope="session")

@@ -161,7 +161,7 @@ def test_from_registering_to_rolling_back(run: Any) -> None:
     assert [(one["version"], one["alias"]) for one in found["versions"]] == [("v1", None), ("v2", "champion")]
     assert (found["champion"], found["challenger"]) == ("v2", None)
     table = run("versions")[1].splitlines()
-    assert table[0].split() == ["version", "name", "classes", "created", "golden", "alias"]
+    assert table[0].split() == ["version", "name", "classes", "created", "golden", "point", "good", "alias"]
     assert table[2].split()[:3] == ["v2", "ssdc_mininet", "6"]
     assert run("rollback", "--reason", "blind")[1] == "v1 is champion, v2 was (entry 5)\n"
     entries = json.loads(run("log", "--json")[1])["entries"]

@@ -45,7 +45,7 @@ def chunk(name: str) -> Judged:
 @pytest.mark.parametrize("known", [True, False])
 def test_every_figure_is_in_the_row_of_its_image(known: bool) -> None:
     novelty = Novelty(np.zeros((1, 2), np.float32), np.eye(2, dtype=np.float32), 2.0, -2.0) if known else None
-    origin = Origin(Unit("u", Partition("L1", NIGHT), "loose", ()), SPEC, "d" * 64, "run", novelty, NOW)
+    origin = Origin(Unit("u", Partition("L1", NIGHT), "loose", ()), SPEC, "d" * 64, "run", novelty, inferred_at=NOW)
     table = rows(joined([chunk("x"), chunk("y")]), origin).to_pylist()
     assert [row["object_key"] for row in table] == ["x0.jpg", "x1.jpg", "x2.jpg", "y0.jpg", "y1.jpg", "y2.jpg"]
     shared = {
