@@ -17,6 +17,7 @@ from steelflow.store.embedded import serving
 from steelflow.synth.demo import DATES
 
 MINUTES = 45  # a limit for a machine that is busy with other tests
+pytestmark = pytest.mark.timeout(60 * MINUTES)
 
 
 @pytest.fixture(scope="module")
