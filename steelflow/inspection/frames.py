@@ -36,7 +36,7 @@ class _Frame:
     scale: Scale
     length: float
     canvas: Canvas
-    score: float = -1.0
+    rank: float = -1.0
     worst: tuple[Floats, Floats, np.float32] | None = None
 
     def found(self) -> list[Found]:
@@ -139,9 +139,11 @@ class FrameBatch:
         """Give each frame its views: the worst of them, and those that are defects."""
         spec, probabilities = self.spec, self._probabilities(outputs)
         scores = defect_scores(probabilities, spec) if spec.good else probabilities.max(axis=1)
+        # Without an operating point a good view can score higher than a defect: a defect is worse, whatever its score.
+        ranks = scores + is_defect(probabilities, spec) if spec.good else scores
         for i, (frame, *_) in enumerate(self._owners):
-            if scores[i] > frame.score:
-                frame.score = float(scores[i])
+            if ranks[i] > frame.rank:
+                frame.rank = float(ranks[i])
                 frame.worst = (probabilities[i], outputs.embedding[i], outputs.energy[i])
         if not spec.good:
             return

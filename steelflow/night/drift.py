@@ -6,7 +6,6 @@ import datetime as dt
 
 from steelflow.config import Settings
 from steelflow.drift import NightVerdict, check_night, write_explanation
-from steelflow.drift.references import Doubts
 from steelflow.errors import DriftError, RegistryError, ReportError
 from steelflow.night.reference import brought_by
 from steelflow.night.soundness import doubts_about, incomplete
@@ -25,7 +24,10 @@ def look(settings: Settings, date: dt.date, digest: str, version: str | None) ->
     report = open_store(settings.report.uri, settings.store, create=True)
     doubt, others = incomplete(report, date), doubts_about(settings, report, date, digest, version)
     reference = brought_by(version, settings)
-    doubts: Doubts = lambda: (*filter(None, [doubt]), *others())  # noqa: E731  a closure of one expression
+
+    def doubts() -> tuple[str, ...]:
+        return (*filter(None, [doubt]), *others())
+
     return check_night(report, date, settings.drift, digest, reference, doubts, keep=False)
 
 

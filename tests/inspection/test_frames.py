@@ -125,3 +125,17 @@ def test_a_model_without_good_classes_has_no_regions(tmp_path: Path) -> None:
     found = judged(engine, [frame(64, 640)])
     assert found.framed is not None
     assert found.framed.found is None
+
+
+def test_without_an_operating_point_a_defect_is_worse_than_a_good_view_of_a_higher_score(tmp_path: Path) -> None:
+    spec = SPEC.model_copy(update={"operating_point": None})
+    engine = open_engine(level_model(tmp_path / "none.onnx", spec), "onnxruntime")
+    picture = np.full((64, 320), 128, np.uint8)
+    picture = with_defect(
+        with_defect(picture, 16, 16, 8, 8, 56), 40, 40, 8, 8, 204
+    )  # dark 0.31, bright 0.31, good 0.39
+    picture = with_defect(picture, 280, 16, 8, 8, 54)  # dark 0.54
+    found = judged(engine, [picture], line=LineFrame())
+    (only,) = regions(found)
+    assert only.region.x == 280
+    assert names(found, spec) == ["dark"]

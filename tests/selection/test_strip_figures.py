@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from steelflow.selection.table import render
 from steelflow.training.strip.judge import Judged
 from steelflow.training.strip.places import box_ratio, points_at
 from tests.support.strips import write_strips
-
-TILES = os.environ.get("STEELFLOW_MAGNETIC_TILE_DIR")
 
 
 def picture(height: int, width: int, defect: tuple[int, int] | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,10 @@
 """Annotated pictures in the formats that people have.
 
 formats.py   finds the format;  load.py: reads it and checks every picture;  item.py: the result, and its split
-source.py    the folder or file that was given;  groups.py: what a split keeps together;  shapes.py: outlines
+source.py    the folder or file that was given;  shapes.py: outlines
+groups.py    what a split keeps together;  lookalikes.py: pictures of one piece of steel
 formats      table.py (manifest), folders.py, masks.py, voc.py, coco.py, cvat.py, label_studio.py
 safe_xml.py  XML without entities
-views.py     views cut from the pictures, with their labels
 """
 
 from __future__ import annotations
