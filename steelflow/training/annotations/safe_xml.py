@@ -6,9 +6,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import ParseError, fromstring
-
 from steelflow.config import MIB
 from steelflow.errors import DataError
 from steelflow.training.annotations.source import content
@@ -21,6 +18,9 @@ _MAX_BYTES = 64 * MIB
 
 def parse(path: Path) -> Element:
     """The root element. Raises ``DataError`` if the file is not XML, is too large, or declares a document type."""
+    from defusedxml import DefusedXmlException  # of the extra `train`; the command line starts without it
+    from defusedxml.ElementTree import ParseError, fromstring
+
     try:
         root: Element = fromstring(content(path, _MAX_BYTES), forbid_dtd=True)
     except DefusedXmlException as exc:
