@@ -209,6 +209,48 @@ class SeverityRule(_Section):
     )
 
 
+Disposition = Literal["released", "held", "to be graded"]
+
+
+class CoilRule(_Section):
+    """One rule of `[coils]`. It counts the defects of a coil that fit ``classes``, ``severities`` and ``sides``. It
+    holds if there are some, and every limit that is set is reached. All rules that hold are reasons of the proposal."""
+
+    propose: Literal["held", "to be graded"] = Field(default="held", description="for a coil on which the rule holds")
+    classes: tuple[str, ...] = Field(default=(), description="of the defects; all if empty")
+    severities: tuple[str, ...] = Field(default=(), description="of the regions of defect; all if empty")
+    sides: tuple[Side, ...] = Field(default=(), description="of the strip; all if empty")
+    lines: tuple[str, ...] = Field(default=(), description="all if empty")
+    grades: tuple[str, ...] = Field(default=(), description="of the coil, from a sidecar or the key; all if empty")
+    min_defects: int | None = Field(default=None, ge=1, description="at least this many")
+    per_100m: float | None = Field(default=None, gt=0, description="defects in 100 m of strip, at least")
+    per_1000: float | None = Field(default=None, gt=0, description="defects on 1,000 readable images, at least")
+    length_m: float | None = Field(default=None, gt=0, description="metres of strip with such a defect, at least")
+    length_share: float | None = Field(
+        default=None, gt=0, le=1, description="the same as a share of the length that was inspected"
+    )
+
+
+class CoilSettings(_Section):
+    """What is proposed for a coil, and who decides."""
+
+    uri: Uri | None = Field(
+        default=None, description="where decisions are stored; `coils` below the reports if not set"
+    )
+    role: Literal["labeller", "operator"] = Field(default="operator", description="lowest role that decides on a page")
+    max_unreadable: float = Field(
+        default=0.05, ge=0, le=1, description="share of unreadable images above which a coil is to be graded"
+    )
+    max_novel: float = Field(
+        default=0.2, ge=0, le=1, description="share of images unlike the training images above which it is, too"
+    )
+    drift: Literal["warn", "alarm", "never"] = Field(
+        default="alarm", description="verdict on the line from which its coils are to be graded"
+    )
+    incomplete: bool = Field(default=True, description="coils of a night that misses something are to be graded")
+    rules: tuple[CoilRule, ...] = ()
+
+
 class ReportSettings(_Section):
     uri: Uri = "s3://steelflow-reports"
 
@@ -240,6 +282,19 @@ class NightSettings(_Section):
     group_images: int = Field(
         default=50_000, ge=1, description="units are grouped into Prefect tasks of about this many images"
     )
+    shifts: dict[str, str] = Field(
+        default_factory=dict, description='name of each shift, and the time at which it begins: `late = "14:00"`'
+    )
+
+    @field_validator("shifts")
+    @classmethod
+    def _times_of_day(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, begins in value.items():
+            if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", begins):
+                raise ValueError(f"the shift {name!r} begins at {begins!r}; write hours and minutes: '06:00'")
+        if len(set(value.values())) < len(value):
+            raise ValueError("two shifts begin at the same time")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -324,6 +379,41 @@ class AlertSettings(_Section):
     timeout: float = Field(default=10.0, gt=0, description="seconds")
 
 
+class MailSettings(_Section):
+    """The mail server for the morning report. Without ``host`` no mail is sent."""
+
+    host: str | None = None
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = Field(default="starttls", description="of the connection")
+    user: str | None = Field(default=None, description="without one, no login is made")
+    password: SecretStr | None = None
+    password_file: Path | None = Field(default=None, description="file with the password in its first line")
+    sender: str = Field(default="steelflow@localhost", min_length=3, description="address in From")
+    to: tuple[str, ...] = Field(default=(), description="addresses that receive the report")
+    timeout: float = Field(default=30.0, gt=0, description="seconds")
+
+    @model_validator(mode="after")
+    def _sendable(self) -> MailSettings:
+        if self.host is not None and not self.to:
+            raise ValueError("host is set, but `to` names nobody")
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("set either password or password_file")
+        if self.security == "none" and (self.password or self.password_file):
+            raise ValueError("a password needs security = 'starttls' or 'tls'")
+        for address in (self.sender, *self.to):
+            if "@" not in address or any(c in address for c in "\r\n,<>"):
+                raise ValueError(f"{address!r} is not a mail address")
+        return self
+
+
+class MorningSettings(_Section):
+    """The report that is sent when a night was inspected."""
+
+    webhook: bool = Field(default=True, description="post it to alerts.webhook, if that is set")
+    mail: bool = Field(default=True, description="mail it, if mail.host is set")
+    pictures: int = Field(default=3, ge=0, le=6, description="of each coil that is held or to be held")
+
+
 class RetentionSettings(_Section):
     """What housekeeping deletes. None keeps everything. The champion is never deleted."""
 
@@ -364,6 +454,7 @@ class Settings(BaseSettings):
     rolls: tuple[RollSettings, ...] = ()
     marks: RollMarkSettings = RollMarkSettings()
     severity: tuple[SeverityRule, ...] = ()
+    coils: CoilSettings = CoilSettings()
     report: ReportSettings = ReportSettings()
     model: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
@@ -373,6 +464,8 @@ class Settings(BaseSettings):
     drift: DriftSettings = DriftSettings()
     retrain: RetrainSettings = RetrainSettings()
     alerts: AlertSettings = AlertSettings()
+    mail: MailSettings = MailSettings()
+    morning: MorningSettings = MorningSettings()
     retention: RetentionSettings = RetentionSettings()
     dashboard: DashboardSettings = DashboardSettings()
 
@@ -388,6 +481,10 @@ class Settings(BaseSettings):
     @property
     def labels_uri(self) -> str:
         return self.labels.uri or f"{self.report.uri.rstrip('/')}/labels"
+
+    @property
+    def coils_uri(self) -> str:
+        return self.coils.uri or f"{self.report.uri.rstrip('/')}/coils"
 
     @classmethod
     def settings_customise_sources(

@@ -15,6 +15,7 @@ SteelflowError
 ├── ReportError            a report is missing or damaged, or would be wrong
 ├── RegistryError          a model version or the promotion log is missing, damaged or changed
 ├── LabelError             labels cannot be stored, or the golden set was changed
+├── CoilError              a coil is not known, or its decisions cannot be stored or were changed
 ├── DriftError             a reference or a night cannot be compared
 ├── DataError              a data set cannot be used
 ├── TrainingError          training cannot continue
@@ -85,6 +86,10 @@ class RegistryError(SteelflowError):
 
 
 class LabelError(SteelflowError):
+    pass
+
+
+class CoilError(SteelflowError):
     pass
 
 

@@ -16,6 +16,7 @@ import typer
 from steelflow import __version__
 from steelflow.cli import (
     bench,
+    coils,
     config,
     dashboard,
     data,
@@ -77,6 +78,7 @@ app.command(rich_help_panel=_NIGHT)(inspection.infer)
 app.command(rich_help_panel=_NIGHT)(operations.backfill)
 app.command(rich_help_panel=_NIGHT)(rolls.rolls)
 app.add_typer(nights.app, name="nights", rich_help_panel=_NIGHT)
+app.add_typer(coils.app, name="coils", rich_help_panel=_NIGHT)
 app.command(rich_help_panel=_LOOP)(drift.drift)
 app.command(rich_help_panel=_LOOP)(drift.accept_drift)
 app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)

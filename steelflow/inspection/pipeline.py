@@ -44,6 +44,7 @@ from steelflow.store.base import Store
 _CHUNK_BYTES = 16 * MIB
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
+_GRADES = 4  # of a coil that are kept
 _UNOPENED = 5  # shards of a unit that are named
 _STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
@@ -266,6 +267,7 @@ class _Draft:
         self.how = job.judge(unit.partition.line)
         self._squeezed: Counter[str] = Counter()
         self._unopened: list[str] = []
+        self._grades: dict[str, tuple[str, ...]] = {}
         self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
@@ -299,6 +301,8 @@ class _Draft:
             for image in images:
                 self._found += 1
                 chunk.append(image)
+                if image.grade is not None and image.coil is not None:
+                    self._grade(image.coil, image.grade)
                 if isinstance(image.data, Failure):
                     self._note(image, image.data)
                 else:
@@ -310,6 +314,11 @@ class _Draft:
             self._fetch_seconds += time.perf_counter() - started
         if chunk:
             yield chunk
+
+    def _grade(self, coil: str, grade: str) -> None:
+        known = self._grades.get(coil, ())
+        if grade not in known and len(known) < _GRADES:
+            self._grades[coil] = (*known, grade)
 
     def _note(self, image: RawImage, failure: Failure) -> None:
         """A row that stands for a shard, or for the rest of one: nobody knows how many images are missing."""
@@ -334,7 +343,12 @@ class _Draft:
         started = time.perf_counter()
         wrong = self._wrong
         notes = Notes(
-            tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened)
+            ignored=tuple(self._ignored.sample),
+            sidecar_errors=wrong.count,
+            sidecar_sample=tuple(wrong.sample),
+            sidecar_unused=wrong.unused,
+            unopened=tuple(self._unopened),
+            grades=self._grades,
         )
         with self._writer:
             if self.error is None:

@@ -15,7 +15,7 @@ class Notes:
     """``ignored`` names a few of the members that were ignored. ``sidecar_errors`` counts what is wrong in the unit's
     sidecars; ``sidecar_sample`` tells a few. ``sidecar_unused`` has, by the key of a sidecar, its number of named
     images, how many of them the unit has, and a few that it lacks. ``unopened`` names shards that could not be read, or
-    not to their end, with the reason.
+    not to their end, with the reason. ``grades`` has the steel grades of each coil, where the archive gives them.
     """
 
     ignored: tuple[str, ...] = ()
@@ -23,6 +23,7 @@ class Notes:
     sidecar_sample: tuple[str, ...] = ()
     sidecar_unused: dict[str, tuple[int, int, tuple[str, ...]]] = field(default_factory=dict)
     unopened: tuple[str, ...] = ()
+    grades: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         return json.dumps({name: value for name, value in asdict(self).items() if value}).encode()
@@ -38,6 +39,7 @@ class Notes:
             tuple(kept.get("sidecar_sample", ())),
             unused,
             tuple(kept.get("unopened", ())),
+            {str(coil): tuple(map(str, grades)) for coil, grades in kept.get("grades", {}).items()},
         )
 
 

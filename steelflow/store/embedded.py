@@ -49,7 +49,13 @@ def serving(settings: Settings, *uris: str) -> Iterator[Settings]:
     with the buckets of the configured uris, and the settings point to it. Otherwise the settings are returned
     unchanged. Without ``uris``, all configured uris count.
     """
-    configured = (settings.archive.uri, settings.report.uri, settings.registry_uri, settings.labels_uri)
+    configured = (
+        settings.archive.uri,
+        settings.report.uri,
+        settings.registry_uri,
+        settings.labels_uri,
+        settings.coils_uri,
+    )
     if settings.store.endpoint != EMBEDDED or not any(uri.startswith("s3://") for uri in uris or configured):
         yield settings
         return

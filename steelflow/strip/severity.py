@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from steelflow.config import SeverityRule
 
-_DENSITY = "regions per 100 m"
+DENSITY = "regions per 100 m"
+"""The number of regions of the same class on the same side of the coil, in 100 m of strip."""
 
 
 def severities(regions: pl.DataFrame, rules: Sequence[SeverityRule]) -> pl.Series:
@@ -43,7 +44,13 @@ def coil_severity(regions: pl.DataFrame, rules: Sequence[SeverityRule], metres: 
     if metres is None or metres <= 0:
         return severities(regions, rules)
     density = pl.len().over("side", "label") * (100 / metres)
-    return _first(regions.with_columns(density.alias(_DENSITY)), rules)
+    return severities_at(regions.with_columns(density.alias(DENSITY)), rules)
+
+
+def severities_at(regions: pl.DataFrame, rules: Sequence[SeverityRule]) -> pl.Series:
+    """The severity of each region by all rules; ``regions`` has their density on the coil as the column ``DENSITY``,
+    null where the length of the coil is not known."""
+    return _first(regions, rules)
 
 
 def ranks(rules: Sequence[SeverityRule]) -> dict[str, int]:
@@ -68,7 +75,7 @@ def _holds(rule: SeverityRule) -> pl.Expr:
         ("width_mm", rule.min_width_mm),
         ("area_mm2", rule.min_area_mm2),
         ("area", rule.min_area_px),
-        (_DENSITY, rule.per_100m),
+        (DENSITY, rule.per_100m),
     ):
         if least is not None:
             # Files hold float32: a score of 0.8 in a file is a little more or less than the 0.8 of the settings.
