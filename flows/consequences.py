@@ -67,6 +67,15 @@ def tell_missing(settings: Settings, night: dt.date, state: str, missing: tuple[
 
 
 @task(**patient)
+def send_report(settings: Settings, night: dt.date) -> None:
+    """Send the morning report to the webhook and the mail of the settings."""
+    from steelflow.morning.send import send_report_of  # here: it loads what the process that serves us does not need
+
+    for where in send_report_of(settings, night):
+        get_run_logger().info("The morning report of %s was sent by %s", night, where)
+
+
+@task(**patient)
 def raise_alarm(settings: Settings, night: dt.date, drift: NightDrift) -> None:
     """Post the alert, and emit an event of Prefect."""
     alert_of_drift(settings, night, drift)

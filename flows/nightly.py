@@ -25,7 +25,7 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 from pydantic import BaseModel, Field
 
-from flows.consequences import follow_up, tell_missing, tell_notes
+from flows.consequences import follow_up, send_report, tell_missing, tell_notes
 from flows.outcome import hooks, settled
 from flows.patience import patient
 from steelflow.config import Settings, load_settings
@@ -223,6 +223,8 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     tell_missing(settings, date, result.state, result.new_missing)
     tell_notes(settings, date, result.new_notes, result.model)
     follow_up(settings, date, result.drift)
+    if result.done_units or result.new_missing:
+        send_report(settings, date)
     if result.failed_units:
         return Failed(
             message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "

@@ -13,6 +13,8 @@ from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
 from steelflow.config import EngineName
 from steelflow.inspection.infer import InspectionResult
+from steelflow.morning.send import send_report_of
+from steelflow.morning.trust import trust_of
 from steelflow.night.dates import night_of
 from steelflow.night.run import NightResult, inspect_night
 from steelflow.report.record import NightDrift
@@ -69,8 +71,12 @@ def nightly(
     """Inspect a night: images that are new or changed. Reports that are up to date are kept."""
     base = settings().with_model(model, engine)
     night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
-    with serving(base) as current, counting(f"night of {night}") as tick:
-        result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
+    with serving(base) as current:
+        with counting(f"night of {night}") as tick:
+            result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
+        trusted = trust_of(current, night)
+        if result.done_units or result.new_missing:
+            send_report_of(current, night)
     if result.done_units:
         alert_of_drift(base, night, result.drift)
         alert_of_notes(base, night, result.new_notes, result.model)
@@ -87,7 +93,8 @@ def nightly(
         f"{_whole(result.judged_whole)}{_drift(result.drift)}"
         f"{_noted(result.notes)}"
     )
-    emit(result.to_dict(), as_json, text + _sidecars(result))
+    told = {**result.to_dict(), "trust": trusted.to_dict()}
+    emit(told, as_json, text + _sidecars(result) + f"\ntrust: {trusted.sentence}")
     _complain(result.failed_units)
     if result.state in ("incomplete", "empty"):
         raise typer.Exit(INCOMPLETE)

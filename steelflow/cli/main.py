@@ -25,6 +25,7 @@ from steelflow.cli import (
     inspection,
     labels,
     models,
+    morning,
     nights,
     operations,
     plant,
@@ -79,6 +80,7 @@ app.command(rich_help_panel=_NIGHT)(operations.backfill)
 app.command(rich_help_panel=_NIGHT)(rolls.rolls)
 app.add_typer(nights.app, name="nights", rich_help_panel=_NIGHT)
 app.add_typer(coils.app, name="coils", rich_help_panel=_NIGHT)
+app.command(rich_help_panel=_NIGHT)(morning.report)
 app.command(rich_help_panel=_LOOP)(drift.drift)
 app.command(rich_help_panel=_LOOP)(drift.accept_drift)
 app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)

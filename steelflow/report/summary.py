@@ -53,8 +53,8 @@ def write_summary(store: Store, partition: Partition) -> None:
     store.put(summary_key(partition), buffer.getvalue())
 
 
-def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
-    """The rows of report files, counted by ``KEYS``; columns ``SUMMARY``.
+def summarised(store: Store, files: Sequence[ObjectInfo], where: pl.Expr | None = None) -> pl.DataFrame:
+    """The rows of report files, or those for which ``where`` holds, counted by ``KEYS``; columns ``SUMMARY``.
 
     ``good`` is explained in ``report.good``. ``band`` is the confidence band; it is null for images that could not be
     read. ``model`` is name and version. ``images``, ``novel`` images, ``regions``, ``defect_area`` (pixels) and
@@ -62,7 +62,8 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
     longest of its cameras and sides, in every row of the coil; null if it is not known. The means are over the images
     of the group: ``confidence`` of the label, and the four quality figures.
     """
-    frames = [_read(scan(store, own), good) for good, own in _by_good(store, files).items()]
+    chosen = pl.lit(True) if where is None else where
+    frames = [_read(scan(store, own).filter(chosen), good) for good, own in _by_good(store, files).items()]
     fine = (
         pl.concat(frames)
         .group_by(*KEYS, *_CAMERA)
