@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
-from dashboard.app_pages import region_parts
+from dashboard.app_pages import coil_parts, region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
 from dashboard.charts import regions as charts_regions
@@ -69,6 +69,7 @@ def show() -> None:
         )
         return
     numbers(rows, of_line, coil)
+    coil_parts.of_coil(night, line, coil)
     names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import formats, frame
+from dashboard.app_pages import coil_parts, morning_parts
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
@@ -51,10 +52,12 @@ def show() -> None:
         night = dt.date.fromisoformat(
             st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
         )
+        morning_parts.report_buttons(night)
     daily = sources.daily(nights[-1])
     unit = figures.unit(daily.filter(pl.col("date") == night))
     record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
     state(record)
+    morning_parts.trust_line(night)
     for one in record.missing if record is not None else ():
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
     warnings(record)
@@ -71,6 +74,7 @@ def show() -> None:
             with tonight:
                 of_regions(daily, night)
         worst(night, unit)
+        coil_parts.of_night(night)
     with right:
         changes(daily, night, unit)
         drift(night)

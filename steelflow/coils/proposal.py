@@ -83,10 +83,10 @@ def _finding(
     long = metres if metres is None or strip is None else min(metres, strip)
     share = None if long is None or strip is None else long / strip
     limits = (
-        (rule.per_100m, None if strip is None else 100 * number / strip, "{:,.2f} per 100 m", "the length of the coil"),
-        (rule.per_1000, 1000 * number / readable if readable else None, "{:,.1f} per 1,000 images", "its images"),
-        (rule.length_m, long, "{:,.0f} m of strip", "the place of its defects"),
-        (rule.length_share, share, "{:,.2%} of its length", "the affected length"),
+        (rule.per_100m, None if strip is None else 100 * number / strip, "{:,.4g} per 100 m", "the length of the coil"),
+        (rule.per_1000, 1000 * number / readable if readable else None, "{:,.4g} per 1,000 images", "its images"),
+        (rule.length_m, long, "{:,.4g} m of strip", "the place of its defects"),
+        (rule.length_share, share, "{:.1%} of its length", "the affected length"),
     )
     of, unknown = _kind(rule), []
     if rule.min_defects is not None and number < rule.min_defects:
@@ -101,7 +101,7 @@ def _finding(
         elif value < limit:
             return None
         else:
-            told.append(f"{text.format(value)} (limit {limit:g})")
+            told.append(f"{text.format(value)} (limit {_limit(text, limit)})")
     if rule.grades and coil["grade"] not in rule.grades:
         if coil["grade"] is not None and " / " not in coil["grade"]:
             return None
@@ -110,6 +110,11 @@ def _finding(
         return "to be graded", f"{', '.join(told)}; the rule cannot be decided: {' and '.join(unknown)} is not known"
     grade = f", grade {coil['grade']}" if rule.grades else ""
     return rule.propose, f"{', '.join(told)}{grade}"
+
+
+def _limit(text: str, limit: float) -> str:
+    """The limit as the settings have it; a share in percent."""
+    return f"{100 * limit:g} %" if "%" in text else f"{limit:g}"
 
 
 def _kind(rule: CoilRule) -> str:

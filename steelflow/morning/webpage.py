@@ -13,7 +13,8 @@ from steelflow.morning import words
 from steelflow.morning.content import Held, Picture, Report
 
 _STYLE = """
-*{box-sizing:border-box} html{font-size:14px} body{font:1rem/1.45 system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;color:#1c2733;
+*{box-sizing:border-box} html{font-size:14px} body{color:#1c2733;
+font:1rem/1.45 system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;
 max-width:64rem;margin:1.5rem auto;padding:0 1rem;-webkit-print-color-adjust:exact;print-color-adjust:exact}
 h1{font-size:1.45rem;line-height:1.2;margin:0} h2{font-size:1rem;margin:1.2rem 0 .4rem}
 header{display:flex;justify-content:space-between;align-items:flex-end;gap:1rem;flex-wrap:wrap}
@@ -31,7 +32,8 @@ figure img,.gone{width:7.4rem;height:7.4rem;display:block;background:#eceff2;bor
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:0 1.6rem}
 table{border-collapse:collapse;width:100%;font-size:.86rem} th{text-align:left;color:#5b6670;font-weight:500}
 td,th{padding:.18rem .5rem .18rem 0;vertical-align:top;border-bottom:1px solid #e6eaee;overflow-wrap:anywhere}
-td:first-child{min-width:3rem} .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap} .bar{min-width:70px;width:35%}
+td:first-child{min-width:3rem} .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.bar{min-width:70px;width:35%}
 .bar i{display:block;height:.8em;margin-top:.28em;background:#0072b2;border-radius:1px}
 footer{margin-top:1rem;font-size:.78rem;border-top:1px solid #d5dbe1;padding-top:.4rem;overflow-wrap:anywhere}
 @page{size:A4;margin:12mm} @media print{html{font-size:10px} body{max-width:none;margin:0;padding:0}
