@@ -409,7 +409,7 @@ class MailSettings(_Section):
 class MorningSettings(_Section):
     """The report that is sent when a night was inspected."""
 
-    webhook: bool = Field(default=True, description="post it to alerts.webhook, if that is set")
+    webhook: bool = Field(default=False, description="post it to alerts.webhook, too")
     mail: bool = Field(default=True, description="mail it, if mail.host is set")
     pictures: int = Field(default=3, ge=0, le=6, description="of each coil that is held or to be held")
 

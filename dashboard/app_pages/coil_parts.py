@@ -48,7 +48,7 @@ def of_coil(night: dt.date, line: str | None, coil: str) -> None:
             )
         _buttons(night, [state], f"{line}/{coil}")
         if state.history:
-            with st.expander(f"History: {len(state.history)} decisions"):
+            with st.expander(f"History of decisions ({len(state.history)})"):
                 _history(state)
 
 

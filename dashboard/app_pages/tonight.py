@@ -62,6 +62,7 @@ def show() -> None:
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
     warnings(record)
     numbers(daily, night, unit, record)
+    coil_parts.of_night(night)
     left, right = st.columns((3, 2), gap="medium")
     with left:
         if sources.regions(night).is_empty():
@@ -74,7 +75,6 @@ def show() -> None:
             with tonight:
                 of_regions(daily, night)
         worst(night, unit)
-        coil_parts.of_night(night)
     with right:
         changes(daily, night, unit)
         drift(night)

@@ -55,7 +55,7 @@ def pdf(report: Report) -> bytes:
         Spacer(0, 2.5 * mm),
         _figures(report),
         *_held(report),
-        Spacer(0, 1.5 * mm),
+        Spacer(0, 2.5 * mm),
         *_middle(report),
         *_decisions(report),
     ]
