@@ -38,5 +38,9 @@ def report(
         sent = send(reached, found) if mail else ()
     told = {**found.to_dict(), "out": None if out is None else str(out), "sent": list(sent)}
     lines = [found.text, *(f"report: {out}" for _ in range(out is not None))]
-    lines += [f"sent: {', '.join(sent) or 'nowhere: set morning.webhook and alerts.webhook, or mail.host and mail.to'}"] if mail else []
+    lines += (
+        [f"sent: {', '.join(sent) or 'nowhere: set morning.webhook and alerts.webhook, or mail.host and mail.to'}"]
+        if mail
+        else []
+    )
     emit(told, as_json, "\n".join(lines))
