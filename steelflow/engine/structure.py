@@ -33,8 +33,8 @@ Field = tuple[int, int | memoryview]
 
 
 def check_structure(content: bytes, path: Path) -> None:
-    """Raises ``ModelError`` for a file that is damaged, has loops or conditions, operators of unknown libraries, weights
-    in other files, too many operators, or one that makes huge tensors out of a few numbers."""
+    """Raises ``ModelError`` for a file that is damaged, or has loops or conditions, operators of unknown libraries, too
+    many operators, weights in other files, or huge tensors that are made out of a few numbers."""
     try:
         seen = _Seen(path)
         for number, value in _fields(memoryview(content)):
