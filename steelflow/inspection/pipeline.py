@@ -38,7 +38,7 @@ from steelflow.registry import line_points, resolved
 from steelflow.report.judged import Judged, Origin
 from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION, PIXELS_VERSION
+from steelflow.schema import FRAMES_VERSION, PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
@@ -144,7 +144,7 @@ class Inspection:
         how = f"{PIPELINE_VERSION} {self.limits.model_dump_json(exclude_none=True)} {self.template.text}"
         line = unit.partition.line
         if (frame := self.frame_of(line)) is not None:
-            how += f" {frame.model_dump_json()}"
+            how += f" {frame.model_dump_json()} frames {FRAMES_VERSION}"
         if (point := self.model.point(line)) is not None:
             how += f" point {point!r}"
         if not only_jpeg(unit):

@@ -11,8 +11,8 @@ import polars as pl
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, folder, parse_folder
-from steelflow.report.region_file import EMPTY, load_regions
 from steelflow.report.reader import files_of, path_columns
+from steelflow.report.region_file import EMPTY, load_regions
 from steelflow.store.base import Store
 
 _THREADS = 16

@@ -65,9 +65,10 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
     ``good`` is explained in ``report.good``. ``band`` is the confidence band; it is null for images that could not be
     read. ``model`` is name and version. ``images``, ``novel`` images, ``regions``, ``defect_area`` (pixels) and
     ``length`` (metres) are sums; null where no image has the figure. Regions and their area are counted at their own
-    label and at the band of their score. A frame can have regions of several classes, so a row may have no images. ``strip`` is the length of the coil in metres, the
-    longest of its cameras and sides, in every row of the coil; null if it is not known. The means are over the images
-    of the group: ``confidence`` of the label, and the four quality figures.
+    label and at the band of their score. A frame can have regions of several classes, so a row may have no images.
+    ``strip`` is the length of the coil in metres, the longest of its cameras and sides, in every row of the coil; null
+    if it is not known. The means are over the images of the group: ``confidence`` of the label, and the four quality
+    figures.
     """
     footers = read_footers(store, files)
     frames = [_read(scan(store, own), good, beside) for (good, beside), own in _grouped(files, footers).items()]
