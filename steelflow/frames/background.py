@@ -12,7 +12,7 @@ from steelflow.images.decode import Grey
 
 CELL = 8
 """Side of a cell in pixels. The mean of a cell decides, so that noise does not."""
-_BORDER = 2  # outermost pixels that decide beside the cells: a strip that ends a few pixels before the border darkens no cell
+_BORDER = 2  # outermost pixels that decide as well: a strip that ends a few pixels before the border darkens no cell
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,7 +39,8 @@ def off_strip(grey: Grey, level: int) -> Mask | None:
         return None
     count, areas = cv2.connectedComponents(dark, connectivity=4)
     touching = np.zeros(count, bool)
-    touching[np.concatenate([areas[:2].ravel(), areas[-2:].ravel(), areas[:, :2].ravel(), areas[:, -2:].ravel()])] = True
+    for border in (areas[:2], areas[-2:], areas[:, :2], areas[:, -2:]):
+        touching[border] = True
     touching[0] = False
     off = touching[areas]
     if not off.any():
@@ -50,7 +51,7 @@ def off_strip(grey: Grey, level: int) -> Mask | None:
 
 def _means(line: Grey, cells: int) -> Grey:
     """The means of equal parts of a line of pixels, (B, N) to (``cells``,)."""
-    return cv2.resize(line, (cells, 1), interpolation=cv2.INTER_AREA)[0]
+    return np.asarray(cv2.resize(line, (cells, 1), interpolation=cv2.INTER_AREA)[0])
 
 
 def fill(view: Grey, off: Mask) -> None:
