@@ -42,6 +42,7 @@ from steelflow.schema import FRAMES_VERSION, PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
+_CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batches; and memory is that of all chunks
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
 _UNOPENED = 5  # shards of a unit that are named
@@ -291,6 +292,7 @@ class _Draft:
     def chunks(self) -> Iterator[list[RawImage]]:
         """The unit's images in batches; a batch is shorter if its images are large."""
         job = self._job
+        most = job.model.batch_size if self.how.frame is None else min(_CHUNK_FRAMES, job.model.batch_size)
         chunk: list[RawImage] = []
         held = 0
         images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored, self._wrong)
@@ -303,7 +305,7 @@ class _Draft:
                     self._note(image, image.data)
                 else:
                     held += len(image.data)
-                if len(chunk) >= job.model.batch_size or held >= _CHUNK_BYTES:
+                if len(chunk) >= most or held >= _CHUNK_BYTES:
                     self._fetch_seconds += time.perf_counter() - started
                     yield chunk
                     started, chunk, held = time.perf_counter(), [], 0
