@@ -135,8 +135,10 @@ class FrameSettings(LineFrame):
     lines: dict[str, LineFrame] = Field(default_factory=dict, description="what differs on a line")
 
     def of(self, line: str | None) -> LineFrame:
-        """The settings of one line: its own fields, and the common ones for all others."""
-        own = self.lines.get(line or "")
+        """The settings of one line: its own fields, and the common ones for all others. A name in other letters, ``l3``
+        for ``L3``, counts if no line of the settings has the very name."""
+        alike = {name.casefold(): settings for name, settings in self.lines.items()}
+        own = self.lines.get(line or "", alike.get((line or "").casefold()))
         common = {name: getattr(self, name) for name in LineFrame.model_fields}
         return LineFrame(
             **common | ({} if own is None else {name: getattr(own, name) for name in own.model_fields_set})

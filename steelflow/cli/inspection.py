@@ -42,7 +42,7 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
+        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions, result.severities)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"{_lines(result.defects.text)}"
@@ -80,7 +80,7 @@ def nightly(
         f"night of {night}: {result.state}\n"
         f"{''.join(f'missing: {one}{chr(10)}' for one in result.missing)}"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
+        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions, result.severities)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"{_lines(result.defects.text)}"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
@@ -116,8 +116,11 @@ def _sidecars(result: InspectionResult | NightResult) -> str:
     return f"\nsidecars: {result.sidecar_errors:,} values or names not used{told}{more}"
 
 
-def _regions(count: int | None) -> str:
-    return "" if count is None else f"; {count:,} region{'s' if count != 1 else ''} of defect"
+def _regions(count: int | None, severities: Mapping[str, int]) -> str:
+    if count is None:
+        return ""
+    graded = ", ".join(f"{of:,} {name}" for name, of in severities.items())
+    return f"; {count:,} region{'s' if count != 1 else ''} of defect{f' ({graded})' if graded else ''}"
 
 
 def _whole(sizes: Mapping[str, int]) -> str:

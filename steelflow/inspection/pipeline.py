@@ -39,10 +39,11 @@ from steelflow.registry import line_points, resolved
 from steelflow.report.judged import Judged, Origin
 from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION, PIXELS_VERSION
+from steelflow.schema import FRAMES_VERSION, PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
+_CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batches; and memory is that of all chunks
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
 _UNOPENED = 5  # shards of a unit that are named
@@ -146,7 +147,7 @@ class Inspection:
         how = f"{PIPELINE_VERSION} {self.limits.model_dump_json(exclude_none=True)} {self.template.text}"
         line = unit.partition.line
         if (frame := self.frame_of(line)) is not None:
-            how += f" {frame.model_dump_json()}"
+            how += f" {frame.model_dump_json()} frames {FRAMES_VERSION}"
         if (point := self.model.point(line)) is not None:
             how += f" point {point!r}"
         if not only_jpeg(unit):
@@ -293,6 +294,7 @@ class _Draft:
     def chunks(self) -> Iterator[list[RawImage]]:
         """The unit's images in batches; a batch is shorter if its images are large."""
         job = self._job
+        most = job.model.batch_size if self.how.frame is None else min(_CHUNK_FRAMES, job.model.batch_size)
         chunk: list[RawImage] = []
         held = 0
         images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored, self._wrong)
@@ -305,7 +307,7 @@ class _Draft:
                     self._note(image, image.data)
                 else:
                     held += len(image.data)
-                if len(chunk) >= job.model.batch_size or held >= _CHUNK_BYTES:
+                if len(chunk) >= most or held >= _CHUNK_BYTES:
                     self._fetch_seconds += time.perf_counter() - started
                     yield chunk
                     started, chunk, held = time.perf_counter(), [], 0

@@ -47,8 +47,9 @@ from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
-from steelflow.report.regions import orphans
+from steelflow.report.regions import RegionReader, orphans
 from steelflow.report.runs import records_of, run_records
+from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.unit_notes import Notes, sidecar_problems
 from steelflow.report.writer import Counts
@@ -69,7 +70,7 @@ class NightResult:
     for a night that is empty, limited, or has failed units. ``missing`` is as in ``RunRecord``; ``new_missing`` is the
     same if this run recorded it. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
     ``judged_whole`` and ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on
-    the nights before.
+    the nights before. ``severities`` counts the regions by the rules of the settings, the most severe first.
     """
 
     date: dt.date
@@ -97,6 +98,7 @@ class NightResult:
     new_notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     new_missing: tuple[str, ...] = ()
+    severities: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -108,6 +110,7 @@ class NightResult:
         defects: Rates,
         new_notes: tuple[str, ...] = (),
         new_missing: tuple[str, ...] = (),
+        severities: Mapping[str, int] | None = None,
     ) -> NightResult:
         return cls(
             date=record.date,
@@ -135,6 +138,7 @@ class NightResult:
             new_notes=new_notes,
             missing=record.missing,
             new_missing=new_missing,
+            severities=severities or {},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,13 +250,27 @@ class Night:
             told = () if self._noted_before() else record.notes
             lacking = () if self.backfill else record.missing
             self.report.put(key, record.to_json())
+        summary = self._summary(record)
         return NightResult.of(
             record,
             run_record=None if key is None else f"{self.report.uri}/{key}",
             model=self.model.version or self.model.engine.digest[:12],
-            defects=rates(self._summary(record)),
+            defects=rates(summary),
             new_notes=told,
             new_missing=lacking,
+            severities=self._severities(record, summary),
+        )
+
+    def _severities(self, record: RunRecord, summary: pl.DataFrame) -> dict[str, int]:
+        rules = self.settings.severity
+        if not rules or not record.regions:
+            return {}
+        return severities_of(
+            pl.concat(
+                graded(RegionReader(self.report).regions([self.date], [line]).collect(), summary, rules)
+                for line in record.lines
+            ),
+            rules,
         )
 
     def _record(self, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
