@@ -30,6 +30,7 @@ from steelflow.night.coverage import (
     ghosts,
     line_problems,
     misplaced,
+    refused_objects,
     reported_lines,
     shard_problems,
     strange_folders,
@@ -319,7 +320,7 @@ class Night:
         if not self.backfill and not self._asked:
             told += ghosts(reported_lines(self.report, self.date) - there, self.date)
         told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
-        told += shard_problems(notes)
+        told += [*shard_problems(notes), *refused_objects(notes)]
         told += [
             misplaced(plan.partition.line, plan.misplaced, plan.misplaced_folders) for plan in plans if plan.misplaced
         ]
