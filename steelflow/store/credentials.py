@@ -41,9 +41,12 @@ class Source(Provider):
         ConfigError, AccessDenied: there are none; the message says where they were expected.
     """
 
-    def __init__(self, find: Callable[[], Credentials], lasting: bool = False) -> None:
+    def __init__(self, find: Callable[[], Credentials], *, lasting: bool = False, again: float | None = _AGAIN) -> None:
+        """``lasting`` keys never change. Others are looked for when they expire; without a time for that, after
+        ``again`` seconds, or, if that is None, when the store says so."""
         self.lasting = lasting
         self._find = find
+        self._again = again
         self._lock = threading.Lock()
         self._found: Credentials | None = None
         self._until = 0.0
@@ -51,9 +54,10 @@ class Source(Provider):
     def retrieve(self) -> Credentials:
         with self._lock:
             found = self._found
-            if found is None or found.is_expired() or not (self.lasting or time.monotonic() < self._until):
+            timed = found is not None and found.expiration is None and self._again is not None and not self.lasting
+            if found is None or found.is_expired() or (timed and time.monotonic() > self._until):
                 found = self._found = self._find()
-                self._until = time.monotonic() + _AGAIN
+                self._until = time.monotonic() + (self._again or 0.0)
             return found
 
     def token(self) -> str | None:
@@ -64,7 +68,6 @@ class Source(Provider):
         """Look again. Returns whether the credentials are others than before."""
         before = self.retrieve()
         with self._lock:
-            self._until = 0.0
             if not self.lasting:
                 self._found = None
         after = self.retrieve()
@@ -82,7 +85,7 @@ def source(settings: StoreSettings, endpoint: str) -> Source | None:
         static = _static(settings)
         return Source(lambda: static, lasting=True)
     if settings.credentials == "instance":
-        return _asked(IamAwsProvider(http_client=_client()), "the machine's metadata service")
+        return _asked(lambda: IamAwsProvider(http_client=_client()), "the machine's metadata service")
     return _usual(settings, endpoint)
 
 
@@ -97,7 +100,7 @@ def _usual(settings: StoreSettings, endpoint: str) -> Source | None:
     if profiles.read("default"):
         return _of_profile(profiles, "default", settings, endpoint)
     if env.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") or env.get("AWS_CONTAINER_CREDENTIALS_FULL_URI"):
-        return _asked(IamAwsProvider(http_client=_client()), "the container's credentials service")
+        return _asked(lambda: IamAwsProvider(http_client=_client()), "the container's credentials service")
     return None
 
 
@@ -161,7 +164,7 @@ def _of_profile(profiles: _Profiles, name: str, settings: StoreSettings, endpoin
         inner = _keys_of(profiles, name) if itself else _of_profile(profiles, base, settings, endpoint, depth + 1)
         return Source(lambda: _assumed(inner, role, session, said.get("external_id"), sts, settings))
     if command := said.get("credential_process"):
-        return Source(lambda: _process(command, where))
+        return Source(lambda: _process(command, where), again=None)
     if any(key.startswith("sso_") for key in said) and "aws_access_key_id" not in said:
         raise ConfigError(
             f"{where}: single sign-on is not supported; add credential_process = aws configure export-credentials "
@@ -212,19 +215,22 @@ def _web_identity(file: str, role: str, session: str | None, sts: str) -> Source
         except OSError as exc:
             raise ConfigError(f"{file}: the web identity's token cannot be read ({exc.strerror})") from exc
 
-    provider = WebIdentityProvider(
-        jwt_provider_func=token,
-        sts_endpoint=sts,
-        role_arn=role,
-        role_session_name=session or _ROLE_NAME,
-        http_client=_client(),
-    )
+    def provider() -> Provider:
+        return WebIdentityProvider(
+            jwt_provider_func=token,
+            sts_endpoint=sts,
+            role_arn=role,
+            role_session_name=session or _ROLE_NAME,
+            http_client=_client(),
+        )
+
     return _asked(provider, f"role {role} at {sts}")
 
 
-def _asked(provider: Provider, where: str) -> Source:
-    """A service that gives keys with the time when they expire."""
-    return Source(lambda: _retrieved(provider, where))
+def _asked(provider: Callable[[], Provider], where: str) -> Source:
+    """A service that gives keys with the time when they expire. A provider of minio keeps what it found: each time a
+    new one is asked."""
+    return Source(lambda: _retrieved(provider(), where))
 
 
 def _retrieved(provider: Provider, where: str) -> Credentials:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 import obstore
 import urllib3
 from minio import Minio
+from minio.datatypes import Object
 from minio.error import MinioException
 from obstore import exceptions as rust
 
@@ -79,22 +80,34 @@ class S3Store:
         return f"s3://{self.bucket}/{self._root}".rstrip("/")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        with self._translated(prefix):
-            for found in self._minio.list_objects(self.bucket, prefix=self._root + prefix, recursive=True):
-                if not found.is_dir:
-                    yield ObjectInfo(
-                        str(found.object_name)[len(self._root) :],
-                        found.size or 0,
-                        (found.etag or "").strip('"'),
-                        found.last_modified,
-                    )
+        for found in self._listed(prefix, recursive=True):
+            if not found.is_dir:
+                yield ObjectInfo(
+                    str(found.object_name)[len(self._root) :],
+                    found.size or 0,
+                    (found.etag or "").strip('"'),
+                    found.last_modified,
+                )
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        start = self._root + prefix
-        with self._translated(prefix):
-            for found in self._minio.list_objects(self.bucket, prefix=start, recursive=False):
-                if found.is_dir:
-                    yield str(found.object_name)[len(start) :].rstrip("/")
+        for found in self._listed(prefix, recursive=False):
+            if found.is_dir:
+                yield str(found.object_name)[len(self._root + prefix) :].rstrip("/")
+
+    def _listed(self, prefix: str, recursive: bool) -> Iterator[Object]:
+        """A list that goes on where it was if keys expire meanwhile."""
+        last: str | None = None
+        while True:
+            try:
+                with self._translated(prefix):
+                    for found in self._minio.list_objects(
+                        self.bucket, prefix=self._root + prefix, recursive=recursive, start_after=last
+                    ):
+                        yield found
+                        last = found.object_name
+                return
+            except Expired:
+                self._renew()
 
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
@@ -269,6 +282,12 @@ class S3Store:
             self._client_process = os.getpid()
         return self._client
 
+    def _renew(self) -> None:
+        """Take new credentials. If there are none, the error that is being handled is raised."""
+        if self._source is None or not self._source.renew():
+            raise
+        self._rust = connect_rust(self.bucket, self._settings, self._endpoint, self._source)
+
     def _retried(self, key: str, action: Callable[[], T]) -> T:
         for attempt in range(self._settings.retries):
             try:
@@ -277,9 +296,7 @@ class S3Store:
             except BrokenOff:
                 time.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.5))
             except Expired:
-                if self._source is None or not self._source.renew():
-                    raise
-                self._rust = connect_rust(self.bucket, self._settings, self._endpoint, self._source)
+                self._renew()
         with self._translated(key):
             return action()
 

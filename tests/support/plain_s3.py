@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -44,6 +45,7 @@ class PlainS3:
     lists, and "*" for every request. ``before`` is called with the key before an object is given.
 
     ``tokens`` are the session tokens that are accepted; if it is empty, none is asked for. ``asked`` has the requests.
+    The server also gives keys with the last of ``given``: to a web identity (POST), and to a container at ``/keys``.
     """
 
     def __init__(self, objects: Mapping[str, bytes], bucket: str = "images") -> None:
@@ -52,6 +54,8 @@ class PlainS3:
         self.answers: dict[str, Answer] = {}
         self.before: Callable[[str], object] = lambda key: None
         self.tokens: set[str] = set()
+        self.given: list[str] = []
+        self.expires = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.s3 = self
@@ -90,9 +94,29 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._handle()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.s3.asked.append(("POST", self.path, dict(self.headers)))
+        keys = (("AccessKeyId", KEY), ("SecretAccessKey", SECRET), ("SessionToken", self.server.s3.given[-1]))
+        inner = "".join(f"<{name}>{value}</{name}>" for name, value in (*keys, ("Expiration", self._expires())))
+        space = "https://sts.amazonaws.com/doc/2011-06-15/"
+        result = "".join(
+            f"<{name}Result><Credentials>{inner}</Credentials></{name}Result>"
+            for name in ("AssumeRoleWithWebIdentity", "AssumeRole")
+        )
+        name = "AssumeRoleWithWebIdentity" if "WebIdentity" in self.path else "AssumeRole"
+        self._say(Answer(), f"<{name}Response xmlns='{space}'>{result}</{name}Response>".encode())
+
+    def _expires(self) -> str:
+        return f"{self.server.s3.expires:%Y-%m-%dT%H:%M:%SZ}"
+
     def _handle(self) -> None:
         s3 = self.server.s3
         url = urlsplit(self.path)
+        if url.path == "/keys":
+            keys = {"AccessKeyId": KEY, "SecretAccessKey": SECRET, "Token": s3.given[-1], "Expiration": self._expires()}
+            self._say(Answer(), json.dumps(keys).encode())
+            return
         path = unquote(url.path).lstrip("/")
         if self.headers.get("Host", "").startswith(f"{s3.bucket}."):
             path = f"{s3.bucket}/{path}"
