@@ -321,7 +321,9 @@ class _Draft:
             self._refused += 1
             if len(self._refused_sample) < _REFUSED_SAMPLE:
                 self._refused_sample[image.key] = failure.code
-        elif kind_of(image.member or image.key) == "shard" and len(self._unopened) < _UNOPENED:
+        elif (
+            kind_of(image.member or image.key) == "shard" or (image.member is not None and failure.code == "truncated")
+        ) and len(self._unopened) < _UNOPENED:
             where = image.key if image.member is None else f"{image.key}: {image.member}"
             self._unopened.append(f"{where} ({failure})")
 
