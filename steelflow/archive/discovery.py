@@ -17,6 +17,8 @@ from steelflow.errors import ConfigError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.store.base import Store
 
+_RECOVERED = "lost+found"  # what a check of the disk has found again: told, unlike bins
+
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
@@ -95,9 +97,9 @@ def _walk(
             return
         level = template.levels[at]
         for folder in store.folders(prefix):
-            if is_system(folder + "/"):  # a bin of a NAS; it may look like a line
-                continue
             matched = level.pattern.fullmatch(folder)
+            if is_system(folder + "/") and (matched or folder != _RECOVERED):  # a bin of a NAS may look like a line
+                continue
             fields = fields_of(groups | matched.groupdict()) if matched else None
             if matched is None or fields is None:
                 if level.fields:  # folders beside one with a fixed name are not of this archive
