@@ -30,12 +30,14 @@ from steelflow.night.coverage import (
     ghosts,
     line_problems,
     misplaced,
+    refused_objects,
     reported_lines,
     shard_problems,
     strange_folders,
     usual_lines,
 )
 from steelflow.night.drift import measure_drift
+from steelflow.night.moved import moved
 from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.night.soundness import not_complete
 from steelflow.records import Partition, Unit
@@ -43,12 +45,13 @@ from steelflow.report.daily import write_daily
 from steelflow.report.depth import depth_note
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
+from steelflow.report.model_notes import models_note, replaced_note
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.regions import RegionReader, orphans
-from steelflow.report.runs import records_of, run_records
+from steelflow.report.runs import night_record, records_of, run_records
 from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.unit_notes import Notes, sidecar_problems
@@ -196,7 +199,8 @@ class Night:
             )
 
     def refuse_mixture(self, limit: int | None) -> None:
-        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night."""
+        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night. A run of some lines
+        may do so, because lines can run one after the other: then the record has a note."""
         latest = next(records_of(self.report, self.date), None) if limit is not None else None
         if latest is None or latest[1].model.digest in ("", self.model.engine.digest) or not latest[1].found:
             return
@@ -334,12 +338,15 @@ class Night:
         told += line_problems(
             _by_line(plans, done), self.settings.night.max_unreadable, lines - there - kept, self.date
         )
+        if not self.backfill:
+            partitions = {plan.partition for plan in plans}
+            told += moved(self.report, self.archive, self.template, partitions, self.settings.night.recent_nights)
         if not self.backfill and not self._asked:
             told += ghosts(reported_lines(self.report, self.date) - there, self.date)
         told += self.unlisted
         told += [one for plan in plans for one in plan.unlisted]
         told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
-        told += shard_problems(notes)
+        told += [*shard_problems(notes), *refused_objects(notes)]
         told += [
             misplaced(plan.partition.line, plan.misplaced, plan.misplaced_folders) for plan in plans if plan.misplaced
         ]
@@ -373,6 +380,9 @@ class Night:
         marks = self._mark(record, plans)
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
         told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
+        told += models_note(self.report, self.date)
+        if record.judged and not (self.backfill or self._asked):
+            told += replaced_note(night_record(self.report, self.date), digest)
         drift = None
         if record.state in ("complete", "incomplete"):
             drift = measure_drift(

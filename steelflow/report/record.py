@@ -26,7 +26,16 @@ DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
-_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample", "missing", "only")  # since 0.2.0
+_ADDED = (
+    "regions",
+    "roll_marks",
+    "judged_whole",
+    "notes",
+    "sidecar_sample",
+    "missing",
+    "only",
+    "dropped",
+)  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -95,7 +104,7 @@ class RunRecord(_Part):
     much larger than the model's pictures and were judged as a whole. ``notes`` are sentences that a person should read.
 
     ``missing`` says what the night misses, a sentence each. ``only`` names the lines of a run that was asked for some
-    lines: it is not the record of the night.
+    lines: it is not the record of the night. ``dropped`` names lines whose reports a person deleted afterwards.
     """
 
     run_id: str = ""
@@ -129,6 +138,7 @@ class RunRecord(_Part):
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    dropped: tuple[str | None, ...] = ()
     sidecar_errors: int = 0
     sidecar_sample: tuple[str, ...] = ()
 
