@@ -51,14 +51,15 @@ def import_command(
         labels = open_labels(current)
         intake = _intake(source, labels, current, new_class or [])
         result = import_labels(labels, intake, user(who), kind, note)
+        standing = result.added.added - sum(one.labels for one in result.added.not_counted)
     added = result.added
-    said = [f"{added.added:,} labels added"]
+    said = [f"{added.added:,} labels added" + (f", {standing:,} of them count" if added.not_counted else "")]
     said += [f"{added.unchanged:,} already present"] * bool(added.unchanged)
     said += [f"{added.overruled:,} not added, because other people changed them later"] * bool(added.overruled)
     said += [f"{result.repeated:,} rows repeat an image"] * bool(result.repeated)
     said += [f"{result.ignored:,} other files ignored"] * bool(result.ignored)
     said += [f"new classes: {', '.join(added.new_classes)}"] * bool(added.new_classes)
-    emit(asdict(result), as_json, f"{result.rows:,} rows: {'; '.join(said)}")
+    emit(asdict(result), as_json, "\n".join([f"{result.rows:,} rows: {'; '.join(said)}", *added.remarks]))
 
 
 @app.command()
@@ -211,7 +212,7 @@ def withdraw(
     """Withdraw the label of an image. It is not used for training, and the queue does not show it again."""
     with _serving() as current:
         result = open_labels(current).withdraw(images, user(who), note)
-    emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")
+    emit(asdict(result), as_json, "\n".join([f"{result.added:,} labels withdrawn", *result.remarks]))
 
 
 @contextmanager
@@ -225,10 +226,11 @@ def _intake(source: Path, labels: LabelStore, current: Settings, new_classes: li
     return Intake(
         source,
         open_store(current.archive.uri, current.store),
-        KeyTemplate(current.archive.template),
+        KeyTemplate(current.archive.template, current.night.timezone),
         current.limits,
-        {*model, *labels.classes()},
+        {*model, *labels.classes(), *labels.class_names().moved},
         new_classes,
+        labels.clock.now,
     )
 
 

@@ -54,7 +54,7 @@ def frames_since(
     before = [labels.read_snapshot(last_snapshot(decided))]
     before.append(None if champion is None else labels.read_snapshot(champion.data_hash))
     trained = set().union(*(groups_trained(one) for one in before))
-    images = None if golden is None else golden.frame["image"].to_list()
+    images = None if golden is None else golden.chosen["image"].to_list()
     snapshot = frame_snapshot(frame_labels(labels), images, trained)
     fresh = snapshot.frame
     for one in before:

@@ -78,7 +78,7 @@ def gather_frames(
             return chosen
         golden_images = chosen["image"].to_list()
     else:
-        chosen, golden_images = None, golden.frame["image"].to_list()
+        chosen, golden_images = None, golden.chosen["image"].to_list()
     snapshot = frame_snapshot(rows, golden_images, trained if golden is not None else set(rows["group"]))
     parts = {
         part: frames_of(snapshot.frame.filter(pl.col("part") == part), good, spec.good)
