@@ -13,6 +13,7 @@ import polars as pl
 import typer
 
 from steelflow.archive.template import KeyTemplate
+from steelflow.cli.label_classes import add_class_commands
 from steelflow.cli.output import Json, emit, settings, user
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -28,6 +29,7 @@ from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
 app = typer.Typer(help="Import, export and review labels; choose the golden set.", no_args_is_help=True)
+add_class_commands(app)
 
 NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a new class; repeatable.")]
 Who = Annotated[str | None, typer.Option("--who", help="Who gives the labels; by default your login name.")]
@@ -250,6 +252,8 @@ def _stats_text(result: dict[str, Any]) -> str:
         f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
         for name, parts in result["classes"].items()
     ]
+    if retired := result["retired"]:
+        lines += ["", f"retired: {', '.join(retired)} (`steelflow labels restore` brings a class back)"]
     if regions := result["regions"]:
         lines += ["", "regions by class: " + ", ".join(f"{name} {count:,}" for name, count in regions.items())]
     for title in ("who", "source"):

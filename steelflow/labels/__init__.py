@@ -18,4 +18,16 @@ from steelflow.labels.review import queue
 from steelflow.labels.snapshot import Snapshot
 from steelflow.labels.store import Added, LabelStore, open_labels
 
-__all__ = ["Added", "ClassChange", "Classes", "Golden", "Label", "LabelStore", "Pin", "Snapshot", "open_labels", "queue", "region_queue"]
+__all__ = [
+    "Added",
+    "ClassChange",
+    "Classes",
+    "Golden",
+    "Label",
+    "LabelStore",
+    "Pin",
+    "Snapshot",
+    "open_labels",
+    "queue",
+    "region_queue",
+]

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -36,6 +37,7 @@ from steelflow.store.local import LocalStore
 _IMAGE = ("path", "image", "key", "object_key")
 _COLUMNS = ("member", "ordinal", "label", "who", "at")
 _SHOWN = 5
+_THREADS = 16
 _LONGEST_KEY = 1024  # of S3
 _ANY_IMAGE = "0" * 64
 
@@ -66,8 +68,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``rows`` is the number of rows, ``repeated`` that of rows that repeat a label of the same person. For the rest see
-    ``Added``."""
+    """``rows`` is the number of rows, ``repeated`` that of rows that repeat a label of the same person. For the rest
+    see ``Added``."""
 
     rows: int
     repeated: int
@@ -225,14 +227,17 @@ class Intake:
             row = seen[number]
             first = chosen.setdefault((row.image, row.who, row.at), row)
             if first.label != row.label:
-                what = f"{row.label!r}, but {first.where} labels the same image {first.label!r}; who gave which, and when?"
+                what = (
+                    f"{row.label!r}, but {first.where} labels the same image {first.label!r}; who gave which, and when?"
+                )
                 problems.add(row.where, "column label", what)
         return list(chosen.values())
 
     def _found(self, rows: list[Row]) -> list[Row]:
         """The rows with the keys that the archive has: its objects may be spelt in another way than in the table."""
-        strange = {row.reference.key for row in rows if not row.local and spellings(row.reference.key)}
-        keys = {key: _spelt(self._source.archive, key) for key in strange}
+        strange = sorted({row.reference.key for row in rows if not row.local and spellings(row.reference.key)})
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="labels") as pool:
+            keys = dict(zip(strange, pool.map(lambda key: _spelt(self._source.archive, key), strange), strict=True))
         return [
             row if row.local else replace(row, reference=row.reference._replace(key=keys.get(key, key)))
             for row in rows
@@ -347,9 +352,7 @@ def _header(file: Path, header: list[str]) -> str:
     return named[0]
 
 
-def _row(
-    base: Path, number: int, image: str, found: dict[str, str], zone: ZoneInfo, problems: _Problems
-) -> Row | None:
+def _row(base: Path, number: int, image: str, found: dict[str, str], zone: ZoneInfo, problems: _Problems) -> Row | None:
     where = f"row {number}"
     path, member = found[image], found.get("member") or None
     ordinal = at = None

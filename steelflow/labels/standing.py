@@ -51,6 +51,8 @@ def _reasons(
     for row in rows.filter(pl.col("batch") == batch).iter_rows(named=True):
         image, newest = row["image"], by_of[tuple(row[name] for name in _OF)]
         if (newest["batch"], newest["row"]) != (batch, row["row"]):
+            if (newest["label"], newest["verdict"]) == (row["label"], row["verdict"]):
+                continue  # people agree
             if newest["batch"] == batch:
                 yield image, "followed by a later label of the same image in the same batch", ""
             else:

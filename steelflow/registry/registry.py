@@ -191,7 +191,8 @@ class Registry:
             if expect is not ... and expect != state.champion:
                 raise RegistryError(
                     f"{self.store.uri}: {name} was compared with {expect or 'no champion'}, but the champion is "
-                    f"now {state.champion or 'none'}; compare again"
+                    f"now {state.champion or 'none'}; compare again with `steelflow retrain`, or promote it by "
+                    f"hand with `steelflow models promote {name}`"
                 )
             return self._append(log, state, "promote", name, who=who, reason=reason, figures=figures)
 

@@ -25,6 +25,8 @@ class Details(BaseModel):
     Attributes:
         labels: images with a label; ``new_labels`` of them came after the last retraining.
         left_out: classes that have too few images to be learnt yet.
+        without: classes that were left out on purpose.
+        lacking: classes that a new model has to know and that have too few labels.
         snapshot: the hash of the labels; ``golden`` is that of the golden set.
         stage_seconds: of train, trial and register. The last one includes the new reference for drift.
         chosen: the kind of the better candidate.
@@ -37,6 +39,8 @@ class Details(BaseModel):
     labels: int = 0
     new_labels: int = 0
     left_out: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     snapshot: str | None = None
     stage_seconds: dict[str, float] = {}
     golden: str | None = None

@@ -233,7 +233,10 @@ def test_two_classes_are_the_fewest(settings: Settings) -> None:
     label(settings, "crazing", 30, 12)
     label(settings, "patches", 4, seed=1)
     assert "patches (4)" in str(gathered(settings))
-    label(settings, "patches", 1, seed=2)
+    label(settings, "patches", 1, 1, seed=2)
+    assert "needs 2 images of each class, of one image in five: patches (1)" in str(gathered(settings))
+    assert open_labels(settings).golden() is None
+    label(settings, "patches", 0, 1, seed=3)
     assert isinstance(gathered(settings), Material)
 
 
