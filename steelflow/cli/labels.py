@@ -22,6 +22,7 @@ from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, r
 from steelflow.labels.boxes_export import BoxFormat, write_boxes
 from steelflow.labels.export import new, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
+from steelflow.labels.showable import Showable
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
 from steelflow.report.reader import ReportReader
@@ -150,10 +151,15 @@ def queue_command(
         reports = open_store(current.report.uri, current.store, create=True)
         known = open_labels(current).references()
         nights = [one.date() for one in night] if night else None
-        rows = queue(ReportReader(reports), known, n, nights, line)
-        regions = region_queue(reports, known, n, nights, line)
+        showable = Showable(open_store(current.archive.uri, current.store), current.limits)
+        rows = queue(ReportReader(reports), known, n, nights, line, showable)
+        regions = region_queue(reports, known, n, nights, line, showable)
     text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)
-    emit({"images": rows.to_dicts(), "regions": regions.to_dicts()}, as_json, text)
+    hidden = showable.hidden
+    if hidden:
+        reasons = ", ".join(f"{why} {count:,}" for why, count in hidden.items())
+        text += f"\n{sum(hidden.values()):,} images are left out, because they cannot be shown: {reasons}"
+    emit({"images": rows.to_dicts(), "regions": regions.to_dicts(), "hidden": hidden}, as_json, text)
 
 
 @app.command()

@@ -100,7 +100,7 @@ def not_due(run: Retraining, decided: list[RetrainResult], fresh: int, changed: 
             "`steelflow labels queue` shows, or train anyway with `steelflow retrain --force`"
         )
     last = last_run(decided)
-    if run.request.trigger == "manual" or last is None:
+    if run.request.trigger == "manual" or last is None or last > run.started:  # later than now: a clock was wrong
         return None
     rest = last + dt.timedelta(hours=rules.cooldown_hours) - run.started
     if rest <= dt.timedelta(0):

@@ -33,6 +33,7 @@ from steelflow.retrain.trial import try_out
 from steelflow.retrain.workplace import workplace
 from steelflow.service.alerts import alert
 from steelflow.store import Store, open_store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 _LOCK = "locks/retrain"
@@ -82,6 +83,7 @@ def retrain(
             tell=tell,
             progress=progress,
             champion=registry.champion(),
+            started=store_time(store),
         )
         result = _decide(run, decided)
         put_record(store, result)
