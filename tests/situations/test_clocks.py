@@ -92,7 +92,9 @@ def test_the_last_retraining_is_the_one_that_was_decided_last(tmp_path: Path, ah
     old = RetrainResult(id="20361101T000000Z-0", state="refused", started_at=now, details={"snapshot": "old"})  # type: ignore[arg-type]
     store.put(f"retrains/{old.id}.json", old.to_json())  # without a number, as version 0.1 wrote it
     for name, at in (("one", now), ("two", now + ahead), ("three", now)):
-        result = RetrainResult(id=f"{at:%Y%m%dT%H%M%SZ}-{name}", state="refused", started_at=at, details={"snapshot": name})  # type: ignore[arg-type]
+        result = RetrainResult(
+            id=f"{at:%Y%m%dT%H%M%SZ}-{name}", state="refused", started_at=at, details={"snapshot": name}
+        )  # type: ignore[arg-type]
         put_record(store, result)
         assert last_snapshot(records(store)) == name
     assert len(records(store)) == 4
