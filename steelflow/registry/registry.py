@@ -113,10 +113,8 @@ class Registry:
                 operating_point=found.spec.operating_point,
                 view=found.spec.view,
             )
-            manifest = self._put(version, files)
-            entry = self._entry(
-                "register", name, who=who, reason=reason, manifest=sha256(manifest), data_hash=data_hash
-            )
+            manifest = sha256(self._put(version, files))
+            entry = self._entry("register", name, who=who, reason=reason, manifest=manifest, data_hash=data_hash)
             chain.append(self.store, log, entry)
         return version
 
