@@ -344,7 +344,9 @@ class AlertSettings(_Section):
 class RetentionSettings(_Section):
     """What housekeeping deletes. None keeps everything. The champion is never deleted."""
 
-    report_days: int | None = Field(default=None, ge=1, description="reports, summaries and run records")
+    report_days: int | None = Field(
+        default=None, ge=1, description="reports, summaries, run records; age from the newest of a line"
+    )
     drift_days: int | None = Field(default=None, ge=1, description="drift tables and explanations")
     versions: int | None = Field(default=50, ge=2, description="newest model versions to keep")
 

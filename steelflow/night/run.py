@@ -51,12 +51,13 @@ from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.regions import RegionReader, orphans
-from steelflow.report.runs import night_record, records_of, run_records
+from steelflow.report.runs import next_number, night_record, records_of, run_records
 from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.unit_notes import Notes, sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+from steelflow.store.clock import StoreClock
 from steelflow.store.lock import locked
 
 _WHOLE = ("complete", "incomplete", "empty")  # states of a night whose units are all done
@@ -171,6 +172,7 @@ class Night:
         self.template = KeyTemplate(settings.archive.template, settings.night.timezone)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
+        self.time = StoreClock(self.report)
         self._asked = tuple(lines)
         self._discover()
         self.model: Model = load_model(settings)
@@ -181,6 +183,7 @@ class Night:
         acquired. Raises ``LockHeld`` after ``wait`` seconds."""
         with locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait):
             self._discover()
+            self.started = self.time.now()
             yield
 
     def _discover(self) -> None:
@@ -324,7 +327,7 @@ class Night:
             steelflow=__version__,
             regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
-            notes=_depth_notes(plans, good),
+            notes=(*_depth_notes(plans, good), *filter(None, [self.time.note()])),
             missing=missing,
             only=self._asked,
         )
@@ -394,8 +397,8 @@ class Night:
                 version=self.model.version,
                 doubt=not_complete(record) if record.missing else None,
             )
-        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": dt.datetime.now(dt.UTC)}
-        return record.model_copy(update=found)
+        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": self.time.now()}
+        return record.model_copy(update={**found, "number": next_number(self.report, self.date)})
 
     def _summary(self, record: RunRecord) -> pl.DataFrame:
         """The summary of the lines of this run."""
