@@ -5,21 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from steelflow.cli.output import Json, emit, settings
+from steelflow.errors import ReportError
 from steelflow.morning.files import check_suffix, write_report
 from steelflow.morning.gather import gather
 from steelflow.morning.send import send
-from steelflow.night.dates import night_of
+from steelflow.report.reader import ReportReader
+from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
 
 def report(
     date: Annotated[
-        dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; by default the last night.")
+        dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; by default the last one.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report to this .pdf or .html file.")] = None,
     shift: Annotated[str | None, typer.Option("--shift", help="Only this shift of [night.shifts].")] = None,
@@ -29,9 +30,11 @@ def report(
     """Write the morning report of a night: one page with what to act on."""
     if out is not None:
         check_suffix(out)
-    base = settings()
-    night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
-    with serving(base) as reached:
+    with serving(settings()) as reached:
+        nights = ReportReader(open_store(reached.report.uri, reached.store, create=True)).nights()
+        if not nights:
+            raise ReportError(f"{reached.report.uri}: no reports of any night; run `steelflow nightly` first")
+        night = date.date() if date else nights[-1]
         found = gather(reached, night, shift)
         if out is not None:
             write_report(found, out)

@@ -75,10 +75,10 @@ def decide(
         there = {(one.line, one.coil): one for one in coil_list(settings, report, decisions, date)}
         for coil in wanted:
             _refuse(there, coil, date, seen)
-        made = []
+        now, made = decisions.now(), []
         for coil in wanted:
             state = there[coil]
-            decision = _decision(state, disposition, who, reason)
+            decision = _decision(state, disposition, who, reason, now)
             same = state.decision is not None and state.decision.says(decision)
             stands = state.decision if same and state.decision is not None else decisions.add(decision, state.history)
             made.append(Decided(stands, not same))
@@ -97,10 +97,10 @@ def _refuse(there: Mapping[Coil, CoilState], coil: Coil, date: dt.date, seen: Ma
         )
 
 
-def _decision(state: CoilState, disposition: Disposition, who: str, reason: str) -> Decision:
+def _decision(state: CoilState, disposition: Disposition, who: str, reason: str, now: dt.datetime) -> Decision:
     return Decision(
         number=0,
-        at=dt.datetime.now(dt.UTC),
+        at=now,
         who=who,
         disposition=disposition,
         reason=reason,

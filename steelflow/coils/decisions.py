@@ -26,6 +26,7 @@ from steelflow.errors import BucketNotFound, CoilError, ObjectExists, StoreError
 from steelflow.records import Partition
 from steelflow.report.layout import folder, parse_folder
 from steelflow.store import Store, open_store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 DECISIONS = "decisions/"
@@ -96,6 +97,10 @@ class Decisions:
         """Hold this to add decisions about a night: others wait, some seconds, then get ``LockHeld``."""
         with locked(self._store, f"locks/date={date.isoformat()}", f"a decision about coils of {date}", _WAIT):
             yield
+
+    def now(self) -> dt.datetime:
+        """The time by the clock of the store: this machine's can be wrong."""
+        return store_time(self._store)
 
     def add(self, decision: Decision, known: Sequence[Decision]) -> Decision:
         """Store a decision after those that are known of the coil. The caller holds ``adding``; the store is a second

@@ -15,7 +15,9 @@ class Notes:
     """``ignored`` names a few of the members that were ignored. ``sidecar_errors`` counts what is wrong in the unit's
     sidecars; ``sidecar_sample`` tells a few. ``sidecar_unused`` has, by the key of a sidecar, its number of named
     images, how many of them the unit has, and a few that it lacks. ``unopened`` names shards that could not be read, or
-    not to their end, with the reason. ``grades`` has the steel grades of each coil, where the archive gives them.
+    not to their end, with the reason. ``refused`` counts the objects that the store lists and did not give;
+    ``refused_sample`` has the reason of the first ones by their keys. ``grades`` has the steel grades of each
+    coil, where the archive gives them.
     """
 
     ignored: tuple[str, ...] = ()
@@ -23,6 +25,8 @@ class Notes:
     sidecar_sample: tuple[str, ...] = ()
     sidecar_unused: dict[str, tuple[int, int, tuple[str, ...]]] = field(default_factory=dict)
     unopened: tuple[str, ...] = ()
+    refused: int = 0
+    refused_sample: dict[str, str] = field(default_factory=dict)
     grades: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
@@ -39,6 +43,8 @@ class Notes:
             tuple(kept.get("sidecar_sample", ())),
             unused,
             tuple(kept.get("unopened", ())),
+            int(kept.get("refused", 0)),
+            {str(key): str(why) for key, why in kept.get("refused_sample", {}).items()},
             {str(coil): tuple(map(str, grades)) for coil, grades in kept.get("grades", {}).items()},
         )
 
