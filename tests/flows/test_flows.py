@@ -141,6 +141,19 @@ def test_a_night_that_the_model_does_not_know_is_told_to_the_webhook(
     assert [(one["event"], one["text"]) for one in webhook.told] == [("night.note", f"Night of {NIGHT}: {note}")]
 
 
+def test_the_morning_report_is_sent_once(
+    prefect_server: None, tmp_path: Path, monkeypatch: Monkey, webhook: Webhook
+) -> None:
+    noise(tmp_path / f"images/line=L1/date={NIGHT}/coil=C1", 4)
+    monkeypatch.setenv("STEELFLOW_ALERTS__WEBHOOK", webhook.url)
+    archive, report = str(tmp_path / "images"), str(tmp_path / "report")
+    configure(tmp_path, monkeypatch, archive, report, "morning.webhook = true\n")
+    for _ in range(2):
+        run()
+    (told,) = [one for one in webhook.told if one["event"] == "night.report"]
+    assert (told["details"]["date"], told["details"]["figures"]["Images found"]) == (NIGHT.isoformat(), "4")
+
+
 def test_garbage_is_collected_again_after_the_night(settings: Settings, monkeypatch: Monkey) -> None:
     meanwhile: list[int] = []
     monkeypatch.setattr(module.Progress, "unit_done", lambda *_: meanwhile.append(gc.get_freeze_count()))

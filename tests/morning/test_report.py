@@ -24,6 +24,7 @@ from steelflow.errors import ConfigError, ReportError
 from steelflow.morning.content import Bar, LineRow, Report
 from steelflow.morning.files import as_html, as_pdf, write_report
 from steelflow.morning.gather import gather
+from steelflow.morning.summary import night_summary
 from steelflow.night.run import inspect_night
 from steelflow.report.rates import rates
 from steelflow.report.reader import ReportReader
@@ -96,8 +97,7 @@ def test_figures_are_those_of_the_reports(plant: Settings, found: Report) -> Non
         for line in LINES
         for own in [rows.filter(line=line)]
     ]
-    numbers = rows.filter(pl.col("regions") > 0).group_by("label").agg(pl.col("regions").sum())
-    assert {one.label: one.number for one in found.pareto} == dict(numbers.iter_rows())
+    assert {one.label: one.number for one in found.pareto} == dict(regions["label"].value_counts().iter_rows())
     assert found.pareto[-1].cumulative == pytest.approx(1)
     assert sorted((one.number for one in found.pareto), reverse=True) == [one.number for one in found.pareto]
 
@@ -224,6 +224,18 @@ def test_a_shift_has_its_own_figures(tmp_path: Path) -> None:
     assert gather(settings, NIGHT, "late").night == "Sun 01 Nov 2026, shift late"
     with pytest.raises(ConfigError, match="have no shift 'noon'; they have early, late, night"):
         gather(settings, NIGHT, "noon")
+
+
+def test_a_part_of_a_night_has_the_regions_of_its_images(plant: Settings) -> None:
+    store = open_store(plant.report.uri, plant.store)
+    part = pl.col("position") < 3
+    images = ReportReader(store).images([NIGHT]).filter(part).collect()
+    keys = ["line", "object_key", "member", "ordinal"]
+    regions = RegionReader(store).regions([NIGHT]).collect().join(images, on=keys, how="semi", nulls_equal=True)
+    found = night_summary(store, NIGHT, part)
+    assert found["images"].sum() == images.height
+    counted = found.filter(pl.col("regions") > 0).group_by("label").agg(pl.col("regions").sum())
+    assert dict(counted.iter_rows()) == dict(regions["label"].value_counts().iter_rows())
 
 
 def test_a_shift_needs_times(plant: Settings) -> None:
