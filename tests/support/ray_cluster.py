@@ -21,11 +21,11 @@ class Nodes:
     """``start`` and ``kill`` nodes; ``settings`` name the cluster."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        from ray.cluster_utils import Cluster
-
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        from ray.cluster_utils import Cluster  # here: Ray reads the environment when it is imported
+
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.nodes: list[Any] = []
