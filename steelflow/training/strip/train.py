@@ -21,11 +21,11 @@ from steelflow.training.annotations import Annotations
 from steelflow.training.loop import one_thread
 from steelflow.training.metrics import fit_temperature
 from steelflow.training.precision import choose_precision
-from steelflow.training.strip.batches import Pool, drawn, stacked
+from steelflow.training.strip.batches import Drawn, Pool, stacked
 from steelflow.training.strip.calibrate import evaluated, fit_embedding
 from steelflow.training.strip.draw import Drawer
 from steelflow.training.strip.figures import Separation
-from steelflow.training.strip.fit import Batch, StripProgress, fit_dense
+from steelflow.training.strip.fit import Batch, Batches, StripProgress, fit_dense
 from steelflow.training.strip.loss import DenseLoss
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.plan import StripPlan, dense_network
@@ -116,14 +116,15 @@ def train_views(
         raise DataError(f"{annotations.root}: no defect among the training pictures; add some")
     with one_thread(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
-        drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation)
+        groups = [annotations.items[i].group for i in training]
+        drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation, groups)
         views = stacked(drawer, 64, np.random.default_rng(plan.seed + 1))
         network, model = _fresh(plan, spec, views)
         loss = DenseLoss(good, plan.sharpness)
         precision = choose_precision(plan.precision, model.network, model.normalise, views.views, views.labels.clamp(0))
         for turn, schedule in enumerate(plan.schedules(len(training))):
-            batch = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
-            fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
+            batches = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
+            fit_dense(network, model.normalise, batches, loss, schedule, precision=precision, on_step=on_step)
         sample = stacked(drawer, _CALIBRATION, np.random.default_rng(plan.seed + 2))
         with torch.inference_mode():
             logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
@@ -141,12 +142,9 @@ def _parts(annotations: Annotations, plan: StripPlan) -> tuple[list[int], list[i
     return annotations.split(plan.seed, plan.held_out)
 
 
-def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Callable[[int], Batch]:
+def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Batches:
     """New views for every step, or some of a pool that the teacher has judged."""
-    if teacher is None:
-        return drawn(drawer, plan.batch, seed)
-    pool = Pool(drawer, teacher, plan.pool, seed)
-    return lambda step: pool.batch(plan.batch)  # noqa: ARG005  every step takes other views
+    return Drawn(drawer, seed) if teacher is None else Pool(drawer, teacher, plan.pool, seed)
 
 
 def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:
