@@ -19,7 +19,9 @@ _TILES = StripAugmentation(
 ACCURATE = StripPlan(
     arch="strip_wide", name="strip_accurate", steps=900, batch=8, rate=2e-3, precision="bf16", augmentation=_TILES
 )
-LIGHT = StripPlan(arch="strip_light", name="strip", steps=2500, rounds=2, batch=16, rate=4e-3)
+LIGHT = StripPlan(
+    arch="strip_light", name="strip", steps=2200, rounds=2, batch=16, rate=4e-3, pool=3500, augmentation=_TILES
+)
 
 RECIPES = {"strip_accurate": ACCURATE, "strip": LIGHT}
 """By the name of the model, the teacher first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -10,11 +11,34 @@ from torch import Tensor
 
 from steelflow.engine import Engine
 from steelflow.training.strip.draw import Drawer
-from steelflow.training.strip.fit import Batch
 from steelflow.training.strip.light import Light
 from steelflow.training.strip.mined import Mined
 
 _TOGETHER = 8
+
+
+class Batch(NamedTuple):
+    """Views uint8 (N, 1, S, S), classes of their cells (N, h, w), of the views (N,), their numbers (N,) by which their
+    errors are noted, and a teacher's cells or None."""
+
+    views: Tensor
+    cells: Tensor
+    labels: Tensor
+    numbers: Tensor
+    taught: Tensor | None = None
+
+
+class Batches(Protocol):
+    """Where the views of a training come from. ``rng`` and the errors in ``mined`` are all that changes."""
+
+    rng: np.random.Generator
+    mined: Mined
+
+    def batch(self, count: int) -> Batch:
+        """The next ``count`` views."""
+
+    def note(self, numbers: Sequence[int], errors: Sequence[float]) -> None:
+        """How wrong the model was on views of the last batch; they come more often if it was."""
 
 
 def stacked(drawer: Drawer, count: int, rng: np.random.Generator) -> Batch:

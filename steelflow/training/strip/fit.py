@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from steelflow.errors import TrainingError
 from steelflow.models.dense import DenseNetwork
-from steelflow.training.average import Average
+from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.precision import Precision, casting
+from steelflow.training.strip.batches import Batch, Batches
 from steelflow.training.strip.loss import DenseLoss
-from steelflow.training.strip.schedule import Schedule, groups
-
-
-class Batch(NamedTuple):
-    """Views uint8 (N, 1, S, S), classes of their cells (N, h, w), of the views (N,), their numbers (N,) by which their
-    errors are noted, and a teacher's cells or None."""
-
-    views: Tensor
-    cells: Tensor
-    labels: Tensor
-    numbers: Tensor
-    taught: Tensor | None = None
-
-
-class Batches(Protocol):
-    """Where the views of a training come from."""
-
-    def batch(self, count: int) -> Batch:
-        """The next ``count`` views."""
-
-    def note(self, numbers: Sequence[int], errors: Sequence[float]) -> None:
-        """How wrong the model was on views of the last batch; they come more often if it was."""
+from steelflow.training.strip.schedule import Schedule
+from steelflow.training.strip.state import StripState
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +38,7 @@ def fit_dense(
     schedule: Schedule,
     *,
     precision: Precision = "fp32",
+    checkpoint: Checkpoint | None = None,
     on_step: Callable[[StripProgress], None] | None = None,
 ) -> None:
     """Train ``network``, which afterwards is in evaluation mode with the moving average of its weights.
@@ -67,41 +48,51 @@ def fit_dense(
     Args:
         prepare: converts pixels 0…255 to the network's input.
         batches: gives the views of each step.
+        checkpoint: the file to save the state to and resume from.
 
     Raises:
-        TrainingError: the loss is no longer finite.
+        TrainingError: the loss is no longer finite, or the checkpoint cannot be used.
     """
-    began, device = time.perf_counter(), next(network.parameters()).device
-    optimizer = torch.optim.AdamW(groups(network, schedule))
-    average = Average(network, schedule.averaging * schedule.steps)
-    network.train().to(memory_format=torch.channels_last)
+    began = time.perf_counter()
+    state = StripState(network, schedule, batches, precision)
+    network.train()
     if (backbone := getattr(network, "backbone", None)) is not None:
         _keep_norms(backbone)
-    lately = math.nan
-    for step in range(schedule.steps):
-        some = batches.batch(schedule.batch)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial"] * schedule.factor(step)
-        x = prepare(some.views.to(device)).contiguous(memory_format=torch.channels_last)
-        with casting(device, precision):
-            cells = network.cells(x)
-        taught = None if some.taught is None else some.taught.to(device)
-        value = loss(cells.float(), some.cells.to(device), some.labels.to(device), taught)
-        if not math.isfinite(now := value.item()):
-            raise TrainingError(f"step {step + 1}: the loss is no longer finite; train with a lower learning rate")
-        optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimizer.step()
-        average.update()
-        _note(batches, loss, cells.detach().float(), some)
-        lately = now if math.isnan(lately) else 0.98 * lately + 0.02 * now
+    if checkpoint is not None and checkpoint.restore(state):
+        began -= state.seconds
+    while not state.finished:
+        now = _step(state, prepare, loss)
+        state.loss = now if state.loss is None else 0.98 * state.loss + 0.02 * now
+        state.seconds = time.perf_counter() - began
+        if checkpoint is not None:
+            checkpoint.save(state)
         if on_step is not None:
-            on_step(StripProgress(step + 1, schedule.steps, lately, time.perf_counter() - began))
-    network.load_state_dict(average.mean)
+            on_step(StripProgress(state.step, schedule.steps, state.loss, state.seconds))
+    network.load_state_dict(state.average.mean)
     network.eval().to(memory_format=torch.contiguous_format)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
+
+
+def _step(state: StripState, prepare: Callable[[Tensor], Tensor], loss: DenseLoss) -> float:
+    """Returns the loss."""
+    some, network, device = state.batches.batch(state.schedule.batch), state.network, state.device
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["initial"] * state.schedule.factor(state.step)
+    x = prepare(some.views.to(device)).contiguous(memory_format=torch.channels_last)
+    with casting(device, state.precision):
+        cells = network.cells(x)
+    taught = None if some.taught is None else some.taught.to(device)
+    value = loss(cells.float(), some.cells.to(device), some.labels.to(device), taught)
+    if not math.isfinite(now := value.item()):
+        raise TrainingError(f"step {state.step + 1}: the loss is no longer finite; train with a lower learning rate")
+    state.optimizer.zero_grad()
+    value.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    state.optimizer.step()
+    state.average.update()
+    _note(state.batches, loss, cells.detach().float(), some)
+    return now
 
 
 @torch.no_grad()
