@@ -1,8 +1,8 @@
 """How well a model of good strip tells defective pictures from good ones: ``python -m steelflow.begin.measure``.
 
-The pictures are in any format of ``training.annotations``, which also finds the pictures that show one piece of steel. A
-share of the pieces is held out. The model is fitted on good pictures of the other pieces with a few defective ones among
-them, no label is used, and every picture is judged as a whole.
+The pictures are in any format of ``training.annotations``, which also finds the pictures that show one piece of steel.
+A share of the pieces is held out. The model is fitted on good pictures of the other pieces with a few defective ones
+among them, no label is used, and every picture is judged as a whole.
 """
 
 from __future__ import annotations

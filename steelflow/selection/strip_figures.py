@@ -21,7 +21,7 @@ from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
 from steelflow.selection.strip_frames import composed
 from steelflow.training.annotations import Annotations, load_annotations
-from steelflow.training.strip.figures import separation
+from steelflow.training.strip.figures import crossed_thresholds, separation
 from steelflow.training.strip.judge import Judged, Run, judge
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.places import box_ratio, defect_of, points_at
@@ -58,13 +58,27 @@ def figures_of(
     found = list(judge((read(number)[0] for number in numbers), run, spec))
     scores = np.array([one.score for one in found])
     pictures = separation(scores, labels, spec.good, FALSE_ALARMS)
+    crossed = _crossed(scores, labels, [annotations.items[number].group for number in numbers], spec)
     fine = [number for number, label in zip(numbers, labels, strict=True) if label in spec.good]
     defects = [number for number, label in zip(numbers, labels, strict=True) if label not in spec.good]
     return {
         "pictures": pictures.to_dict(),
+        "crossed": crossed,
         "frames": _frames(run, spec, read, fine, defects, annotations, seed, frames) if fine and defects else None,
         **_places(found, labels, [read(number)[1] for number in numbers], spec, good, pictures.threshold),
     }
+
+
+def _crossed(
+    scores: npt.NDArray[np.float64], labels: list[str], groups: list[str], spec: ModelSpec
+) -> dict[str, Any] | None:
+    """False alarms and recall at thresholds that were fitted on the other half of the groups."""
+    fine = np.flatnonzero([label in spec.good for label in labels])
+    limits = crossed_thresholds(scores[fine], fine, groups, FALSE_ALARMS)
+    if limits is None:
+        return None
+    found = separation(scores, labels, spec.good, FALSE_ALARMS, crossed=limits).to_dict()
+    return {name: found[name] for name in ("false_alarms", "recall", "recall_by_class")}
 
 
 def _frames(
@@ -192,6 +206,8 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     paths = {
         "picture_auc": ("pictures", "auc"),
         "picture_recall": ("pictures", "recall"),
+        "crossed_alarms": ("crossed", "false_alarms"),
+        "crossed_recall": ("crossed", "recall"),
         "frame_auc": ("frames", "auc"),
         "frame_recall": ("frames", "recall"),
         "pointing": ("pointing",),

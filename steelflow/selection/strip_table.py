@@ -19,6 +19,8 @@ not search for such lookalikes puts some of them into both parts, and its figure
 
 - *Pictures*: area under the ROC curve of good against defective pictures, and the share of defective pictures that is
   found if 5 % of the good ones alarm.
+- *Crossed*: the defective pictures found, and the good ones that alarm, if the threshold for 5 % is fitted on the other
+  half of the held-out tiles.
 - *Frames*: the same for frames of 1600×256 pixels, composed of held-out pictures at native scale.
 - *Pointing*: the share of defective pictures in which the highest cell of the map lies on a defect.
 - *Class*: the share of defective pictures whose class is right.
@@ -37,6 +39,8 @@ _BEFORE = "lookalikes not searched"
 _COLUMNS = {
     "pictures": "picture_auc",
     "found": "picture_recall",
+    "crossed: found": "crossed_recall",
+    "alarms": "crossed_alarms",
     "frames": "frame_auc",
     "found in frames": "frame_recall",
     "pointing": "pointing",

@@ -111,6 +111,6 @@ def test_a_killed_process_leaves_a_checkpoint_that_gives_the_same_weights(
 def test_the_checkpoint_of_another_training_is_refused(strips: Annotations, tmp_path: Path) -> None:
     with pytest.raises(Killed):
         train_strip(strips, tmp_path, PLAN, on_step=kill_after(1))
-    with pytest.raises(TrainingError, match=r"another training \(other plan\.seed\)"):
+    with pytest.raises(TrainingError, match=r"another training \(other plan\.seed, training\)"):
         train_strip(strips, tmp_path, replace(PLAN, seed=1))
     train_strip(strips, tmp_path, replace(PLAN, operating_point=0.5))

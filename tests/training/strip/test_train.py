@@ -12,7 +12,7 @@ from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models.decision import defect_scores
 from steelflow.training.annotations import Annotations, load_annotations
-from steelflow.training.strip.figures import separation, threshold_for
+from steelflow.training.strip.figures import crossed_thresholds, halves, separation, threshold_for
 from steelflow.training.strip.loss import DenseLoss
 from steelflow.training.strip.plan import StripPlan
 from steelflow.training.strip.train import TrainedStrip, train_strip
@@ -37,6 +37,7 @@ def test_a_model_of_strip_finds_defects_it_has_not_seen(trained: TrainedStrip) -
     assert trained.spec.good == ("free",)
     assert trained.spec.view == 64
     assert trained.spec.operating_point == trained.figures.threshold
+    assert trained.figures.crossed
 
 
 def test_the_files_agree_and_the_engine_reads_them(trained: TrainedStrip) -> None:
@@ -107,6 +108,20 @@ def test_separation_counts_each_class() -> None:
     assert found.recall_by_class == {"dent": 0.5, "hole": 1.0}
     assert found.recall == pytest.approx(2 / 3)
     assert found.auc == pytest.approx(10 / 12)
+
+
+def test_thresholds_are_crossed_between_groups() -> None:
+    groups = ["a", "a", "b", "b", "c", "d", "d", "d"]
+    scores = np.array([0.1, 0.2, 0.9, 0.8, 0.3, 0.4, 0.5, 0.6])
+    second = halves(groups)
+    assert len(set(zip(groups, second.tolist(), strict=True))) == 4, "no group is in both halves"
+    assert second.any()
+    assert not second.all()
+    limits = crossed_thresholds(scores, np.arange(8), groups, 0.0)
+    assert limits is not None
+    assert set(limits[second]) == {scores[~second].max()}
+    assert set(limits[~second]) == {scores[second].max()}
+    assert crossed_thresholds(scores, np.arange(8), ["a"] * 8, 0.0) is None
 
 
 def test_the_loss_weighs_small_defects_like_large_ones() -> None:
