@@ -14,6 +14,7 @@ from steelflow.models.decision import defect_scores
 from steelflow.training.annotations import Annotations, load_annotations
 from steelflow.training.strip.figures import crossed_thresholds, halves, separation, threshold_for
 from steelflow.training.strip.loss import DenseLoss
+from steelflow.training.strip.mined import Mined
 from steelflow.training.strip.plan import StripPlan
 from steelflow.training.strip.train import TrainedStrip, train_strip
 from tests.support.strips import write_strips
@@ -93,6 +94,23 @@ def test_data_without_good_pictures_is_refused(strips: Annotations, tmp_path: Pa
 def test_a_plan_is_checked(changes: dict[str, float], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(PLAN, **changes)
+
+
+def test_a_device_that_is_not_there_is_refused(strips: Annotations, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no device 'tpu' for torch here"):
+        train_strip(strips, tmp_path, replace(PLAN, device="tpu"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_hard_pictures_and_small_groups_come_more_often() -> None:
+    rng = np.random.default_rng(0)
+    mined = Mined(range(5), ["tile", "tile", "tile", "tile", "other"])
+    for _ in range(20):
+        mined.note([0, 1, 2, 3, 4], [1.0, 0.0, 0.0, 0.0, 0.0])
+    drawn = np.bincount([mined.choose([0, 1, 2, 3, 4], rng) for _ in range(4000)], minlength=5)
+    assert drawn[0] > 2 * drawn[1:4].max()
+    assert drawn[4] > 1.5 * drawn[1:4].max()
+    assert drawn.min() > 200, "an easy picture may still come"
 
 
 @pytest.mark.parametrize(("share", "above"), [(0.0, 0), (0.05, 5), (0.1, 10), (0.999, 99)])
