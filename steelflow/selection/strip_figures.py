@@ -164,8 +164,9 @@ def measure_recipes(
             engine = OnnxEngine(weights.with_suffix(".onnx"), [CPU])
             training, held_out = annotations.split(seed, plan.held_out)
             record = json.loads(weights.with_suffix(".json").read_text())
-            kept = ("recipe", "pretrained", "teacher", "seconds")
-            about = {"seed": seed, "trained_on": record["images"]["training"]} | {key: record[key] for key in kept}
+            kept = ("recipe", "pretrained", "start", "teacher", "seconds")
+            about = {"seed": seed, "trained_on": record["images"]["training"]}
+            about |= {key: record[key] for key in kept if key in record}
             found = figures_of(engine, annotations, held_out, seed, frames)
             if by_name:
                 seen = {together.items[number].group for number in training}
