@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from steelflow.archive.carried import container, peeked
 from steelflow.archive.gunzip import unpacked
 from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source
@@ -45,8 +46,14 @@ def shard_rows(
     head = file.read(_HEAD)
     file.seek(0)
     if head[:4] in _ZIP_MAGIC or (info.key.lower().endswith(".zip") and not _is_other(head)):
-        return read_zip(file, limits, Others(ignored, describe, partial(_nested, limits, ignored, describe, 1)))
+        return read_zip(file, limits, _others(limits, ignored, describe, 1))
     return _forwards(file, head, limits, ignored, describe, 0)
+
+
+def _others(
+    limits: LimitSettings, ignored: Ignored, describe: Callable[[str, bytes | Failure], None], depth: int
+) -> Others:
+    return Others(ignored, describe, partial(_nested, limits, ignored, describe, depth), peeked, container)
 
 
 def _is_other(head: bytes) -> bool:
@@ -66,7 +73,7 @@ def _forwards(
     for magic, name in _UNSUPPORTED_MAGIC.items():
         if head.startswith(magic):
             raise ShardError("unsupported", f"{name} is not read; unpack it, or pack it as tar, tar.zst or zip")
-    others = Others(ignored, describe, partial(_nested, limits, ignored, describe, depth + 1))
+    others = _others(limits, ignored, describe, depth + 1)
     return read_tar(unpacked(source, head, limits.expansion) or source, limits, others)
 
 
@@ -96,7 +103,7 @@ def _nested(
                     f"a zip of {size:,} bytes within a shard, the limit is {limits.image_bytes:,} "
                     "(limits.image_bytes); unpack it",
                 )
-            others = Others(ignored, describe_inner, partial(_nested, limits, ignored, describe_inner, depth + 1))
+            others = _others(limits, ignored, describe_inner, depth + 1)
             yield from read_zip(io.BytesIO(part.read(size)), limits, others)
         else:
             yield from _forwards(part, head, limits, ignored, describe_inner, depth)

@@ -67,6 +67,11 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CODECS: dict[bytes, Callable[[], _Decompressor]] = {b"\x1f\x8b": _Gzip, b"BZh": _bzip2, b"\xfd7zXZ\0": _xz}
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether bytes are the beginning of a compressed stream that is read here."""
+    return head.startswith((ZSTD_MAGIC, *_CODECS))
+
+
 def unpacked(source: Source, head: bytes, expansion: int) -> Source | None:
     """The decompressed bytes of ``source``, or None if it is not compressed: ``head`` has its first 6 bytes."""
     if head.startswith(ZSTD_MAGIC):

@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from steelflow.archive.carried import misnamed
 from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
@@ -64,7 +66,13 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     Raises:
         StoreError: images or reports cannot be listed.
     """
-    planned = plan_units(partition, objects(job.archive, job.template, partition), job.template, unit_images)
+    planned = plan_units(
+        partition,
+        objects(job.archive, job.template, partition),
+        job.template,
+        unit_images,
+        partial(misnamed, job.archive),
+    )
     prefix = REPORTS + folder(partition)
     there = {info.key: info for info in job.report.list(prefix) if info.key.endswith(".parquet")}
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
