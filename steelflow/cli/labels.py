@@ -225,7 +225,7 @@ def _intake(source: Path, labels: LabelStore, current: Settings, new_classes: li
     return Intake(
         source,
         open_store(current.archive.uri, current.store),
-        KeyTemplate(current.archive.template),
+        KeyTemplate(current.archive.template, current.night.timezone),
         current.limits,
         {*model, *labels.classes()},
         new_classes,
