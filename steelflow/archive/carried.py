@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from steelflow.archive.gunzip import is_packed, unpacked
+from steelflow.archive.gunzip import Expansion, is_packed, unpacked
 from steelflow.archive.shard import ShardError
 from steelflow.archive.sniff import PEEK, looks_like_image
 from steelflow.archive.tar import BLOCK, is_header
@@ -15,7 +15,7 @@ from steelflow.store.base import Store
 from steelflow.store.ordered import in_order
 
 _BLOCK = MIB  # bzip2 gives nothing before its first block, of up to 900 kB, is there
-_EXPANSION = 1000
+_FACTOR = 1000
 _THREADS = 8
 _ZIP = b"PK\x03\x04"
 _NAME_AT = 30  # of the first member of a zip
@@ -50,7 +50,8 @@ def _kind(head: bytes) -> str | None:
 
 def _packed_kind(head: bytes) -> str | None:
     try:
-        stream = unpacked(_Head(head), head[:6], _EXPANSION)
+        source = _Head(head)
+        stream = unpacked(source, head[:6], Expansion(_FACTOR, source.spent))
         inner = b"" if stream is None else stream.read(BLOCK)
     except ShardError:
         inner = b""

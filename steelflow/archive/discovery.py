@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from steelflow.archive.names import is_open, is_system, kind_of
 from steelflow.archive.template import Fields, KeyTemplate, fields_of
+from steelflow.archive.unlisted import Unlisted
 from steelflow.errors import ConfigError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.store.base import Store
+from steelflow.store.foreign import foreign_folders, foreign_objects
 
 _RECOVERED = "lost+found"  # what a check of the disk has found again: told, unlike bins
 
@@ -23,10 +25,12 @@ _RECOVERED = "lost+found"  # what a check of the disk has found again: told, unl
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """The partitions of an archive, by date and line. ``strangers`` are folders that the template does not fit; nothing
-    in them is inspected. System folders, such as a NAS's recycle bin, are no lines."""
+    in them is inspected. System folders, such as a NAS's recycle bin, are no lines. ``unlisted`` are sentences on
+    folders that could not be read."""
 
     partitions: tuple[Partition, ...]
     strangers: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
 
 def discover(
@@ -38,21 +42,22 @@ def discover(
     """The partitions of the archive; with ``dates`` or ``lines``, only theirs.
 
     If the template has ``{captured_at}`` and no date, the day of that time in the plant's zone is the night. If it has
-    no ``{date}`` (or ``{line}``), the date (or line) of every partition is None. If it has neither, one partition covers
-    the whole source.
+    no ``{date}`` (or ``{line}``), the date (or line) of every partition is None. If it has neither, one partition
+    covers the whole source.
 
     Raises:
         ConfigError: dates or lines are given, but the template has no such field.
         StoreError: the store cannot be listed.
     """
     strangers: list[str] = []
-    walked = _walk(store, template, dates, lines, strangers)
+    unlisted = Unlisted()
+    walked = _walk(store, template, dates, lines, strangers, unlisted)
     if template.dated_by_time:
         found = {one for prefix, f in walked for one in _by_time(store, template, prefix, f.line, dates, strangers)}
     else:
         found = {Partition(f.line, f.date) for _, f in walked}
     ordered = sorted(found, key=lambda p: (p.date or dt.date.min, p.line or ""))
-    return Discovery(tuple(ordered), tuple(strangers))
+    return Discovery(tuple(ordered), tuple(strangers), tuple(unlisted.sentences()))
 
 
 def partitions(
@@ -65,8 +70,11 @@ def partitions(
     return list(discover(store, template, dates, lines).partitions)
 
 
-def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterator[ObjectInfo]:
-    """All objects below the folders of a partition, as a stream in any order: images, shards and others.
+def objects(
+    store: Store, template: KeyTemplate, partition: Partition, unlisted: Unlisted | None = None
+) -> Iterator[ObjectInfo]:
+    """All objects below the folders of a partition, as a stream in any order: images, shards and others. ``unlisted``
+    is told of those that cannot be listed.
 
     Raises:
         ConfigError: the partition has a date or a line, but the template has no such field.
@@ -74,8 +82,9 @@ def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterat
     """
     dates = None if partition.date is None else (partition.date,)
     lines = None if partition.line is None else (partition.line,)
-    for prefix, _ in _walk(store, template, dates, lines, []):
-        for info in store.list(prefix):
+    unlisted = Unlisted() if unlisted is None else unlisted
+    for prefix, _ in _walk(store, template, dates, lines, [], Unlisted()):
+        for info in foreign_objects(store, prefix, unlisted.add):
             if not template.dated_by_time or template.day_of(info.key) == partition.date or not _has_a_night(info.key):
                 yield info
 
@@ -111,6 +120,7 @@ def _walk(
     dates: Collection[dt.date] | None,
     lines: Collection[str] | None,
     strangers: list[str],
+    unlisted: Unlisted,
 ) -> Iterator[tuple[str, Fields]]:
     """The folders at the level where line and date are known, with the fields in their names."""
     for field, wanted in (("date", dates), ("line", lines)):
@@ -128,7 +138,7 @@ def _walk(
             yield prefix, fields_of(groups) or Fields()
             return
         level = template.levels[at]
-        for folder in store.folders(prefix):
+        for folder in foreign_folders(store, prefix, unlisted.add):
             matched = level.pattern.fullmatch(folder)
             if is_system(folder + "/") and (matched or folder != _RECOVERED):  # a bin of a NAS may look like a line
                 continue

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from steelflow.archive.carried import container, peeked
-from steelflow.archive.gunzip import unpacked
+from steelflow.archive.gunzip import Expansion, unpacked
 from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source
 from steelflow.archive.stream import ObjectReader
@@ -45,15 +45,20 @@ def shard_rows(
     """
     head = file.read(_HEAD)
     file.seek(0)
+    grown = Expansion(limits.expansion, file.spent)
     if head[:4] in _ZIP_MAGIC or (info.key.lower().endswith(".zip") and not _is_other(head)):
-        return read_zip(file, limits, _others(limits, ignored, describe, 1))
-    return _forwards(file, head, limits, ignored, describe, 0)
+        return read_zip(file, limits, _others(limits, ignored, describe, grown, 1), grown)
+    return _forwards(file, head, limits, ignored, describe, grown, 0)
 
 
 def _others(
-    limits: LimitSettings, ignored: Ignored, describe: Callable[[str, bytes | Failure], None], depth: int
+    limits: LimitSettings,
+    ignored: Ignored,
+    describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
+    depth: int,
 ) -> Others:
-    return Others(ignored, describe, partial(_nested, limits, ignored, describe, depth), peeked, container)
+    return Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, depth), peeked, container)
 
 
 def _is_other(head: bytes) -> bool:
@@ -66,6 +71,7 @@ def _forwards(
     limits: LimitSettings,
     ignored: Ignored,
     describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
     depth: int,
 ) -> Iterator[Row]:
     if not head:
@@ -73,14 +79,15 @@ def _forwards(
     for magic, name in _UNSUPPORTED_MAGIC.items():
         if head.startswith(magic):
             raise ShardError("unsupported", f"{name} is not read; unpack it, or pack it as tar, tar.zst or zip")
-    others = _others(limits, ignored, describe, depth + 1)
-    return read_tar(unpacked(source, head, limits.expansion) or source, limits, others)
+    others = _others(limits, ignored, describe, grown, depth + 1)
+    return read_tar(unpacked(source, head, grown) or source, limits, others)
 
 
 def _nested(
     limits: LimitSettings,
     ignored: Ignored,
     describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
     depth: int,
     name: str,
     source: Source,
@@ -103,9 +110,9 @@ def _nested(
                     f"a zip of {size:,} bytes within a shard, the limit is {limits.image_bytes:,} "
                     "(limits.image_bytes); unpack it",
                 )
-            others = _others(limits, ignored, describe_inner, depth + 1)
-            yield from read_zip(io.BytesIO(part.read(size)), limits, others)
+            others = _others(limits, ignored, describe_inner, grown, depth + 1)
+            yield from read_zip(io.BytesIO(part.read(size)), limits, others, grown)
         else:
-            yield from _forwards(part, head, limits, ignored, describe_inner, depth)
+            yield from _forwards(part, head, limits, ignored, describe_inner, grown, depth)
     except ShardError as exc:
         yield None, exc.failure

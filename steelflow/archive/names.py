@@ -88,6 +88,7 @@ class Ignored:
         if len(self.sample) < _SAMPLE:
             self.sample.append(name)
 
-    def extend(self, more: Ignored) -> None:
-        self.count += more.count
-        self.sample += more.sample[: _SAMPLE - len(self.sample)]
+    def remove(self, name: str) -> None:
+        self.count -= 1
+        if name in self.sample:
+            self.sample.remove(name)

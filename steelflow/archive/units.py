@@ -58,9 +58,8 @@ def plan(
     loose: list[bytes] = []
     units: list[Unit] = []
     coils: dict[str, int] = {}
-    misplaced = Counter[str]()
+    ignored, misplaced = Ignored(), Counter[str]()
     others: list[ObjectInfo] = []
-    left_out = Ignored()
     sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
@@ -72,18 +71,13 @@ def plan(
                 misplaced[_folder(info.key)] += 1
         elif kind == "sidecar":
             sidecars.setdefault(_folder(info.key), []).append(info)
-        elif len(others) < LOOKED_INTO and info.size and is_other(info.key):
-            others.append(info)
-        else:
-            left_out.add(info.key)
-    hidden = {info.key for info in misnamed(others)}
-    ignored = Ignored()
-    for info in others:
-        if info.key in hidden:
-            loose.append(pack(_path(info.key, template, coils, misplaced), info))
         else:
             ignored.add(info.key)
-    ignored.extend(left_out)
+            if len(others) < LOOKED_INTO and info.size and is_other(info.key):
+                others.append(info)
+    for info in misnamed(others):
+        loose.append(pack(_path(info.key, template, coils, misplaced), info))
+        ignored.remove(info.key)
     units.extend(_buckets(partition, loose, max_images))
     if sidecars:
         units = [replace(unit, sidecars=_beside(unit, sidecars)) for unit in units]

@@ -12,6 +12,7 @@ from steelflow.report.daily import write_daily
 from steelflow.report.layout import REGIONS, REPORTS, folder, marks_key, night_lock_key, summary_key
 from steelflow.report.runs import records_of
 from steelflow.store import Store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 DROPPED = "dropped/"
@@ -41,9 +42,12 @@ def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: st
     partition = Partition(line, date)
     with locked(report, night_lock_key(date), f"the night of {date}"):
         keys = reports_of(report, date, line)
-        at = dt.datetime.now(dt.UTC)
+        at = store_time(report)
+        number = 1 + sum(1 for _ in report.list(f"{DROPPED}{folder(partition)}"))
         about = {"date": str(date), "line": line, "who": who, "reason": reason, "at": at.isoformat(), "reports": keys}
-        report.put(f"{DROPPED}{folder(partition)}{at:%Y%m%dT%H%M%SZ}.json", json.dumps(about, indent=1).encode())
+        report.put_new(
+            f"{DROPPED}{folder(partition)}{number:06d}-{at:%Y%m%dT%H%M%SZ}.json", json.dumps(about, indent=1).encode()
+        )
         for key in (marks_key(partition), summary_key(partition), *keys):
             report.delete(key)
         for info in list(report.list(REGIONS + folder(partition))):

@@ -29,6 +29,11 @@ class ReportReader:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """Where the reports are."""
+        return self._store
+
     def images(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.LazyFrame:
