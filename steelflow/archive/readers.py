@@ -81,7 +81,10 @@ def _read_loose(
 def _is_image(store: Store, info: ObjectInfo, data: bytes | Failure) -> bool:
     """Whether an object without a known suffix is an image. What cannot be read may be one: it is a failure."""
     if isinstance(data, Failure) and data.code == "too_large":
-        data = store.get(info.key, 0, HEAD, etag=info.etag)
+        try:
+            data = store.get(info.key, 0, HEAD, etag=info.etag)
+        except (ObjectNotFound, ObjectUnreadable):
+            return True
     return isinstance(data, Failure) or looks_like_image(data[:HEAD])
 
 
@@ -120,6 +123,8 @@ def _read_shard(
         failure = exc.failure
     except ObjectNotFound:
         failure = Failure("missing", "the shard was deleted after it was listed")
+    except ObjectUnreadable as exc:
+        failure = Failure("unreadable", str(exc))
     described.end()
     fields = members.read(None)
     yield RawImage(info.key, None, ordinal, failure, *fields[2:])

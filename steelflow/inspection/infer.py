@@ -8,7 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import polars as pl
 from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, plan, superseded
+from steelflow.archive.unlisted import Unlisted
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
@@ -32,6 +33,7 @@ from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+from steelflow.store.foreign import foreign_objects
 
 _NOTHING = (
     "{}: contains no images and no tar or zip shards ({} other files); "
@@ -85,7 +87,8 @@ def inspect_source(
         StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
     template = KeyTemplate(settings.archive.template, settings.night.timezone)
-    archive, found, alone = _open_source(source, settings)
+    unlisted = Unlisted()
+    archive, found, alone = _open_source(source, settings, unlisted)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(_NOTHING.format(source, planned.ignored_count))
@@ -112,7 +115,8 @@ def inspect_source(
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
     said = source, prefix, time.perf_counter() - clock
-    return _result(job, planned, current, done, said, alone)
+    result = _result(job, planned, current, done, said, alone)
+    return replace(result, notes=(*unlisted.sentences(), *result.notes))
 
 
 def _result(
@@ -188,7 +192,7 @@ def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> No
             job.report.delete(info.key)
 
 
-def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo], bool]:
+def _open_source(source: str, settings: Settings, unlisted: Unlisted) -> tuple[Store, Iterable[ObjectInfo], bool]:
     """The store and its objects; and whether they are one image or shard, with the sidecars beside it."""
     if "://" in source:
         root, _, name = source.rpartition("/")
@@ -196,12 +200,16 @@ def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[Objec
             store = open_store(root, settings.store)
             return store, _with_sidecars(store, name), True
         store = open_store(source, settings.store)
-        return store, store.list(), False
+        return store, foreign_objects(store, "", unlisted.add), False
     path = Path(source).expanduser().absolute()
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as exc:
+        raise ConfigError(f"{source}: {exc.strerror}; check owner and mode of the folders above, and the name") from exc
+    if is_folder:
         store = open_store(str(path), settings.store)
-        return store, store.list(), False
-    if not path.is_file():
+        return store, foreign_objects(store, "", unlisted.add), False
+    if not is_file:
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)
     return store, _with_sidecars(store, path.name), True

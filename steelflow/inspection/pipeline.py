@@ -31,6 +31,7 @@ from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Setti
 from steelflow.engine import Engine, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
+from steelflow.images.limits import Room
 from steelflow.inspection.judge import Judge, frame_of, squeezed
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
@@ -84,13 +85,14 @@ class Done:
 class Model:
     """An engine with a suitable batch size and number of threads. ``version`` is the model's version in the registry,
     None if the model is not from the registry. ``points`` are the operating points that were set by line; the key None
-    is for all other lines."""
+    is for all other lines. The threads share ``room`` for large pictures."""
 
     engine: Engine
     batch_size: int
     workers: int
     version: str | None = None
     points: Mapping[str | None, float] = field(default_factory=dict)
+    room: Room | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -120,7 +122,7 @@ def load_model(settings: Settings) -> Model:
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
     points = line_points(settings, engine.digest) if engine.spec.good else {}
-    return Model(engine, batch, workers, version, points)
+    return Model(engine, batch, workers, version, points, Room(settings.model.memory_limit_mib * MIB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class Inspection:
     def judge(self, line: str | None) -> Judge:
         """How the images of a line are judged."""
         model = self.model
-        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size)
+        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size, model.room)
 
 
 def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:

@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 
 from steelflow.archive.names import is_open, kind_of
+from steelflow.archive.unlisted import Unlisted
 from steelflow.report.layout import REPORTS, parse_folder
 from steelflow.report.reader import ReportReader
 from steelflow.report.unit_notes import Notes
 from steelflow.report.writer import Counts
 from steelflow.store import Store
+from steelflow.store.foreign import foreign_objects
 
 _DATE = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
 _LOOKED_AT = 1000  # objects of a folder that the template does not fit
@@ -53,10 +55,12 @@ def _is_expected(ran: list[bool]) -> bool:
 def strange_folders(archive: Store, strangers: Iterable[str], date: dt.date) -> Iterator[str]:
     """A sentence for each folder that the template does not fit, if it may hold images of the night.
 
-    An image belongs to the dates in its folders, else in its name. An image without a date may be of any night.
+    An image belongs to the dates in its folders, else in its name. An image without a date may be of any night, and so
+    may one in a folder that cannot be read.
     """
     for folder in strangers:
-        keys = (info.key for info in islice(archive.list(folder), _LOOKED_AT))
+        unlisted = Unlisted()
+        keys = (info.key for info in islice(foreign_objects(archive, folder, unlisted.add), _LOOKED_AT))
         for key in keys:
             if not (kind_of(key) in ("image", "shard") or is_open(key)):
                 continue
@@ -68,6 +72,8 @@ def strange_folders(archive: Store, strangers: Iterable[str], date: dt.date) -> 
                     "change archive.template"
                 )
                 break
+        else:
+            yield from unlisted.sentences()
 
 
 def line_problems(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
+from steelflow.archive.unlisted import Unlisted
 from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
@@ -26,7 +27,8 @@ class PartitionPlan:
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
     these reports hold, and ``skipped_notes`` what their readers could not use. ``stale`` are the keys of reports to
     delete. ``ignored`` files are neither image nor shard nor sidecar. ``prints`` are the fingerprints of all units.
-    ``regions`` are the keys that their files of regions have, where there are any.
+    ``regions`` are the keys that their files of regions have, where there are any. ``unlisted`` are sentences on what
+    could not be listed.
     """
 
     partition: Partition
@@ -41,6 +43,7 @@ class PartitionPlan:
     regions: frozenset[str] = frozenset()
     misplaced: int = 0
     misplaced_folders: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -62,7 +65,9 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     Raises:
         StoreError: images or reports cannot be listed.
     """
-    planned = plan_units(partition, objects(job.archive, job.template, partition), job.template, unit_images)
+    unlisted = Unlisted()
+    found = objects(job.archive, job.template, partition, unlisted)
+    planned = plan_units(partition, found, job.template, unit_images)
     prefix = REPORTS + folder(partition)
     there = {info.key: info for info in job.report.list(prefix) if info.key.endswith(".parquet")}
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
@@ -93,6 +98,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         skipped_notes=tuple(skipped_notes),
         misplaced=planned.misplaced_count,
         misplaced_folders=planned.misplaced_folders,
+        unlisted=tuple(unlisted.sentences()),
         regions=frozenset(
             regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
         ),

@@ -186,7 +186,7 @@ class Night:
         self.run_id = new_run_id()
         wanted = self._asked or self.settings.night.lines
         found = discover(self.archive, self.template, (self.date,), wanted or None)
-        self.partitions, self.strangers = found.partitions, found.strangers
+        self.partitions, self.strangers, self.unlisted = found.partitions, found.strangers, found.unlisted
         self.idle = tuple(sorted(set(wanted) - {partition.line for partition in self.partitions}))
         if self._asked and self.idle:  # a line of the settings may stand still; one that was typed is a mistake
             there = discover(self.archive, self.template, (self.date,)).partitions
@@ -336,6 +336,8 @@ class Night:
         )
         if not self.backfill and not self._asked:
             told += ghosts(reported_lines(self.report, self.date) - there, self.date)
+        told += self.unlisted
+        told += [one for plan in plans for one in plan.unlisted]
         told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
         told += shard_problems(notes)
         told += [
