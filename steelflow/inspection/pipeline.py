@@ -47,6 +47,8 @@ _CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batche
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
 _UNOPENED = 5  # shards of a unit that are named
+_REFUSED = frozenset(("cold_storage", "denied", "unreadable", "changed"))  # failures of an object, not of its bytes
+_REFUSED_SAMPLE = 20
 _STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
 
@@ -269,6 +271,7 @@ class _Draft:
         self.how = job.judge(unit.partition.line)
         self._squeezed: Counter[str] = Counter()
         self._unopened: list[str] = []
+        self._refused, self._refused_sample = 0, dict[str, str]()
         self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
@@ -316,8 +319,15 @@ class _Draft:
             yield chunk
 
     def _note(self, image: RawImage, failure: Failure) -> None:
-        """A row that stands for a shard, or for the rest of one: nobody knows how many images are missing."""
-        if kind_of(image.member or image.key) == "shard" and len(self._unopened) < _UNOPENED:
+        """Note an object that the store did not give, and a row that stands for a shard, or for the rest of one: nobody
+        knows how many images are missing."""
+        if image.member is None and failure.code in _REFUSED:
+            self._refused += 1
+            if len(self._refused_sample) < _REFUSED_SAMPLE:
+                self._refused_sample[image.key] = failure.code
+        elif (
+            kind_of(image.member or image.key) == "shard" or (image.member is not None and failure.code == "truncated")
+        ) and len(self._unopened) < _UNOPENED:
             where = image.key if image.member is None else f"{image.key}: {image.member}"
             self._unopened.append(f"{where} ({failure})")
 
@@ -338,7 +348,13 @@ class _Draft:
         started = time.perf_counter()
         wrong = self._wrong
         notes = Notes(
-            tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened)
+            tuple(self._ignored.sample),
+            wrong.count,
+            tuple(wrong.sample),
+            wrong.unused,
+            tuple(self._unopened),
+            self._refused,
+            self._refused_sample,
         )
         with self._writer:
             if self.error is None:
