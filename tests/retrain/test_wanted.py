@@ -66,7 +66,7 @@ def test_a_class_that_recent_nights_show_has_to_be_learnt(settings: Settings) ->
     assert isinstance(why, str)
     for words in (
         "scratches (0)",
-        "the latest nights has scratches",
+        "shown by the latest nights: scratches",
         "`steelflow labels import`",
         "`steelflow retrain --without scratches`",
         "`steelflow labels retire scratches",
