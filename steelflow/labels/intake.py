@@ -289,7 +289,13 @@ def _spelt(archive: Store, key: str) -> str:
 def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> Golden:
     """Keep the images of ``intake`` and freeze them as the golden set. Raises ``LabelError``, see ``golden.freeze``."""
     first: dict[str, Row] = {}
+    meaning = labels.class_names()
     for row in intake.rows:
+        if meaning.is_retired(row.label):
+            raise LabelError(
+                f"golden set: {row.where}: {meaning.change_of(row.label)}; bring it back with `steelflow labels restore`, "
+                "or leave it out; nothing was changed"
+            )
         if (other := first.setdefault(row.image, row)).label != row.label:
             raise LabelError(
                 f"golden set: {other.where} labels an image {other.label!r} and {row.where} labels it {row.label!r}; "
