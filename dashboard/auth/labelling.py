@@ -40,6 +40,7 @@ class Review:
     stretch: bool = False  # show images with stretched contrast
     drawing: bool = False  # the user is drawing a box
     again: set[Key] = field(default_factory=set)  # undone, so to be shown again
+    hidden: int = 0  # images that were not proposed, because they cannot be shown
 
     @property
     def row(self) -> Row | None:
@@ -192,7 +193,7 @@ def begin(store: LabelStore, line: str | None) -> Review:
     whole: list[Row] = list(meaning.today(single).iter_rows(named=True))
     most = round(_REGIONS * AT_ONCE) if boxes else 0
     boxes = boxes[: max(most, AT_ONCE - len(whole))]
-    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]))
+    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]), hidden=sum(showable.hidden.values()))
 
 
 def _as_item(row: Row) -> Row:
