@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 
+from steelflow.drift.check import forget_line
 from steelflow.errors import ReportError
 from steelflow.records import Partition
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import REGIONS, REPORTS, folder, marks_key, night_lock_key, summary_key
+from steelflow.report.runs import records_of
 from steelflow.store import Store
 from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
@@ -29,8 +31,9 @@ def reports_of(report: Store, date: dt.date, line: str | None) -> list[str]:
 
 
 def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: str) -> int:
-    """Delete a line's reports of a night, with all that was made from them. Who did it and why is kept below
-    ``dropped/``. Images of the archive stay. Returns the number of reports.
+    """Delete a line's reports of a night, with all that was made from them, and its verdict in the drift table. Who did
+    it and why is kept below ``dropped/``; the run records of the night say that the line was dropped. Images of the
+    archive stay. Returns the number of reports.
 
     Raises:
         ReportError: there are no reports.
@@ -50,4 +53,8 @@ def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: st
         for info in list(report.list(REGIONS + folder(partition))):
             report.delete(info.key)
         write_daily(report, [date])
+        forget_line(report, date, line)
+        for key, record in list(records_of(report, date)):
+            if line in record.lines and line not in record.dropped:
+                report.put(key, record.model_copy(update={"dropped": (*record.dropped, line)}).to_json())
     return len(keys)

@@ -73,6 +73,10 @@ class ReportReader:
             frames = [pl.DataFrame(schema=_EMPTY_SUMMARY), *pool.map(read, asked)]
         return pl.concat(frames).sort("date", "line", "coil", "label", nulls_last=True)
 
+    def files(self, dates: Collection[dt.date]) -> dict[Partition, list[ObjectInfo]]:
+        """The report files of these nights, by line and date."""
+        return files_of(self._store, dates, None)
+
     def nights(self) -> list[dt.date]:
         """The dates that have reports, ascending."""
         names = (parse_folder(f"{name}/line=") for name in self._store.folders(REPORTS))

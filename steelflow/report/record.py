@@ -34,6 +34,7 @@ _ADDED = (
     "sidecar_sample",
     "missing",
     "only",
+    "dropped",
     "number",
 )  # since 0.2.0
 
@@ -107,7 +108,7 @@ class RunRecord(_Part):
     the clocks of the machines said. The first one, and those of earlier versions, have 0.
 
     ``missing`` says what the night misses, a sentence each. ``only`` names the lines of a run that was asked for some
-    lines: it is not the record of the night.
+    lines: it is not the record of the night. ``dropped`` names lines whose reports a person deleted afterwards.
     """
 
     run_id: str = ""
@@ -141,6 +142,7 @@ class RunRecord(_Part):
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    dropped: tuple[str | None, ...] = ()
     number: int = 0
     sidecar_errors: int = 0
     sidecar_sample: tuple[str, ...] = ()
