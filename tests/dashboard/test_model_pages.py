@@ -208,6 +208,8 @@ def test_an_image_that_is_gone_is_not_labelled(
     assert not app.exception
     for image in images.iterdir():
         shutil.rmtree(image)
+    st.cache_data.clear()
+    st.cache_resource.clear()
     app.button(key="class-0-1").click().run()
     assert "cannot be labelled" in texts(app)
     assert open_labels(plant).current().is_empty()
