@@ -12,12 +12,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from steelflow.archive.names import is_system
-from steelflow.archive.template import NIGHTLY, Fields, KeyTemplate, fields_of
+from steelflow.archive.template import Fields, KeyTemplate, fields_of
 from steelflow.archive.unlisted import Unlisted
 from steelflow.errors import ConfigError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.store.base import Store
 from steelflow.store.foreign import foreign_folders, foreign_objects
+
+_RECOVERED = "lost+found"  # what a check of the disk has found again: told, unlike bins
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def _walk(
                 f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be selected; "
                 f"add {{{field}}} to a folder of the template, or inspect the whole source"
             )
-    depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & NIGHTLY), default=0)
+    depth = template.nightly_depth
     lines = None if lines is None else {unicodedata.normalize("NFC", line) for line in lines}
 
     def descend(prefix: str, groups: dict[str, str]) -> Iterator[tuple[str, Fields]]:
@@ -104,16 +106,14 @@ def _walk(
             yield prefix, fields_of(groups) or Fields()
             return
         level = template.levels[at]
-        if level.pattern is None:
-            yield from descend(f"{prefix}{level.text}/", groups)
-            return
         for folder in foreign_folders(store, prefix, unlisted.add):
             matched = level.pattern.fullmatch(folder)
+            if is_system(folder + "/") and (matched or folder != _RECOVERED):  # a bin of a NAS may look like a line
+                continue
             fields = fields_of(groups | matched.groupdict()) if matched else None
             if matched is None or fields is None:
-                strangers.append(f"{prefix}{folder}/")
-            elif is_system(folder + "/"):  # a bin of a NAS may look like a line
-                continue
+                if level.fields:  # folders beside one with a fixed name are not of this archive
+                    strangers.append(f"{prefix}{folder}/")
             elif _wanted(fields.line, lines) and _may_be(groups | matched.groupdict(), fields.date, dates):
                 yield from descend(f"{prefix}{folder}/", groups | matched.groupdict())
 

@@ -7,7 +7,7 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from steelflow.report.footer import Footer, read_footers
 from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
+from steelflow.report.regions import RegionReader
+from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
@@ -46,7 +48,7 @@ class InspectionResult:
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
     pictures and were judged as a whole. ``defects`` are the rates over all ``files``; ``notes`` are what people should
-    read first."""
+    read first. ``severities`` counts the regions by the rules of the settings, the most severe first."""
 
     images: int
     ok: int
@@ -66,6 +68,7 @@ class InspectionResult:
     notes: tuple[str, ...] = ()
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
+    severities: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
@@ -132,7 +135,8 @@ def _result(
     beside = [footer.notes for footer in current.values()] + [one.notes for one in good]
     sidecars = sidecar_problems(beside, whole=len(good) == len(done) and not alone)
     model, written = job.model, {*current, *(one.key for one in good)}
-    summary = _summary(job.report, prefix, written)
+    files = [info for info in job.report.list(f"{prefix}.") if info.key in written]
+    summary = summarised(job.report, files) if files else pl.DataFrame(schema=SUMMARY)
     whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     deep = [note for note in (depth_note(source, counts),) if note is not None]
     return InspectionResult(
@@ -151,15 +155,18 @@ def _result(
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(whole),
+        severities=_severities(job, files, summary) if counts.regions else {},
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
         defects=rates(summary),
         notes=(*notes(summary, model.spec, model.engine.digest, "these images", whole.total()), *deep),
     )
 
 
-def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFrame:
-    files = [info for info in report.list(f"{prefix}.") if info.key in written]
-    return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
+def _severities(job: Inspection, files: Sequence[ObjectInfo], summary: pl.DataFrame) -> dict[str, int]:
+    if not job.severity:
+        return {}
+    nowhere = summary.with_columns(date=pl.lit(None, pl.Date), line=pl.lit(None, pl.String))
+    return severities_of(graded(RegionReader(job.report).of_files(files), nowhere, job.severity), job.severity)
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Footer]:

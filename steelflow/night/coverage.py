@@ -109,6 +109,18 @@ def shard_problems(notes: Iterable[Notes]) -> Iterator[str]:
         yield f"{len(told) - _NAMED} more shards not read to their end"
 
 
+def refused_objects(notes: Iterable[Notes]) -> Iterator[str]:
+    """A sentence for the objects that the store lists and did not give."""
+    count, told = 0, dict[str, str]()
+    for one in notes:
+        count += one.refused
+        told.update(one.refused_sample)
+    if count:
+        named = ", ".join(f"{key} ({why})" for key, why in list(told.items())[:_NAMED])
+        more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+        yield f"{count:,} objects were refused by the store: {named}{more}; run the night again when they can be read"
+
+
 def misplaced(line: str | None, count: int, folders: Iterable[str]) -> str:
     """A sentence for images in folders of the line that the template does not fit: their coil is not known."""
     of, where = "" if line is None else f"line {line}: ", ", ".join(folders)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
 from steelflow.archive.unlisted import Unlisted
+from steelflow.errors import AccessDenied, ObjectChanged, ObjectNotFound, ObjectUnreadable
 from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
@@ -79,7 +81,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         expected = job.fingerprint(unit)
         prints.append(expected)
         footer = known.get(report_key(unit))
-        if footer is not None and footer.fingerprint == expected:
+        if footer is not None and footer.fingerprint == expected and not _can_be_read_now(job, footer.notes):
             skipped_counts += footer.counts
             skipped_notes += [footer.notes] if footer.notes != NO_NOTES else []
         else:
@@ -103,6 +105,16 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
             regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
         ),
     )
+
+
+def _can_be_read_now(job: Inspection, notes: Notes) -> bool:
+    """Whether the store gives an object that it refused before: restored from cold storage, or with another policy.
+    Its etag is the same, so the fingerprint does not show it."""
+    for key in notes.refused_sample:
+        with contextlib.suppress(AccessDenied, ObjectUnreadable, ObjectNotFound, ObjectChanged):
+            job.archive.get(key, 0, 1)
+            return True
+    return False
 
 
 def weight(unit: Unit) -> int:

@@ -80,9 +80,11 @@ class LocalStore:
                 file.seek(start)
             return file.read() if length is None else file.read(length)
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        for key in keys:
-            yield key, self._whole(key)
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
+        for number, key in enumerate(keys):
+            yield key, self._whole(key, etags[number] if etags else None)
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         return self._put(key, data, _move)
@@ -127,23 +129,25 @@ class LocalStore:
             if not self._create and not self.root.is_dir():
                 raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
-    def _whole(self, key: str) -> bytes | StoreError:
+    def _whole(self, key: str, etag: str | None) -> bytes | StoreError:
         self._check_key(key)
         try:  # without a file object: it makes twice the system calls, and each may give the GIL away
             descriptor = os.open(f"{self.root}/{key}", _READ)
             try:
-                found = os.fstat(descriptor)
-                size = found.st_size if S_ISREG(found.st_mode) else 0
+                stat = os.fstat(descriptor)
+                size = stat.st_size if S_ISREG(stat.st_mode) else 0
                 data = os.read(descriptor, size)
-                if size and len(data) == size:  # some file systems report size 0 for a file with bytes
+                if (
+                    size and len(data) == size and etag in (None, "", _etag(stat))
+                ):  # some file systems report size 0 for a file with bytes
                     return data
             finally:
                 os.close(descriptor)
         except OSError:
             pass
         try:
-            return self.get(key)  # it raises the right error, or reads the file in pieces
-        except (ObjectNotFound, ObjectUnreadable) as exc:
+            return self.get(key, etag=etag or None)  # it raises the right error, or reads the file in pieces
+        except (ObjectNotFound, ObjectUnreadable, ObjectChanged) as exc:
             return exc
 
     def _path(self, key: str) -> Path:
@@ -233,5 +237,8 @@ _NOTHING = ObjectInfo("", 0, "")  # the object of a link to nothing
 
 
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
-    etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}"
-    return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
+    return ObjectInfo(key, stat.st_size, _etag(stat), datetime.fromtimestamp(stat.st_mtime, UTC))
+
+
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_size:x}-{stat.st_mtime_ns:x}"
