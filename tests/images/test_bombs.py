@@ -17,9 +17,17 @@ from steelflow.config import LimitSettings
 from steelflow.images import limits
 from steelflow.images.decode import decode
 from steelflow.images.limits import Room, TooSlow, Turn
+from steelflow.images.pages import pages
 from steelflow.records import Failure
 
 LIMITS = LimitSettings()
+
+
+@pytest.mark.parametrize("bomb", [bomb for bomb in BOMBS if "TIFF" in bomb.name], ids=lambda bomb: bomb.name)
+def test_the_pages_of_a_bomb_are_read_in_bounded_memory(bomb: Bomb) -> None:
+    data = bomb.make()
+    for page in pages(data) or ():
+        assert isinstance(page, Failure) or len(page) < 2 * len(data)
 
 
 @pytest.mark.timeout(120)

@@ -116,6 +116,9 @@ BOMBS = (
     Bomb("TIFF, strips that share their bytes", lambda: _shared_strips(2000, 4 * MIB), "overlap"),
     Bomb("TIFF, a huge tile", _huge_tile, "too_large"),
     Bomb("TIFF, thumbnails with 900 tags", _thumbnails, "bomb"),
+    Bomb(
+        "BigTIFF, an image beyond all bytes", lambda: tiff(page((8, 8), [bytes(64)], 8), big=True, end=-1), "truncated"
+    ),
     Bomb("JPEG 2000, 65,535 layers", lambda: _jp2(500, _COD, 6, b"\xff\xff"), "bomb"),
     Bomb("JPEG 2000, code blocks of 4 × 4", lambda: _jp2(9000, _COD, 10, b"\0\0"), "too_large"),
     Bomb("JPEG 2000, tiles of 1 × 1", lambda: _jp2(500, _SIZ, 22, struct.pack(">II", 1, 1)), "bomb"),
