@@ -96,6 +96,7 @@ def _jp2(side: int, marker: bytes, at: int, value: bytes) -> bytes:
 
 
 _COD, _SIZ = b"\xff\x52", b"\xff\x51"
+_PAGE = page((8, 8), [bytes(64)], 8)
 _PROFILE = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(MIB - 1), 9))
 
 BOMBS = (
