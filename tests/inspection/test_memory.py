@@ -18,9 +18,9 @@ from pixels import chunk
 from steelflow.config import MIB
 
 SIDE = 10_000
-LIMIT, CONSTANT = 1024, 512  # MiB
+LIMIT, CONSTANT = 1024, 768  # MiB
 RUN = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from steelflow.config import ModelSettings, Settings
 from steelflow.inspection.infer import inspect_source
@@ -29,7 +29,8 @@ prepare()
 source, out = sys.argv[1:]
 model = ModelSettings(batch_size=16, workers=8, memory_limit_mib=1024)
 result = inspect_source(source, out, Settings(home=Path(out) / "home", model=model))
-print(json.dumps([result.images, result.ok, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss]))
+status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+print(json.dumps([result.images, result.ok, int(status["VmHWM"].split()[0])]))
 """
 
 
