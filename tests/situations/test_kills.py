@@ -67,8 +67,8 @@ def test_labels_import(tmp_path: Path) -> None:
 
 def test_promote(tmp_path: Path) -> None:
     registry = Registry(LocalStore(tmp_path / "registry", create=True), wait=60.0)
-    for _ in range(2):
-        registry.register("steelnet", who="ann", reason="a test")
+    for name in ("steelnet", "ssdc_mininet"):
+        registry.register(name, who="ann", reason="a test")
     within = seconds_of(PROMOTES, tmp_path / "registry")
     for seed in range(MOMENTS):
         kill(PROMOTES, tmp_path / "registry", within=within, seed=seed)
