@@ -97,7 +97,7 @@ class Assignment:
                 "copy the same file there, or register the model"
             )
         loaded = load_model(settings)
-        return Model(loaded.engine, loaded.batch_size, loaded.workers, self.version, self.points)
+        return Model(loaded.engine, loaded.batch_size, loaded.workers, self.version, self.points, loaded.room)
 
 
 def public(settings: Settings) -> Settings:

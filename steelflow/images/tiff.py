@@ -265,7 +265,7 @@ def _is_first(one: Directory) -> bool:
 def _unpack(data: bytes, form: str, at: int) -> int:
     try:
         return int(struct.unpack_from(form, data, at)[0])
-    except struct.error as exc:
+    except (struct.error, OverflowError) as exc:  # BigTIFF has places of 64 bits
         raise TiffError(
             "truncated", f"the file says that an image follows at byte {at:,}, which is beyond its end; copy it again"
         ) from exc

@@ -69,7 +69,11 @@ class UnitWriter:
         clear(folder, _DRAFT)
         schema = report_schema(origin.spec.classes, origin.spec.embedding_dims, framed)
         self._rows = _Part(folder, self._described(schema))
-        self._regions = _Part(folder, self._described(region_schema())) if framed else None
+        try:
+            self._regions = _Part(folder, self._described(region_schema())) if framed else None
+        except ReportError:
+            self._rows.delete()
+            raise
         self._pending: list[Judged] = []
         self._ok = self._failed = self._wide = self._bits = 0
 
@@ -150,8 +154,14 @@ class _Part:
         self.file = folder / own_name(_DRAFT)
         self.written = self.regions = 0
         self._schema = schema
-        with _disk():
-            self._parquet = pq.ParquetWriter(self.file, schema, compression="zstd", use_dictionary=_repeating(schema))
+        try:
+            with _disk():
+                self._parquet = pq.ParquetWriter(
+                    self.file, schema, compression="zstd", use_dictionary=_repeating(schema)
+                )
+        except ReportError:  # a full disk has room for the name of a file
+            self.file.unlink(missing_ok=True)
+            raise
 
     def write(self, table: pa.Table) -> None:
         table = table.select(self._schema.names)

@@ -135,11 +135,9 @@ class LocalStore:
             descriptor = os.open(f"{self.root}/{key}", _READ)
             try:
                 stat = os.fstat(descriptor)
-                size = stat.st_size if S_ISREG(stat.st_mode) else 0
+                size = stat.st_size if S_ISREG(stat.st_mode) else 0  # some file systems say 0 of a file with bytes
                 data = os.read(descriptor, size)
-                if (
-                    size and len(data) == size and etag in (None, "", _etag(stat))
-                ):  # some file systems report size 0 for a file with bytes
+                if size and len(data) == size and etag in (None, "", _etag(stat)):
                     return data
             finally:
                 os.close(descriptor)
@@ -183,7 +181,7 @@ def _translated(path: Path, reading: bool = False) -> Iterator[Path]:
         denied = isinstance(exc, PermissionError)
         detail = "permission denied; check owner and mode of the file and its folder" if denied else why(exc)
         if reading and detail is not None:
-            raise ObjectUnreadable(f"{path}: {detail}") from exc
+            raise ObjectUnreadable(f"{path}: {detail}", "denied" if denied else "unreadable") from exc
         if denied:
             raise AccessDenied(f"{path}: {detail}") from exc
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc

@@ -69,7 +69,8 @@ def test_killed_night_is_finished_by_the_next_run(
     assert inspect_night(settings, NIGHT).done_units == 0
 
 
-def test_two_runs_at_once(plant: Path, undisturbed: tuple[Settings, float], tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", range(10))
+def test_two_runs_at_once(plant: Path, undisturbed: tuple[Settings, float], tmp_path: Path, pair: int) -> None:
     settings = local_settings(plant, tmp_path / "report")
     outcomes: list[NightResult | LockHeld] = []
 

@@ -43,14 +43,22 @@ def test_as_from_a_folder(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("seed", "errors", "cuts", "resets"), [(0, 0.05, 0.02, 0.02), (1, 0.05, 0.02, 0.02), (2, 0.1, 0.05, 0.05)]
+)
 def test_storage_that_fails_now_and_then(
-    settings: Settings, tmp_path: Path, embedded: StoreSettings, fresh_bucket: NewBucket, seed: int
+    settings: Settings,
+    embedded: StoreSettings,
+    fresh_bucket: NewBucket,
+    seed: int,
+    errors: float,
+    cuts: float,
+    resets: float,
 ) -> None:
     inspect_night(settings, NIGHT)
     expected = rows_of(settings)
     shaky = settings.model_copy(update={"report": ReportSettings(uri=fresh_bucket().uri)})
-    with FaultyProxy(embedded.endpoint, seed, errors=0.05, cuts=0.02, resets=0.02, delay=0.01) as proxy:
+    with FaultyProxy(embedded.endpoint, seed, errors=errors, cuts=cuts, resets=resets, delay=0.02) as proxy:
         store = embedded.model_copy(update={"endpoint": proxy.endpoint})
         result = inspect_night(shaky.model_copy(update={"store": store}), NIGHT)
         assert proxy.done["errors"] > 0, json.dumps(proxy.done)

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+from kills import kill, seconds_of
 from paths import SUPPORT
 from safetensors.torch import load_file
 from toys import PLAIN, stripes
@@ -356,6 +357,37 @@ def test_killed_in_training_it_goes_on_and_leaves_no_half_version(tmp_path: Path
     assert result.state == "promoted"
     assert [version.version for version in open_registry(settings).versions()] == ["v1", "v2"]
     json.dumps(result.to_dict())
+
+
+RETRAINS = """
+import sys
+from pathlib import Path
+from test_retrain import plant, run
+settings = plant(Path(sys.argv[1]))
+print("ready", flush=True)
+run(settings)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_killed_at_any_moment_it_ends_with_the_next_run(tmp_path: Path) -> None:
+    settings = plant(tmp_path)
+    label(settings, 60, "across", "along")
+    (tmp_path / "whole").mkdir()
+    label(plant(tmp_path / "whole"), 60, "across", "along")
+    within = seconds_of(RETRAINS, tmp_path / "whole")
+    for seed in range(20):
+        kill(RETRAINS, tmp_path, within=within, seed=seed)
+        registry = open_registry(settings)
+        found = [version.version for version in registry.versions()]
+        assert found in ([], ["v1"], ["v1", "v2"]), f"seed {seed}"
+        assert all(entry.version in found for entry in registry.log()), f"seed {seed}"
+    run(settings)
+    champion = open_registry(settings).champion()
+    assert champion is not None
+    assert champion.version == "v2"
+    assert [version.version for version in open_registry(settings).versions()] == ["v1", "v2"]
 
 
 def test_training_by_hand_takes_what_the_label_store_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

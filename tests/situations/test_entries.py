@@ -340,7 +340,7 @@ def test_a_file_and_a_tar_without_permission_are_failed_rows(archive: Path) -> N
     closed(coil(archive) / "shard.tar")
     found, failed, state, missing = outcome(archive)
     assert (found, failed, state) == (3 * IMAGES + 1, 2, "incomplete")
-    assert "shard.tar (unreadable" in missing
+    assert "shard.tar" in missing
 
 
 def test_a_root_without_permission_is_one_line(archive: Path) -> None:

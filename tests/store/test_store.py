@@ -17,12 +17,12 @@ from pydantic import SecretStr
 
 from steelflow.config import StoreSettings
 from steelflow.errors import (
-    AccessDenied,
     BucketNotFound,
     ConfigError,
     ObjectChanged,
     ObjectExists,
     ObjectNotFound,
+    ObjectUnreadable,
     StoreError,
 )
 from steelflow.store import Store, open_store
@@ -457,7 +457,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / "x").touch(mode=0)
-    with pytest.raises(AccessDenied, match="permission denied; check owner and mode"):
+    with pytest.raises(ObjectUnreadable, match="permission denied; check owner and mode"):
         LocalStore(tmp_path).get("x")
 
 

@@ -28,7 +28,8 @@ def page(
 
 
 def tiff(*pages: tuple[Tags, Sequence[bytes]], order: str = "<", big: bool = False, end: int = 0) -> bytes:
-    """A file of these pages. ``end`` is the place of a further directory, 0 for none."""
+    """A file of these pages. ``end`` is the place of a further directory, 0 for none;
+    a negative one counts from the largest number."""
     pointer, small = ("Q", 8) if big else ("I", 4)
     mark = b"II" if order == "<" else b"MM"
     out = bytearray(mark + struct.pack(f"{order}HHHQ", 43, 8, 0, 0) if big else mark + struct.pack(f"{order}HI", 42, 0))
@@ -56,5 +57,5 @@ def tiff(*pages: tuple[Tags, Sequence[bytes]], order: str = "<", big: bool = Fal
         count = len(tags) + len(places)
         out += struct.pack(f"{order}{'Q' if big else 'H'}", count) + entries
         link = len(out)
-        out += struct.pack(f"{order}{pointer}", end)
+        out += struct.pack(f"{order}{pointer}", end % (1 << 8 * small))
     return bytes(out)
