@@ -20,7 +20,7 @@ def strip_figures(
         Path | None, typer.Option("--pictures", help="Folder of the pictures, if the annotations are elsewhere.")
     ] = None,
     recipes: Annotated[
-        str, typer.Option("--recipes", help="Models to train: strip_accurate, strip; separated by commas.")
+        str, typer.Option("--recipes", help="Models to train: strip_accurate, strip_disturbed, strip.")
     ] = "strip_accurate,strip",
     model: Annotated[
         str | None,

@@ -16,7 +16,7 @@ WEIGHTS = Path(__file__).parent.parent / "weights"
 SHIPPED: dict[str, str] = {
     "steelnet": "c888303eb1773462a819e6094992872bc2eab9f1fda4f1ba8cbfe7f84a5fbac0",
     "ssdc_mininet": "c59b352bf75cf63206e36a01ce6682aeb0ce4fb3167145d8cc9981800728e826",
-    "strip": "dabc88c2cf4059440eaface05a4a987d51586eb0fa7c24d9655f025a1489d642",
+    "strip": "9fcadd92ea2aa45eafbd95dacb391960ce78eb97da7ef437dc4c82817d3d6914",
     "strip_accurate": "1b9f7dc801b140d68b05c21ea881d6a4997da4c823a3d527892c89d8adfb8d2f",
 }
 """Name to the SHA-256 of ``weights/<name>.onnx``."""

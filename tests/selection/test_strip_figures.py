@@ -112,7 +112,7 @@ def test_a_model_is_measured_on_pictures_of_its_own_classes_only(tmp_path: Path)
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no recipe stripe; there are: strip_accurate, strip"):
+    with pytest.raises(ConfigError, match="no recipe stripe; there are: strip_accurate, strip_disturbed, strip"):
         plans(["stripe"], 0, tmp_path, None, view=64)
 
 
