@@ -9,7 +9,7 @@ from typing import Any, cast
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame
 from dashboard.app_pages import region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
@@ -32,17 +32,19 @@ def show() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=150))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0]))
         summary = sources.summary(night).filter(pl.col("coil").is_not_null() & pl.col("line").is_not_null())
         if summary.is_empty():
+            address.write(night=night.isoformat())
             frame.empty("No coils in this night", "The keys of the archive have no coil; see `archive.template`.")
             return
-        line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
+        lines = sorted(summary["line"].unique())
+        line = address.choose("Line", "line", lines, lines[0])
         order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
         of_line = summary.filter(pl.col("line") == line)
         worst = figures.coils(of_line, figures.unit_of_coils(of_line))["coil"][0]
-        first = order.index(worst)
-        coil = st.selectbox("Coil", order, index=first, key="coil", bind="query-params", width=220)
+        coil = address.choose("Coil", "coil", order, worst, 220)
+        address.write(night=night.isoformat(), line=line, coil=coil)
         place = order.index(coil)
         st.button(
             "",

@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame
 from dashboard.charts import drift as charts_drift
 from dashboard.charts.drift import VERDICTS
 from dashboard.data import drifting, images, sources
@@ -36,10 +36,11 @@ def show() -> None:
             frame.empty("No drift check in these nights", "Run `steelflow drift` or `steelflow nightly`.")
             return
         checked = [date.isoformat() for date in reversed(table["date"].unique().sort())]
-        night = dt.date.fromisoformat(st.selectbox("Night", checked, key="night", bind="query-params", width=150))
+        night = dt.date.fromisoformat(address.choose("Night", "night", checked, checked[0]))
         tonight = table.filter(pl.col("date") == night)
         lines = _worst_first(tonight)
-        line = st.selectbox("Line", lines, key="line", bind="query-params", width=130)
+        line = address.choose("Line", "line", lines, lines[0], 130)
+        address.write(night=night.isoformat(), line=line)
         page = explanation(night)
         if page is not None:
             st.download_button(

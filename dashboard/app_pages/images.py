@@ -9,7 +9,7 @@ from typing import Any, Literal
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame
 from dashboard.app_pages import region_parts
 from dashboard.charts import images as charts_images
 from dashboard.data import engines, images, sources
@@ -56,13 +56,16 @@ def choice(nights: list[dt.date]) -> Wanted:
     """The filters. All of them are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=140))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], 140))
         summary = sources.summary(night)
         lines = [_ALL, *sorted(summary["line"].drop_nulls().unique())]
-        line = st.selectbox("Line", lines, key="line", bind="query-params", width=110)
+        line = address.choose("Line", "line", lines, _ALL, 110, every=_ALL)
         of_line = summary if line == _ALL else summary.filter(pl.col("line") == line)
         coils = [_ALL, *sorted(of_line["coil"].drop_nulls().unique())]
-        coil = st.selectbox("Coil", coils, key="coil", bind="query-params", width=150)
+        coil = address.choose("Coil", "coil", coils, _ALL, every=_ALL)
+        address.write(
+            night=night.isoformat(), line=None if line == _ALL else line, coil=None if coil == _ALL else coil
+        )
         status = st.selectbox("Status", list(_STATUS), key="status", bind="query-params", width=130)
         order = st.selectbox("Order", images.ORDERS, key="order", bind="query-params", width=140)
         low, high = st.slider(

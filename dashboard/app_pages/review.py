@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame
 from dashboard.app_pages import review_frames
 from dashboard.auth import access, labelling
 from dashboard.auth.access import Actor
@@ -50,7 +50,8 @@ def show() -> None:
         st.info("You can look at images. To label them you need the role labeller.", icon=":material/visibility:")
     lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        line = st.selectbox("Line", [_ALL, *lines], key="line", bind="query-params", width=130)
+        line = address.choose("Line", "line", [_ALL, *lines], _ALL, 130, every=_ALL)
+        address.write(line=None if line == _ALL else line)
         st.button(
             "New queue",
             icon=":material/refresh:",

@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
@@ -49,8 +49,9 @@ def show() -> None:
         frame.heading("Tonight", "results of the last night, and where to look first")
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(
-            st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
+            address.choose("Night", "night", names, names[0], label_visibility="collapsed")
         )
+        address.write(night=night.isoformat())
     daily = sources.daily(nights[-1])
     unit = figures.unit(daily.filter(pl.col("date") == night))
     record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
