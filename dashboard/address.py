@@ -73,8 +73,7 @@ def choose(
     picked = st.selectbox(
         label,
         options,
-        index=None,
-        required=True,
+        index=None if refused else 0,  # without an index a selector could be emptied
         key=key,
         width=width,
         placeholder=f"choose a {key}",

@@ -11,10 +11,15 @@
   addEventListener("popstate", () => { acted = false; }, true);
   const push = history.pushState.bind(history);
   const replace = history.replaceState.bind(history);
+  let last = null; // the step that the last action made
   const go = (state, title, url) => {
     const to = new URL(url, location.href);
     const moved = to.pathname !== location.pathname;
-    (moved || (acted && to.search !== location.search) ? push : replace)(state, title, url);
+    // To switch pages Streamlit first gives the page that is left the address of the next one: half a step.
+    const half = moved && !acted && last === location.href && to.search === location.search;
+    const step = !half && (moved || (acted && to.search !== location.search));
+    (step ? push : replace)(state, title, url);
+    last = step ? location.href : last;
     acted = false;
   };
   history.pushState = go;
@@ -31,31 +36,31 @@
     dispatchEvent(new PopStateEvent("popstate"));
   });
 
-  // Review: a key belongs to the picture on the screen. It counts once, and only when the picture is there.
+  // Review: a key belongs to the picture on the screen. It counts once, and only when the picture is there. The page
+  // shows the name of its step after everything else. The server refuses keys of an earlier step, too.
+  const PATIENCE = 3000; // milliseconds
   let struck = null;
-  const step = () => {
-    const keys = document.querySelector('[class*="st-key-step-"]');
-    return keys && [...keys.classList].find((name) => name.startsWith("st-key-step-"));
+  const now = () => {
+    const found = document.querySelector('[class*="st-key-step-"]');
+    return found && [...found.classList].find((name) => name.startsWith("st-key-step-"));
   };
-  const ready = () => {
-    const pictures = [...document.querySelectorAll(".st-key-picture img")];
-    const running = document.querySelector('[data-testid="stApp"]')?.dataset.testScriptState !== "notRunning";
-    const stale = document.querySelector('.st-key-picture [data-stale="true"]');
-    return !running && !stale && pictures.every((one) => one.complete);
-  };
+  const isStruck = (step) => struck && struck.step === step && performance.now() - struck.at < PATIENCE;
+  const strike = (step) => { struck = { step, at: performance.now() }; };
+  const isThere = () => [...document.querySelectorAll(".st-key-picture img")].every((one) => one.complete);
+  const isKey = (key) => [...document.querySelectorAll(".st-key-keys button:enabled kbd")]
+    .some((one) => one.getAttribute("aria-label") === `Shortcut ${key.toUpperCase()}`);
   const swallow = (event) => { event.preventDefault(); event.stopImmediatePropagation(); };
   addEventListener("keydown", (event) => {
-    const now = step();
+    const step = now();
     const typing = event.target.closest?.("input, textarea, [contenteditable]");
-    if (!now || typing || event.metaKey || event.ctrlKey || event.altKey) return;
-    if (event.key.length !== 1) return;
-    if (event.repeat || struck === now || !ready()) return swallow(event);
-    struck = now;
+    if (!step || typing || event.metaKey || event.ctrlKey || event.altKey || !isKey(event.key)) return;
+    if (event.repeat || isStruck(step) || !isThere()) return swallow(event);
+    strike(step);
   }, true);
   addEventListener("click", (event) => {
-    const now = step();
-    if (!now || !event.isTrusted || !event.target.closest?.('[class*="st-key-step-"] button')) return;
-    if (struck === now) return swallow(event);
-    struck = now;
+    const step = now();
+    if (!step || !event.isTrusted || !event.target.closest?.(".st-key-keys button:enabled")) return;
+    if (isStruck(step)) return swallow(event);
+    strike(step);
   }, true);
 })();

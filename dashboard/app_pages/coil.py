@@ -9,7 +9,7 @@ from typing import Any, cast
 import polars as pl
 import streamlit as st
 
-from dashboard import address, formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.app_pages import region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
@@ -71,15 +71,16 @@ def show() -> None:
         )
         return
     numbers(rows, of_line, coil)
+    here = night, line
     names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)
-    along(rows, scale)
+    along(rows, scale, *here)
     found = sources.regions(night, line).filter(pl.col("coil") == coil)
     of_regions(found, scale)
     repeating(sources.marks(night, line).filter(pl.col("coil") == coil), scale)
     beside(of_line, names, coil, segments, scale)
-    images(rows, coil)
+    images(rows, coil, *here)
 
 
 def _go(coil: str) -> None:
@@ -125,15 +126,25 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
 
 
-def along(rows: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+def along(rows: pl.DataFrame, scale: tuple[float, float] | None, night: dt.date, line: str) -> None:
     shown, by_position = strips.placed(rows)
     st.subheader("Along its length", anchor=False)
     if by_position:
         st.caption(_told(rows, shown))
     else:
         st.caption("The archive's keys have no position (see `archive.template`). Images are shown in order.")
-    named = shown.with_columns(file=pl.coalesce("member", "object_key").str.split("/").list.last())
-    st.altair_chart(charts_coil.strip(named, scale if by_position else None), alt="Images along the coil by class")
+    file = pl.coalesce("member", "object_key").str.split("/").list.last()
+    named = shown.with_columns(file=file).with_row_index("number")
+    state = st.altair_chart(
+        charts_coil.strip(named, scale if by_position else None),
+        alt="Images along the coil by class",
+        on_select="rerun",
+        key=f"strip-{night}-{line}-{rows['coil'][0]}",
+    )
+    mark = links.picked(state)
+    if mark is not None and mark["number"] < named.height:
+        row = named.row(int(mark["number"]), named=True)
+        st.switch_page(links.script("images"), query_params=links.of_image(night, row, line))
 
 
 def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
@@ -215,11 +226,22 @@ def beside(
     else:
         st.caption("Coils at the same positions, with a lane for each class. Stronger colours mean more images.")
         chart = charts_coil.side_by_side(segments, coil, names, scale)
-    st.altair_chart(chart, alt="Images by class of the neighbouring coils")
+    key = f"beside-{coil}"
+    st.altair_chart(
+        chart, alt="Images by class of the neighbouring coils", key=key, on_select=_beside, selection_mode="pick"
+    )
+
+
+def _beside() -> None:
+    """Go to the neighbour that was clicked."""
+    for key in [key for key in st.session_state if str(key).startswith("beside-")]:
+        mark = links.picked(st.session_state[key])
+        if mark is not None:
+            _go(str(mark["coil"]))
 
 
 @frame.fragment()
-def images(rows: pl.DataFrame, coil: str) -> None:
+def images(rows: pl.DataFrame, coil: str, night: dt.date, line: str) -> None:
     st.subheader("Images", anchor=False)
     labels = sorted(rows["label"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -236,11 +258,12 @@ def images(rows: pl.DataFrame, coil: str) -> None:
         pages = max(1, -(-kept.height // _PAGE))
         page = 1 if pages == 1 else st.pagination(pages, key="page")
     part = kept.slice((page - 1) * _PAGE, _PAGE)
-    references, captions = [], []
+    references, captions, addresses = [], [], []
     for row in part.iter_rows(named=True):
         references.append(ImageRef(row["object_key"], row["member"], row["ordinal"]))
         captions.append(_caption(row))
-    thumbnails.gallery(references, captions)
+        addresses.append(links.to("images", links.of_image(night, row, line)))
+    thumbnails.gallery(references, captions, addresses)
 
 
 def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
-from dashboard import address, formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.charts import drift as charts_drift
 from dashboard.charts.drift import VERDICTS
 from dashboard.data import drifting, images, sources
@@ -58,7 +58,10 @@ def show() -> None:
     with left:
         st.subheader("Every line, every night", anchor=False)
         st.altair_chart(
-            charts_drift.verdicts(table.unique(["date", "line"], keep="first")), alt="Verdicts by line and night"
+            charts_drift.verdicts(table.unique(["date", "line"], keep="first")),
+            alt="Verdicts by line and night",
+            key="verdicts",
+            on_select=_clicked,
         )
         words(here)
     with right:
@@ -69,10 +72,19 @@ def show() -> None:
         else:
             dark = st.context.theme.type == "dark"
             moved = charts_drift.moved(of_line, list(SIGNALS), dark)
-            st.altair_chart(moved, alt="Signals of the line by night")
+            st.altair_chart(
+                moved, alt="Signals of the line by night", key="moved", on_select=_clicked, selection_mode="pick"
+            )
             st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
     pictures(night, here)
+
+
+def _clicked() -> None:
+    """Go to the night (and line) of the field that was clicked."""
+    for chart in ("verdicts", "moved"):
+        for name, value in (links.picked(st.session_state.get(chart) or {}) or {}).items():
+            st.session_state[name] = value
 
 
 def _worst_first(tonight: pl.DataFrame) -> list[str]:
@@ -154,7 +166,8 @@ def pictures(night: dt.date, here: pl.DataFrame) -> None:
 
 def _gallery(rows: Rows) -> None:
     captions = [f"{plain(formats.class_name(row['label']))} {formats.share(row['confidence'], 0)}" for row in rows]
-    thumbnails.gallery([images.reference(row) for row in rows], captions, _PICTURES)
+    addresses = [None if row["date"] is None else links.to("images", links.of_image(row["date"], row)) for row in rows]
+    thumbnails.gallery([images.reference(row) for row in rows], captions, addresses, _PICTURES)
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)

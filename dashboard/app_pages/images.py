@@ -9,7 +9,7 @@ from typing import Any, Literal
 import polars as pl
 import streamlit as st
 
-from dashboard import address, formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.app_pages import region_parts
 from dashboard.charts import images as charts_images
 from dashboard.data import engines, images, sources
@@ -63,9 +63,7 @@ def choice(nights: list[dt.date]) -> Wanted:
         of_line = summary if line == _ALL else summary.filter(pl.col("line") == line)
         coils = [_ALL, *sorted(of_line["coil"].drop_nulls().unique())]
         coil = address.choose("Coil", "coil", coils, _ALL, every=_ALL)
-        address.write(
-            night=night.isoformat(), line=None if line == _ALL else line, coil=None if coil == _ALL else coil
-        )
+        address.write(night=night.isoformat(), line=None if line == _ALL else line, coil=None if coil == _ALL else coil)
         status = st.selectbox("Status", list(_STATUS), key="status", bind="query-params", width=130)
         order = st.selectbox("Order", images.ORDERS, key="order", bind="query-params", width=140)
         low, high = st.slider(
@@ -117,11 +115,11 @@ def gallery(wanted: Wanted, counts: Counts) -> None:
         st.caption(f"**{formats.count(total)}** images{legend}", width="content")
         page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
     rows = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)
-    grid(list(rows.iter_rows(named=True)), "look")
+    grid(list(rows.iter_rows(named=True)), "look", wanted.night)
 
 
-def grid(rows: list[dict[str, Any]], key: str) -> None:
-    """Thumbnails, each with a button below that shows the image large."""
+def grid(rows: list[dict[str, Any]], key: str, night: dt.date) -> None:
+    """Thumbnails, each with a button below. Both show the image large."""
     references = [images.reference(row) for row in rows]
     with st.spinner("Fetching images …"):
         found = thumbnails.kept().get(references)
@@ -132,7 +130,8 @@ def grid(rows: list[dict[str, Any]], key: str) -> None:
                 if isinstance(picture, Failure):
                     st.caption(f":material/broken_image: {plain(picture)[:120]}")
                 else:
-                    st.image(picture, width="stretch", alt=reference.member or reference.key)
+                    link = links.to("images", links.of_image(night, row))
+                    st.image(picture, width="stretch", alt=reference.member or reference.key, link=link)
                 st.button(
                     caption(row),
                     key=f"{key}-{number}",
@@ -346,7 +345,7 @@ def alike(night: dt.date, row: dict[str, Any]) -> None:
         st.caption("None: this is the only readable image of this line and night.")
         return
     rows = [{**one, "line": row["line"], "status": "ok"} for one in near.iter_rows(named=True)]
-    grid(rows, "near")
+    grid(rows, "near", night)
     same = near.filter(pl.col("label") == row["label"]).height
     st.caption(
         f"{same} of the {near.height} nearest have the same class. Same night and line, by the distance of the "

@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import address, formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
@@ -48,9 +48,7 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         frame.heading("Tonight", "results of the last night, and where to look first")
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(
-            address.choose("Night", "night", names, names[0], label_visibility="collapsed")
-        )
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], label_visibility="collapsed"))
         address.write(night=night.isoformat())
     daily = sources.daily(nights[-1])
     unit = figures.unit(daily.filter(pl.col("date") == night))
@@ -285,7 +283,7 @@ def worst(night: dt.date, unit: RateUnit) -> None:
         row_height=28,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         key="worst",
         column_config={
             "line": st.column_config.TextColumn("Line", width=50),
@@ -303,13 +301,10 @@ def worst(night: dt.date, unit: RateUnit) -> None:
             "failed": number("Unreadable", width=80),
         },
     )
-    rows = picked["selection"]["rows"]
-    if rows:
-        row = ranked.row(rows[0], named=True)
-        st.switch_page(
-            "app_pages/coil.py",
-            query_params={"night": night.isoformat(), "line": row["line"] or "", "coil": row["coil"]},
-        )
+    ticked = links.row_of(picked)
+    if ticked is not None:
+        row = ranked.row(ticked, named=True)
+        st.switch_page(links.script("coil"), query_params=links.of_coil(night, row["line"], row["coil"]))
 
 
 def drift(night: dt.date) -> None:

@@ -26,6 +26,7 @@ def verdicts(table: pl.DataFrame) -> Chart:
     """Line × night, coloured by verdict. ``table``: date, line, verdict, reason; one row for each."""
     frame = table.select(
         "date",
+        pl.col("date").dt.to_string("iso").alias("night"),
         pl.col("line").fill_null("no line"),
         pl.col("verdict").replace_strict({name: word for name, (word, _) in VERDICTS.items()}, default="no verdict"),
         "reason",
@@ -33,7 +34,8 @@ def verdicts(table: pl.DataFrame) -> Chart:
     words, shades = zip(*VERDICTS.values(), strict=True)
     made: Chart = (
         alt.Chart(frame)
-        .mark_rect(cornerRadius=3)
+        .mark_rect(cornerRadius=3, cursor="pointer")
+        .add_params(alt.selection_point(name="pick", fields=["night", "line"]))
         .encode(
             x=_nights(),
             y=alt.Y("line:N", title=None, scale=alt.Scale(paddingInner=0.15)),
@@ -55,7 +57,13 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
     ``table``: date, signal, share, value, threshold, text.
     """
     frame = table.select(
-        "date", _words(pl.col("signal")), "value", "threshold", "text", pl.col("share").clip(lower_bound=0)
+        "date",
+        pl.col("date").dt.to_string("iso").alias("night"),
+        _words(pl.col("signal")),
+        "value",
+        "threshold",
+        "text",
+        pl.col("share").clip(lower_bound=0),
     )
     base = alt.Chart(frame).encode(
         x=_nights(),
@@ -71,7 +79,12 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
     )
     # One hue below the threshold, another above it: a breach is visible without reading.
     shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=list(palette.SHARE), clamp=True)
-    fields = base.mark_rect(cornerRadius=2).encode(color=alt.Color("share:Q", scale=shades, legend=None))
+    pick = alt.selection_point(name="pick", fields=["night"])
+    fields = (
+        base.mark_rect(cornerRadius=2, cursor="pointer")
+        .add_params(pick)
+        .encode(color=alt.Color("share:Q", scale=shades, legend=None))
+    )
     layers = [fields]
     if frame["date"].n_unique() <= _LEGIBLE:
         # Below the threshold the field is transparent, so the figure has the colour of the page's text.

@@ -151,7 +151,7 @@ def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: in
     frame = _named(counts).select("coil", "class", "images", here=pl.col("coil") == here)
     made: Chart = (
         alt.Chart(frame)
-        .mark_bar()
+        .mark_bar(cursor="pointer")
         .encode(
             x=alt.X("coil:N", sort=list(order), title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("images:Q", title="images"),
@@ -159,6 +159,7 @@ def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: in
             opacity=alt.condition("datum.here", alt.value(1.0), alt.value(0.45)),
             tooltip=["coil:N", "class:N", alt.Tooltip("images:Q", format=",")],
         )
+        .add_params(alt.selection_point(name="pick", fields=["coil"]))
         .properties(height=height, padding=_PADDING)
     )
     return made
