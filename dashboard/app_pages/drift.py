@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import address, formats, frame, links
 from dashboard.charts import drift as charts_drift
-from dashboard.charts.drift import VERDICTS
+from dashboard.charts.drift import NO_LINE, VERDICTS
 from dashboard.data import drifting, images, sources
 from dashboard.data.drifting import Rows
 from dashboard.formats import plain
@@ -20,7 +20,6 @@ from steelflow.report.reader import ReportReader
 _SPANS = {"14 nights": 14, "28 nights": 28, "90 nights": 90, "1 year": 366}
 _PICTURES = 8
 _BADGES = {"none": "green", "warn": "orange", "alarm": "red", "insufficient": "gray"}
-_NO_LINE = "no line"
 
 
 def show() -> None:
@@ -52,7 +51,7 @@ def show() -> None:
                 on_click="ignore",
                 help="One page with charts and images; it opens in any browser, without a network",
             )
-    here = tonight.filter(pl.col("line").fill_null(_NO_LINE) == line)
+    here = tonight.filter(pl.col("line").fill_null(NO_LINE) == line)
     verdict(here)
     left, right = st.columns((1, 1), gap="medium")
     with left:
@@ -65,7 +64,7 @@ def show() -> None:
         )
         words(here)
     with right:
-        of_line = table.filter((pl.col("line").fill_null(_NO_LINE) == line) & pl.col("signal").is_not_null())
+        of_line = table.filter((pl.col("line").fill_null(NO_LINE) == line) & pl.col("signal").is_not_null())
         st.subheader(f"Line {plain(line)}: share of the threshold", anchor=False)
         if of_line.is_empty():
             st.caption("No night of this line has been compared yet.")
@@ -92,7 +91,7 @@ def _worst_first(tonight: pl.DataFrame) -> list[str]:
     rows = tonight.unique("line", keep="first").with_columns(
         rank=pl.col("verdict").replace_strict(ranks, default=3, return_dtype=pl.Int32), name=pl.col("line")
     )
-    return rows.sort("rank", "line", nulls_last=True)["line"].fill_null(_NO_LINE).to_list()
+    return rows.sort("rank", "line", nulls_last=True)["line"].fill_null(NO_LINE).to_list()
 
 
 def verdict(here: pl.DataFrame) -> None:

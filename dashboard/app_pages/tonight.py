@@ -7,12 +7,14 @@ from typing import Literal
 
 import polars as pl
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import address, formats, frame, links
+from dashboard.app_pages import model_parts
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
+from dashboard.charts import drift as charts_drift
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
+from dashboard.data.silence import silent_nights
 from dashboard.formats import plain
 from steelflow.report.rates import RateUnit
 from steelflow.report.record import RunRecord
@@ -32,10 +34,12 @@ _VERDICTS: dict[str, tuple[_Colour, str]] = {
 }
 _SIZES = 3  # sizes of images in a warning
 _LOOK = 10.0  # seconds
+_FEWER = 0.95  # of the usual number of images: below it there are fewer than usual
 
 
 def show() -> None:
-    nights = sources.nights()
+    reported, recorded = sources.nights(), sources.recorded_nights()
+    nights = sorted({*reported, *recorded})
     if not nights:
         frame.heading("Tonight")
         state(None)
@@ -46,18 +50,27 @@ def show() -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        frame.heading("Tonight", "results of the last night, and where to look first")
+        frame.heading("Tonight", "the last night: can it be trusted, where to look, what changed")
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], label_visibility="collapsed"))
         address.write(night=night.isoformat())
-    daily = sources.daily(nights[-1])
-    unit = figures.unit(daily.filter(pl.col("date") == night))
     record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
+    silence(reported, night == nights[-1])
     state(record)
     for one in record.missing if record is not None else ():
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
     warnings(record)
-    numbers(daily, night, unit, record)
+    if night not in reported:
+        frame.empty("No image of this night was inspected", "Choose an earlier night, or see Runs for the reason.")
+        return
+    daily = sources.daily(reported[-1])
+    unit = figures.unit(daily.filter(pl.col("date") == night))
+    left, right = st.columns((2, 3), gap="medium")
+    with left:
+        drifting = drift(night)
+    with right:
+        worst(night, unit)
+    numbers(daily, night, unit, doubt(daily, night, record, drifting))
     left, right = st.columns((3, 2), gap="medium")
     with left:
         if sources.regions(night).is_empty():
@@ -69,10 +82,37 @@ def show() -> None:
                 history(daily, night, unit)
             with tonight:
                 of_regions(daily, night)
-        worst(night, unit)
     with right:
         changes(daily, night, unit)
-        drift(night)
+
+
+def silence(reported: list[dt.date], latest: bool) -> None:
+    """Say in red that images stopped coming. ``latest``: the page shows the latest night, not an earlier one."""
+    if not latest or not reported:
+        return
+    number = silent_nights(sources.settings().night, reported[-1], dt.datetime.now(dt.UTC))
+    if not number:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="silence"):
+        nights = "1 night" if number == 1 else f"{number} nights"
+        st.badge(f"no images for {nights}", color="red", icon=":material/error:")
+        st.caption(
+            f"The last night with images is {formats.night(reported[-1])}. Check the cameras, the copying to the "
+            "archive, and whether `steelflow up` runs.",
+            width="content",
+        )
+
+
+def doubt(daily: pl.DataFrame, night: dt.date, record: RunRecord | None, drifting: list[str]) -> str | None:
+    """Why fewer defects than usual may be no good news: fewer images, a night that misses something, or drift."""
+    if record is None or record.state != "complete":
+        return "the night is not complete"
+    found = figures.nightly(daily, figures.unit(daily)).with_columns(rate=pl.col("found").cast(pl.Float64))
+    usually = figures.usual(found, night, figures.HISTORY)
+    tonight = int(daily.filter(pl.col("date") == night)["images"].sum())
+    if usually and tonight < _FEWER * usually:
+        return "fewer images than usual"
+    return f"{', '.join(drifting)} drifts" if drifting else None
 
 
 def warnings(record: RunRecord | None) -> None:
@@ -99,12 +139,18 @@ def state(record: RunRecord | None) -> None:
         if record is not None:
             shown = record.state
             st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
-            text = f"finished {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
+            ended = "finished" if shown == "complete" else "ended"
+            text = f"{ended} {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
             if record.judged and record.seconds:
                 text += f", {formats.count(record.judged / record.seconds)} images/s"
+            if lines := [line for line in record.lines if line is not None]:
+                text += f"; lines {plain(', '.join(lines))}"
             st.caption(text, width="content")
             if failed := record.units.failed:
                 st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
+            st.page_link(links.script("runs"), label="The run", query_params={"tab": "Nights"})
+        else:
+            st.badge("no record of this night", color="orange", icon=":material/warning:")
         under_way(zone)
 
 
@@ -125,7 +171,7 @@ def under_way(zone: str) -> None:
             st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
 
 
-def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, record: RunRecord | None) -> None:
+def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, doubt: str | None) -> None:
     """Five figures, each compared with the usual value."""
     rates = figures.nightly(daily, unit)
     shown = rates.filter(pl.col("date") == night)
@@ -134,42 +180,47 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, record: RunReco
         return
     tonight = shown.row(0, named=True)
     rate, found = tonight["rate"], tonight["found"]
-    week, month = (figures.usual(rates, night, days) for days in (7, figures.HISTORY))
+    month = figures.usual(rates, night, figures.HISTORY)
     usually = figures.usual(rates.with_columns(rate=pl.col("found").cast(pl.Float64)), night, figures.HISTORY)
     lost = tonight["failed"] / found if found else 0.0
-    champion = sources.champion()
-    one, two, three, four, five = st.columns(5, gap="small")
-    with one:
-        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
-    with two:
-        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
     name = unit.name.capitalize()
-    if unit.whole:
-        with three:
-            metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
-        with four:
-            metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against this")
-    else:
-        most_frequent(daily, night, unit, three, four)
-    with five:
-        name, version = (record.model.name, record.model.version) if record else ("", "")
-        shown_version = f"champion {champion}" if champion else f"version {version or formats.NOTHING}"
-        metric("Model", plain(name or formats.NOTHING), note=plain(shown_version))
+    with st.grid(4 if unit.whole else 5, min_column_width=165, gap="small", key="figures"):
+        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
+        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
+        if unit.whole:
+            metric(name, unit.text(rate), rate, month, _usually(unit, month, doubt), doubt=doubt)
+        else:
+            most_frequent(daily, night, unit)
+        model(daily.filter(pl.col("date") == night))
 
 
-def most_frequent(
-    daily: pl.DataFrame, night: dt.date, unit: RateUnit, here: DeltaGenerator, beside: DeltaGenerator
-) -> None:
+def _usually(unit: RateUnit, value: float | None, doubt: str | None = None) -> str:
+    told = f"28 nights: {unit.text(value)}"
+    return f"{told}; {doubt}" if doubt else told
+
+
+def model(tonight: pl.DataFrame) -> None:
+    """The model that judged this night, which may be another one than the present champion."""
+    found, champion = figures.judged_by(tonight), sources.champion()
+    if len(found) > 1:
+        metric("Model", f"{len(found)} models", note=plain(model_parts.names(tonight).partition(": ")[2]))
+        return
+    name, _, version = next(iter(found), formats.NOTHING).partition(" ")
+    told = version or formats.NOTHING
+    if champion and version != champion:
+        told += f"; champion now: {champion}"
+    metric("Model", plain(name), note=plain(f"version {told}"))
+
+
+def most_frequent(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
     """Without good classes every image is a defect: the rate of the most frequent class, not of all."""
     rates = figures.by_class(daily, unit)
     tonight = rates.filter(pl.col("date") == night).sort("rate", descending=True, nulls_last=True)
     label, rate = tonight.select("label", "rate").row(0) if tonight.height else (None, None)
     name = plain(formats.class_name(label)) if label else formats.NOTHING
     usually = figures.usual(rates.filter(pl.col("label") == label), night, figures.HISTORY)
-    with here:
-        metric("Defects by class", name, note="most frequent; the model has no good classes")
-    with beside:
-        metric(f"Of it {unit.per}", unit.text(rate), rate, usually, f"28 nights: {unit.text(usually)}", worse=None)
+    metric("Defects by class", name, note="the most frequent class")
+    metric(f"Of it {unit.per}", unit.text(rate), rate, usually, _usually(unit, usually), worse=None)
 
 
 def metric(
@@ -179,9 +230,13 @@ def metric(
     then: float | None = None,
     note: str = "",
     worse: Literal["inverse"] | None = "inverse",
+    doubt: str | None = None,
 ) -> None:
-    """A figure with its change from ``then``. With ``worse``, an increase is shown as bad."""
+    """A figure with its change from ``then``. With ``worse``, an increase is shown as bad; a decrease is shown as good
+    if there is no ``doubt``."""
     change = round(100 * (now / then - 1)) if now is not None and then else None
+    if doubt and change is not None and change < 0:
+        worse = None
     st.metric(
         label,
         value,
@@ -262,7 +317,9 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
 
 
 def worst(night: dt.date, unit: RateUnit) -> None:
-    st.subheader("Worst coils", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        st.subheader("Worst coils", anchor=False, width="content")
+        st.caption("A click opens the coil.", width="content")
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
     if ranked.is_empty():
         st.caption("The keys of this archive have no coils.")
@@ -307,19 +364,30 @@ def worst(night: dt.date, unit: RateUnit) -> None:
         st.switch_page(links.script("coil"), query_params=links.of_coil(night, row["line"], row["coil"]))
 
 
-def drift(night: dt.date) -> None:
+def drift(night: dt.date) -> list[str]:
+    """The verdict of each line, a link to its drift. Returns the lines that drift."""
     st.subheader("Drift by line", anchor=False)
-    table = sources.drift(night, night).unique("line", keep="first").sort("line", nulls_last=True)
+    before = sources.drift(night - dt.timedelta(days=figures.HISTORY - 1), night)
+    table = before.filter(pl.col("date") == night).unique("line", keep="first").sort("line", nulls_last=True)
     if table.is_empty():
         st.caption("This night was not checked for drift. Run `steelflow drift`.")
-        return
-    with st.container(height=250, border=False, gap="xsmall"):
-        for row in table.iter_rows(named=True):
+        return []
+    since = figures.since(before, night)
+    rows = sorted(table.iter_rows(named=True), key=lambda row: (row["line"] not in since, str(row["line"])))
+    with st.container(height=236, border=False, gap="xsmall", key="drift"):
+        for row in rows:
             colour, word = _VERDICTS.get(row["verdict"], ("gray", "no verdict"))
+            if (first := since.get(row["line"])) is not None:
+                word += f" since {first:%d %b}"
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.badge(f"{plain(row['line'] or 'all')} · {word}", color=colour)
+                st.page_link(
+                    links.script("drift"),
+                    label=f":{colour}-badge[{plain(row['line'] or 'all')} · {word}]",
+                    query_params={"night": night.isoformat(), "line": row["line"] or charts_drift.NO_LINE},
+                )
                 # For a breach, the text of the signal says more than the reason of the verdict.
-                st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""))
+                st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""), width="content")
+    return [row["line"] or "the plant" for row in rows if row["line"] in since]
 
 
 def _icon(state: str) -> str:

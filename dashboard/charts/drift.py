@@ -14,6 +14,7 @@ VERDICTS = {
     "alarm": ("drift", palette.BAD),
     "insufficient": ("no verdict", palette.IDLE),
 }
+NO_LINE = "no line"
 _LIMIT = 2.0  # multiple of the threshold at which the darkest colour is reached
 _LEGIBLE = 14  # nights; with more, the figures do not fit
 _INK, _CHALK = "#10141a", "#e4e9ee"
@@ -27,7 +28,7 @@ def verdicts(table: pl.DataFrame) -> Chart:
     frame = table.select(
         "date",
         pl.col("date").dt.to_string("iso").alias("night"),
-        pl.col("line").fill_null("no line"),
+        pl.col("line").fill_null(NO_LINE),
         pl.col("verdict").replace_strict({name: word for name, (word, _) in VERDICTS.items()}, default="no verdict"),
         "reason",
     )
@@ -96,7 +97,7 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
 def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     """One signal of every line over the nights, with a dashed threshold. ``table``: date, line, value, threshold,
     breach, text."""
-    frame = table.select("date", pl.col("line").fill_null("no line"), "value", "threshold", "breach", "text")
+    frame = table.select("date", pl.col("line").fill_null(NO_LINE), "value", "threshold", "breach", "text")
     names = sorted(frame["line"].unique())
     shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
     colour = alt.Color(

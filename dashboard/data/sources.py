@@ -122,6 +122,13 @@ def failures(date: dt.date, most: int) -> pl.DataFrame:
     return asked.head(most).collect()
 
 
+@st.cache_data(ttl=STALE, max_entries=_FEW * 4, show_spinner=False)
+def failed_in(date: dt.date, run_id: str) -> int:
+    """The number of a night's images that a run found unreadable."""
+    rows = ReportReader(report()).images([date]).filter(pl.col("status") == "failed", pl.col("run_id") == run_id)
+    return int(rows.select(pl.len()).collect().item())
+
+
 COIL = ("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at")
 
 
