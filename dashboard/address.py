@@ -84,7 +84,23 @@ def choose(
     return str(picked)
 
 
+def typed(label: str, key: str, placeholder: str, width: int) -> str:
+    """A field for a text that is in the address, but does not go with the user to other pages."""
+    state, asked = _state(), st.query_params.get(key)
+    if (asked is not None) if state.fresh else (asked != state.seen.get(key)):
+        st.session_state[key] = asked or ""
+    text = st.text_input(label, key=key, placeholder=placeholder, width=width).strip()
+    put(**{key: text or None})
+    return text
+
+
 def write(**places: str | None) -> None:
+    """Put these into the address, remove those that are None, and keep them for the next page."""
+    put(**places)
+    _state().context.update(places)
+
+
+def put(**places: str | None) -> None:
     """Put these into the address, and remove those that are None."""
     state = _state()
     for name in [name for name, value in places.items() if value is None and name in st.query_params]:
@@ -93,7 +109,6 @@ def write(**places: str | None) -> None:
     if new:
         st.query_params.update(new)
     state.seen.update(places)
-    state.context.update(places)
 
 
 def context() -> dict[str, str]:

@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import address, formats, frame, links
-from dashboard.app_pages import region_parts
+from dashboard.app_pages import model_parts, region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
 from dashboard.charts import regions as charts_regions
@@ -70,12 +70,14 @@ def show() -> None:
             "The report no longer has images of this coil", "The night was inspected again. Open the page again."
         )
         return
-    numbers(rows, of_line, coil)
+    named = pl.concat_str("model_name", "model_version", separator=" ")
+    model_parts.judged_by(rows.select("status", model=named, images=pl.lit(1)))
     here = night, line
     names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)
     along(rows, scale, *here)
+    numbers(rows, of_line, coil)
     found = sources.regions(night, line).filter(pl.col("coil") == coil)
     of_regions(found, scale)
     repeating(sources.marks(night, line).filter(pl.col("coil") == coil), scale)
@@ -93,37 +95,37 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
     rank = 1 + ranked["coil"].to_list().index(coil)
     confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
-    one, two, three, four, five = st.columns(5, gap="small")
-    one.metric(
-        "Images",
-        formats.count(rows.height),
-        f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
     place = f"rank {rank} of {ranked.height} on the line"
-    three.metric(
-        "Defects" if unit.whole else "Defects by class",
-        formats.count(here["defects"]) if unit.whole else place,
-        f"{unit.text(here['rate'])} {unit.per}; {place}" if unit.whole else "the model has no good classes",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    four.metric(
-        "Mostly",
-        plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
-        f"{here['of_it']} images",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
+    with st.grid(5, min_column_width=150, gap="small"):
+        st.metric(
+            "Images",
+            formats.count(rows.height),
+            f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
+        st.metric(
+            "Defects" if unit.whole else "Defects by class",
+            formats.count(here["defects"]) if unit.whole else place,
+            f"{unit.text(here['rate'])} {unit.per}; {place}" if unit.whole else "the model has no good classes",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            "Mostly",
+            plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
+            f"{here['of_it']} images",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
 
 
 def along(rows: pl.DataFrame, scale: tuple[float, float] | None, night: dt.date, line: str) -> None:
@@ -134,7 +136,7 @@ def along(rows: pl.DataFrame, scale: tuple[float, float] | None, night: dt.date,
     else:
         st.caption("The archive's keys have no position (see `archive.template`). Images are shown in order.")
     file = pl.coalesce("member", "object_key").str.split("/").list.last()
-    named = shown.with_columns(file=file).with_row_index("number")
+    named = shown.with_columns(file=file)
     state = st.altair_chart(
         charts_coil.strip(named, scale if by_position else None),
         alt="Images along the coil by class",

@@ -99,6 +99,8 @@ def verdict(here: pl.DataFrame) -> None:
     word = VERDICTS.get(row["verdict"], ("no verdict", ""))[0]
     badge = f":{_BADGES.get(row['verdict'], 'gray')}-badge[{word}]"
     told = f"{badge} {plain(row['reason'] or '')}. {formats.count(row['images'])} readable images"
+    if row["model_digest"]:
+        told += f", judged by {plain(sources.model_named(row['model_digest']))}"
     if row["reference_images"]:
         told += f", {formats.count(row['reference_images'])} in the reference"
     if row["not_estimated"] is not None:

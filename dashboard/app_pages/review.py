@@ -20,6 +20,7 @@ from steelflow.errors import LabelError
 from steelflow.records import Failure
 
 _ALL = "all"
+_STATE = "review"
 _NAME = "session"  # in the address
 _LOOK = 8.0  # seconds
 _AHEAD = 6
@@ -56,6 +57,7 @@ def show() -> None:
         line = address.choose("Line", "line", [_ALL, *lines], _ALL, 130, every=_ALL)
         session = _session(line, "" if actor is None else actor.name)
         address.write(line=None if line == _ALL else line, session=session.id)
+        st.session_state[_STATE] = line, session.review
         st.button(
             "New queue",
             icon=":material/refresh:",

@@ -32,6 +32,7 @@ _VERDICTS: dict[str, tuple[_Colour, str]] = {
     "warn": ("orange", "warning"),
     "alarm": ("red", "drift"),
 }
+_ROWS = 6  # lines of drift without scrolling
 _SIZES = 3  # sizes of images in a warning
 _LOOK = 10.0  # seconds
 _FEWER = 0.95  # of the usual number of images: below it there are fewer than usual
@@ -374,7 +375,7 @@ def drift(night: dt.date) -> list[str]:
         return []
     since = figures.since(before, night)
     rows = sorted(table.iter_rows(named=True), key=lambda row: (row["line"] not in since, str(row["line"])))
-    with st.container(height=236, border=False, gap="xsmall", key="drift"):
+    with st.container(height=236 if len(rows) > _ROWS else "content", border=False, gap="xsmall", key="drift"):
         for row in rows:
             colour, word = _VERDICTS.get(row["verdict"], ("gray", "no verdict"))
             if (first := since.get(row["line"])) is not None:

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import palette
-from dashboard.charts.figures import Chart
+from dashboard.charts.figures import LEGEND, Chart
 from dashboard.formats import class_name
 
 _ROW = 24  # pixels
@@ -20,11 +20,13 @@ _METRES = "metres from the head"
 
 
 def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
-    """A coil's images along its length, with a row for each class. ``images``: number, place, label, confidence, file.
+    """A coil's images along its length, with a row for each class. ``images``: place, label, confidence, file.
 
     ``place`` is in metres on ``scale``; without a scale it is the image's number. Overlapping images are darker.
+    A click gives ``number``, which is that of the row unless ``images`` has it.
     """
     shown, shades = _scale(images["label"].unique().to_list())
+    images = images if "number" in images.columns else images.with_row_index("number")
     if scale is None:
         unit, domain = "image", alt.Scale(zero=False, nice=False, padding=14)
         axis = alt.Axis(grid=False, tickMinStep=1, format="d")
@@ -97,7 +99,9 @@ def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale:
             color=alt.Color(
                 "class:N",
                 scale=alt.Scale(domain=shown, range=shades),
-                legend=alt.Legend(title=None, orient="top", symbolType="square", columns=8, labelLimit=140, offset=6),
+                legend=alt.Legend(
+                    title=None, orient="top", symbolType="square", columns=LEGEND, labelLimit=140, offset=6
+                ),
             ),
             opacity=alt.Opacity(
                 "images:Q", scale=alt.Scale(type="sqrt", domain=[0, most], range=[0.5, 1]), legend=None

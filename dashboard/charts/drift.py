@@ -39,7 +39,7 @@ def verdicts(table: pl.DataFrame) -> Chart:
         .add_params(alt.selection_point(name="pick", fields=["night", "line"]))
         .encode(
             x=_nights(),
-            y=alt.Y("line:N", title=None, scale=alt.Scale(paddingInner=0.15)),
+            y=alt.Y("line:N", title="line", scale=alt.Scale(paddingInner=0.15)),
             color=alt.Color(
                 "verdict:N",
                 scale=alt.Scale(domain=list(words), range=list(shades)),
@@ -98,6 +98,8 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     """One signal of every line over the nights, with a dashed threshold. ``table``: date, line, value, threshold,
     breach, text."""
     frame = table.select("date", pl.col("line").fill_null(NO_LINE), "value", "threshold", "breach", "text")
+    if "share" in unit:  # an estimate of a share can be a little below 0
+        frame = frame.with_columns(pl.col("value").clip(lower_bound=0))
     names = sorted(frame["line"].unique())
     shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
     colour = alt.Color(
@@ -111,7 +113,8 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
         alt.Tooltip("threshold:Q", format=".3f"),
         alt.Tooltip("text:N", title="in words"),
     ]
-    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit))
+    axis = alt.Axis(format=".0%") if "share" in unit else alt.Axis(format=",~r")
+    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit, axis=axis))
     limits = base.mark_line(strokeDash=[4, 4], opacity=0.7).encode(y="threshold:Q")
     points = base.mark_point(filled=True, opacity=1).encode(
         y="value:Q",
