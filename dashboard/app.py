@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import address, frame
+from dashboard import address, frame, head
 from dashboard.auth import access
 from dashboard.data import sources
 from dashboard.formats import plain
@@ -27,13 +27,12 @@ PAGES = {
     "Operation": (("runs", "Runs", ":material/schedule:", "Watch and start nights, retrainings and backfills."),),
 }
 _HERE = Path(__file__).parent
-_SCRIPT = (_HERE / "browser.js").read_text(encoding="utf-8")
 
 
 def main() -> None:
     # Our own icon: Streamlit's default icon is loaded from another host.
     st.set_page_config(page_title="steelflow", page_icon=str(_HERE / "icon.svg"), layout="wide")
-    st.html(f"<script>{_SCRIPT}</script>", unsafe_allow_javascript=True)
+    st.html(f"<script>{head.SCRIPT}</script>", unsafe_allow_javascript=True)
     st.html(_HERE / "page.css")
     settings = sources.settings()
     st.set_page_config(page_title=settings.dashboard.title)

@@ -187,7 +187,7 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, doubt: str | No
     name = unit.name.capitalize()
     with st.grid(4 if unit.whole else 5, min_column_width=165, gap="small", key="figures"):
         metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
-        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
+        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of them")
         if unit.whole:
             metric(name, unit.text(rate), rate, month, _usually(unit, month, doubt), doubt=doubt)
         else:
@@ -344,15 +344,15 @@ def worst(night: dt.date, unit: RateUnit) -> None:
         selection_mode=["single-row", "single-cell"],
         key="worst",
         column_config={
-            "line": st.column_config.TextColumn("Line", width=50),
-            "coil": st.column_config.TextColumn("Coil", width=90),
-            "mostly": st.column_config.TextColumn("Mostly", width=110),
+            "line": st.column_config.TextColumn("Line", width=44),
+            "coil": st.column_config.TextColumn("Coil", width=76),
+            "mostly": st.column_config.TextColumn("Mostly", width=106),
             "of_it": st.column_config.ProgressColumn(
                 "Of that class",
                 format="%d",
                 min_value=0,
                 max_value=max(1, *ranked["of_it"]),
-                width=130,
+                width=100,
             ),
             "defects": number("Defects", width=70) if unit.whole else None,
             "rate": number(unit.per.capitalize(), format="%.2f", width=90) if unit.whole else None,
