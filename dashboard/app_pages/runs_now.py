@@ -71,7 +71,7 @@ def begin(server: Orchestrator, kind: Kind, parameters: dict[str, Any]) -> None:
     name = f"{kind}:{parameters}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}"
     key = st.session_state.setdefault("wish", {}).setdefault(name, uuid.uuid4().hex)
     started = server.start(who, kind, parameters, key)
-    st.session_state[_DONE] = f"{kind} was started: {started}"
+    st.session_state[_DONE] = f"{kind} was started as {started}"
     for popover in _POPOVERS:
         st.session_state[popover] = False
 
@@ -79,13 +79,13 @@ def begin(server: Orchestrator, kind: Kind, parameters: dict[str, Any]) -> None:
 def cancel(server: Orchestrator, run: FlowRun) -> None:
     if (who := access.actor()) is not None:
         server.cancel(who, run.id)
-        st.session_state[_DONE] = f"{run.flow} is being cancelled: {run.name}"
+        st.session_state[_DONE] = f"{run.flow} is being cancelled, run {run.name}"
 
 
 def repeat(server: Orchestrator, run: FlowRun) -> None:
     if (who := access.actor()) is not None:
         name = server.repeat(who, run.id, run.flow)
-        st.session_state[_DONE] = f"{run.flow} was started again: {name}"
+        st.session_state[_DONE] = f"{run.flow} was started again as {name}"
 
 
 @frame.fragment(run_every=_LOOK)

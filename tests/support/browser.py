@@ -23,6 +23,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from steelflow.config import Settings
 
 WIDTH, HEIGHT = 1440, 900
+expect.set_options(timeout=60_000)  # milliseconds: a machine may be busy
 _PATIENCE = 120.0  # seconds
 Theme = Literal["light", "dark"]
 _QUIET = (
