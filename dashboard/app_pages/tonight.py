@@ -9,33 +9,20 @@ import polars as pl
 import streamlit as st
 
 from dashboard import address, formats, frame, links
-from dashboard.app_pages import model_parts
-from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
+from dashboard.app_pages import tonight_figures, tonight_state
 from dashboard.charts import drift as charts_drift
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
-from dashboard.data.silence import silent_nights
 from dashboard.formats import plain
 from steelflow.report.rates import RateUnit
-from steelflow.report.record import RunRecord
 
 _Colour = Literal["green", "orange", "red", "gray"]
-_STATES: dict[str, _Colour] = {
-    "complete": "green",
-    "incomplete": "red",
-    "empty": "red",
-    "limited": "orange",
-    "failed units": "red",
-}
 _VERDICTS: dict[str, tuple[_Colour, str]] = {
     "none": ("green", "no drift"),
     "warn": ("orange", "warning"),
     "alarm": ("red", "drift"),
 }
 _ROWS = 6  # lines of drift without scrolling
-_SIZES = 3  # sizes of images in a warning
-_LOOK = 10.0  # seconds
-_FEWER = 0.95  # of the usual number of images: below it there are fewer than usual
 
 
 def show() -> None:
@@ -43,7 +30,7 @@ def show() -> None:
     nights = sorted({*reported, *recorded})
     if not nights:
         frame.heading("Tonight")
-        state(None)
+        tonight_state.state(None)
         frame.empty(
             "No night was inspected yet",
             "`steelflow nightly` inspects the last night. `steelflow up` inspects every night. "
@@ -56,11 +43,11 @@ def show() -> None:
         night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], label_visibility="collapsed"))
         address.write(night=night.isoformat())
     record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
-    silence(reported, night == nights[-1])
-    state(record)
+    tonight_state.silence(reported, night == nights[-1])
+    tonight_state.state(record, night)
     for one in record.missing if record is not None else ():
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
-    warnings(record)
+    tonight_state.warnings(record)
     if night not in reported:
         frame.empty("No image of this night was inspected", "Choose an earlier night, or see Runs for the reason.")
         return
@@ -71,7 +58,7 @@ def show() -> None:
         drifting = drift(night)
     with right:
         worst(night, unit)
-    numbers(daily, night, unit, doubt(daily, night, record, drifting))
+    tonight_figures.numbers(daily, night, unit, tonight_figures.doubt(daily, night, record, drifting))
     left, right = st.columns((3, 2), gap="medium")
     with left:
         if sources.regions(night).is_empty():
@@ -85,169 +72,6 @@ def show() -> None:
                 of_regions(daily, night)
     with right:
         changes(daily, night, unit)
-
-
-def silence(reported: list[dt.date], latest: bool) -> None:
-    """Say in red that images stopped coming. ``latest``: the page shows the latest night, not an earlier one."""
-    if not latest or not reported:
-        return
-    number = silent_nights(sources.settings().night, reported[-1], dt.datetime.now(dt.UTC))
-    if not number:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="silence"):
-        nights = "1 night" if number == 1 else f"{number} nights"
-        st.badge(f"no images for {nights}", color="red", icon=":material/error:")
-        st.caption(
-            f"The last night with images is {formats.night(reported[-1])}. Check the cameras, the copying to the "
-            "archive, and whether `steelflow up` runs.",
-            width="content",
-        )
-
-
-def doubt(daily: pl.DataFrame, night: dt.date, record: RunRecord | None, drifting: list[str]) -> str | None:
-    """Why fewer defects than usual may be no good news: fewer images, a night that misses something, or drift."""
-    if record is None or record.state != "complete":
-        return "the night is not complete"
-    found = figures.nightly(daily, figures.unit(daily)).with_columns(rate=pl.col("found").cast(pl.Float64))
-    usually = figures.usual(found, night, figures.HISTORY)
-    tonight = int(daily.filter(pl.col("date") == night)["images"].sum())
-    if usually and tonight < _FEWER * usually:
-        return "fewer images than usual"
-    return f"{', '.join(drifting)} drifts" if drifting else None
-
-
-def warnings(record: RunRecord | None) -> None:
-    """What a person should read before the figures."""
-    if record is None:
-        return
-    if record.judged_whole:
-        most = sorted(record.judged_whole.items(), key=lambda item: -item[1])[:_SIZES]
-        told = ", ".join(f"{formats.count(number)} of {size} pixels" for size, number in most)
-        st.warning(
-            f"Images much larger than the model's pictures were judged as a whole: {plain(told)}. Small defects are "
-            "lost in them. Set `[frame]` in the settings, then they are judged in views at full resolution.",
-            icon=":material/warning:",
-        )
-    for note in record.notes:
-        st.warning(plain(note[0].upper() + note[1:]), icon=":material/info:")
-
-
-@frame.fragment(run_every=_LOOK)
-def state(record: RunRecord | None) -> None:
-    """One row: how the night ended, or the progress of the running night."""
-    zone = sources.settings().night.timezone
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if record is not None:
-            shown = record.state
-            st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
-            ended = "finished" if shown == "complete" else "ended"
-            text = f"{ended} {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
-            if record.judged and record.seconds:
-                text += f", {formats.count(record.judged / record.seconds)} images/s"
-            if lines := [line for line in record.lines if line is not None]:
-                text += f"; lines {plain(', '.join(lines))}"
-            st.caption(text, width="content")
-            if failed := record.units.failed:
-                st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
-            st.page_link(links.script("runs"), label="The run", query_params={"tab": "Nights"})
-        else:
-            st.badge("no record of this night", color="orange", icon=":material/warning:")
-        under_way(zone)
-
-
-def under_way(zone: str) -> None:
-    """The running night, from Prefect. Shows nothing without Prefect."""
-    server = orchestrator(sources.settings())
-    if server is None:
-        return
-    try:
-        running = [run for run in server.runs(10) if run.flow == "nightly" and run.under_way]
-    except OrchestratorDown:
-        st.badge("Prefect does not answer", color="orange", icon=":material/cloud_off:")
-        return
-    for run in running[:1]:
-        st.badge(plain(f"{run.name}: {run.state.lower()}"), color="blue", icon=":material/progress_activity:")
-        st.caption(f"since {formats.moment(run.started, zone)}", width="content")
-        if run.progress is not None:
-            st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
-
-
-def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, doubt: str | None) -> None:
-    """Five figures, each compared with the usual value."""
-    rates = figures.nightly(daily, unit)
-    shown = rates.filter(pl.col("date") == night)
-    if shown.is_empty():
-        st.warning("The summary of this night is missing. Run `steelflow nightly` to write it again.")
-        return
-    tonight = shown.row(0, named=True)
-    rate, found = tonight["rate"], tonight["found"]
-    month = figures.usual(rates, night, figures.HISTORY)
-    usually = figures.usual(rates.with_columns(rate=pl.col("found").cast(pl.Float64)), night, figures.HISTORY)
-    lost = tonight["failed"] / found if found else 0.0
-    name = unit.name.capitalize()
-    with st.grid(4 if unit.whole else 5, min_column_width=165, gap="small", key="figures"):
-        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
-        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of them")
-        if unit.whole:
-            metric(name, unit.text(rate), rate, month, _usually(unit, month, doubt), doubt=doubt)
-        else:
-            most_frequent(daily, night, unit)
-        model(daily.filter(pl.col("date") == night))
-
-
-def _usually(unit: RateUnit, value: float | None, doubt: str | None = None) -> str:
-    told = f"28 nights: {unit.text(value)}"
-    return f"{told}; {doubt}" if doubt else told
-
-
-def model(tonight: pl.DataFrame) -> None:
-    """The model that judged this night, which may be another one than the present champion."""
-    found, champion = figures.judged_by(tonight), sources.champion()
-    if len(found) > 1:
-        metric("Model", f"{len(found)} models", note=plain(model_parts.names(tonight).partition(": ")[2]))
-        return
-    name, _, version = next(iter(found), formats.NOTHING).partition(" ")
-    told = version or formats.NOTHING
-    if champion and version != champion:
-        told += f"; champion now: {champion}"
-    metric("Model", plain(name), note=plain(f"version {told}"))
-
-
-def most_frequent(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
-    """Without good classes every image is a defect: the rate of the most frequent class, not of all."""
-    rates = figures.by_class(daily, unit)
-    tonight = rates.filter(pl.col("date") == night).sort("rate", descending=True, nulls_last=True)
-    label, rate = tonight.select("label", "rate").row(0) if tonight.height else (None, None)
-    name = plain(formats.class_name(label)) if label else formats.NOTHING
-    usually = figures.usual(rates.filter(pl.col("label") == label), night, figures.HISTORY)
-    metric("Defects by class", name, note="the most frequent class")
-    metric(f"Of it {unit.per}", unit.text(rate), rate, usually, _usually(unit, usually), worse=None)
-
-
-def metric(
-    label: str,
-    value: str,
-    now: float | None = None,
-    then: float | None = None,
-    note: str = "",
-    worse: Literal["inverse"] | None = "inverse",
-    doubt: str | None = None,
-) -> None:
-    """A figure with its change from ``then``. With ``worse``, an increase is shown as bad; a decrease is shown as good
-    if there is no ``doubt``."""
-    change = round(100 * (now / then - 1)) if now is not None and then else None
-    if doubt and change is not None and change < 0:
-        worse = None
-    st.metric(
-        label,
-        value,
-        note if change is None else f"{change:+d} %" if change else "as usual",
-        delta_color=worse if worse and change else "off",
-        delta_arrow="auto" if change else "off",
-        delta_description=note if change is not None else None,
-        border=True,
-        height="stretch",
-    )
 
 
 def history(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
@@ -389,10 +213,6 @@ def drift(night: dt.date) -> list[str]:
                 # For a breach, the text of the signal says more than the reason of the verdict.
                 st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""), width="content")
     return [row["line"] or "the plant" for row in rows if row["line"] in since]
-
-
-def _icon(state: str) -> str:
-    return ":material/check_circle:" if state == "complete" else ":material/warning:"
 
 
 show()
