@@ -142,7 +142,7 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
 
 
 def worst(night: dt.date, unit: RateUnit) -> None:
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.subheader("Worst coils", anchor=False, width="content")
         st.caption("A click opens the coil.", width="content")
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
