@@ -7,7 +7,7 @@ SteelflowError
 │   ├── AccessDenied       the store refuses the key, the secret or the policy
 │   ├── BucketNotFound
 │   ├── ObjectNotFound
-│   ├── ObjectUnreadable   the store lists the object, but its key cannot be requested
+│   ├── ObjectUnreadable   the store lists the object and does not give it: this one alone
 │   ├── ObjectChanged      the object was replaced while it was being read
 │   └── ObjectExists       an object that should be new exists already
 ├── ModelError             unknown, damaged or unsuitable model
@@ -18,6 +18,7 @@ SteelflowError
 ├── DriftError             a reference or a night cannot be compared
 ├── DataError              a data set cannot be used
 ├── TrainingError          training cannot continue
+├── ClusterError           no node of a cluster is left, or none can do the work
 ├── ServiceError           a process of `steelflow up` ended by itself
 └── LockHeld               another process is doing the same work now
 
@@ -57,7 +58,11 @@ class ObjectNotFound(StoreError):
 
 
 class ObjectUnreadable(StoreError):
-    pass
+    """``code`` says why in one word, for the row of an image: ``unreadable``, ``denied`` or ``cold_storage``."""
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ObjectChanged(StoreError):
@@ -97,6 +102,10 @@ class DataError(SteelflowError):
 
 
 class TrainingError(SteelflowError):
+    pass
+
+
+class ClusterError(SteelflowError):
     pass
 
 

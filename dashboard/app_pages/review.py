@@ -87,7 +87,7 @@ def look_again(session: Session) -> None:
 def _classes(night: dt.date) -> list[str]:
     """The classes of the model, in its order, then those that people have added."""
     of_model = labelling.model_classes(night)
-    return [*of_model, *(name for name in labelling.labels().classes() if name not in of_model)]
+    return labelling.labels().class_names().offered([*of_model, *labelling.labels().classes()])
 
 
 @frame.fragment()

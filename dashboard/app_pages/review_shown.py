@@ -57,6 +57,8 @@ def after(review: Review) -> None:
         if review.row is None or not labelling.is_frame(review.row):
             st.caption("The model's class is shown after your choice.")
         return
+    for remark in found[1].remarks:
+        st.warning(plain(f"Your label: {remark}"), icon=":material/info:")
     if labelling.is_frame(found[0]):
         review_frames.after(*found)
         return

@@ -66,6 +66,9 @@ def state(record: RunRecord | None, night: dt.date | None = None) -> None:
         if record is not None:
             shown = record.state
             st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
+            if record.dropped:
+                gone = ", ".join(str(line) for line in record.dropped)
+                st.badge(plain(f"reports dropped: {gone}"), color="red", icon=":material/delete:")
             ended = "finished" if shown == "complete" else "ended"
             text = f"{ended} {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
             if record.judged and record.seconds:
