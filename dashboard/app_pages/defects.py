@@ -138,10 +138,10 @@ def trend(daily: pl.DataFrame, unit: RateUnit) -> None:
         )
     if by == "by class":
         st.altair_chart(
-            charts.trend(figures.by_class(daily, unit).filter("defect"), unit, 216), alt="Rate per night by class"
+            charts.trend(figures.by_class(daily, unit).filter("defect"), unit, 244), alt="Rate per night by class"
         )
     else:
-        st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 216), alt="Rate per night by line")
+        st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 244), alt="Rate per night by line")
 
 
 @frame.fragment()
@@ -204,7 +204,7 @@ def of_regions(daily: pl.DataFrame) -> None:
 def confidence(daily: pl.DataFrame, unit: RateUnit) -> None:
     st.subheader("Mean confidence", anchor=False)
     seen = figures.by_class(daily, unit).filter(pl.col("images") > 0)
-    st.altair_chart(charts.confidence(seen, 180), alt="Mean confidence per night by class")
+    st.altair_chart(charts.confidence(seen, 216), alt="Mean confidence per night by class")
 
 
 def download(counted: pl.DataFrame) -> None:

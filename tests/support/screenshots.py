@@ -31,7 +31,7 @@ from steelflow.synth import TEMPLATE, Camera, PlantSpec
 from steelflow.synth.person import Person
 from steelflow.synth.plant import objects
 
-PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
+PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "classes", "models", "runs")
 Look = Literal["light", "dark", "phone", "print"]
 LOOKS: tuple[Look, ...] = ("light", "dark", "phone", "print")
 _WHERE = {"tonight": "", "runs": "runs?tab=Nights"}  # without a service there is nothing under way
