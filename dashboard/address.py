@@ -87,7 +87,7 @@ def choose(
 def typed(label: str, key: str, placeholder: str, width: int) -> str:
     """A field for a text that is in the address, but does not go with the user to other pages."""
     state, asked = _state(), st.query_params.get(key)
-    if (asked is not None) if state.fresh else (asked != state.seen.get(key)):
+    if state.fresh or asked != state.seen.get(key):
         st.session_state[key] = asked or ""
     text = st.text_input(label, key=key, placeholder=placeholder, width=width).strip()
     put(**{key: text or None})
