@@ -33,7 +33,7 @@ def go(page: Page, name: str) -> None:
     settled(page)
 
 
-@pytest.mark.parametrize("across", [18, 110], ids=["a tick", "the coil's name"])
+@pytest.mark.parametrize("across", [18, 150], ids=["a tick", "the coil's name"])
 def test_a_worst_coil_opens(shown: Shown, across: int) -> None:
     with opened(shown.browser, shown.url) as (page, trouble):
         box = page.locator(".st-key-worst canvas").first.bounding_box()
