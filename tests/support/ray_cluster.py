@@ -26,8 +26,10 @@ class Nodes:
         patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         from ray.cluster_utils import Cluster  # here: Ray reads the environment when it is imported
 
+        ended = signal.getsignal(signal.SIGTERM)
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE}
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        signal.signal(signal.SIGTERM, ended)  # a node that is started here sets its own
         self.nodes: list[Any] = []
 
     @property
@@ -36,7 +38,9 @@ class Nodes:
 
     def start(self, count: int = 1) -> None:
         for _ in range(count):
+            ended = signal.getsignal(signal.SIGTERM)
             self.nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=_STORE))
+            signal.signal(signal.SIGTERM, ended)
 
     def kill(self, count: int | None = None) -> None:
         """SIGKILL for the newest nodes and their processes; all if ``count`` is not given."""
