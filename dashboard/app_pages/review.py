@@ -57,6 +57,13 @@ def show() -> None:
             args=(session,),
             help="Choose images again, from the latest reports and labels",
         )
+    if not session.review.rows and session.review.hidden:
+        frame.empty(
+            "Nothing to label",
+            "The images of the latest nights cannot be shown: they left the archive or cannot be read. Put them back, "
+            "or inspect a newer night (`steelflow nightly`).",
+        )
+        return
     if not session.review.rows:
         frame.empty("Nothing to label", "All useful images of the latest nights have a label.")
         return

@@ -48,6 +48,9 @@ def show() -> None:
     for one in record.missing if record is not None else ():
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
     tonight_state.warnings(record)
+    if night not in reported and record is not None and record.found:
+        sources.nights.clear()  # the night has ended since its list was read
+        reported = sources.nights()
     if night not in reported:
         frame.empty("No image of this night was inspected", "Choose an earlier night, or see Runs for the reason.")
         return

@@ -146,7 +146,7 @@ def test_each_page_says_which_model_judged(shown: Shown) -> None:
 
 @pytest.mark.parametrize("name", ["", "coil", "drift"])
 def test_a_phone_and_a_sheet_of_paper_show_all(shown: Shown, name: str) -> None:
-    with opened(shown.browser, f"{shown.url}/{name}") as (page, trouble):
+    with opened(shown.browser, f"{shown.url}/{name}?night={SECOND}") as (page, trouble):
         page.set_viewport_size({"width": 390, "height": 844})
         settled(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
