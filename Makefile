@@ -43,7 +43,7 @@ lint: .venv/installed  ## ruff and mypy
 bench: .venv/installed  ## images per second by stage and end to end, against the bound of this machine
 	$(BIN)/steelflow bench
 
-screenshots: .venv/installed  ## every page of the dashboard, light and dark, into docs/screenshots (needs Chromium)
+screenshots: .venv/installed  ## every page of the dashboard, light, dark, on a phone and on paper, into docs/screenshots (needs Chromium)
 	$(BIN)/python tests/support/screenshots.py docs/screenshots .steelflow/screenshots
 
 wheel: .venv/installed  ## source archive and wheel, into dist/

@@ -1,6 +1,12 @@
 """The dashboard for quality engineers. It uses Streamlit; no other part of steelflow does.
 
+    front.py       the application that the server runs: app.py, with head.py before it
+    head.py        what the browser must know before Streamlit starts: browser.js, and where the server is
+    browser.js     what Streamlit cannot do: steps of Back, links in the same tab, keys of Review
+    page.css       phones, wide screens and paper
     app.py         the frame around every page: title, login, navigation
+    address.py     night, line and coil of a page, in its address and from page to page
+    links.py       addresses of coils and images; what was picked in a table or a chart
     frame.py       shared by all pages: headings, empty states, and a guard so that no traceback is ever shown
     formats.py     how numbers, dates and texts from outside are shown
     app_pages/     one file per page, run from top to bottom at every change; not named ``pages``: Streamlit would
@@ -18,8 +24,11 @@ add a line to ``PAGES`` in ``app.py``. Rules for a page:
   reruns by itself use ``frame.fragment``, not ``st.fragment``, which has no guard.
 - Pass texts from outside (file names, coils, reasons) through ``formats.plain`` wherever Streamlit reads Markdown: in
   ``st.markdown``, ``st.caption``, ``st.error``, and in the labels of widgets. Tables and ``st.text`` do not need it.
-- Filters are widgets with ``key=`` and ``bind="query-params"``, so users can share the address of a view.
+- Night, line and coil are chosen with ``address.choose`` and written with ``address.write``: a link means the same for
+  ever. Other filters are widgets with ``key=`` and ``bind="query-params"``.
+- What looks clickable is: a table has ``on_select="rerun"`` and ``links.row_of``, a picture ``link=links.to(…)``, a
+  chart a selection named ``pick``.
+- Every figure names the model that judged: ``model_parts.judged_by``.
 - A change is a function that takes the ``Actor`` and starts with ``actor.must_be("labeller")`` or ``"operator"``. The
-page
-  passes ``access.actor()``. The actor's name is recorded with the change.
+  page passes ``access.actor()``. The actor's name is recorded with the change.
 """

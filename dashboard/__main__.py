@@ -12,5 +12,5 @@ from steelflow.inspection.runtime import prepare
 
 prepare()
 import_ahead()
-sys.argv = ["streamlit", "run", str(Path(__file__).parent / "app.py"), *sys.argv[1:]]
+sys.argv = ["streamlit", "run", str(Path(__file__).parent / "front.py"), *sys.argv[1:]]
 main()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import frame
+from dashboard import address, frame, head
 from dashboard.auth import access
 from dashboard.data import sources
 from dashboard.formats import plain
@@ -33,6 +33,8 @@ _HERE = Path(__file__).parent
 def main() -> None:
     # Our own icon: Streamlit's default icon is loaded from another host.
     st.set_page_config(page_title="steelflow", page_icon=str(_HERE / "icon.svg"), layout="wide")
+    st.html(f"<script>{head.SCRIPT}</script>", unsafe_allow_javascript=True)
+    st.html(_HERE / "page.css")
     settings = sources.settings()
     st.set_page_config(page_title=settings.dashboard.title)
     st.logo(str(_HERE / "icon.svg"), size="large")
@@ -62,6 +64,7 @@ def main() -> None:
         st.caption(f"{plain(settings.dashboard.title)}  \n{plain(who.name)} · {who.role}")
         if access.login_configured():
             st.button("Log out", on_click=st.logout)
+    address.enter(page.url_path)
     frame.guarded(page.run)()
 
 

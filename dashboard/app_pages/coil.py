@@ -9,8 +9,8 @@ from typing import Any, cast
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
-from dashboard.app_pages import coil_parts, region_parts
+from dashboard import address, formats, frame, links
+from dashboard.app_pages import coil_parts, model_parts, region_parts
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
 from dashboard.charts import regions as charts_regions
@@ -33,17 +33,19 @@ def show() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=150))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0]))
         summary = sources.summary(night).filter(pl.col("coil").is_not_null() & pl.col("line").is_not_null())
         if summary.is_empty():
+            address.write(night=night.isoformat())
             frame.empty("No coils in this night", "The keys of the archive have no coil; see `archive.template`.")
             return
-        line = st.selectbox("Line", sorted(summary["line"].unique()), key="line", bind="query-params", width=150)
+        lines = sorted(summary["line"].unique())
+        line = address.choose("Line", "line", lines, lines[0])
         order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
         of_line = summary.filter(pl.col("line") == line)
         worst = figures.coils(of_line, figures.unit_of_coils(of_line))["coil"][0]
-        first = order.index(worst)
-        coil = st.selectbox("Coil", order, index=first, key="coil", bind="query-params", width=220)
+        coil = address.choose("Coil", "coil", order, worst, 220)
+        address.write(night=night.isoformat(), line=line, coil=coil)
         place = order.index(coil)
         st.button(
             "",
@@ -69,17 +71,20 @@ def show() -> None:
             "The report no longer has images of this coil", "The night was inspected again. Open the page again."
         )
         return
-    numbers(rows, of_line, coil)
-    coil_parts.of_coil(night, line, coil)
+    named = pl.concat_str("model_name", "model_version", separator=" ")
+    model_parts.judged_by(rows.select("status", model=named, images=pl.lit(1)))
+    here = night, line
     names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
     segments = strips.segments(sources.positions(night, line, tuple(names)))
     scale = strips.scale(segments)
-    along(rows, scale)
+    along(rows, scale, *here)
+    coil_parts.of_coil(night, line, coil)
+    numbers(rows, of_line, coil)
     found = sources.regions(night, line).filter(pl.col("coil") == coil)
     of_regions(found, scale)
     repeating(sources.marks(night, line).filter(pl.col("coil") == coil), scale)
     beside(of_line, names, coil, segments, scale)
-    images(rows, coil)
+    images(rows, coil, *here)
 
 
 def _go(coil: str) -> None:
@@ -92,48 +97,58 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
     here = ranked.filter(pl.col("coil") == coil).row(0, named=True)
     rank = 1 + ranked["coil"].to_list().index(coil)
     confidence = cast(float | None, rows["confidence"].cast(pl.Float64).mean())  # of a column of numbers
-    one, two, three, four, five = st.columns(5, gap="small")
-    one.metric(
-        "Images",
-        formats.count(rows.height),
-        f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    two.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
     place = f"rank {rank} of {ranked.height} on the line"
-    three.metric(
-        "Defects" if unit.whole else "Defects by class",
-        formats.count(here["defects"]) if unit.whole else place,
-        f"{unit.text(here['rate'])} {unit.per}; {place}" if unit.whole else "the model has no good classes",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    four.metric(
-        "Mostly",
-        plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
-        f"{here['of_it']} images",
-        delta_color="off",
-        delta_arrow="off",
-        border=True,
-        height="stretch",
-    )
-    five.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
+    with st.grid(5, min_column_width=150, gap="small"):
+        st.metric(
+            "Images",
+            formats.count(rows.height),
+            f"{here['strip']:,.1f} m of strip" if here["strip"] else None,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric("Unreadable", formats.count(here["failed"]), border=True, height="stretch")
+        st.metric(
+            "Defects" if unit.whole else "Defects by class",
+            formats.count(here["defects"]) if unit.whole else place,
+            f"{unit.text(here['rate'])} {unit.per}; {place}" if unit.whole else "the model has no good classes",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            "Mostly",
+            plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
+            f"{here['of_it']} images",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
+        st.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
 
 
-def along(rows: pl.DataFrame, scale: tuple[float, float] | None) -> None:
+def along(rows: pl.DataFrame, scale: tuple[float, float] | None, night: dt.date, line: str) -> None:
     shown, by_position = strips.placed(rows)
     st.subheader("Along its length", anchor=False)
     if by_position:
         st.caption(_told(rows, shown))
     else:
         st.caption("The archive's keys have no position (see `archive.template`). Images are shown in order.")
-    named = shown.with_columns(file=pl.coalesce("member", "object_key").str.split("/").list.last())
-    st.altair_chart(charts_coil.strip(named, scale if by_position else None), alt="Images along the coil by class")
+    file = pl.coalesce("member", "object_key").str.split("/").list.last()
+    named = shown.with_columns(file=file)
+    state = st.altair_chart(
+        charts_coil.strip(named, scale if by_position else None),
+        alt="Images along the coil by class",
+        on_select="rerun",
+        key=f"strip-{night}-{line}-{rows['coil'][0]}",
+    )
+    mark = links.picked(state)
+    if mark is not None and mark["number"] < named.height:
+        row = named.row(int(mark["number"]), named=True)
+        st.switch_page(links.script("images"), query_params=links.of_image(night, row, line))
 
 
 def _told(rows: pl.DataFrame, shown: pl.DataFrame) -> str:
@@ -218,11 +233,22 @@ def beside(
     else:
         st.caption("Coils at the same positions, with a lane for each class. Stronger colours mean more images.")
         chart = charts_coil.side_by_side(segments, coil, names, scale)
-    st.altair_chart(chart, alt="Images by class of the neighbouring coils")
+    key = f"beside-{coil}"
+    st.altair_chart(
+        chart, alt="Images by class of the neighbouring coils", key=key, on_select=_beside, selection_mode="pick"
+    )
+
+
+def _beside() -> None:
+    """Go to the neighbour that was clicked."""
+    for key in [key for key in st.session_state if str(key).startswith("beside-")]:
+        mark = links.picked(st.session_state[key])
+        if mark is not None:
+            _go(str(mark["coil"]))
 
 
 @frame.fragment()
-def images(rows: pl.DataFrame, coil: str) -> None:
+def images(rows: pl.DataFrame, coil: str, night: dt.date, line: str) -> None:
     st.subheader("Images", anchor=False)
     labels = sorted(rows["label"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -239,11 +265,12 @@ def images(rows: pl.DataFrame, coil: str) -> None:
         pages = max(1, -(-kept.height // _PAGE))
         page = 1 if pages == 1 else st.pagination(pages, key="page")
     part = kept.slice((page - 1) * _PAGE, _PAGE)
-    references, captions = [], []
+    references, captions, addresses = [], [], []
     for row in part.iter_rows(named=True):
         references.append(ImageRef(row["object_key"], row["member"], row["ordinal"]))
         captions.append(_caption(row))
-    thumbnails.gallery(references, captions)
+        addresses.append(links.to("images", links.of_image(night, row, line)))
+    thumbnails.gallery(references, captions, addresses)
 
 
 def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:

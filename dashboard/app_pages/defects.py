@@ -7,8 +7,8 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
-from dashboard.app_pages import region_parts
+from dashboard import address, formats, frame
+from dashboard.app_pages import model_parts, region_parts
 from dashboard.charts import figures as charts
 from dashboard.charts import regions as charts_regions
 from dashboard.data import figures, regions, sources
@@ -38,6 +38,7 @@ def show() -> None:
         frame.empty("Nothing matches these filters", "Remove or widen a filter.")
         return
     numbers(daily, unit)
+    model_parts.judged_by(daily)
     left, right = st.columns((3, 2), gap="medium")
     with left:
         trend(daily, unit)
@@ -60,9 +61,11 @@ def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFr
         chosen = st.segmented_control(
             "Nights", [*_RANGES, _DATES], default="28 nights", key="range", bind="query-params", required=True
         )
-        first, last = nights[0], nights[-1]
         if chosen in _RANGES:
+            names = [night.isoformat() for night in reversed(nights)]
+            last = dt.date.fromisoformat(address.choose("Up to", "night", names, names[0], 130))
             first = last - dt.timedelta(days=_RANGES[chosen] - 1)
+            address.write(night=last.isoformat())
         else:
             first = _date("From", "from", nights[0], nights)
             last = _date("To", "to", nights[-1], nights)
@@ -80,9 +83,8 @@ def filtered(everything: pl.DataFrame, nights: list[dt.date]) -> tuple[pl.DataFr
             "Confidence, in percent", _BANDS, selection_mode="multi", key="sure", bind="query-params"
         )
         versions = st.multiselect("Model", models, key="model", bind="query-params", placeholder="all", width=220)
-        coil = st.text_input("Coil", key="coil", bind="query-params", placeholder="starts with …", width=150)
+        beginning = address.typed("Coil", "coil", "starts with …", 150)
     # The aggregates do not have the coils, which are thousands a month. The summaries of the nights have them.
-    beginning = (coil or "").strip()
     kept = of_coils(beginning, first, last) if beginning else figures.chosen(everything, first, last)
     kept = figures.chosen(kept, lines=only)
     bands = [_BANDS.index(one) for one in sure]
@@ -99,10 +101,13 @@ def of_coils(beginning: str, first: dt.date, last: dt.date) -> pl.DataFrame:
 
 
 def _date(label: str, key: str, usual: dt.date, nights: list[dt.date]) -> dt.date:
-    picked: dt.date = st.date_input(
-        label, usual, nights[0], nights[-1], key=key, bind="query-params", format="YYYY-MM-DD", width=125, required=True
+    # A date that equals the widget's own default would not be in the address, and tomorrow mean another one.
+    if key not in st.session_state and key not in st.query_params:
+        st.session_state[key] = usual
+    picked = st.date_input(
+        label, None, nights[0], nights[-1], key=key, bind="query-params", format="YYYY-MM-DD", width=125
     )
-    return picked
+    return picked or usual
 
 
 def numbers(daily: pl.DataFrame, unit: RateUnit) -> None:
@@ -111,17 +116,17 @@ def numbers(daily: pl.DataFrame, unit: RateUnit) -> None:
     chosen = int(daily.filter((pl.col("status") == "ok") & pl.col("chosen"))["images"].sum())
     rate = rates.select(unit.rate(*(pl.col(name).sum() for name in ("defects", "ok", "strip")))).item()
     coils = int(rates["coils"].sum())
-    one, two, three, four, five, six = st.columns(6, gap="small")
-    one.metric("Nights", formats.count(rates.height), border=True)
-    two.metric("Coils", formats.count(coils), border=True)
-    three.metric("Readable images", formats.count(ok), border=True)
-    four.metric("Of these chosen", formats.count(chosen), border=True, help="By class and confidence")
-    if unit.whole:
-        five.metric(unit.name.capitalize(), unit.text(rate), border=True)
-    else:
-        kinds = figures.by_class(daily, unit, ()).filter(pl.col("images") > 0).height
-        five.metric("Defect classes", formats.count(kinds), border=True, help="The models have no good classes")
-    six.metric("Unreadable", formats.share(failed / found if found else None, 2), border=True)
+    with st.grid(6, min_column_width=150, gap="small"):
+        st.metric("Nights", formats.count(rates.height), border=True)
+        st.metric("Coils", formats.count(coils), border=True)
+        st.metric("Readable images", formats.count(ok), border=True)
+        st.metric("Of these chosen", formats.count(chosen), border=True, help="By class and confidence")
+        if unit.whole:
+            st.metric(unit.name.capitalize(), unit.text(rate), border=True)
+        else:
+            kinds = figures.by_class(daily, unit, ()).filter(pl.col("images") > 0).height
+            st.metric("Defect classes", formats.count(kinds), border=True, help="The models have no good classes")
+        st.metric("Unreadable", formats.share(failed / found if found else None, 2), border=True)
 
 
 @frame.fragment()
@@ -133,10 +138,10 @@ def trend(daily: pl.DataFrame, unit: RateUnit) -> None:
         )
     if by == "by class":
         st.altair_chart(
-            charts.trend(figures.by_class(daily, unit).filter("defect"), unit, 216), alt="Rate per night by class"
+            charts.trend(figures.by_class(daily, unit).filter("defect"), unit, 244), alt="Rate per night by class"
         )
     else:
-        st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 216), alt="Rate per night by line")
+        st.altair_chart(charts.lines(figures.nightly(daily, unit, ("line",)), unit, 244), alt="Rate per night by line")
 
 
 @frame.fragment()
@@ -199,7 +204,7 @@ def of_regions(daily: pl.DataFrame) -> None:
 def confidence(daily: pl.DataFrame, unit: RateUnit) -> None:
     st.subheader("Mean confidence", anchor=False)
     seen = figures.by_class(daily, unit).filter(pl.col("images") > 0)
-    st.altair_chart(charts.confidence(seen, 180), alt="Mean confidence per night by class")
+    st.altair_chart(charts.confidence(seen, 216), alt="Mean confidence per night by class")
 
 
 def download(counted: pl.DataFrame) -> None:

@@ -7,9 +7,9 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.charts import drift as charts_drift
-from dashboard.charts.drift import VERDICTS
+from dashboard.charts.drift import NO_LINE, VERDICTS
 from dashboard.data import drifting, images, sources
 from dashboard.data.drifting import Rows
 from dashboard.formats import plain
@@ -20,7 +20,6 @@ from steelflow.report.reader import ReportReader
 _SPANS = {"14 nights": 14, "28 nights": 28, "90 nights": 90, "1 year": 366}
 _PICTURES = 8
 _BADGES = {"none": "green", "warn": "orange", "alarm": "red", "insufficient": "gray"}
-_NO_LINE = "no line"
 
 
 def show() -> None:
@@ -36,10 +35,11 @@ def show() -> None:
             frame.empty("No drift check in these nights", "Run `steelflow drift` or `steelflow nightly`.")
             return
         checked = [date.isoformat() for date in reversed(table["date"].unique().sort())]
-        night = dt.date.fromisoformat(st.selectbox("Night", checked, key="night", bind="query-params", width=150))
+        night = dt.date.fromisoformat(address.choose("Night", "night", checked, checked[0]))
         tonight = table.filter(pl.col("date") == night)
         lines = _worst_first(tonight)
-        line = st.selectbox("Line", lines, key="line", bind="query-params", width=130)
+        line = address.choose("Line", "line", lines, lines[0], 130)
+        address.write(night=night.isoformat(), line=line)
         page = explanation(night)
         if page is not None:
             st.download_button(
@@ -51,27 +51,39 @@ def show() -> None:
                 on_click="ignore",
                 help="One page with charts and images; it opens in any browser, without a network",
             )
-    here = tonight.filter(pl.col("line").fill_null(_NO_LINE) == line)
+    here = tonight.filter(pl.col("line").fill_null(NO_LINE) == line)
     verdict(here)
     left, right = st.columns((1, 1), gap="medium")
     with left:
         st.subheader("Every line, every night", anchor=False)
         st.altair_chart(
-            charts_drift.verdicts(table.unique(["date", "line"], keep="first")), alt="Verdicts by line and night"
+            charts_drift.verdicts(table.unique(["date", "line"], keep="first")),
+            alt="Verdicts by line and night",
+            key="verdicts",
+            on_select=_clicked,
         )
         words(here)
     with right:
-        of_line = table.filter((pl.col("line").fill_null(_NO_LINE) == line) & pl.col("signal").is_not_null())
+        of_line = table.filter((pl.col("line").fill_null(NO_LINE) == line) & pl.col("signal").is_not_null())
         st.subheader(f"Line {plain(line)}: share of the threshold", anchor=False)
         if of_line.is_empty():
             st.caption("No night of this line has been compared yet.")
         else:
             dark = st.context.theme.type == "dark"
             moved = charts_drift.moved(of_line, list(SIGNALS), dark)
-            st.altair_chart(moved, alt="Signals of the line by night")
+            st.altair_chart(
+                moved, alt="Signals of the line by night", key="moved", on_select=_clicked, selection_mode="pick"
+            )
             st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
     pictures(night, here)
+
+
+def _clicked() -> None:
+    """Go to the night (and line) of the field that was clicked."""
+    for chart in ("verdicts", "moved"):
+        for name, value in (links.picked(st.session_state.get(chart) or {}) or {}).items():
+            st.session_state[name] = value
 
 
 def _worst_first(tonight: pl.DataFrame) -> list[str]:
@@ -79,7 +91,7 @@ def _worst_first(tonight: pl.DataFrame) -> list[str]:
     rows = tonight.unique("line", keep="first").with_columns(
         rank=pl.col("verdict").replace_strict(ranks, default=3, return_dtype=pl.Int32), name=pl.col("line")
     )
-    return rows.sort("rank", "line", nulls_last=True)["line"].fill_null(_NO_LINE).to_list()
+    return rows.sort("rank", "line", nulls_last=True)["line"].fill_null(NO_LINE).to_list()
 
 
 def verdict(here: pl.DataFrame) -> None:
@@ -87,6 +99,8 @@ def verdict(here: pl.DataFrame) -> None:
     word = VERDICTS.get(row["verdict"], ("no verdict", ""))[0]
     badge = f":{_BADGES.get(row['verdict'], 'gray')}-badge[{word}]"
     told = f"{badge} {plain(row['reason'] or '')}. {formats.count(row['images'])} readable images"
+    if row["model_digest"]:
+        told += f", judged by {plain(sources.model_named(row['model_digest']))}"
     if row["reference_images"]:
         told += f", {formats.count(row['reference_images'])} in the reference"
     if row["not_estimated"] is not None:
@@ -153,7 +167,8 @@ def pictures(night: dt.date, here: pl.DataFrame) -> None:
 
 def _gallery(rows: Rows) -> None:
     captions = [f"{plain(formats.class_name(row['label']))} {formats.share(row['confidence'], 0)}" for row in rows]
-    thumbnails.gallery([images.reference(row) for row in rows], captions, _PICTURES)
+    addresses = [None if row["date"] is None else links.to("images", links.of_image(row["date"], row)) for row in rows]
+    thumbnails.gallery([images.reference(row) for row in rows], captions, addresses, _PICTURES)
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import address, formats, frame, links
 from dashboard.app_pages import region_parts
 from dashboard.charts import images as charts_images
 from dashboard.data import engines, images, sources
@@ -56,13 +56,14 @@ def choice(nights: list[dt.date]) -> Wanted:
     """The filters. All of them are in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(st.selectbox("Night", names, key="night", bind="query-params", width=140))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], 140))
         summary = sources.summary(night)
         lines = [_ALL, *sorted(summary["line"].drop_nulls().unique())]
-        line = st.selectbox("Line", lines, key="line", bind="query-params", width=110)
+        line = address.choose("Line", "line", lines, _ALL, 110, every=_ALL)
         of_line = summary if line == _ALL else summary.filter(pl.col("line") == line)
         coils = [_ALL, *sorted(of_line["coil"].drop_nulls().unique())]
-        coil = st.selectbox("Coil", coils, key="coil", bind="query-params", width=150)
+        coil = address.choose("Coil", "coil", coils, _ALL, every=_ALL)
+        address.write(night=night.isoformat(), line=None if line == _ALL else line, coil=None if coil == _ALL else coil)
         status = st.selectbox("Status", list(_STATUS), key="status", bind="query-params", width=130)
         order = st.selectbox("Order", images.ORDERS, key="order", bind="query-params", width=140)
         low, high = st.slider(
@@ -114,11 +115,11 @@ def gallery(wanted: Wanted, counts: Counts) -> None:
         st.caption(f"**{formats.count(total)}** images{legend}", width="content")
         page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
     rows = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)
-    grid(list(rows.iter_rows(named=True)), "look")
+    grid(list(rows.iter_rows(named=True)), "look", wanted.night)
 
 
-def grid(rows: list[dict[str, Any]], key: str) -> None:
-    """Thumbnails, each with a button below that shows the image large."""
+def grid(rows: list[dict[str, Any]], key: str, night: dt.date) -> None:
+    """Thumbnails, each with a button below. Both show the image large."""
     references = [images.reference(row) for row in rows]
     with st.spinner("Fetching images …"):
         found = thumbnails.kept().get(references)
@@ -129,7 +130,8 @@ def grid(rows: list[dict[str, Any]], key: str) -> None:
                 if isinstance(picture, Failure):
                     st.caption(f":material/broken_image: {plain(picture)[:120]}")
                 else:
-                    st.image(picture, width="stretch", alt=reference.member or reference.key)
+                    link = links.to("images", links.of_image(night, row))
+                    st.image(picture, width="stretch", alt=reference.member or reference.key, link=link)
                 st.button(
                     caption(row),
                     key=f"{key}-{number}",
@@ -343,7 +345,7 @@ def alike(night: dt.date, row: dict[str, Any]) -> None:
         st.caption("None: this is the only readable image of this line and night.")
         return
     rows = [{**one, "line": row["line"], "status": "ok"} for one in near.iter_rows(named=True)]
-    grid(rows, "near")
+    grid(rows, "near", night)
     same = near.filter(pl.col("label") == row["label"]).height
     st.caption(
         f"{same} of the {near.height} nearest have the same class. Same night and line, by the distance of the "

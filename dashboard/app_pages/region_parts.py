@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
-from dashboard import formats
+from dashboard import formats, links
 from dashboard.data import regions
 from dashboard.formats import plain
 from dashboard.media import boxes
@@ -31,20 +30,18 @@ def gallery(rows: pl.DataFrame, page_size: int, key: str) -> None:
                 if isinstance(crop, Failure):
                     st.caption(f":material/broken_image: {plain(crop)[:120]}")
                 else:
-                    st.image(crop, width="stretch", alt=f"{row['label']} in {row['member'] or row['object_key']}")
-                st.page_link("app_pages/images.py", label=_caption(row), query_params=address(row))
+                    alt = f"{row['label']} in {row['member'] or row['object_key']}"
+                    st.image(crop, width="stretch", alt=alt, link=links.to("images", address(row)))
+                st.page_link(links.script("images"), label=_caption(row), query_params=address(row))
 
 
 def address(row: Mapping[str, Any]) -> dict[str, str]:
     """The parameters with which the page Images shows a frame."""
-    date: dt.date = row["date"]
-    asked = {"night": date.isoformat(), "object": row["object_key"], "ordinal": str(row["ordinal"])}
-    asked |= {"member": row["member"]} if row["member"] is not None else {}
-    return asked | ({"of": row["line"]} if row["line"] is not None else {})
+    return links.of_image(row["date"], row)
 
 
 def table(rows: pl.DataFrame, height: int, key: str) -> None:
-    """The regions as a table: class, severity, place and size."""
+    """The regions as a table: class, severity, place and size. A click on a row opens its frame."""
     shown = rows.select(
         pl.col("label").map_elements(formats.class_name, pl.String).alias("class"),
         pl.col("severity").fill_null(formats.NOTHING),
@@ -58,7 +55,18 @@ def table(rows: pl.DataFrame, height: int, key: str) -> None:
         pl.col("camera").fill_null(formats.NOTHING),
         pl.coalesce("member", "object_key").str.split("/").list.last().alias("frame"),
     )
-    st.dataframe(shown, height=height, row_height=28, hide_index=True, key=key)
+    state = st.dataframe(
+        shown,
+        height=height,
+        row_height=28,
+        hide_index=True,
+        key=key,
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+    )
+    number = links.row_of(state)
+    if number is not None:
+        st.switch_page(links.script("images"), query_params=address(rows.row(number, named=True)))
 
 
 def _caption(row: Mapping[str, Any]) -> str:

@@ -7,22 +7,24 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import formats, frame
-from dashboard.app_pages import review_frames
+from dashboard import address, formats, frame
+from dashboard.app_pages import review_frames, review_shown
 from dashboard.auth import access, labelling
 from dashboard.auth.access import Actor
-from dashboard.auth.labelling import Review, Row
-from dashboard.data import images, regions, sources
+from dashboard.auth.labelling import Review
+from dashboard.auth.sessions import Session, sessions
+from dashboard.data import images, sources
 from dashboard.formats import plain
-from dashboard.media import pictures, thumbnails
+from dashboard.media import pictures
+from steelflow.errors import LabelError
 from steelflow.records import Failure
 
 _ALL = "all"
 _STATE = "review"
+_NAME = "session"  # in the address
+_LOOK = 8.0  # seconds
 _AHEAD = 6
 _KEYS = 9  # classes with their own key
-_SIDE = 520  # pixels
-_SHOWN = 6  # images of a cluster
 # Streamlit cannot put the cursor into a field.
 _FOCUS = """<script>
 function focusName(tries) {
@@ -31,12 +33,6 @@ function focusName(tries) {
 }
 focusName(20);
 </script>"""
-_WHY = {
-    "region": ":red-badge[region] a defect for the model",
-    "novel": ":orange-badge[novel] unlike the training images",
-    "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
-    "diverse": ":gray-badge[diverse] unlike the other images of this queue; the model may be confident and wrong",
-}
 
 
 def show() -> None:
@@ -50,42 +46,49 @@ def show() -> None:
         st.info("You can look at images. To label them you need the role labeller.", icon=":material/visibility:")
     lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        line = st.selectbox("Line", [_ALL, *lines], key="line", bind="query-params", width=130)
+        line = address.choose("Line", "line", [_ALL, *lines], _ALL, 130, every=_ALL)
+        session = _session(line, "" if actor is None else actor.name)
+        address.write(line=None if line == _ALL else line, session=session.id)
+        st.session_state[_STATE] = line, session.review
         st.button(
             "New queue",
             icon=":material/refresh:",
-            on_click=_forget,
+            on_click=sessions().end,
+            args=(session,),
             help="Choose images again, from the latest reports and labels",
         )
-    review = _review(line)
-    if review is None:
-        return
-    label(review, nights[-1])
-
-
-def _review(line: str) -> Review | None:
-    """The queue of this user. It is chosen when the page is opened, and when the line changes."""
-    held = st.session_state.get(_STATE)
-    if held is None or held[0] != line:
-        with st.spinner("Choosing images …"):
-            held = (line, labelling.begin(labelling.labels(), None if line == _ALL else line))
-        st.session_state[_STATE] = held
-    review: Review = held[1]
-    if not review.rows and review.hidden:
+    if not session.review.rows and session.review.hidden:
         frame.empty(
             "Nothing to label",
             "The images of the latest nights cannot be shown: they left the archive or cannot be read. Put them back, "
             "or inspect a newer night (`steelflow nightly`).",
         )
-        return None
-    if not review.rows:
+        return
+    if not session.review.rows:
         frame.empty("Nothing to label", "All useful images of the latest nights have a label.")
-        return None
-    return review
+        return
+    label(session, nights[-1])
+    look_again(session)
 
 
-def _forget() -> None:
-    st.session_state.pop(_STATE, None)
+def _session(line: str, who: str) -> Session:
+    """The session that the address names: it goes on after a reload. Else a new one with a new queue."""
+    asked = st.query_params.get(_NAME) or address.context().get(_NAME)
+    found = sessions().get(asked, who, line)
+    if found is not None:
+        return found
+    with st.spinner("Choosing images …"):
+        return sessions().begin(who, line, lambda: labelling.begin(labelling.labels(), None if line == _ALL else line))
+
+
+@frame.fragment(run_every=_LOOK)
+def look_again(session: Session) -> None:
+    """Hold the image, and go on if somebody else has labelled it meanwhile."""
+    review = session.review
+    if review.row is not None and labelling.is_known(labelling.labels(), review, review.row):
+        st.rerun()
+    if session.shown is not None:
+        sessions().take(session)
 
 
 def _classes(night: dt.date) -> list[str]:
@@ -95,58 +98,44 @@ def _classes(night: dt.date) -> list[str]:
 
 
 @frame.fragment()
-def label(review: Review, night: dt.date) -> None:
-    """The image and the keys. It reruns by itself, so the next image appears at once."""
-    actor = access.actor()
+def label(session: Session, night: dt.date) -> None:
+    """The image and the keys. It reruns by itself, so the next image appears at once.
+
+    The keys come after the image, and the name of the step last: ``browser.js`` lets no key count before all is there.
+    """
+    actor, review = access.actor(), session.review
     review.pass_over(labelling.known(labelling.labels()))
+    if actor is not None and actor.may("labeller"):
+        sessions().take(session)
     row, classes = review.row, _classes(night)
     if row is not None and review.drawing:
         review_frames.draw(review, row, classes)
         return
     left, right = st.columns((1.15, 1), gap="large")
-    with right:
-        progress(review)
-        if review.naming and row is not None:
-            name_it(review, classes)
-        else:
-            keys(review, classes, actor)
-        after(review)
-    with left:
+    with left, st.container(key="picture"):
         if row is None:
             frame.empty("The queue is done", "**New queue** chooses more images. `steelflow retrain` uses the labels.")
         else:
-            image(row, review.stretch)
+            review_shown.image(row, review.stretch)
+    with right:
+        review_shown.progress(review)
+        if review.note:
+            st.info(review.note, icon=":material/group:")
+        with st.container(key="keys"):
+            if review.naming and row is not None:
+                name_it(review, classes)
+            else:
+                keys(review, classes, actor)
+        review_shown.after(review)
+        st.container(key=f"step-{review.step}").empty()
     if row is None or not labelling.is_frame(row):
-        clusters(review)
+        review_shown.clusters(review)
     pictures.prepare(review.coming(_AHEAD))
 
 
-def image(row: Row, stretch: bool) -> None:
-    picture = pictures.grey(pictures.full(images.reference(row)))
-    if not isinstance(picture, Failure) and labelling.is_frame(row):
-        review_frames.shown(row, pictures.stretched(picture) if stretch else picture)
-    elif isinstance(picture, Failure):
-        st.warning(f"This image cannot be shown. Skip it. {plain(picture)}", icon=":material/broken_image:")
-    else:
-        view = pictures.stretched(picture) if stretch else picture
-        st.image(pictures.drawn(view, _SIDE), width=_SIDE, alt="The image to label")
-    where = [f"line {row['line'] or formats.NOTHING}", f"coil {row['coil'] or formats.NOTHING}"]
-    where.append(formats.night(row["date"]))
-    where += [regions.place(row)] if regions.box(row) and regions.place(row) else []
-    st.markdown(f"{_WHY[row['reason']]}  \n:small[{plain(' · '.join(where))}]")
-
-
-def progress(review: Review) -> None:
-    total, place = len(review.rows), review.place
-    text = f"{min(place + 1, total)} of {total}"
-    if review.labelled:
-        text += f" · {review.labelled} labelled, {review.agreed} agree with the model"
-    st.progress(place / total if total else 1.0, text)
-
-
 def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
-    """The keys of the current image. Their names contain its place: if a key is pressed twice before the next image
-    appears, the second press belongs to the image before and does nothing."""
+    """The keys of the current image. They know its step: if a key is pressed twice before the next image appears, the
+    second press belongs to the image before and does nothing."""
     may = actor is not None and actor.may("labeller")
     row, place = review.row, review.place
     open_, framed = row is not None, row is not None and labelling.is_frame(row)
@@ -162,7 +151,7 @@ def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
                 width="stretch",
                 disabled=not (may and open_),
                 on_click=_said,
-                args=(review, name, classes),
+                args=(review, review.step, name, classes),
             )
     tools(review, may, bool(shown), framed)
 
@@ -178,8 +167,8 @@ def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
             shortcut="n",
             width="stretch",
             disabled=not (may and open_) or (framed and not classes),
-            on_click=review.name_a_class,
-            args=(True,),
+            on_click=_on,
+            args=(review, review.step, review.name_a_class, True),
         )
         st.button(
             "Skip" if classes else "Next",
@@ -188,7 +177,8 @@ def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
             shortcut="s",
             width="stretch",
             disabled=not open_,
-            on_click=review.skip,
+            on_click=_on,
+            args=(review, review.step, review.skip),
         )
         st.button(
             "Undo",
@@ -198,7 +188,7 @@ def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
             width="stretch",
             disabled=not review.done or not may,
             on_click=_undone,
-            args=(review,),
+            args=(review, review.step),
         )
         st.button(
             "Stretch contrast",
@@ -208,7 +198,8 @@ def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
             width="stretch",
             type="primary" if review.stretch else "secondary",
             disabled=not open_,
-            on_click=review.stretch_contrast,
+            on_click=_on,
+            args=(review, review.step, review.stretch_contrast),
             help="For dark images and images with little contrast; stays on until you switch it off",
         )
 
@@ -217,24 +208,40 @@ def name_it(review: Review, classes: list[str]) -> None:
     """The form for a new class. It replaces the keys, so typing does not label."""
     with st.form("new-class"):
         st.text_input("Name of the new class", key="new-name", placeholder="edge_crack", max_chars=100)
+        if review.wrong:
+            st.error(plain(review.wrong))
         st.caption("A retraining adds this class to the model if it has enough images.")
         with st.container(horizontal=True):
-            st.form_submit_button("Label it", type="primary", key="name-it", on_click=_named, args=(review, classes))
-            st.form_submit_button("Cancel", key="leave-it", shortcut="Esc", on_click=review.name_a_class, args=(False,))
+            st.form_submit_button(
+                "Label it", type="primary", key="name-it", on_click=_named, args=(review, review.step, classes)
+            )
+            st.form_submit_button(
+                "Cancel",
+                key="leave-it",
+                shortcut="Esc",
+                on_click=_on,
+                args=(review, review.step, review.name_a_class, False),
+            )
     st.html(_FOCUS, unsafe_allow_javascript=True)
 
 
-def say_new(review: Review, classes: list[str]) -> None:
+def say_new(review: Review, step: int, classes: list[str]) -> None:
     name = st.session_state["new-name"].strip()
-    if name:
-        say(review, name, classes, new=True)
-    else:
-        st.error("Enter a name for the class.")
+    if not name:
+        review.wrong = "Enter a name for the class."
+        return
+    try:
+        say(review, step, name, classes, new=True)
+    except LabelError as exc:
+        review.wrong = str(exc)
 
 
-def say(review: Review, name: str, classes: list[str], new: bool = False) -> None:
+def say(review: Review, step: int, name: str, classes: list[str], new: bool = False) -> None:
     actor, row = access.actor(), review.row
-    if actor is None or row is None:
+    if actor is None or row is None or not review.strike(step):
+        return
+    if labelling.is_known(labelling.labels(), review, row):
+        review.note = "Somebody else has labelled that image meanwhile. Your key did nothing."
         return
     data = pictures.full(images.reference(row))
     if isinstance(data, Failure):
@@ -244,66 +251,20 @@ def say(review: Review, name: str, classes: list[str], new: bool = False) -> Non
     review.say(actor, labelling.labels(), data, name, classes, new, verdict)
 
 
-def take_back(review: Review) -> None:
-    if (actor := access.actor()) is not None:
+def take_back(review: Review, step: int) -> None:
+    if (actor := access.actor()) is not None and review.strike(step):
         review.undo(actor, labelling.labels())
 
 
-_said: Callable[[Review, str, list[str]], None] = frame.guarded(say)
-_named: Callable[[Review, list[str]], None] = frame.guarded(say_new)
-_undone: Callable[[Review], None] = frame.guarded(take_back)
+def _on(review: Review, step: int, act: Callable[..., None], *how: bool) -> None:
+    """A key that changes no label."""
+    if review.strike(step):
+        act(*how)
 
 
-def after(review: Review) -> None:
-    """The model's class of the image before. It is shown after the choice, so it does not influence the user."""
-    found = review.last()
-    if found is None:
-        if review.row is None or not labelling.is_frame(review.row):
-            st.caption("The model's class is shown after your choice.")
-        return
-    for remark in found[1].remarks:
-        st.warning(plain(f"Your label: {remark}"), icon=":material/info:")
-    if labelling.is_frame(found[0]):
-        review_frames.after(*found)
-        return
-    row, said = found
-    yours, its = (plain(formats.class_name(name)) for name in (said.label, row["label"]))
-    how_sure = formats.share(row["confidence"], 0)
-    with st.container(border=True, key="after"):
-        left, right = st.columns((1, 5), vertical_alignment="center")
-        picture = thumbnails.kept().get([images.reference(row)]).get(images.reference(row))
-        if isinstance(picture, bytes):
-            left.image(picture, width=64, alt="The image before")
-        if said.label == row["label"]:
-            right.markdown(f":green-badge[agrees] You and the model ({how_sure}) say **{yours}**.")
-        else:
-            right.markdown(f":orange-badge[differs] You say **{yours}**, the model says **{its}** ({how_sure}).")
-    if said.before is not None and said.before != said.label:
-        before, by = plain(formats.class_name(said.before)), plain(said.by)
-        st.caption(f"{by} labelled the same image {before}. Your label counts now; both are kept.")
-
-
-def clusters(review: Review) -> None:
-    """Clusters of similar novel images, which may be a new defect."""
-    for number, rows in review.clusters().items():
-        of_all = rows[0]["cluster_size"]
-        with st.container(border=True):
-            with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-                st.markdown(
-                    f"**{of_all} images are similar to each other and unlike all known classes: a new defect?** "
-                    f":small[{len(rows)} of them are in this queue]",
-                    width="content",
-                )
-                st.button(
-                    "Label these next",
-                    key=f"cluster-{number}",
-                    icon=":material/arrow_upward:",
-                    on_click=review.first,
-                    args=(number,),
-                )
-            shown = rows[:_SHOWN]
-            captions = [plain(f"{row['line'] or ''} {row['coil'] or ''}".strip() or formats.NOTHING) for row in shown]
-            thumbnails.gallery([images.reference(row) for row in shown], captions)
+_said: Callable[[Review, int, str, list[str]], None] = frame.guarded(say)
+_named: Callable[[Review, int, list[str]], None] = frame.guarded(say_new)
+_undone: Callable[[Review, int], None] = frame.guarded(take_back)
 
 
 show()

@@ -30,7 +30,7 @@ def shown(row: Row, picture: Grey) -> None:
     """The frame with the region and a crop of it; without a region, the frame with all of its regions."""
     found = regions.box(row)
     rows = [row] if found else _all_of(row)
-    st.image(boxes.with_boxes(picture, rows, _WIDE), width="stretch", alt="The frame to label")
+    st.image(boxes.with_boxes(picture, rows, _WIDE), width="stretch", alt=f"The frame to label: {row['object_key']}")
     if found:
         st.image(boxes.cropped(picture, found, row["label"], _CROP), width=_CROP, alt="The region to label")
         st.caption(plain(f"{regions.size(row)}, score {row['score']:.2f}" + _group(row)))
@@ -53,7 +53,7 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
                 width="stretch",
                 disabled=not may,
                 on_click=_said,
-                args=(review, row["label"], classes, "confirmed"),
+                args=(review, review.step, row["label"], classes, "confirmed"),
             )
         st.button(
             "No defect" if is_region else "The frame is good",
@@ -64,7 +64,7 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
             width="stretch",
             disabled=not may,
             on_click=_said,
-            args=(review, good, classes, "good"),
+            args=(review, review.step, good, classes, "good"),
         )
         if is_region:
             st.button(
@@ -75,7 +75,7 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
                 width="stretch",
                 disabled=not may,
                 on_click=_said,
-                args=(review, good, classes, "good", True),
+                args=(review, review.step, good, classes, "good", True),
             )
         st.button(
             "Draw a box",
@@ -85,7 +85,7 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
             width="stretch",
             disabled=not may,
             on_click=begin,
-            args=(review,),
+            args=(review, review.step),
             help="For a defect that the model did not find, or whose box is wrong",
         )
     if not is_region:
@@ -101,17 +101,24 @@ def verdict(row: Row, name: str) -> Verdict | None:
     return "confirmed" if name == row["label"] else "relabelled"
 
 
-def say(review: Review, name: str, classes: list[str], how: Verdict, whole: bool = False) -> None:
+def say(review: Review, step: int, name: str, classes: list[str], how: Verdict, whole: bool = False) -> None:
     actor, row = access.actor(), review.row
+    if row is None or not review.strike(step):
+        return
+    if labelling.is_known(labelling.labels(), review, row):
+        review.note = "Somebody else has labelled that place meanwhile. Your key did nothing."
+        return
     data = _bytes(row)
     if actor is not None and data is not None:
         store = labelling.labels()
         review.say(actor, store, data, name, classes, name not in classes, how, whole)
 
 
-def begin(review: Review) -> None:
+def begin(review: Review, step: int) -> None:
     """Start with the box of the region, or one in the middle of the frame."""
     row = review.row
+    if not review.strike(step):
+        return
     picture = None if row is None else pictures.grey(pictures.full(images.reference(row)))
     if row is None or picture is None or isinstance(picture, Failure):
         return
@@ -152,9 +159,9 @@ def draw(review: Review, row: Row, classes: list[str]) -> None:
                 type="primary",
                 shortcut="Ctrl+Enter",
                 on_click=_drawn,
-                args=(review, classes, width, height),
+                args=(review, review.step, classes, width, height),
             )
-            st.button("Cancel", key="leave-box", shortcut="Esc", on_click=review.draw_a_box, args=(False,))
+            st.button("Cancel", key="leave-box", shortcut="Esc", on_click=_leave, args=(review, review.step))
     with right:
         found = regions.box(_now(width, height))
         if found:
@@ -178,16 +185,23 @@ def after(row: Row, said: Said) -> None:
         st.caption(f"{by} labelled the same place {before}. Your label counts now; both are kept.")
 
 
-def save(review: Review, classes: list[str], width: int, height: int) -> None:
+def _leave(review: Review, step: int) -> None:
+    if review.strike(step):
+        review.draw_a_box(False)
+
+
+def save(review: Review, step: int, classes: list[str], width: int, height: int) -> None:
     actor, row = access.actor(), review.row
+    if not review.strike(step):
+        return
     data, found = _bytes(row), regions.box(_now(width, height))
     name = st.session_state.get("box-class")
     if actor is not None and data is not None and found is not None and name is not None:
         review.draw(actor, labelling.labels(), data, name, classes, found)
 
 
-_said: Callable[[Review, str, list[str], Verdict, bool], None] = frame.guarded(say)
-_drawn: Callable[[Review, list[str], int, int], None] = frame.guarded(save)
+_said: Callable[[Review, int, str, list[str], Verdict, bool], None] = frame.guarded(say)
+_drawn: Callable[[Review, int, list[str], int, int], None] = frame.guarded(save)
 
 
 def _bytes(row: Row | None) -> bytes | None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from typing import Any
 
 import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
-from dashboard.auth import access
-from dashboard.auth.orchestrator import Kind, Orchestrator, orchestrator
+from dashboard.app_pages import runs_now
+from dashboard.auth.orchestrator import orchestrator
 from dashboard.charts import figures as charts
 from dashboard.charts import palette
 from dashboard.data import sources
-from dashboard.formats import plain
 from steelflow.report.record import RunRecord
 from steelflow.report.runs import backfills
 from steelflow.retrain.record import RetrainResult
@@ -23,19 +21,18 @@ from steelflow.retrain.record import RetrainResult
 _SHOWN = 30  # nights
 _RETRAIN_STAGES = ("train", "trial", "register")
 _MOST = 5000  # failed images
-_LOOK = 5.0  # seconds
 
 
 def show() -> None:
     frame.heading("Runs", "nights, backfills and retrainings: duration and failures")
-    work, nights, again, retrains = st.tabs(["Now and next", "Nights", "Backfills", "Retrainings"], key="tab")
+    named = ["Now and next", "Nights", "Backfills", "Retrainings"]
+    work, nights, again, retrains = st.tabs(named, key="tab", bind="query-params")
     with work:
         server = orchestrator(sources.settings())
         if server is None:
             no_prefect()
         else:
-            start(server)
-            under_way(server)
+            frame.guarded(runs_now.show)(server)
     with nights:
         of_nights()
     with again:
@@ -55,90 +52,6 @@ def no_prefect() -> None:
         "steelflow backfill --from 2026-11-01 --to 2026-11-07\n"
         "steelflow retrain --reason 'new grade on L1'",
         language="bash",
-    )
-
-
-@frame.fragment()
-def start(server: Orchestrator) -> None:
-    """The three buttons, for operators."""
-    who = access.actor()
-    if who is None or not who.may("operator"):
-        st.caption("To start runs you need the role operator.")
-        return
-    yesterday = dt.date.today() - dt.timedelta(days=1)
-    with st.container(horizontal=True, gap="small"):
-        with st.popover("Inspect a night", icon=":material/nightlight:"):
-            night = st.date_input("Night", yesterday, key="start-night", format="YYYY-MM-DD")
-            if st.button("Start", key="start-nightly", type="primary"):
-                begin(server, who, "nightly", {"night": {"date": night.isoformat()}})
-        with st.popover("Inspect nights again", icon=":material/history:"):
-            st.caption("With the current champion. Reports that are up to date stay.")
-            first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
-            last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
-            if st.button("Start", key="start-backfill", type="primary", disabled=first > last):
-                parameters = {"first": first.isoformat(), "last": last.isoformat()}
-                begin(server, who, "backfill", {"parameters": parameters})
-        with st.popover("Retrain", icon=":material/model_training:"):
-            reason = st.text_input("Reason", key="start-reason", placeholder="new grade on L1", max_chars=200)
-            if st.button("Start", key="start-retrain", type="primary", disabled=not reason.strip()):
-                request = {"trigger": "manual", "reason": reason.strip(), "who": who.name}
-                begin(server, who, "retrain", {"request": request})
-
-
-def begin(server: Orchestrator, who: access.Actor, kind: Kind, parameters: dict[str, Any]) -> None:
-    wish = st.session_state.setdefault("wish", {})
-    # One click is one run, even if the browser sends it twice: equal parameters within a minute have the same key.
-    name = f"{kind}:{parameters}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}"
-    key = wish.setdefault(name, uuid.uuid4().hex)
-    started = server.start(who, kind, parameters, key)
-    st.toast(plain(f"{kind} was started: {started}"), icon=":material/play_arrow:")
-
-
-@frame.fragment(run_every=_LOOK)
-def under_way(server: Orchestrator) -> None:
-    """Prefect's runs: the running ones with their progress, the finished ones, and the next ones."""
-    zone = sources.settings().night.timezone
-    runs, coming = server.runs(), server.upcoming()
-    if coming:
-        soon = "; ".join(f"{plain(run.flow)} {formats.moment(run.expected, zone)}" for run in coming)
-        st.caption(f"Next: {soon}")
-    for run in (run for run in runs if run.under_way):
-        with st.container(border=True):
-            since = f"since {formats.moment(run.started, zone)}" if run.started else "waits"
-            by = f", started by {plain(run.who)}" if run.who else ""
-            st.markdown(f"**{plain(run.flow)}** · {plain(run.name)} · {since}{by}")
-            if run.progress is None:
-                st.caption(plain(run.state))
-            else:
-                st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f} %")
-    if not runs:
-        st.caption("No run yet.")
-        return
-    st.dataframe(
-        [
-            {
-                "flow": run.flow,
-                "state": run.state,
-                "run": run.name,
-                "by": run.who or "schedule",
-                "started": formats.moment(run.started, zone),
-                "took": formats.duration(run.seconds) if run.started else formats.NOTHING,
-                "message": run.message,
-            }
-            for run in runs
-        ],
-        hide_index=True,
-        height=380,
-        key="flow-runs",
-        column_config={
-            "flow": st.column_config.TextColumn("Flow", width=90),
-            "state": st.column_config.TextColumn("State", width=90),
-            "run": st.column_config.TextColumn("Run", width=170),
-            "by": st.column_config.TextColumn("By", width=90),
-            "started": st.column_config.TextColumn("Started", width=100),
-            "took": st.column_config.TextColumn("Took", width=90),
-            "message": st.column_config.TextColumn("Message", width="large"),
-        },
     )
 
 
@@ -174,7 +87,7 @@ def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
         on_select="rerun",
         selection_mode="single-row",
         key=key,
-        column_config=dict.fromkeys(("found", "unreadable", "judged", "images/s"), number)
+        column_config=dict.fromkeys(("found", "judged", "up to date", "unreadable", "images/s"), number)
         | dict.fromkeys(palette.STAGES, stage),
     )
     of_it: list[int] = chosen["selection"]["rows"]
@@ -187,8 +100,7 @@ def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
         "state": state_of(record),
         "finished": formats.moment(record.finished_at, zone),
         "found": record.found,
-        "unreadable": record.failed,
-        "judged": record.judged,
+        **split(record),
         "took": formats.duration(record.seconds),
         "images/s": speed(record.judged, record.seconds),
         "units": f"{record.units.done} done, {record.units.skipped} kept",
@@ -196,6 +108,16 @@ def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
         "lines": ", ".join(str(line) for line in record.lines),
         "model": f"{record.model.name or '?'} {record.model.digest[:8]}",
     }
+
+
+def split(record: RunRecord) -> dict[str, int]:
+    """The images that a run found: judged by it, up to date before it, and unreadable."""
+    if record.judged >= record.found or not record.failed:
+        again = record.failed
+    else:
+        again = sources.failed_in(record.date, record.run_id)
+    judged = record.judged - again
+    return {"judged": judged, "up to date": record.found - record.failed - judged, "unreadable": record.failed}
 
 
 def state_of(record: RunRecord) -> str:

@@ -7,39 +7,30 @@ from typing import Literal
 
 import polars as pl
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import formats, frame
-from dashboard.app_pages import coil_parts, morning_parts
-from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
+from dashboard import address, formats, frame, links
+from dashboard.app_pages import coil_parts, morning_parts, tonight_figures, tonight_state
+from dashboard.charts import drift as charts_drift
 from dashboard.charts import figures as charts
 from dashboard.data import figures, regions, sources
 from dashboard.formats import plain
 from steelflow.report.rates import RateUnit
-from steelflow.report.record import RunRecord
 
 _Colour = Literal["green", "orange", "red", "gray"]
-_STATES: dict[str, _Colour] = {
-    "complete": "green",
-    "incomplete": "red",
-    "empty": "red",
-    "limited": "orange",
-    "failed units": "red",
-}
 _VERDICTS: dict[str, tuple[_Colour, str]] = {
     "none": ("green", "no drift"),
     "warn": ("orange", "warning"),
     "alarm": ("red", "drift"),
 }
-_SIZES = 3  # sizes of images in a warning
-_LOOK = 10.0  # seconds
+_ROWS = 6  # lines of drift without scrolling
 
 
 def show() -> None:
-    nights = sources.nights()
+    reported, recorded = sources.nights(), sources.recorded_nights()
+    nights = sorted({*reported, *recorded})
     if not nights:
         frame.heading("Tonight")
-        state(None)
+        tonight_state.state(None)
         frame.empty(
             "No night was inspected yet",
             "`steelflow nightly` inspects the last night. `steelflow up` inspects every night. "
@@ -47,22 +38,35 @@ def show() -> None:
         )
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        frame.heading("Tonight", "results of the last night, and where to look first")
+        frame.heading("Tonight", "the last night: can it be trusted, where to look, what changed")
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(
-            st.selectbox("Night", names, key="night", bind="query-params", width=150, label_visibility="collapsed")
-        )
-        morning_parts.report_buttons(night)
-    daily = sources.daily(nights[-1])
-    unit = figures.unit(daily.filter(pl.col("date") == night))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], label_visibility="collapsed"))
+        address.write(night=night.isoformat())
+        if night in reported:
+            morning_parts.report_buttons(night)
     record = next((one for one in sources.runs(1, night) if one.date == night and not one.only), None)
-    state(record)
-    morning_parts.trust_line(night)
+    tonight_state.silence(reported, night == nights[-1])
+    tonight_state.state(record, night)
+    if night in reported:
+        morning_parts.trust_line(night)
     for one in record.missing if record is not None else ():
         st.error(plain(one[0].upper() + one[1:]), icon=":material/error:")
-    warnings(record)
-    numbers(daily, night, unit, record)
+    tonight_state.warnings(record)
+    if night not in reported and record is not None and record.found:
+        sources.nights.clear()  # the night has ended since its list was read
+        reported = sources.nights()
+    if night not in reported:
+        frame.empty("No image of this night was inspected", "Choose an earlier night, or see Runs for the reason.")
+        return
+    daily = sources.daily(reported[-1])
+    unit = figures.unit(daily.filter(pl.col("date") == night))
+    left, right = st.columns((2, 3), gap="medium")
+    with left:
+        drifting = drift(night)
+    with right:
+        worst(night, unit)
     coil_parts.of_night(night)
+    tonight_figures.numbers(daily, night, unit, tonight_figures.doubt(daily, night, record, drifting))
     left, right = st.columns((3, 2), gap="medium")
     with left:
         if sources.regions(night).is_empty():
@@ -74,129 +78,8 @@ def show() -> None:
                 history(daily, night, unit)
             with tonight:
                 of_regions(daily, night)
-        worst(night, unit)
     with right:
         changes(daily, night, unit)
-        drift(night)
-
-
-def warnings(record: RunRecord | None) -> None:
-    """What a person should read before the figures."""
-    if record is None:
-        return
-    if record.judged_whole:
-        most = sorted(record.judged_whole.items(), key=lambda item: -item[1])[:_SIZES]
-        told = ", ".join(f"{formats.count(number)} of {size} pixels" for size, number in most)
-        st.warning(
-            f"Images much larger than the model's pictures were judged as a whole: {plain(told)}. Small defects are "
-            "lost in them. Set `[frame]` in the settings, then they are judged in views at full resolution.",
-            icon=":material/warning:",
-        )
-    for note in record.notes:
-        st.warning(plain(note[0].upper() + note[1:]), icon=":material/info:")
-
-
-@frame.fragment(run_every=_LOOK)
-def state(record: RunRecord | None) -> None:
-    """One row: how the night ended, or the progress of the running night."""
-    zone = sources.settings().night.timezone
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if record is not None:
-            shown = record.state
-            st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
-            text = f"finished {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
-            if record.judged and record.seconds:
-                text += f", {formats.count(record.judged / record.seconds)} images/s"
-            st.caption(text, width="content")
-            if failed := record.units.failed:
-                st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
-        under_way(zone)
-
-
-def under_way(zone: str) -> None:
-    """The running night, from Prefect. Shows nothing without Prefect."""
-    server = orchestrator(sources.settings())
-    if server is None:
-        return
-    try:
-        running = [run for run in server.runs(10) if run.flow == "nightly" and run.under_way]
-    except OrchestratorDown:
-        st.badge("Prefect does not answer", color="orange", icon=":material/cloud_off:")
-        return
-    for run in running[:1]:
-        st.badge(plain(f"{run.name}: {run.state.lower()}"), color="blue", icon=":material/progress_activity:")
-        st.caption(f"since {formats.moment(run.started, zone)}", width="content")
-        if run.progress is not None:
-            st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)
-
-
-def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, record: RunRecord | None) -> None:
-    """Five figures, each compared with the usual value."""
-    rates = figures.nightly(daily, unit)
-    shown = rates.filter(pl.col("date") == night)
-    if shown.is_empty():
-        st.warning("The summary of this night is missing. Run `steelflow nightly` to write it again.")
-        return
-    tonight = shown.row(0, named=True)
-    rate, found = tonight["rate"], tonight["found"]
-    week, month = (figures.usual(rates, night, days) for days in (7, figures.HISTORY))
-    usually = figures.usual(rates.with_columns(rate=pl.col("found").cast(pl.Float64)), night, figures.HISTORY)
-    lost = tonight["failed"] / found if found else 0.0
-    champion = sources.champion()
-    one, two, three, four, five = st.columns(5, gap="small")
-    with one:
-        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
-    with two:
-        metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of the images found")
-    name = unit.name.capitalize()
-    if unit.whole:
-        with three:
-            metric(name, unit.text(rate), rate, week, f"7 nights: {unit.text(week)}")
-        with four:
-            metric(f"{name}, 28 nights", unit.text(month), rate, month, "tonight against this")
-    else:
-        most_frequent(daily, night, unit, three, four)
-    with five:
-        name, version = (record.model.name, record.model.version) if record else ("", "")
-        shown_version = f"champion {champion}" if champion else f"version {version or formats.NOTHING}"
-        metric("Model", plain(name or formats.NOTHING), note=plain(shown_version))
-
-
-def most_frequent(
-    daily: pl.DataFrame, night: dt.date, unit: RateUnit, here: DeltaGenerator, beside: DeltaGenerator
-) -> None:
-    """Without good classes every image is a defect: the rate of the most frequent class, not of all."""
-    rates = figures.by_class(daily, unit)
-    tonight = rates.filter(pl.col("date") == night).sort("rate", descending=True, nulls_last=True)
-    label, rate = tonight.select("label", "rate").row(0) if tonight.height else (None, None)
-    name = plain(formats.class_name(label)) if label else formats.NOTHING
-    usually = figures.usual(rates.filter(pl.col("label") == label), night, figures.HISTORY)
-    with here:
-        metric("Defects by class", name, note="most frequent; the model has no good classes")
-    with beside:
-        metric(f"Of it {unit.per}", unit.text(rate), rate, usually, f"28 nights: {unit.text(usually)}", worse=None)
-
-
-def metric(
-    label: str,
-    value: str,
-    now: float | None = None,
-    then: float | None = None,
-    note: str = "",
-    worse: Literal["inverse"] | None = "inverse",
-) -> None:
-    """A figure with its change from ``then``. With ``worse``, an increase is shown as bad."""
-    change = round(100 * (now / then - 1)) if now is not None and then else None
-    st.metric(
-        label,
-        value,
-        note if change is None else f"{change:+d} %" if change else "as usual",
-        delta_color=worse if worse and change else "off",
-        delta_arrow="auto" if change else "off",
-        delta_description=note if change is not None else None,
-        border=True,
-        height="stretch",
-    )
 
 
 def history(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
@@ -267,7 +150,9 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
 
 
 def worst(night: dt.date, unit: RateUnit) -> None:
-    st.subheader("Worst coils", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.subheader("Worst coils", anchor=False, width="content")
+        st.caption("A click opens the coil.", width="content")
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
     if ranked.is_empty():
         st.caption("The keys of this archive have no coils.")
@@ -288,50 +173,54 @@ def worst(night: dt.date, unit: RateUnit) -> None:
         row_height=28,
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         key="worst",
         column_config={
-            "line": st.column_config.TextColumn("Line", width=50),
-            "coil": st.column_config.TextColumn("Coil", width=90),
-            "mostly": st.column_config.TextColumn("Mostly", width=110),
+            "line": st.column_config.TextColumn("Line", width=44),
+            "coil": st.column_config.TextColumn("Coil", width=76),
+            "mostly": st.column_config.TextColumn("Mostly", width=106),
             "of_it": st.column_config.ProgressColumn(
                 "Of that class",
                 format="%d",
                 min_value=0,
                 max_value=max(1, *ranked["of_it"]),
-                width=130,
+                width=100,
             ),
             "defects": number("Defects", width=70) if unit.whole else None,
             "rate": number(unit.per.capitalize(), format="%.2f", width=90) if unit.whole else None,
             "failed": number("Unreadable", width=80),
         },
     )
-    rows = picked["selection"]["rows"]
-    if rows:
-        row = ranked.row(rows[0], named=True)
-        st.switch_page(
-            "app_pages/coil.py",
-            query_params={"night": night.isoformat(), "line": row["line"] or "", "coil": row["coil"]},
-        )
+    ticked = links.row_of(picked)
+    if ticked is not None:
+        row = ranked.row(ticked, named=True)
+        st.switch_page(links.script("coil"), query_params=links.of_coil(night, row["line"], row["coil"]))
 
 
-def drift(night: dt.date) -> None:
+def drift(night: dt.date) -> list[str]:
+    """The verdict of each line, a link to its drift. Returns the lines that drift."""
     st.subheader("Drift by line", anchor=False)
-    table = sources.drift(night, night).unique("line", keep="first").sort("line", nulls_last=True)
+    before = sources.drift(night - dt.timedelta(days=figures.HISTORY - 1), night)
+    table = before.filter(pl.col("date") == night).unique("line", keep="first").sort("line", nulls_last=True)
     if table.is_empty():
         st.caption("This night was not checked for drift. Run `steelflow drift`.")
-        return
-    with st.container(height=250, border=False, gap="xsmall"):
-        for row in table.iter_rows(named=True):
+        return []
+    since = figures.since(before, night)
+    rows = sorted(table.iter_rows(named=True), key=lambda row: (row["line"] not in since, str(row["line"])))
+    with st.container(height=236 if len(rows) > _ROWS else "content", border=False, gap="xsmall", key="drift"):
+        for row in rows:
             colour, word = _VERDICTS.get(row["verdict"], ("gray", "no verdict"))
+            if (first := since.get(row["line"])) is not None:
+                word += f" since {first:%d %b}"
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.badge(f"{plain(row['line'] or 'all')} · {word}", color=colour)
+                st.page_link(
+                    links.script("drift"),
+                    label=f":{colour}-badge[{plain(row['line'] or 'all')} · {word}]",
+                    query_params={"night": night.isoformat(), "line": row["line"] or charts_drift.NO_LINE},
+                )
                 # For a breach, the text of the signal says more than the reason of the verdict.
-                st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""))
-
-
-def _icon(state: str) -> str:
-    return ":material/check_circle:" if state == "complete" else ":material/warning:"
+                st.caption(plain((row["text"] if row["breach"] else row["reason"]) or ""), width="content")
+    return [row["line"] or "the plant" for row in rows if row["line"] in since]
 
 
 show()

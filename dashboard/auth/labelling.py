@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,24 @@ class Review:
     drawing: bool = False  # the user is drawing a box
     again: set[Key] = field(default_factory=set)  # undone, so to be shown again
     hidden: int = 0  # images that were not proposed, because they cannot be shown
+    step: int = 0  # rises with every key that counts
+    note: str = ""  # what became of the last key, if it did not label
+    wrong: str = ""  # what is wrong with the name of a new class
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def strike(self, step: int) -> bool:
+        """Whether a key that was on the screen at ``step`` counts: the first one does, a second one does nothing."""
+        with self._lock:
+            if step != self.step:
+                return False
+            self.step, self.note, self.wrong = step + 1, "", ""
+            return True
+
+    def later(self, held: Collection[ImageRef]) -> None:
+        """Put the images that other people look at behind the others."""
+        left = self.rows[self.place :]
+        if left and images.reference(left[0]) in held:
+            self.rows[self.place :] = sorted(left, key=lambda row: images.reference(row) in held)
 
     @property
     def row(self) -> Row | None:
@@ -212,6 +231,22 @@ def _mixed(boxes: list[Row], whole: list[Row]) -> list[Row]:
 def known(store: LabelStore) -> set[Key]:
     """The images and regions that a person has labelled."""
     return {(ImageRef(*row[:3]), None if row[3] is None else row[3:]) for row in store.boxes().iter_rows()}
+
+
+def is_known(store: LabelStore, review: Review, row: Row) -> bool:
+    """Whether somebody has labelled a row, or the whole frame around it, since the review chose it."""
+    mine = {key_of(row), (images.reference(row), None)} & known(store)
+    for key in mine & review.again:
+        if _stands(store, key):  # labelled again after it was undone here
+            review.again.discard(key)
+    return bool(mine - review.again)
+
+
+def _stands(store: LabelStore, key: Key) -> bool:
+    """Whether an image or a region has a label that nobody has undone."""
+    image, box = key
+    rows = (store.current() if box is None else store.regions()).filter(images.is_image(image))
+    return any(box is None or regions.box(row) == box for row in rows.iter_rows(named=True))
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=4, show_spinner=False)

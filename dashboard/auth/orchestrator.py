@@ -6,6 +6,7 @@ The server is the one that ``steelflow up`` runs with these settings; otherwise 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import http.client
 import json
 import os
@@ -24,6 +25,7 @@ _OTHERS = ("drift-check", "housekeeping")
 _SECONDS = 3.0
 _UNDER_WAY = ("RUNNING", "PENDING", "CANCELLING", "PAUSED")
 _BY = "by:"
+_LEVELS = {10: "debug", 20: "info", 30: "warning", 40: "error", 50: "critical"}
 
 
 class OrchestratorDown(SteelflowError):
@@ -46,6 +48,20 @@ class FlowRun:
     seconds: float
     under_way: bool
     progress: float | None
+
+    @property
+    def can_repeat(self) -> bool:
+        """Whether it is a run that people may start."""
+        return self.flow in KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a run's log. ``at`` is an ISO date with time zone."""
+
+    at: str
+    level: str
+    text: str
 
 
 class Orchestrator:
@@ -91,6 +107,37 @@ class Orchestrator:
         deployment = self._ask("GET", f"/api/deployments/name/{kind}/{kind}")
         body = {"parameters": parameters, "tags": ["dashboard", f"{_BY}{actor.name}"], "idempotency_key": key}
         return str(self._ask("POST", f"/api/deployments/{deployment['id']}/create_flow_run", body)["name"])
+
+    def cancel(self, actor: Actor, run_id: str) -> None:
+        """Stop a run. Its message names the actor.
+
+        Raises:
+            NotAllowed: the actor is not an operator.
+        """
+        actor.must_be("operator")
+        state = {"type": "CANCELLING", "name": "Cancelling", "message": f"cancelled by {actor.name}"}
+        self._ask("POST", f"/api/flow_runs/{run_id}/set_state", {"state": state})
+
+    def repeat(self, actor: Actor, run_id: str, kind: str) -> str:
+        """Start a run with the parameters of another one, and return its name. Several calls within a minute start one
+        run.
+
+        Raises:
+            NotAllowed: the actor is not an operator.
+        """
+        actor.must_be("operator")
+        parameters = self._ask("GET", f"/api/flow_runs/{run_id}").get("parameters") or {}
+        if "who" in (request := parameters.get("request") or {}):
+            parameters = {**parameters, "request": {**request, "who": actor.name}}
+        known = next(one for one in KINDS if one == kind)
+        return self.start(actor, known, parameters, f"{run_id}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}")
+
+    def log(self, run_id: str, most: int) -> list[LogLine]:
+        """The last ``most`` lines of a run's log, oldest first."""
+        body = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_DESC", "limit": most}
+        found = self._ask("POST", "/api/logs/filter", body)
+        lines = [LogLine(one["timestamp"], _LEVELS.get(one["level"], "info"), one["message"]) for one in found]
+        return lines[::-1]
 
     def _deployments(self) -> dict[str, str]:
         wanted = {"deployments": {"name": {"any_": [*KINDS, *_OTHERS]}}, "limit": 50}

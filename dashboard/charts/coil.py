@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import palette
-from dashboard.charts.figures import Chart
+from dashboard.charts.figures import LEGEND, Chart
 from dashboard.formats import class_name
 
 _ROW = 24  # pixels
@@ -23,8 +23,10 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
     """A coil's images along its length, with a row for each class. ``images``: place, label, confidence, file.
 
     ``place`` is in metres on ``scale``; without a scale it is the image's number. Overlapping images are darker.
+    A click gives ``number``, which is that of the row unless ``images`` has it.
     """
     shown, shades = _scale(images["label"].unique().to_list())
+    images = images if "number" in images.columns else images.with_row_index("number")
     if scale is None:
         unit, domain = "image", alt.Scale(zero=False, nice=False, padding=14)
         axis = alt.Axis(grid=False, tickMinStep=1, format="d")
@@ -35,7 +37,7 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
         # An image covers less than a metre, so a tick of three pixels is wide enough. A wider transparent tick makes it
         # easier to hit with the pointer.
         ticks = [(3, 0.8), (11, 0.0)]
-    base = alt.Chart(images.select("place", _class(), "confidence", "file")).encode(
+    base = alt.Chart(images.select("number", "place", _class(), "confidence", "file")).encode(
         x=alt.X("place:Q", title=_METRES if scale else "image", scale=domain, axis=axis),
         y=alt.Y("class:N", title=None, scale=alt.Scale(domain=shown), axis=_names(grid=True)),
         color=alt.Color("class:N", scale=alt.Scale(domain=shown, range=shades), legend=None),
@@ -46,8 +48,11 @@ def strip(images: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
             "file:N",
         ],
     )
-    marks = (base.mark_tick(size=_ROW - 6, thickness=wide, opacity=opacity) for wide, opacity in ticks)
-    return alt.layer(*marks).properties(height=_ROW * max(len(shown), 1) + _AXIS, padding=_PADDING)
+    *drawn, (wide, opacity) = ticks
+    marks = [base.mark_tick(size=_ROW - 6, thickness=thin, opacity=shade) for thin, shade in drawn]
+    pick = alt.selection_point(name="pick", fields=["number"])
+    target = base.mark_tick(size=_ROW - 6, thickness=wide, opacity=opacity, cursor="pointer").add_params(pick)
+    return alt.layer(*marks, target).properties(height=_ROW * max(len(shown), 1) + _AXIS, padding=_PADDING)
 
 
 def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
@@ -85,7 +90,7 @@ def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale:
     most = max(frame["images"].to_list(), default=1)
     lanes = (
         alt.Chart(frame)
-        .mark_rect()
+        .mark_rect(cursor="pointer")
         .encode(
             x=alt.X("start:Q", title=_METRES, scale=alt.Scale(domain=scale, nice=False), axis=alt.Axis(grid=False)),
             x2="end:Q",
@@ -94,7 +99,9 @@ def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale:
             color=alt.Color(
                 "class:N",
                 scale=alt.Scale(domain=shown, range=shades),
-                legend=alt.Legend(title=None, orient="top", symbolType="square", columns=8, labelLimit=140, offset=6),
+                legend=alt.Legend(
+                    title=None, orient="top", symbolType="square", columns=LEGEND, labelLimit=140, offset=6
+                ),
             ),
             opacity=alt.Opacity(
                 "images:Q", scale=alt.Scale(type="sqrt", domain=[0, most], range=[0.5, 1]), legend=None
@@ -107,6 +114,7 @@ def side_by_side(segments: pl.DataFrame, here: str, order: Sequence[str], scale:
                 alt.Tooltip("images:Q", format=","),
             ],
         )
+        .add_params(alt.selection_point(name="pick", fields=["coil"]))
     )
     coil = _LANE * max(len(shown), 3) + 6
     return alt.layer(behind, lanes).properties(height=coil * len(order) + _AXIS + _ROW, padding=_PADDING)

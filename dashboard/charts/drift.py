@@ -14,6 +14,7 @@ VERDICTS = {
     "alarm": ("drift", palette.BAD),
     "insufficient": ("no verdict", palette.IDLE),
 }
+NO_LINE = "no line"
 _LIMIT = 2.0  # multiple of the threshold at which the darkest colour is reached
 _LEGIBLE = 14  # nights; with more, the figures do not fit
 _INK, _CHALK = "#10141a", "#e4e9ee"
@@ -26,17 +27,19 @@ def verdicts(table: pl.DataFrame) -> Chart:
     """Line × night, coloured by verdict. ``table``: date, line, verdict, reason; one row for each."""
     frame = table.select(
         "date",
-        pl.col("line").fill_null("no line"),
+        pl.col("date").dt.to_string("iso").alias("night"),
+        pl.col("line").fill_null(NO_LINE),
         pl.col("verdict").replace_strict({name: word for name, (word, _) in VERDICTS.items()}, default="no verdict"),
         "reason",
     )
     words, shades = zip(*VERDICTS.values(), strict=True)
     made: Chart = (
         alt.Chart(frame)
-        .mark_rect(cornerRadius=3)
+        .mark_rect(cornerRadius=3, cursor="pointer")
+        .add_params(alt.selection_point(name="pick", fields=["night", "line"]))
         .encode(
             x=_nights(),
-            y=alt.Y("line:N", title=None, scale=alt.Scale(paddingInner=0.15)),
+            y=alt.Y("line:N", title="line", scale=alt.Scale(paddingInner=0.15)),
             color=alt.Color(
                 "verdict:N",
                 scale=alt.Scale(domain=list(words), range=list(shades)),
@@ -55,7 +58,13 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
     ``table``: date, signal, share, value, threshold, text.
     """
     frame = table.select(
-        "date", _words(pl.col("signal")), "value", "threshold", "text", pl.col("share").clip(lower_bound=0)
+        "date",
+        pl.col("date").dt.to_string("iso").alias("night"),
+        _words(pl.col("signal")),
+        "value",
+        "threshold",
+        "text",
+        pl.col("share").clip(lower_bound=0),
     )
     base = alt.Chart(frame).encode(
         x=_nights(),
@@ -71,7 +80,12 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
     )
     # One hue below the threshold, another above it: a breach is visible without reading.
     shades = alt.Scale(domain=[0, 0.999, 1, _LIMIT], range=list(palette.SHARE), clamp=True)
-    fields = base.mark_rect(cornerRadius=2).encode(color=alt.Color("share:Q", scale=shades, legend=None))
+    pick = alt.selection_point(name="pick", fields=["night"])
+    fields = (
+        base.mark_rect(cornerRadius=2, cursor="pointer")
+        .add_params(pick)
+        .encode(color=alt.Color("share:Q", scale=shades, legend=None))
+    )
     layers = [fields]
     if frame["date"].n_unique() <= _LEGIBLE:
         # Below the threshold the field is transparent, so the figure has the colour of the page's text.
@@ -83,7 +97,9 @@ def moved(table: pl.DataFrame, order: list[str], dark: bool = False, height: int
 def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     """One signal of every line over the nights, with a dashed threshold. ``table``: date, line, value, threshold,
     breach, text."""
-    frame = table.select("date", pl.col("line").fill_null("no line"), "value", "threshold", "breach", "text")
+    frame = table.select("date", pl.col("line").fill_null(NO_LINE), "value", "threshold", "breach", "text")
+    if "share" in unit:  # an estimate of a share can be a little below 0
+        frame = frame.with_columns(pl.col("value").clip(lower_bound=0))
     names = sorted(frame["line"].unique())
     shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
     colour = alt.Color(
@@ -97,7 +113,8 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
         alt.Tooltip("threshold:Q", format=".3f"),
         alt.Tooltip("text:N", title="in words"),
     ]
-    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit))
+    axis = alt.Axis(format=".0%") if "share" in unit else alt.Axis(format=",~r")
+    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit, axis=axis))
     limits = base.mark_line(strokeDash=[4, 4], opacity=0.7).encode(y="threshold:Q")
     points = base.mark_point(filled=True, opacity=1).encode(
         y="value:Q",

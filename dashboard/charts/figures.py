@@ -17,6 +17,7 @@ from steelflow.report.rates import RateUnit
 
 Chart = alt.Chart | alt.LayerChart | alt.FacetChart | alt.VConcatChart
 
+LEGEND = 3  # names in a row of a legend: more are cut on a phone
 _DAY = "%d %b"
 _RATE = ",.2f"
 _PADDING = {"top": 0, "bottom": 0, "left": 0, "right": 4}
@@ -29,7 +30,7 @@ def trend(rates: pl.DataFrame, unit: RateUnit, height: int = 220, mark: dt.date 
     many = frame["date"].n_unique() > 60
     base = alt.Chart(frame.select("date", "class", "rate", "bold")).encode(
         x=alt.X("date:T" if many else "yearmonthdate(date):O", title=None, axis=_dates(many)),
-        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format=",.6~g")),
+        y=alt.Y("rate:Q", title=unit.name, stack="zero", axis=alt.Axis(format=",~r")),
         color=_classes(rates["label"].unique().to_list()),
         tooltip=[
             alt.Tooltip("date:T", format="%a %d %b %Y", title="night"),
@@ -53,7 +54,7 @@ def lines(rates: pl.DataFrame, unit: RateUnit, height: int = 220) -> Chart:
         .mark_line(point=frame["date"].n_unique() <= 60)
         .encode(
             x=alt.X("date:T", title=None, axis=_days(frame["date"].n_unique())),
-            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format=",.6~g")),
+            y=alt.Y("rate:Q", title=unit.name, axis=alt.Axis(format=",~r")),
             color=alt.Color("line:N", scale=alt.Scale(domain=names, range=shades), legend=_legend()),
             strokeDash=alt.StrokeDash("line:N", scale=alt.Scale(domain=names), legend=_legend()),
             tooltip=[
@@ -87,13 +88,18 @@ def pareto(counts: pl.DataFrame, of: str = "images", height: int = 260) -> Chart
     base = alt.Chart(frame)
     bars = base.mark_bar().encode(
         x=x,
-        y=alt.Y("images:Q", title=of, axis=alt.Axis(format="~s")),
+        y=alt.Y("images:Q", title=of, axis=alt.Axis(format=",~r", tickMinStep=1)),
         color=_classes(counts["label"].to_list(), legend=False),
         tooltip=tooltip,
     )
     curve = base.mark_line(point=True, color=palette.UNREADABLE).encode(
         x=x,
-        y=alt.Y("together:Q", title="together", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=False)),
+        y=alt.Y(
+            "together:Q",
+            title="share of all, cumulative",
+            scale=alt.Scale(domain=[0, 1]),
+            axis=alt.Axis(format="%", grid=False),
+        ),
         tooltip=tooltip,
     )
     made: Chart = alt.layer(bars, curve).resolve_scale(y="independent").properties(height=height, padding=_PADDING)
@@ -107,7 +113,7 @@ def heat_map(rates: pl.DataFrame, unit: RateUnit, height: int = 260) -> Chart:
     middle = (min(known) + max(known)) / 2
     base = alt.Chart(frame).encode(
         x=alt.X("class:N", title=None, axis=_CLASS_AXIS),
-        y=alt.Y("line:N", title=None),
+        y=alt.Y("line:N", title="line"),
         tooltip=[
             "line:N",
             "class:N",
@@ -151,7 +157,7 @@ def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: in
     frame = _named(counts).select("coil", "class", "images", here=pl.col("coil") == here)
     made: Chart = (
         alt.Chart(frame)
-        .mark_bar()
+        .mark_bar(cursor="pointer")
         .encode(
             x=alt.X("coil:N", sort=list(order), title=None, axis=alt.Axis(labelAngle=0)),
             y=alt.Y("images:Q", title="images"),
@@ -159,6 +165,7 @@ def neighbours(counts: pl.DataFrame, here: str, order: Sequence[str], height: in
             opacity=alt.condition("datum.here", alt.value(1.0), alt.value(0.45)),
             tooltip=["coil:N", "class:N", alt.Tooltip("images:Q", format=",")],
         )
+        .add_params(alt.selection_point(name="pick", fields=["coil"]))
         .properties(height=height, padding=_PADDING)
     )
     return made
@@ -197,7 +204,7 @@ def _classes(labels: Sequence[str | None], legend: bool = True) -> alt.Color:
 
 
 def _legend() -> alt.Legend:
-    return alt.Legend(title=None, orient="top", symbolType="square", columns=8, labelLimit=140, offset=6)
+    return alt.Legend(title=None, orient="top", symbolType="square", columns=LEGEND, labelLimit=140, offset=6)
 
 
 def _dates(many: bool) -> alt.Axis:

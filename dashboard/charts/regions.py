@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from dashboard.charts import palette
-from dashboard.charts.figures import Chart
+from dashboard.charts.figures import LEGEND, Chart
 from dashboard.data.regions import NO_SEVERITY
 from dashboard.formats import class_name
 
@@ -27,7 +27,7 @@ def by_class(counts: pl.DataFrame, height: int = 216) -> Chart:
         .mark_bar()
         .encode(
             y=alt.Y("class:N", sort=order["class"].to_list(), title=None, axis=alt.Axis(labelLimit=140)),
-            x=alt.X("regions:Q", title="regions", axis=alt.Axis(format="~s", tickMinStep=1)),
+            x=alt.X("regions:Q", title="regions", axis=alt.Axis(format=",~r", tickMinStep=1)),
             color=alt.Color("class:N", scale=_scale(counts["label"].unique().to_list()), legend=None),
             opacity=alt.Opacity(
                 "severity:N",
@@ -56,11 +56,13 @@ def by_size(counts: pl.DataFrame, bands: Sequence[str], unit: str, height: int =
                 title=f"area, {unit}",
                 axis=alt.Axis(labelAngle=0),
             ),
-            y=alt.Y("regions:Q", title="regions", axis=alt.Axis(format="~s", tickMinStep=1)),
+            y=alt.Y("regions:Q", title="regions", axis=alt.Axis(format=",~r", tickMinStep=1)),
             color=alt.Color(
                 "class:N",
                 scale=_scale(counts["label"].unique().to_list()),
-                legend=alt.Legend(title=None, orient="top", symbolType="square", columns=6, labelLimit=140, offset=6),
+                legend=alt.Legend(
+                    title=None, orient="top", symbolType="square", columns=LEGEND, labelLimit=140, offset=6
+                ),
             ),
             tooltip=["class:N", "size:N", alt.Tooltip("regions:Q", format=",")],
         )
@@ -105,7 +107,7 @@ def along(regions: pl.DataFrame, scale: tuple[float, float] | None) -> Chart:
             color=alt.Color(
                 "class:N",
                 scale=_scale(regions["label"].unique().to_list()),
-                legend=alt.Legend(title=None, orient="top", columns=8, labelLimit=140, offset=6),
+                legend=alt.Legend(title=None, orient="top", columns=LEGEND, labelLimit=140, offset=6),
             ),
             tooltip=[
                 "class:N",

@@ -27,13 +27,17 @@ def before(report: Store, registry: Registry, line: str | None, digest: str, mos
         DriftError, RegistryError: the reference is damaged.
     """
     rows = References(report, digest, _profile(registry, digest)).line(line)
-    return [] if rows is None else _drawn(rows.lazy().with_columns(status=pl.lit("ok")), most)
+    if rows is None:
+        return []
+    dated = rows if "date" in rows.columns else rows.with_columns(date=pl.lit(None, pl.Date()))
+    return _drawn(dated.lazy().with_columns(status=pl.lit("ok")), most)
 
 
 def after(reader: ReportReader, date: dt.date, line: str | None, most: int, novel: bool = False) -> Rows:
     """``most`` readable images of the line and night, always the same ones; with ``novel``, only novel images."""
     rows = images.rows(reader, date, line).filter(pl.col("status") == "ok")
-    return _drawn(rows.filter("novel") if novel else rows, most)
+    dated = rows.with_columns(date=pl.lit(date))
+    return _drawn(dated.filter("novel") if novel else dated, most)
 
 
 def explanation(report: Store, date: dt.date) -> bytes | None:
@@ -50,6 +54,6 @@ def _profile(registry: Registry, digest: str) -> bytes | None:
 
 
 def _drawn(rows: pl.LazyFrame, most: int) -> Rows:
-    chosen = rows.select(*_IMAGE, "line", "coil", "label", "confidence", "status", "novel")
+    chosen = rows.select(*_IMAGE, "date", "line", "coil", "label", "confidence", "status", "novel")
     drawn = chosen.with_columns(draw=pl.struct(_IMAGE).hash(0)).bottom_k(most, by=["draw", *_IMAGE])
     return list(drawn.sort("draw").drop("draw").collect(engine="streaming").iter_rows(named=True))

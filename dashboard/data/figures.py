@@ -174,6 +174,33 @@ def coils(summary: pl.DataFrame, unit: RateUnit) -> pl.DataFrame:
     return ranked.drop("order", "ok")
 
 
+def judged_by(rows: pl.DataFrame) -> dict[str, int]:
+    """The readable images of each model, most first. Rows of summaries that do not know their model are left out.
+
+    Args:
+        rows: has ``model``, ``images`` and ``status``.
+    """
+    known = rows.filter(pl.col("status") == "ok").drop_nulls("model")
+    counted = known.group_by("model").agg(pl.col("images").sum())
+    return dict(counted.sort("images", "model", descending=[True, False]).iter_rows())
+
+
+def since(drift: pl.DataFrame, night: dt.date) -> dict[str | None, dt.date]:
+    """For each line that drifts on a night: the first night of the warnings and alarms that lead up to it.
+
+    Args:
+        drift: has ``date``, ``line`` and ``verdict``, of this night and of earlier ones.
+    """
+    found: dict[str | None, dt.date] = {}
+    order = drift.filter(pl.col("date") <= night).unique(["date", "line"], keep="first").sort("date", descending=True)
+    for (line,), rows in order.group_by("line", maintain_order=True):
+        for date, verdict in rows.select("date", "verdict").iter_rows():
+            if verdict not in ("warn", "alarm") or (date != night and line not in found):
+                break
+            found[line] = date
+    return found
+
+
 def totals(daily: pl.DataFrame) -> tuple[int, int, int]:
     """Images found, readable and failed."""
     ok = int(daily.filter(pl.col("status") == "ok")["images"].sum())

@@ -17,6 +17,8 @@ from dashboard.data import regions as data_regions
 from steelflow.archive.fetch import ImageRef
 from steelflow.config import Settings, load_settings
 from steelflow.drift.check import drift_table
+from steelflow.errors import ReportError
+from steelflow.models.shipped import SHIPPED
 from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
 from steelflow.report.marks import read_marks
@@ -123,7 +125,21 @@ def failures(date: dt.date, most: int) -> pl.DataFrame:
     return asked.head(most).collect()
 
 
-COIL = ("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at")
+@st.cache_data(ttl=STALE, max_entries=_FEW * 4, show_spinner=False)
+def failed_in(date: dt.date, run_id: str) -> int:
+    """The number of a night's images that a run found unreadable; 0 if its reports are gone."""
+    try:
+        found = ReportReader(report()).images([date])
+    except ReportError:
+        return 0
+    rows = found.filter(pl.col("status") == "failed", pl.col("run_id") == run_id)
+    return int(rows.select(pl.len()).collect().item())
+
+
+COIL = (
+    *("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at"),
+    *("model_name", "model_version"),
+)
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
@@ -186,6 +202,15 @@ def good_classes(date: dt.date) -> tuple[str, ...]:
 def is_framed(date: dt.date, line: str | None) -> bool:
     """Whether the images of a line and night are frames that were judged in views."""
     return "regions" in ReportReader(report()).images([date], [line]).collect_schema().names()
+
+
+@st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
+def model_named(digest: str) -> str:
+    """Name and version of a model; a part of its digest if the registry does not have it."""
+    version = next((one for one in registry().versions() if one.digest == digest), None)
+    if version is not None:
+        return f"{version.arch} {version.version}"
+    return next((name for name, known in SHIPPED.items() if known == digest), digest[:8])
 
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)

@@ -68,19 +68,22 @@ def small(data: bytes) -> Thumbnail:
     return bytes(np.asarray(encoded)) if done else Failure("unshown", "cannot be drawn")
 
 
-def gallery(references: Sequence[ImageRef], captions: Sequence[str], columns: int = 8) -> None:
-    """A grid of thumbnails with captions. A missing image shows the reason. Captions are Markdown."""
+def gallery(
+    references: Sequence[ImageRef], captions: Sequence[str], addresses: Sequence[str | None], columns: int = 8
+) -> None:
+    """A grid of thumbnails with captions, each a link to its image. A missing image shows the reason. Captions are
+    Markdown; ``addresses`` are those of ``links.to``, None for an image that no page shows."""
     if not references:
         st.caption("No image to show.")
         return
     with st.spinner("Fetching images …"):
         pictures = kept().get(references)
     with st.grid(columns, gap="xsmall", min_column_width=110):
-        for reference, caption in zip(references, captions, strict=True):
+        for reference, caption, address in zip(references, captions, addresses, strict=True):
             with st.container(gap="xsmall"):
                 picture = pictures.get(reference, Failure("missing", "no longer in the archive"))
                 if isinstance(picture, Failure):
                     st.caption(f":material/broken_image: {plain(picture)}")
                 else:
-                    st.image(picture, width="stretch", alt=reference.member or reference.key)
+                    st.image(picture, width="stretch", alt=reference.member or reference.key, link=address)
                 st.caption(caption)

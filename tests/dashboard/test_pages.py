@@ -271,6 +271,10 @@ def test_a_backfill_is_the_sum_of_its_nights(tmp_path: Path, monkeypatch: pytest
     assert (shown["took"], shown["images/s"]) == (duration(seconds), round(2 * FOUND / seconds))
     for stage in ("fetch", "decode", "infer", "write"):
         assert shown[stage] == duration(sum(record.stage_seconds[stage] for record in records))
+    counted = [table for table in tables if "up to date" in table.columns]
+    for table in counted:
+        assert table["found"].equals(table["judged"] + table["up to date"] + table["unreadable"])
+    assert len(counted) == 2
     nights = [table["night"].to_list() for table in tables if "night" in table.columns]
     assert nights == [[str(SECOND), str(NIGHT), str(NIGHT)], [str(NIGHT), str(SECOND)]]
     assert sum("error" in table.columns for table in tables) == 2, "of the night, and of the backfill's first"

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from paths import ROOT
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from steelflow.config import Settings
 
 WIDTH, HEIGHT = 1440, 900
+expect.set_options(timeout=60_000)  # milliseconds: a machine may be busy
 _PATIENCE = 120.0  # seconds
 Theme = Literal["light", "dark"]
 _QUIET = (
@@ -127,7 +128,7 @@ def opened(
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
     trouble = Trouble()
     page = context.new_page()
-    page.on("console", lambda message: trouble.append(message.text) if _counts(message) else None)
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: trouble.append(str(error)))
     known = {_host(url), *hosts, ""}  # a data: address has no host
     page.on("request", lambda asked: None if _host(asked.url) in known else trouble.append(f"asked for {asked.url}"))
@@ -153,11 +154,6 @@ def settled(page: Page) -> None:
         timeout=60_000,
     )
     page.wait_for_timeout(700)  # charts are drawn in the next frames
-
-
-def _counts(message: ConsoleMessage) -> bool:
-    """An error, but for what Streamlit looks for below each page's own address before it finds its server's root."""
-    return message.type == "error" and not message.location["url"].endswith(("_stcore/health", "_stcore/host-config"))
 
 
 def _host(url: str) -> str:

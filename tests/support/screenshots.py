@@ -1,4 +1,5 @@
-"""Every page, light and dark, at 1440×900, over a plant of thirty nights in the embedded S3: ``make screenshots``.
+"""Every page, light and dark, at 1440×900, on a phone and on paper, over a plant of thirty nights in the embedded S3:
+``make screenshots``.
 
     python tests/screenshots.py OUT [FOLDER]      pictures go to OUT; the plant is kept in FOLDER, and used again
 
@@ -12,9 +13,11 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from browser import browser, dashboard, opened, settled
 from paths import ROOT
+from playwright.sync_api import Page
 
 from steelflow.config import Settings, load_settings
 from steelflow.labels.review import queue
@@ -28,7 +31,10 @@ from steelflow.synth import TEMPLATE, Camera, PlantSpec
 from steelflow.synth.person import Person
 from steelflow.synth.plant import objects
 
-PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "models", "runs")
+PAGES = ("tonight", "defects", "coil", "images", "review", "drift", "classes", "models", "runs")
+Look = Literal["light", "dark", "phone", "print"]
+LOOKS: tuple[Look, ...] = ("light", "dark", "phone", "print")
+_WHERE = {"tonight": "", "runs": "runs?tab=Nights"}  # without a service there is nothing under way
 APP_PAGES = ROOT / "dashboard" / "app_pages"
 _DATES = tuple(dt.date(2026, 10, 22) + dt.timedelta(days=day) for day in range(30))
 _USUAL = {
@@ -109,14 +115,23 @@ def main(out: Path, folder: Path) -> None:
             for page in PAGES:
                 if not (APP_PAGES / f"{page}.py").exists():
                     continue
-                for theme in ("light", "dark"):
-                    where = f"{url}/{'' if page == 'tonight' else page}"
-                    with opened(started, where, theme) as (tab, trouble):
-                        if page == "runs":  # without a service there is nothing under way
-                            tab.get_by_role("tab", name="Nights").click()
-                            settled(tab)
-                        tab.screenshot(path=out / f"{page}-{theme}.png")
-                        sys.stdout.write(f"{page}-{theme} {'; '.join(trouble)}\n")
+                for look in LOOKS:
+                    where = _WHERE.get(page, page)
+                    with opened(started, f"{url}/{where}", "dark" if look == "dark" else "light") as (tab, trouble):
+                        draw(tab, look, out / f"{page}-{look}.png")
+                        sys.stdout.write(f"{page}-{look} {'; '.join(trouble)}\n")
+                        sys.stdout.flush()
+
+
+def draw(tab: Page, look: Look, file: Path) -> None:
+    """A picture of a page. Pages longer than a phone's screen are cut at two of its screens."""
+    if look == "phone":
+        tab.set_viewport_size({"width": 390, "height": 1688})
+    elif look == "print":
+        tab.set_viewport_size({"width": 794, "height": 1123})  # A4 at 96 dots per inch
+        tab.emulate_media(media="print")
+    settled(tab)
+    tab.screenshot(path=file, full_page=look == "print")
 
 
 if __name__ == "__main__":
