@@ -42,6 +42,9 @@ def main() -> None:
         with st.container(horizontal_alignment="center"):
             st.button("Log out", on_click=st.logout)  # another account may have a role
         return
+    if who is None and not access.has_login():
+        frame.empty("You are logged out", "`steelflow dashboard --link` prints a new link. Run it as the same account.")
+        return
     if who is None:
         frame.empty("Log in to see this plant's reports", "Your role depends on your e-mail address.")
         with st.container(horizontal_alignment="center"):
@@ -59,8 +62,8 @@ def main() -> None:
     )
     with st.sidebar:
         st.caption(f"{plain(settings.dashboard.title)}  \n{plain(who.name)} · {who.role}")
-        if access.login_configured():
-            st.button("Log out", on_click=st.logout)
+        if who.name != access.GUEST:
+            st.button("Log out", on_click=access.log_out)
     frame.guarded(page.run)()
 
 
