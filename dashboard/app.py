@@ -43,7 +43,7 @@ def main() -> None:
             st.button("Log out", on_click=st.logout)  # another account may have a role
         return
     if who is None and not access.has_login():
-        frame.empty("You are logged out", "`steelflow dashboard --link` prints a new link. Run it as the same account.")
+        st.navigation([st.Page(logged_out, title="Logged out")], position="hidden").run()
         return
     if who is None:
         frame.empty("Log in to see this plant's reports", "Your role depends on your e-mail address.")
@@ -65,6 +65,10 @@ def main() -> None:
         if who.name != access.GUEST:
             st.button("Log out", on_click=access.log_out)
     frame.guarded(page.run)()
+
+
+def logged_out() -> None:
+    frame.empty("You are logged out", "`steelflow dashboard --link` prints a new link. Run it as the same account.")
 
 
 frame.guarded(main)()

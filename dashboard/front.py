@@ -14,7 +14,6 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
-from dashboard.auth import access
 from dashboard.auth.gate import Gate
 from steelflow.config import load_settings
 from steelflow.service import sessions
@@ -29,12 +28,16 @@ def _port() -> int:
 
 
 def _is_free() -> bool:
+    from dashboard.auth import access  # here: its caches need Streamlit's runtime, which does not run yet
+
     return _settings.dashboard.guests or access.has_login()
 
 
 @asynccontextmanager
 async def _told(_: Any) -> AsyncIterator[None]:
     """Record the address, and print the link."""
+    from dashboard.auth import access
+
     url = f"http://{st.get_option('server.address')}:{_port()}"
     sessions.announce(_home, url)
     if "--quiet" not in sys.argv:

@@ -35,6 +35,7 @@ from prefect.types import DateTime
 from prefect.types.entrypoint import EntrypointType
 
 from flows.backfill import backfill
+from flows.by_name import send_by_name
 from flows.drift_check import drift_check
 from flows.housekeeping import housekeeping
 from flows.nightly import nightly
@@ -131,6 +132,7 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         take_up(client, deployments(settings), settings)
     # Every deployment has its own slot, so a backfill of weeks does not delay a night.
+    send_by_name()
     runner = Runner(pause_on_shutdown=False, limit=len(served))
     for flow, options in served:
         # With the flow itself: by a deployment alone, each run would load what the server names, after its pull steps.

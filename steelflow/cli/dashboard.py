@@ -70,9 +70,7 @@ def _another(current: Settings) -> str:
     """A new link for the dashboard that runs over this home."""
     url = address(current.home)
     if url is None or not listens(url):
-        raise ServiceError(
-            "no dashboard runs with these settings; start it with `steelflow dashboard` or `steelflow up`"
-        )
+        raise ServiceError("no dashboard runs with these settings; start one with `steelflow dashboard`")
     return new_link(current.home, url)
 
 

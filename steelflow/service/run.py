@@ -14,7 +14,7 @@ import contextlib
 import importlib.util
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -37,8 +37,8 @@ _LOOK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a running service. ``secret`` is the file with the text that Prefect asks for. ``storage`` and ``keys`` are None if no storage was started; ``dashboard`` is
-    None if it is not installed."""
+    """The addresses of a running service. ``secret`` is the file with the password that Prefect asks for. ``storage``
+    and ``keys`` are None if no storage was started; ``dashboard`` is None if it is not installed."""
 
     prefect: str
     secret: Path
@@ -77,9 +77,8 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
             embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
             storage = reached.store.endpoint if embedded else None
             keys = settings.home.absolute() / "s3" / "credentials.json" if embedded else None
-            ready(
-                Addresses(url, secret_file(state), f"http://127.0.0.1:{shown}" if shown else None, storage, keys, state)
-            )
+            page = f"http://127.0.0.1:{shown}" if shown else None
+            ready(Addresses(url, secret_file(state), page, storage, keys, state))
             while not stop.wait(_LOOK_SECONDS):
                 children.check()
                 if storage and not listens(storage):
@@ -87,9 +86,7 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
                     raise ServiceError(f"the embedded storage ended unexpectedly; its log is {log}; start again")
 
 
-def _start(
-    children: Children, stop: threading.Event, url: str, dashboard: int | None, added: Mapping[str, str]
-) -> bool:
+def _start(children: Children, stop: threading.Event, url: str, dashboard: int | None, added: dict[str, str]) -> bool:
     """Start Prefect's server, the flows, and the dashboard on port ``dashboard``. Returns False if stopped."""
     children.start("server", ("-m", "flows.server"), of_child("server") | added | _server(url, added[SECRET]))
     children.record(url)

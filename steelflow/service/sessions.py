@@ -1,7 +1,7 @@
 """Who is the local operator of a dashboard without a login: whoever opened a link that the account itself has made.
 
 A link works once, for an hour. It begins a session, which a cookie holds; logging out ends it. Other accounts of the
-machine reach the port, but they know no link: links and sessions are files in ``home``, and only their digests are kept.
+machine reach the port, but they know no link: links and sessions are files in ``home``, named by their digests.
 
     home/dashboard/links/<SHA-256>      a link that was not opened yet
     home/dashboard/sessions/<SHA-256>   a session
