@@ -20,6 +20,7 @@ from steelflow.config import Settings
 from steelflow.errors import ConfigError, ServiceError
 from steelflow.report.daily import daily, write_daily
 from steelflow.service.environment import of_child
+from steelflow.service.leftovers import end_orphans, marked
 from steelflow.service.ports import listens
 from steelflow.service.sessions import address, new_link
 from steelflow.store import open_store
@@ -46,7 +47,8 @@ def dashboard(
         return
     _installed()
     number = current.dashboard.port if port is None else port
-    environment = of_child("dashboard")
+    environment = of_child("dashboard") | marked(current.home)
+    end_orphans(current.home)
     if state.config_file is not None:
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]

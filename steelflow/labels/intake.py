@@ -27,6 +27,7 @@ from steelflow.labels.checks import bad_name, problem_of, unknown_class
 from steelflow.labels.golden import Golden
 from steelflow.labels.store import Added, LabelStore
 from steelflow.records import Failure
+from steelflow.report.sheets import original
 from steelflow.store.base import Store
 from steelflow.store.local import LocalStore
 
@@ -277,7 +278,7 @@ def _table(file: Path, problems: _Problems) -> Iterator[Row]:
                     what = f"the row has {len(cells)} fields, the header {len(header)}; is a comma or a quote missing?"
                     problems.add(f"row {number}", column, what)
                     continue
-                found = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                found = dict(zip(header, (original(cell.strip()) for cell in cells), strict=True))
                 if (row := _row(file.parent, number, image, found, problems)) is not None:
                     yield row
     except csv.Error as exc:

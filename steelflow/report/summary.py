@@ -12,6 +12,7 @@ from steelflow.records import ObjectInfo, Partition
 from steelflow.report.footer import read_footers
 from steelflow.report.good import is_good
 from steelflow.report.layout import REPORTS, folder, summary_key
+from steelflow.report.own import own_reports
 from steelflow.report.scan import scan
 from steelflow.schema import QUALITY
 from steelflow.store.base import Store
@@ -45,7 +46,7 @@ _READ = {
 
 def write_summary(store: Store, partition: Partition) -> None:
     """Summarise the rows of the partition's reports, and write the summary; see ``summarised``."""
-    files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
+    files = own_reports(store, store.list(REPORTS + folder(partition)))
     if not files:
         return
     buffer = io.BytesIO()

@@ -25,6 +25,7 @@ from steelflow.errors import ConfigError, ServiceError
 from steelflow.service.check import prefect_installed
 from steelflow.service.children import STATE, Children, end_leftovers
 from steelflow.service.environment import of_child
+from steelflow.service.leftovers import end_orphans, marked
 from steelflow.service.ports import free_port, healthy, listens
 from steelflow.service.secret import api_secret, secret_file
 from steelflow.service.state import alone, state_folder
@@ -69,6 +70,7 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     state = own_folder(state_folder(settings))
     with alone(state), _signals() as stop:
         end_leftovers(state)
+        end_orphans(settings.home)
         with serving(settings) as reached, Children(state) as children:
             url = f"http://127.0.0.1:{free_port(port, '--port NUMBER')}"
             shown = free_port(settings.dashboard.port, "dashboard.port in the settings") if _has_dashboard() else None
@@ -110,6 +112,7 @@ def _added(settings: Settings, state: Path, config: Path | None, url: str) -> di
     added = {
         "STEELFLOW_HOME": str(settings.home.absolute()),
         STATE: str(state),
+        **marked(settings.home),
         "PREFECT_API_URL": f"{url}/api",
         SECRET: api_secret(state),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",

@@ -20,6 +20,8 @@ _PART = ".steelflow-part-"  # a file being written. It is in the root, outside e
 class LocalStore:
     """Objects are files. An object is replaced by a rename, so a reader never sees a part of it.
 
+    Whoever may read the root may read what is written: files and folders get its permissions, whatever the umask.
+
     ``etag`` is size and modification time. Symbolic links are followed for reading, so an archive can span several
     disks. Nothing is written or deleted outside the folder.
 
@@ -80,6 +82,7 @@ class LocalStore:
             part = self.root / own_name(_PART)
             try:
                 with _created(part) as file:
+                    os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode | self._readers(0o044))
                     if isinstance(data, Path):
                         with data.open("rb") as source:
                             shutil.copyfileobj(source, file, 1 << 20)
@@ -88,11 +91,31 @@ class LocalStore:
                     file.flush()
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
+                self._make(path.parent)
                 place(part, path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
         return info
+
+    def drop_unfinished(self, dry_run: bool = False) -> int:
+        """Delete the files that dead processes of this machine have not finished. Returns their number."""
+        return clear(self.root, _PART, dry_run) if self.root.is_dir() else 0
+
+    def _make(self, folder: Path) -> None:
+        """Create a folder below the root, and those above it."""
+        missing = []
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            with contextlib.suppress(FileExistsError):
+                new.mkdir()
+                new.chmod(new.stat().st_mode | self._readers(0o055))
+
+    def _readers(self, most: int) -> int:
+        """The permissions of the root that what is in it shares, and of which the umask may have taken some."""
+        return self.root.stat().st_mode & most
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:
