@@ -24,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 from steelflow.config import LimitSettings
 from steelflow.images import tiff
 from steelflow.images.jpeg2000 import decode_jpeg2000
+from steelflow.images.kinds import kind_of_bytes
 from steelflow.images.limits import too_many_pixels
 from steelflow.images.netpbm import decode_netpbm
 from steelflow.images.orientation import UPRIGHT, of_jpeg, turned
@@ -76,7 +77,7 @@ def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None) -> Gre
     try:
         return reader(data, limits, seen)
     except UnidentifiedImageError:
-        return _jpeg_refusal(data) or Failure("not_an_image", f"no format that is read here: starts with {data[:8]!r}")
+        return _jpeg_refusal(data) or Failure("not_an_image", f"no format that is read here, but {kind_of_bytes(data)}")
     except Image.DecompressionBombError as exc:
         return Failure("too_large", str(exc))
     except Exception as exc:  # noqa: BLE001  Pillow's plugins raise almost any type on hostile bytes; the row has it

@@ -10,6 +10,7 @@ import csv
 import datetime as dt
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +33,8 @@ from steelflow.store.base import Store
 from steelflow.store.local import LocalStore
 
 _IMAGE = ("path", "image", "key", "object_key")
+_SHOWN_COLUMNS = 12
+_COLUMN_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,29}")  # anything else is no header, but a file that is not meant for us
 _COLUMNS = ("member", "ordinal", "label", "who", "at")
 _SHOWN = 5
 _LONGEST_KEY = 1024  # of S3
@@ -300,7 +303,8 @@ def _header(file: Path, header: list[str]) -> str:
     elif doubled := next((name for name in (*_IMAGE, *_COLUMNS) if header.count(name) > 1), None):
         wrong = f"column {doubled} occurs twice"
     if wrong:
-        raise LabelError(f"{file}: row 1: {wrong}; it has {', '.join(header)[:200] or 'nothing'}")
+        names = ", ".join(name for name in header[:_SHOWN_COLUMNS] if _COLUMN_NAME.fullmatch(name))
+        raise LabelError(f"{file}: row 1: {wrong}; it has {names or 'no names of columns'}")
     return named[0]
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from steelflow.records import UNIT_ID, ObjectInfo
 from steelflow.report.footer import read_metadata
 from steelflow.report.layout import has_own_name
+from steelflow.report.writer import FINGERPRINT
 from steelflow.store.base import Store
 
 _COLUMNS = {"object_key", "status"}  # that every report has
@@ -31,11 +32,14 @@ def own_reports(store: Store, files: Iterable[ObjectInfo]) -> list[ObjectInfo]:
 
 
 def is_own(store: Store, info: ObjectInfo) -> bool:
-    """Whether the file is a report. One with another name is, if it has the rows of a report and is no copy of one."""
+    """Whether the file is a report. One with another name is, if it has the footer or the rows of a report, and is no
+    copy of one."""
     if has_own_name(info):
         return True
     metadata = read_metadata(store, info) if info.key.endswith(".parquet") else None
-    if metadata is None or not set(metadata.schema.names) >= _COLUMNS:
+    if metadata is None:
+        return False
+    if FINGERPRINT not in (metadata.metadata or {}) and not set(metadata.schema.names) >= _COLUMNS:
         return False
     unit = _unit(metadata)
     name = info.key.rpartition("/")[2].removesuffix(".parquet")

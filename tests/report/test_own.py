@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 import shutil
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from steelflow.config import ArchiveSettings, ReportSettings, Settings
 from steelflow.drift.check import night_samples
 from steelflow.night.housekeeping import tidy
 from steelflow.night.run import inspect_night
+from steelflow.records import Partition
 from steelflow.report.own import own_reports
 from steelflow.report.reader import ReportReader
 from steelflow.report.summary import write_summary
-from steelflow.records import Partition
 from steelflow.store.local import LocalStore
 
 
