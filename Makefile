@@ -14,7 +14,7 @@ install: .venv/installed  ## steelflow with all extras and the tools of developm
 # Every file that is installed is in the lock with its hash; the package itself is built from it, without an index.
 .venv/installed: pyproject.toml locks/dev.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement locks/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement locks/dev.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -24,7 +24,7 @@ lock:  ## uv.lock and locks/, from pyproject.toml: the newest versions that fit 
 
 .audit/installed: locks/audit.txt
 	$(PYTHON) -m venv .audit
-	.audit/bin/python -m pip install --quiet --require-hashes --requirement locks/audit.txt
+	.audit/bin/python -m pip install --quiet --no-deps --require-hashes --requirement locks/audit.txt
 	@touch $@
 
 sbom: .audit/installed  ## the parts of the service as a CycloneDX list, into dist/sbom.json
