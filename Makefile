@@ -1,8 +1,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-NEU := $(wildcard ../shared/datasets/neu-cls)
-export STEELFLOW_NEU_DIR ?= $(abspath $(NEU))
+# Tests on real pictures need these folders. They print what they skip if a folder is not there.
+export STEELFLOW_NEU_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-cls))
+export STEELFLOW_MAGNETIC_TILE_DIR ?= $(abspath $(wildcard ../shared/datasets/magnetic-tile))
+export STEELFLOW_NEU_BOXES_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-boxes))
 
 .PHONY: help install lock sbom audit demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
 

@@ -22,6 +22,7 @@ PAGES = {
     "Model": (
         ("review", "Review", ":material/label:", "Label the images that help the model most."),
         ("drift", "Drift", ":material/trending_up:", "What changed against the model's reference."),
+        ("classes", "Classes", ":material/category:", "Retire, rename and merge classes."),
         ("models", "Models", ":material/model_training:", "Versions, their figures, promotion and rollback."),
     ),
     "Operation": (("runs", "Runs", ":material/schedule:", "Watch and start nights, retrainings and backfills."),),

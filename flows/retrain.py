@@ -35,6 +35,9 @@ class RetrainRequest(BaseModel):
     key: str | None = Field(
         default=None, description="Name of the request. A request that was decided is not repeated."
     )
+    without: list[str] = Field(
+        default=[], description="Classes to leave out, though the champion or recent nights show them."
+    )
 
 
 _BY_HAND = RetrainRequest()
@@ -62,6 +65,7 @@ def train_and_judge(settings: Settings, request: RetrainRequest, key: str) -> di
         reason=request.reason,
         who=request.who,
         key=key,
+        without=request.without,
         tell=get_run_logger().info,
         progress=show,
     )

@@ -1,7 +1,8 @@
 """One settings object: defaults, then ``steelflow.toml``, then the environment (``STEELFLOW_STORE__ENDPOINT=…``).
 
 Do not put credentials in a file of a repository. Give them in the environment (``STEELFLOW_STORE__…``, or
-``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``), or name a ``credentials_file``.
+``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY`` and ``AWS_SESSION_TOKEN``), or name a ``credentials_file`` or a
+``profile`` of the AWS command line.
 """
 
 from __future__ import annotations
@@ -54,7 +55,21 @@ class StoreSettings(_Section):
     region: str = "us-east-1"
     access_key: str | None = None
     secret_key: SecretStr | None = None
-    credentials_file: Path | None = Field(default=None, description="toml file with access_key and secret_key")
+    session_token: SecretStr | None = Field(default=None, description="of temporary keys")
+    credentials_file: Path | None = Field(
+        default=None, description="toml file with access_key, secret_key and session_token; read again when it changes"
+    )
+    profile: str | None = Field(
+        default=None, description="of ~/.aws/credentials and ~/.aws/config; AWS_PROFILE or 'default' if not set"
+    )
+    credentials: Literal["auto", "instance", "anonymous"] = Field(
+        default="auto",
+        description="'auto': the keys above, the AWS variables and files, a web identity or a container's role; "
+        "'instance': the machine's role; 'anonymous': none",
+    )
+    addressing: Literal["path", "host"] = Field(
+        default="path", description="where requests name the bucket: 'path' host/bucket/key, 'host' bucket.host/key"
+    )
     ca_bundle: Path | None = Field(
         default=None, description="PEM file of the certificate authority that signed the endpoint's certificate"
     )
@@ -135,8 +150,10 @@ class FrameSettings(LineFrame):
     lines: dict[str, LineFrame] = Field(default_factory=dict, description="what differs on a line")
 
     def of(self, line: str | None) -> LineFrame:
-        """The settings of one line: its own fields, and the common ones for all others."""
-        own = self.lines.get(line or "")
+        """The settings of one line: its own fields, and the common ones for all others. A name in other letters, ``l3``
+        for ``L3``, counts if no line of the settings has the very name."""
+        alike = {name.casefold(): settings for name, settings in self.lines.items()}
+        own = self.lines.get(line or "", alike.get((line or "").casefold()))
         common = {name: getattr(self, name) for name in LineFrame.model_fields}
         return LineFrame(
             **common | ({} if own is None else {name: getattr(own, name) for name in own.model_fields_set})
@@ -327,7 +344,9 @@ class AlertSettings(_Section):
 class RetentionSettings(_Section):
     """What housekeeping deletes. None keeps everything. The champion is never deleted."""
 
-    report_days: int | None = Field(default=None, ge=1, description="reports, summaries and run records")
+    report_days: int | None = Field(
+        default=None, ge=1, description="reports, summaries, run records; age from the newest of a line"
+    )
     drift_days: int | None = Field(default=None, ge=1, description="drift tables and explanations")
     versions: int | None = Field(default=50, ge=2, description="newest model versions to keep")
 
@@ -498,19 +517,35 @@ def _with_credentials(store: StoreSettings) -> StoreSettings:
     """Fill the gaps of the settings from the credentials file, or else from the AWS variables."""
     update: dict[str, Any] = {}
     if store.credentials_file is not None:
-        try:
-            found = tomllib.loads(store.credentials_file.read_text())
-            update = {"access_key": found["access_key"], "secret_key": SecretStr(found["secret_key"])}
-        except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as exc:
-            raise ConfigError(
-                f"store.credentials_file {store.credentials_file}: cannot be read ({type(exc).__name__}); "
-                "it must be a toml file with access_key and secret_key"
-            ) from exc
-    elif store.access_key is None and "AWS_ACCESS_KEY_ID" in os.environ:
-        secret = SecretStr(os.environ.get("AWS_SECRET_ACCESS_KEY", ""))
-        update = {"access_key": os.environ["AWS_ACCESS_KEY_ID"], "secret_key": secret}
+        update = read_credentials_file(store.credentials_file)
+    elif store.access_key is None and store.profile is None and os.environ.get("AWS_ACCESS_KEY_ID"):
+        update = {"access_key": os.environ["AWS_ACCESS_KEY_ID"]}
+        for name, variable in (("secret_key", "AWS_SECRET_ACCESS_KEY"), ("session_token", "AWS_SESSION_TOKEN")):
+            if value := os.environ.get(variable):
+                update[name] = SecretStr(value)
     if store.endpoint == EMBEDDED and os.environ.get("AWS_ENDPOINT_URL"):
         update["endpoint"] = os.environ["AWS_ENDPOINT_URL"]
     if "region" not in store.model_fields_set and os.environ.get("AWS_REGION"):
         update["region"] = os.environ["AWS_REGION"]
     return store.model_copy(update=update)
+
+
+def read_credentials_file(file: Path) -> dict[str, Any]:
+    """The keys of ``store.credentials_file``, as settings of the store.
+
+    Raises:
+        ConfigError: it cannot be read, or has no keys. The message has nothing of its text.
+    """
+    try:
+        found = tomllib.loads(file.read_text())
+        token = found.get("session_token")
+        return {
+            "access_key": str(found["access_key"]),
+            "secret_key": SecretStr(found["secret_key"]),
+            "session_token": None if token is None else SecretStr(token),
+        }
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as exc:
+        raise ConfigError(
+            f"store.credentials_file {file}: cannot be read ({type(exc).__name__}); "
+            "it must be a toml file with access_key and secret_key"
+        ) from None

@@ -7,7 +7,7 @@ SteelflowError
 │   ├── AccessDenied       the store refuses the key, the secret or the policy
 │   ├── BucketNotFound
 │   ├── ObjectNotFound
-│   ├── ObjectUnreadable   the store lists the object, but its key cannot be requested
+│   ├── ObjectUnreadable   the store lists the object and does not give it: this one alone
 │   ├── ObjectChanged      the object was replaced while it was being read
 │   └── ObjectExists       an object that should be new exists already
 ├── ModelError             unknown, damaged or unsuitable model
@@ -57,7 +57,11 @@ class ObjectNotFound(StoreError):
 
 
 class ObjectUnreadable(StoreError):
-    pass
+    """``code`` says why in one word, for the row of an image: ``unreadable``, ``denied`` or ``cold_storage``."""
+
+    def __init__(self, message: str, code: str = "unreadable") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class ObjectChanged(StoreError):

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 SCHEMA_VERSION = 3  # of reports with frames; reports of whole images are as in version 2
 PIPELINE_VERSION = "3"  # part of every unit's fingerprint: raise it if the same image gives a different row
+FRAMES_VERSION = "2"  # the same for units that are judged in views
 PIXELS_VERSION = "2"  # the same for units that may hold other images than JPEG
 
 PROBABILITY = "p_"

@@ -18,6 +18,7 @@ from dashboard.data import figures, regions, sources, strips
 from dashboard.formats import plain
 from dashboard.media import thumbnails
 from steelflow.archive.fetch import ImageRef
+from steelflow.strip.rolls import DIRT
 
 _BESIDE = 4  # coils on each side
 _PAGE = 24
@@ -179,13 +180,16 @@ def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> None:
     if marks.is_empty():
         return
     st.subheader("Roll marks", anchor=False)
-    st.caption("Defects that repeat along the coil at one place across it, and the roll whose circumference fits.")
+    st.caption(
+        "Defects that repeat along the coil at one place across it, and the roll whose circumference fits. "
+        "Marks at one place of every frame are dirt on the camera."
+    )
     shown = strips.named_marks(marks)
     st.altair_chart(charts_coil.repeating(shown, scale), alt="Where marks repeat along the coil")
     st.dataframe(
         [
             {
-                "roll": plain(row["roll"] or formats.NOTHING),
+                "roll": plain(row["roll"] or (row["name"] if row["cause"] == DIRT else formats.NOTHING)),
                 "period, mm": f"{row['period_mm']:,.1f} ± {row['period_error_mm']:.1f}",
                 "off the roll, mm": formats.NOTHING if row["fits_mm"] is None else f"{row['fits_mm']:+.1f}",
                 "confidence": "> 99.9 %" if row["confidence"] > 0.999 else formats.share(row["confidence"]),

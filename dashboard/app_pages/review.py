@@ -84,7 +84,7 @@ def _forget() -> None:
 def _classes(night: dt.date) -> list[str]:
     """The classes of the model, in its order, then those that people have added."""
     of_model = labelling.model_classes(night)
-    return [*of_model, *(name for name in labelling.labels().classes() if name not in of_model)]
+    return labelling.labels().class_names().offered([*of_model, *labelling.labels().classes()])
 
 
 @frame.fragment()
@@ -254,6 +254,8 @@ def after(review: Review) -> None:
         if review.row is None or not labelling.is_frame(review.row):
             st.caption("The model's class is shown after your choice.")
         return
+    for remark in found[1].remarks:
+        st.warning(plain(f"Your label: {remark}"), icon=":material/info:")
     if labelling.is_frame(found[0]):
         review_frames.after(*found)
         return

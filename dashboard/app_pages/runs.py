@@ -184,7 +184,7 @@ def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
 def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
     return {
         "night": record.date.isoformat(),
-        "state": record.state,
+        "state": state_of(record),
         "finished": formats.moment(record.finished_at, zone),
         "found": record.found,
         "unreadable": record.failed,
@@ -196,6 +196,14 @@ def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
         "lines": ", ".join(str(line) for line in record.lines),
         "model": f"{record.model.name or '?'} {record.model.digest[:8]}",
     }
+
+
+def state_of(record: RunRecord) -> str:
+    """The state of the night, and the lines whose reports were dropped after it."""
+    if not record.dropped:
+        return record.state
+    gone = ", ".join(str(line) for line in record.dropped)
+    return "dropped" if set(record.lines) <= set(record.dropped) else f"{record.state}; dropped: {gone}"
 
 
 def speed(judged: int, seconds: float) -> int | None:

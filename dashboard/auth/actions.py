@@ -10,8 +10,9 @@ import polars as pl
 
 from dashboard.auth.access import Actor
 from steelflow.errors import LabelError, RegistryError
-from steelflow.labels import Label, LabelStore
+from steelflow.labels import ClassChange, Label, LabelStore
 from steelflow.labels.boxes import BOX, Box, Verdict
+from steelflow.labels.classes import ClassAction
 from steelflow.registry import Entry, Registry
 
 REVIEW = "review"
@@ -31,6 +32,7 @@ class Said:
     place: Mapping[str, Any]
     box: Box | None = None
     verdict: Verdict | None = None
+    remarks: tuple[str, ...] = ()  # why the label does not count, if it does not
 
 
 def label(
@@ -60,8 +62,8 @@ def label(
     last = _last(labels, image, box) or {"label": None, "who": None}
     place = {column: row[column] for column in _PLACE}
     said = Label(image, name, actor.name, REVIEW, verdict=verdict, **place | _sides(box))
-    labels.add([said], classes=classes, new_classes=[name] if new else ())
-    return Said(image, name, last["label"], last["who"], place, box, verdict)
+    added = labels.add([said], classes=classes, new_classes=[name] if new else ())
+    return Said(image, name, last["label"], last["who"], place, box, verdict, tuple(added.remarks))
 
 
 def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
@@ -89,6 +91,29 @@ def _last(labels: LabelStore, image: str, box: Box | None) -> dict[str, Any] | N
 
 def _sides(box: Box | None) -> dict[str, Any]:
     return {} if box is None else dict(zip(BOX, box, strict=True))
+
+
+def change_class(
+    actor: Actor,
+    labels: LabelStore,
+    action: ClassAction,
+    name: str,
+    into: str | None,
+    reason: str,
+    classes: Collection[str],
+    good: Collection[str] = (),
+) -> ClassChange | None:
+    """Retire, restore, rename or merge a class. None if it is so already.
+
+    Args:
+        classes: the classes of the model; ``good`` ones cannot be changed.
+
+    Raises:
+        NotAllowed: the actor is not an operator.
+        LabelError: no reason, no such class, or a name that is taken.
+    """
+    actor.must_be("operator")
+    return labels.change_class(action, name, into, who=actor.name, reason=reason, classes=classes, good=good)
 
 
 def promote(actor: Actor, registry: Registry, version: str, reason: str, expect: str | None) -> Entry:

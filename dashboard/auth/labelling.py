@@ -17,6 +17,7 @@ from dashboard.data import images, regions, sources
 from steelflow.archive.fetch import ImageRef
 from steelflow.labels import LabelStore, open_labels, queue, region_queue
 from steelflow.labels.boxes import BOX, Box, Verdict
+from steelflow.labels.showable import Showable
 from steelflow.report.reader import ReportReader
 from steelflow.schema import PROBABILITY
 
@@ -183,9 +184,12 @@ def begin(store: LabelStore, line: str | None) -> Review:
     and images. Raises ``ReportError`` without reports."""
     lines = None if line is None else [line]
     labelled = store.references()
-    found = region_queue(sources.report(), labelled, AT_ONCE, None, lines)
+    showable = Showable(sources.archive(), sources.settings().limits)
+    found = region_queue(sources.report(), labelled, AT_ONCE, None, lines, showable)
     boxes: list[Row] = [_as_item(row) for row in found.iter_rows(named=True)]
-    whole: list[Row] = list(queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines).iter_rows(named=True))
+    whole: list[Row] = list(
+        queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines, showable).iter_rows(named=True)
+    )
     most = round(_REGIONS * AT_ONCE) if boxes else 0
     boxes = boxes[: max(most, AT_ONCE - len(whole))]
     return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]))

@@ -24,6 +24,7 @@ from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
 from steelflow.report.regions import RegionReader
 from steelflow.report.runs import run_nights, run_records
+from steelflow.report.severity import graded
 from steelflow.retrain.record import RetrainResult, records
 from steelflow.store import Store, open_store
 from steelflow.store.embedded import serving
@@ -152,21 +153,26 @@ def marks(date: dt.date, line: str) -> pl.DataFrame:
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def regions(date: dt.date, line: str | None = None) -> pl.DataFrame:
-    """The regions of defect of a night (and line), columns ``data.regions.COLUMNS``. Empty for images judged whole."""
+    """The regions of defect of a night (and line), columns ``data.regions.COLUMNS``, with the severities of the rules
+    in force. Empty for images judged whole."""
     found = RegionReader(report()).regions([date], None if line is None else [line])
-    return found.select(data_regions.COLUMNS).collect()
+    return graded(found.select(data_regions.COLUMNS).collect(), summary(date), settings().severity)
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def regions_of(date: dt.date, line: str | None, image: ImageRef) -> pl.DataFrame:
     """The regions of one frame, the worst first."""
-    found = RegionReader(report()).regions([date], [line])  # None is a line too
+    found = graded(
+        RegionReader(report()).regions([date], [line]).select(data_regions.COLUMNS).collect(),  # None is a line too
+        summary(date),
+        settings().severity,
+    )
     here = (
         (pl.col("object_key") == image.key)
         & pl.col("member").eq_missing(pl.lit(image.member, pl.String()))
         & (pl.col("ordinal") == image.ordinal)
     )
-    return found.filter(here).select(data_regions.COLUMNS).collect().sort("region")
+    return found.filter(here).sort("region")
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)

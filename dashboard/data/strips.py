@@ -7,6 +7,8 @@ from typing import cast
 
 import polars as pl
 
+from steelflow.strip.rolls import DIRT
+
 _LONGEST = 10_000.0  # metres. Larger positions count the line's metres, not the coil's
 SEGMENTS = 80  # number of segments of a coil; sometimes one more
 
@@ -54,13 +56,17 @@ def scale(segments: pl.DataFrame) -> tuple[float, float] | None:
 
 
 def named_marks(marks: pl.DataFrame) -> pl.DataFrame:
-    """Marks that repeat along a coil, with a ``name``: the roll, or the period; and the side if the coil has two.
+    """Marks that repeat along a coil, with a ``name``: the roll, the period or "camera dirt"; and the side if the coil
+    has two.
 
     Args:
         marks: columns ``steelflow.strip.rolls.MARKS``.
     """
     period = pl.concat_str(pl.col("period_mm").round(0).cast(pl.Int64), pl.lit(" mm"))
     name = pl.coalesce("roll", period)
+    if "cause" in marks.columns:  # marks of an older version have none
+        dirt = pl.concat_str("cause", "camera", separator=" ", ignore_nulls=True)
+        name = pl.when(pl.col("cause") == DIRT).then(dirt).otherwise(name)
     if marks["side"].drop_nulls().n_unique() > 1:
         name = pl.concat_str(name, pl.coalesce("side", pl.lit("")), separator=" ")
     return marks.with_columns(name.alias("name"))

@@ -182,7 +182,7 @@ def _fetched(store: Store, info: ObjectInfo) -> bytes | Failure:
     except ObjectNotFound:
         return Failure("missing", "was deleted after it was listed")
     except ObjectUnreadable as exc:
-        return Failure("unreadable", str(exc))
+        return Failure(exc.code, str(exc))
 
 
 def _text(value: object) -> str:

@@ -12,19 +12,25 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from steelflow.archive.names import is_system
-from steelflow.archive.template import NIGHTLY, Fields, KeyTemplate, fields_of
+from steelflow.archive.template import Fields, KeyTemplate, fields_of
+from steelflow.archive.unlisted import Unlisted
 from steelflow.errors import ConfigError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.store.base import Store
+from steelflow.store.foreign import foreign_folders, foreign_objects
+
+_RECOVERED = "lost+found"  # what a check of the disk has found again: told, unlike bins
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
     """The partitions of an archive, by date and line. ``strangers`` are folders that the template does not fit; nothing
-    in them is inspected. System folders, such as a NAS's recycle bin, are no lines."""
+    in them is inspected. System folders, such as a NAS's recycle bin, are no lines. ``unlisted`` are sentences on
+    folders that could not be read."""
 
     partitions: tuple[Partition, ...]
     strangers: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
 
 def discover(
@@ -43,9 +49,10 @@ def discover(
         StoreError: the store cannot be listed.
     """
     strangers: list[str] = []
-    found = {Partition(f.line, f.date) for _, f in _walk(store, template, dates, lines, strangers)}
+    unlisted = Unlisted()
+    found = {Partition(f.line, f.date) for _, f in _walk(store, template, dates, lines, strangers, unlisted)}
     ordered = sorted(found, key=lambda p: (p.date or dt.date.min, p.line or ""))
-    return Discovery(tuple(ordered), tuple(strangers))
+    return Discovery(tuple(ordered), tuple(strangers), tuple(unlisted.sentences()))
 
 
 def partitions(
@@ -58,8 +65,11 @@ def partitions(
     return list(discover(store, template, dates, lines).partitions)
 
 
-def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterator[ObjectInfo]:
-    """All objects below the folders of a partition, as a stream in any order: images, shards and others.
+def objects(
+    store: Store, template: KeyTemplate, partition: Partition, unlisted: Unlisted | None = None
+) -> Iterator[ObjectInfo]:
+    """All objects below the folders of a partition, as a stream in any order: images, shards and others. ``unlisted``
+    is told of those that cannot be listed.
 
     Raises:
         ConfigError: the partition has a date or a line, but the template has no such field.
@@ -67,8 +77,9 @@ def objects(store: Store, template: KeyTemplate, partition: Partition) -> Iterat
     """
     dates = None if partition.date is None else (partition.date,)
     lines = None if partition.line is None else (partition.line,)
-    for prefix, _ in _walk(store, template, dates, lines, []):
-        yield from store.list(prefix)
+    unlisted = Unlisted() if unlisted is None else unlisted
+    for prefix, _ in _walk(store, template, dates, lines, [], Unlisted()):
+        yield from foreign_objects(store, prefix, unlisted.add)
 
 
 def _walk(
@@ -77,6 +88,7 @@ def _walk(
     dates: Collection[dt.date] | None,
     lines: Collection[str] | None,
     strangers: list[str],
+    unlisted: Unlisted,
 ) -> Iterator[tuple[str, Fields]]:
     """The folders at the level where line and date are known, with the fields in their names."""
     for field, wanted in (("date", dates), ("line", lines)):
@@ -85,7 +97,7 @@ def _walk(
                 f"archive.template {template.text!r}: has no {{{field}}}, so a {field} cannot be selected; "
                 f"add {{{field}}} to a folder of the template, or inspect the whole source"
             )
-    depth = max((i for i, level in enumerate(template.levels, 1) if level.fields & NIGHTLY), default=0)
+    depth = template.nightly_depth
     lines = None if lines is None else {unicodedata.normalize("NFC", line) for line in lines}
 
     def descend(prefix: str, groups: dict[str, str]) -> Iterator[tuple[str, Fields]]:
@@ -94,16 +106,14 @@ def _walk(
             yield prefix, fields_of(groups) or Fields()
             return
         level = template.levels[at]
-        if level.pattern is None:
-            yield from descend(f"{prefix}{level.text}/", groups)
-            return
-        for folder in store.folders(prefix):
+        for folder in foreign_folders(store, prefix, unlisted.add):
             matched = level.pattern.fullmatch(folder)
+            if is_system(folder + "/") and (matched or folder != _RECOVERED):  # a bin of a NAS may look like a line
+                continue
             fields = fields_of(groups | matched.groupdict()) if matched else None
             if matched is None or fields is None:
-                strangers.append(f"{prefix}{folder}/")
-            elif is_system(folder + "/"):  # a bin of a NAS may look like a line
-                continue
+                if level.fields:  # folders beside one with a fixed name are not of this archive
+                    strangers.append(f"{prefix}{folder}/")
             elif _wanted(fields.line, lines) and _may_be(groups | matched.groupdict(), fields.date, dates):
                 yield from descend(f"{prefix}{folder}/", groups | matched.groupdict())
 

@@ -92,7 +92,7 @@ def _fetch_loose(
         except ObjectNotFound:
             return Failure("missing", "no such object; it may have expired")
         except ObjectUnreadable as exc:
-            return Failure("unreadable", str(exc))
+            return Failure(exc.code, str(exc))
 
     def fetch(reference: ImageRef) -> tuple[ImageRef, bytes | Failure]:
         place = (page_number(reference.member) or 1) - 1

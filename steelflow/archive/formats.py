@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from steelflow.archive.gunzip import unpacked
+from steelflow.archive.gunzip import Expansion, unpacked
 from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source
 from steelflow.archive.stream import ObjectReader
@@ -44,9 +44,11 @@ def shard_rows(
     """
     head = file.read(_HEAD)
     file.seek(0)
+    grown = Expansion(limits.expansion, file.spent)
     if head[:4] in _ZIP_MAGIC or (info.key.lower().endswith(".zip") and not _is_other(head)):
-        return read_zip(file, limits, Others(ignored, describe, partial(_nested, limits, ignored, describe, 1)))
-    return _forwards(file, head, limits, ignored, describe, 0)
+        others = Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, 1))
+        return read_zip(file, limits, others, grown)
+    return _forwards(file, head, limits, ignored, describe, grown, 0)
 
 
 def _is_other(head: bytes) -> bool:
@@ -59,6 +61,7 @@ def _forwards(
     limits: LimitSettings,
     ignored: Ignored,
     describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
     depth: int,
 ) -> Iterator[Row]:
     if not head:
@@ -66,14 +69,15 @@ def _forwards(
     for magic, name in _UNSUPPORTED_MAGIC.items():
         if head.startswith(magic):
             raise ShardError("unsupported", f"{name} is not read; unpack it, or pack it as tar, tar.zst or zip")
-    others = Others(ignored, describe, partial(_nested, limits, ignored, describe, depth + 1))
-    return read_tar(unpacked(source, head, limits.expansion) or source, limits, others)
+    others = Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, depth + 1))
+    return read_tar(unpacked(source, head, grown) or source, limits, others)
 
 
 def _nested(
     limits: LimitSettings,
     ignored: Ignored,
     describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
     depth: int,
     name: str,
     source: Source,
@@ -96,9 +100,9 @@ def _nested(
                     f"a zip of {size:,} bytes within a shard, the limit is {limits.image_bytes:,} "
                     "(limits.image_bytes); unpack it",
                 )
-            others = Others(ignored, describe_inner, partial(_nested, limits, ignored, describe_inner, depth + 1))
-            yield from read_zip(io.BytesIO(part.read(size)), limits, others)
+            nested = partial(_nested, limits, ignored, describe_inner, grown, depth + 1)
+            yield from read_zip(io.BytesIO(part.read(size)), limits, Others(ignored, describe_inner, nested), grown)
         else:
-            yield from _forwards(part, head, limits, ignored, describe_inner, depth)
+            yield from _forwards(part, head, limits, ignored, describe_inner, grown, depth)
     except ShardError as exc:
         yield None, exc.failure

@@ -67,7 +67,33 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CODECS: dict[bytes, Callable[[], _Decompressor]] = {b"\x1f\x8b": _Gzip, b"BZh": _bzip2, b"\xfd7zXZ\0": _xz}
 
 
-def unpacked(source: Source, head: bytes, expansion: int) -> Source | None:
+class Expansion:
+    """What a stored object expands to, with all shards within it: at most ``factor`` times the bytes that were read of
+    it, and a floor. ``spent`` gives the number of these bytes."""
+
+    def __init__(self, factor: int, spent: Callable[[], int]) -> None:
+        self.factor = factor
+        self._spent = spent
+        self._produced = 0
+
+    def grow(self, size: int, packed: int = 0) -> None:
+        """Count ``size`` bytes more than those that hold them; ``packed`` of these are still to be read. Raises
+        ``ShardError`` above the limit."""
+        if size > 0:
+            self._produced += size
+            self.check(self._produced, self._spent() + packed)
+
+    def check(self, produced: int, consumed: int) -> None:
+        """Raises ``ShardError`` if ``consumed`` bytes may not expand to ``produced``."""
+        if produced > FLOOR + self.factor * consumed:
+            raise ShardError(
+                "bomb",
+                f"{consumed:,} bytes expand to more than {produced:,}; the limit is "
+                f"{self.factor} times (limits.expansion)",
+            )
+
+
+def unpacked(source: Source, head: bytes, expansion: Expansion) -> Source | None:
     """The decompressed bytes of ``source``, or None if it is not compressed: ``head`` has its first 6 bytes."""
     if head.startswith(ZSTD_MAGIC):
         return Unpacked(source, ZSTD_MAGIC, _Zstd(source), expansion)
@@ -148,10 +174,10 @@ class Unpacked:
 
     Raises, while reading:
         ShardError: ``shard_corrupt`` if the data cannot be decompressed or its checksum is wrong; ``bomb`` if it
-            expands to more than ``expansion`` times the compressed bytes.
+            expands to more than ``expansion`` allows.
     """
 
-    def __init__(self, source: Source, magic: bytes, packed: _Packed, expansion: int) -> None:
+    def __init__(self, source: Source, magic: bytes, packed: _Packed, expansion: Expansion) -> None:
         self._source = source
         self._name = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", ZSTD_MAGIC: "zstd"}.get(magic, "xz")
         self._packed = packed
@@ -198,11 +224,6 @@ class Unpacked:
             ) from exc
         self._produced += len(unpacked)
         # What a stream within a stream expands to is measured against the object, too.
-        consumed = min(self._packed.consumed, self._source.spent())
-        if self._produced > FLOOR + self._expansion * consumed:
-            raise ShardError(
-                "bomb",
-                f"{consumed:,} bytes expand to more than {self._produced:,}; the limit is "
-                f"{self._expansion} times (limits.expansion)",
-            )
+        self._expansion.check(self._produced, min(self._packed.consumed, self._source.spent()))
+        self._expansion.grow(len(unpacked))
         return unpacked

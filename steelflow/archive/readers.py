@@ -12,7 +12,7 @@ from steelflow.archive.sniff import HEAD, looks_like_image
 from steelflow.archive.stream import ObjectReader
 from steelflow.archive.template import KeyTemplate, Members, outside
 from steelflow.config import LimitSettings
-from steelflow.errors import ObjectNotFound, ObjectUnreadable, StoreError
+from steelflow.errors import ObjectChanged, ObjectNotFound, ObjectUnreadable, StoreError
 from steelflow.images.pages import page_name, pages
 from steelflow.records import Failure, ObjectInfo, RawImage, Unit
 from steelflow.store.base import Store
@@ -49,19 +49,18 @@ def _read_loose(
     objects = list(unit.objects)
     described = Described(errors, {canonical(info.key) for info in objects} if unit.sidecars else (), template.zone)
     described.load(store, unit.sidecars)
-    fetched = store.get_many([info.key for info in objects if info.size <= limits.image_bytes])
+    wanted = [info for info in objects if info.size <= limits.image_bytes]
+    fetched = store.get_many([info.key for info in wanted], [info.etag for info in wanted])
     for info in objects:
         data: bytes | StoreError | Failure
         if info.size > limits.image_bytes:
             data = too_large(info.size, limits.image_bytes)
         else:
             _, data = next(fetched)
-        if isinstance(data, ObjectNotFound):
-            data = Failure("missing", "the file was deleted after it was listed, or its name is not UTF-8")
-        elif isinstance(data, ObjectUnreadable):
-            data = Failure("unreadable", str(data))
-        elif isinstance(data, StoreError):
-            raise data
+        if isinstance(data, StoreError):
+            data = _failure(data)
+        elif isinstance(data, bytes) and info.size and len(data) != info.size:
+            data = Failure("changed", f"has {len(data):,} bytes and was listed with {info.size:,}; run again")
         if is_open(info.key) and not _is_image(store, info, data):
             ignored.add(info.key)
             continue
@@ -78,10 +77,24 @@ def _read_loose(
     described.end()
 
 
+def _failure(exc: StoreError) -> Failure:
+    """The row of an object that the store does not give. Raises all errors that are not of this object alone."""
+    if isinstance(exc, ObjectNotFound):
+        return Failure("missing", "the file was deleted after it was listed, or its name is not UTF-8")
+    if isinstance(exc, ObjectUnreadable):
+        return Failure(exc.code, str(exc))
+    if isinstance(exc, ObjectChanged):
+        return Failure("changed", "was replaced after it was listed; run again")
+    raise exc
+
+
 def _is_image(store: Store, info: ObjectInfo, data: bytes | Failure) -> bool:
     """Whether an object without a known suffix is an image. What cannot be read may be one: it is a failure."""
     if isinstance(data, Failure) and data.code == "too_large":
-        data = store.get(info.key, 0, HEAD, etag=info.etag)
+        try:
+            data = store.get(info.key, 0, HEAD, etag=info.etag)
+        except (ObjectNotFound, ObjectUnreadable, ObjectChanged):
+            return True
     return isinstance(data, Failure) or looks_like_image(data[:HEAD])
 
 
@@ -120,6 +133,8 @@ def _read_shard(
         failure = exc.failure
     except ObjectNotFound:
         failure = Failure("missing", "the shard was deleted after it was listed")
+    except ObjectUnreadable as exc:
+        failure = Failure(exc.code, str(exc))
     described.end()
     fields = members.read(None)
     yield RawImage(info.key, None, ordinal, failure, *fields[2:])

@@ -14,20 +14,25 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from steelflow.archive.links import Targets
 from steelflow.archive.names import Kind, is_open, kind_of
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source, too_large, within
 from steelflow.archive.sidecar import MAX_BYTES, SPLIT
 from steelflow.archive.sniff import HEAD, looks_like_image
+from steelflow.archive.stream import ObjectReader
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
 
 BLOCK = 512
 MAX_HEADER = MIB  # bytes of a long name or a set of pax records
 _LONGEST_NAME = 4096  # bytes: the limit of a Linux path
-MAX_TAIL = MIB  # bytes that are searched for members after the end mark
+MAX_PADDING = MIB  # zeros after the end mark that are padding in any case; more, if the file has whole records
+
+_TAIL = MIB
 
 _ZEROS = bytes(BLOCK)
 _LINKS = {b"1": "hard link", b"2": "symbolic link", b"3": "device", b"4": "device", b"6": "named pipe"}
+_HARD_LINK, _SYMBOLIC_LINK = b"1", b"2"
 _DIRECTORY = b"5"
 _LONG_NAME, _LONG_LINK = b"L", b"K"
 _PAX_NEXT, _PAX_NEXT_SUN, _PAX_GLOBAL = b"x", b"X", b"g"
@@ -41,6 +46,7 @@ class _Member(NamedTuple):
     kind: bytes
     size: int
     sparse: bool
+    target: str  # of a link
 
 
 def read_tar(source: Source, limits: LimitSettings, others: Others) -> Iterator[Row]:
@@ -53,8 +59,14 @@ def read_tar(source: Source, limits: LimitSettings, others: Others) -> Iterator[
     Raises:
         ShardError: ``shard_cut`` or ``shard_corrupt`` if more members should follow and cannot be read.
     """
+    targets = Targets(source)
     for member in _members(source):
         kind = kind_of(member.name)
+        if member.kind == _HARD_LINK and (kind == "image" or is_open(member.name)):
+            linked = targets.find(member.target)
+            if linked is not None:
+                yield member.name, linked
+                continue
         failure = _refusal(member, limits, kind)
         if kind == "image":
             data = b"" if failure else source.read(member.size)
@@ -70,6 +82,8 @@ def read_tar(source: Source, limits: LimitSettings, others: Others) -> Iterator[
             yield member.name, Failure("truncated", cut)
             return
         if kind == "image":
+            if failure is None:
+                targets.add(member.name, data)
             yield member.name, failure or data
         source.skip(-member.size % BLOCK)
 
@@ -114,7 +128,7 @@ def _members(source: Source) -> Iterator[_Member]:
 
 def _refusal(member: _Member, limits: LimitSettings, kind: Kind | None) -> Failure | None:
     if member.kind in _LINKS:
-        return Failure("link", f"a {_LINKS[member.kind]}, not a file; pack the images themselves (tar --dereference)")
+        return Failure("link", f"a {_LINKS[member.kind]}{_advice(member)}")
     if member.sparse:
         return Failure("sparse", "sparse files are not supported; pack it again without --sparse")
     if kind == "shard":
@@ -124,6 +138,15 @@ def _refusal(member: _Member, limits: LimitSettings, kind: Kind | None) -> Failu
     if member.size > limits.image_bytes:
         return too_large(member.size, limits.image_bytes)
     return None
+
+
+def _advice(member: _Member) -> str:
+    to = f" to {member.target[:100]!r}"
+    if member.kind == _HARD_LINK:
+        return f"{to}, which cannot be read here; pack the images themselves (tar --hard-dereference)"
+    if member.kind == _SYMBOLIC_LINK:
+        return f"{to}, not a file; pack the images themselves (tar --dereference)"
+    return ", not a file; leave it out of the tar"
 
 
 def _is_sound(header: bytes) -> bool:
@@ -168,7 +191,7 @@ def _meta(source: Source, size: int) -> bytes:
 def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
     """What a header before a header says of the next member, as far as it matters here."""
     if kind == _LONG_LINK:
-        return {}
+        return {b"linkpath": data.split(b"\0", 1)[0]}
     if kind == _LONG_NAME:
         return {b"path": data.split(b"\0", 1)[0]}
     found = {}
@@ -180,7 +203,7 @@ def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
         if not at < space < end <= len(data) or data[end - 1] != ord("\n"):
             raise ShardError("shard_corrupt", f"a damaged pax record: {data[at : at + 40]!r}; pack the shard again")
         key, _, value = data[space + 1 : end - 1].partition(b"=")
-        if key in (b"path", b"size", _PAX_SPARSE + b"name"):
+        if key in (b"path", b"linkpath", b"size", _PAX_SPARSE + b"name"):
             found[key] = value
         elif key.startswith(_PAX_SPARSE):
             found[_PAX_SPARSE] = b""
@@ -200,9 +223,14 @@ def _described(header: bytes, kind: bytes, size: int, records: dict[bytes, bytes
         sparse = sparse or _PAX_SPARSE in records
     if kind in _LINKS:
         size = 0  # the header has the size of the target
+    target = records.get(b"linkpath") or header[157:257].split(b"\0", 1)[0] if kind in _LINKS else b""
+    return _Member(_named(name), kind, size, sparse, _named(target))
+
+
+def _named(name: bytes) -> str:
     if len(name) > _LONGEST_NAME:  # thousands of rows wait in memory until they are written
         name = name[: _LONGEST_NAME - 100] + b"..." + name[-64:]
-    return _Member(name.decode("utf-8", "backslashreplace"), kind, size, sparse)
+    return name.decode("utf-8", "backslashreplace")
 
 
 def _pax_size(text: bytes) -> int:
@@ -221,14 +249,26 @@ def _skip_sparse_maps(source: Source, header: bytes) -> None:
 
 
 def _check_tail(source: Source) -> None:
-    """Check the data after the first zero block. Garbage is ignored; signs of lost images are errors."""
-    tail = source.read(MAX_TAIL)
-    rest = tail.lstrip(b"\0")
-    at = (len(tail) - len(rest)) // BLOCK * BLOCK
-    if not rest and len(tail) == MAX_TAIL:
-        raise ShardError("shard_corrupt", "the rest of the shard is zeros (an incomplete copy?); copy it again")
-    if rest and at == 0:
+    """Check the data after the first zero block. Zeros up to the end are padding, and garbage is ignored; signs of lost
+    images are errors."""
+    zeros = 0
+    while not (rest := (tail := source.read(_TAIL)).lstrip(b"\0")) and tail:
+        zeros += len(tail)
+    zeros += len(tail) - len(rest)
+    if not rest:
+        if zeros >= MAX_PADDING and isinstance(source, ObjectReader) and zeros > _record(source.tell()):
+            raise ShardError("shard_corrupt", "the rest of the shard is zeros (an incomplete copy?); copy it again")
+        return
+    if zeros < BLOCK:
         raise ShardError("shard_corrupt", "more data follows one zero block: images may be lost; pack it again")
+    at = (len(tail) - len(rest)) // BLOCK * BLOCK
     header = tail[at : at + BLOCK]
+    header += source.read(BLOCK - len(header))
     if len(header) == BLOCK and _is_sound(header):
         raise ShardError("shard_corrupt", "more members follow the end mark (two joined tars?); unpack and pack again")
+
+
+def _record(size: int) -> int:
+    """The largest record that a tar of this size may have: a power of two, or 10 KiB (20 blocks) times one."""
+    power = size & -size
+    return max(power, 5 * power if size % 5 == 0 else 0)

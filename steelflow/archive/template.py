@@ -57,11 +57,10 @@ class Fields(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One folder of a template. ``pattern`` is None if the folder's name is fixed."""
+    """One folder of a template: the fields in its name, and what its name looks like."""
 
-    text: str
     fields: frozenset[str]
-    pattern: re.Pattern[str] | None
+    pattern: re.Pattern[str]
 
 
 class KeyTemplate:
@@ -73,7 +72,8 @@ class KeyTemplate:
     ``{side}`` (of the strip), ``{frame}`` (its number, digits only), and ``{name}`` at the end, which is required. Only
     ``{name}`` may contain a ``/``. Other values have at most 255 characters. If two matches are possible, the earlier
     field takes the shorter text. Line and date must be in folders: then one night is found without listing all the
-    others. Texts are read in composed form (NFC), whatever the operating system wrote.
+    others. Without a date, ``{captured_at}`` gives it, in ``zone``: then all objects are listed. Fixed words match in
+    upper and lower case. Texts are read in composed form (NFC), whatever the operating system wrote.
 
     Raises:
         ConfigError: the template is malformed; the message says how to correct it.
@@ -86,6 +86,7 @@ class KeyTemplate:
         self.fields = frozenset(_parts(text)[1::2]) | (frozenset(("date",)) if "{year}" in text else frozenset())
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
+        self.nightly_depth = max((i for i, level in enumerate(self.levels, 1) if level.fields & NIGHTLY), default=0)
         # An atomic group per folder: the match of one folder is not tried again if a later folder fails.
         above = "".join(f"(?>{_regex(folder)}/)" for folder in folders)
         self._pattern = re.compile(above + _regex(file), re.DOTALL)
@@ -229,12 +230,13 @@ def _check(text: str) -> None:
 
 def _level(folder: str) -> Level:
     fields = frozenset(_parts(folder)[1::2])
-    return Level(folder, fields, re.compile(_regex(folder), re.DOTALL) if fields else None)
+    return Level(fields, re.compile(_regex(folder), re.DOTALL))
 
 
 def _regex(segment: str) -> str:
-    """The pattern of a segment. ``{name}`` has no group: its value is not used."""
-    parts = [re.escape(part) for part in _parts(segment)]
+    """The pattern of a segment. ``{name}`` has no group: its value is not used. Fixed words match in either case."""
+    parts = _parts(segment)
+    parts[::2] = [f"(?i:{re.escape(word)})" if word else "" for word in parts[::2]]
     parts[1::2] = [".+" if field == "name" else f"(?P<{field}>{_PATTERNS[field]})" for field in parts[1::2]]
     return "".join(parts)
 

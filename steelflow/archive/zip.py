@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from steelflow.archive.gunzip import Expansion
 from steelflow.archive.names import is_open, kind_of
 from steelflow.archive.shard import Others, Row, ShardError, too_large, within
 from steelflow.archive.sidecar import MAX_BYTES, SPLIT
@@ -28,7 +29,7 @@ _END_RECORD = 22
 _DAMAGE = (BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, ValueError, OverflowError, OSError)
 
 
-def read_zip(file: Seekable, limits: LimitSettings, others: Others) -> Iterator[Row]:
+def read_zip(file: Seekable, limits: LimitSettings, others: Others, grown: Expansion) -> Iterator[Row]:
     """The image members, with those of shards within the shard. A member without a known suffix is an image if its
     first bytes are. Sidecars go to ``others``, all of them before the first image.
 
@@ -36,7 +37,8 @@ def read_zip(file: Seekable, limits: LimitSettings, others: Others) -> Iterator[
     ``limits.expansion`` times), ``overlap`` (with another member), ``corrupt``.
 
     Raises:
-        ShardError: ``shard_corrupt`` if it is not a zip, or is truncated; ``too_large`` if its directory is.
+        ShardError: ``shard_corrupt`` if it is not a zip, or is truncated; ``too_large`` if its directory is; ``bomb``
+            if its members together expand more than ``grown`` allows.
     """
     guarded = _Guarded(file, MAX_DIRECTORY)
     try:
@@ -52,7 +54,8 @@ def read_zip(file: Seekable, limits: LimitSettings, others: Others) -> Iterator[
             kind = kind_of(info.filename)
             if kind == "sidecar":
                 large = too_large(info.file_size, MAX_BYTES, SPLIT) if info.file_size > MAX_BYTES else None
-                others.describe(info.filename, large or _refusal(info, overlapping, limits) or _data(archive, info))
+                refused = large or _refusal(info, overlapping, limits)
+                others.describe(info.filename, refused or _data(archive, info, grown))
             elif kind in ("image", "shard") or (
                 is_open(info.filename) and _is_image(archive, info, overlapping, limits)
             ):
@@ -60,10 +63,11 @@ def read_zip(file: Seekable, limits: LimitSettings, others: Others) -> Iterator[
             elif info.file_size or not info.filename.endswith("/"):
                 others.ignored.add(info.filename)
         for info in images:
+            refused = _refusal(info, overlapping, limits)
             if kind_of(info.filename) == "shard":
-                yield from within(info.filename, _nested(archive, info, _refusal(info, overlapping, limits), others))
+                yield from within(info.filename, _nested(archive, info, refused, others, grown))
             else:
-                yield info.filename, _refusal(info, overlapping, limits) or _data(archive, info)
+                yield info.filename, refused or _data(archive, info, grown)
         found = len(archive.infolist())
         if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):
             raise ShardError("shard_corrupt", f"its directory has only {found:,} members; copy or pack it again")
@@ -88,7 +92,8 @@ def _refusal(info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> Fai
     return None
 
 
-def _data(archive: ZipFile, info: ZipInfo) -> bytes | Failure:
+def _data(archive: ZipFile, info: ZipInfo, grown: Expansion) -> bytes | Failure:
+    grown.grow(info.file_size - info.compress_size, info.compress_size)
     try:
         with archive.open(info) as member:
             data = member.read(info.file_size)
@@ -112,11 +117,14 @@ def _is_image(archive: ZipFile, info: ZipInfo, overlapping: set[int], limits: Li
         return True
 
 
-def _nested(archive: ZipFile, info: ZipInfo, refused: Failure | None, others: Others) -> Iterator[Row]:
+def _nested(
+    archive: ZipFile, info: ZipInfo, refused: Failure | None, others: Others, grown: Expansion
+) -> Iterator[Row]:
     """The rows of a shard within the zip. It is decompressed while it is read."""
     if refused:
         yield None, refused
         return
+    grown.grow(info.file_size - info.compress_size, info.compress_size)
     try:
         with archive.open(info) as member:
             yield from others.nested(info.filename, _Stream(member, info.compress_size), info.file_size)

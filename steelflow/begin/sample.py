@@ -19,11 +19,13 @@ from steelflow.archive.discovery import objects, partitions
 from steelflow.archive.names import kind_of
 from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
+from steelflow.archive.unlisted import Unlisted
 from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError
 from steelflow.images.decode import Grey, decode
 from steelflow.records import Failure, ObjectInfo, Partition, RawImage, Unit
 from steelflow.store.base import Store
+from steelflow.store.foreign import foreign_objects
 
 FRAMES = 600
 _SHARDS = 8  # of a partition
@@ -95,7 +97,11 @@ def _units(
     loose: list[tuple[str, ObjectInfo]] = []
     shards: list[tuple[str, ObjectInfo]] = []
     sizes = {"image": 0, "shard": 0}
-    listed = archive.list() if partition == _EVERYTHING else objects(archive, template, partition)
+    listed = (
+        foreign_objects(archive, "", Unlisted().add)
+        if partition == _EVERYTHING
+        else objects(archive, template, partition)
+    )
     for info in listed:
         kind = kind_of(info.key)
         if kind is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 
 from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
-from steelflow.config import EngineName
+from steelflow.config import EngineName, Settings
 from steelflow.inspection.infer import InspectionResult
 from steelflow.night.dates import night_of
 from steelflow.night.run import NightResult, inspect_night
@@ -19,6 +20,8 @@ from steelflow.report.record import NightDrift
 from steelflow.service.drift_alarm import alert_of_drift
 from steelflow.service.night_missing import alert_of_missing
 from steelflow.service.night_notes import alert_of_notes
+from steelflow.store import open_store
+from steelflow.store.clock import StoreClock
 from steelflow.store.embedded import serving
 
 INCOMPLETE = 3  # exit code of a night that misses something, see docs/states.md
@@ -42,7 +45,7 @@ def infer(
         result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
-        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
+        f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions, result.severities)}\n"
         f"{result.judged:,} judged in {result.seconds:.1f} s ({result.images_per_second:,.0f} images/s) "
         f"by {result.model} on {result.engine}\n"
         f"{_lines(result.defects.text)}"
@@ -68,8 +71,10 @@ def nightly(
 ) -> None:
     """Inspect a night: images that are new or changed. Reports that are up to date are kept."""
     base = settings().with_model(model, engine)
-    night = date.date() if date else night_of(dt.datetime.now(dt.UTC), ZoneInfo(base.night.timezone))
-    with serving(base) as current, counting(f"night of {night}") as tick:
+    with contextlib.ExitStack() as stack:
+        current = stack.enter_context(serving(base))
+        night = date.date() if date else _last_night(current)
+        tick = stack.enter_context(counting(f"night of {night}"))
         result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
     if result.done_units:
         alert_of_drift(base, night, result.drift)
@@ -80,7 +85,7 @@ def nightly(
         f"night of {night}: {result.state}\n"
         f"{''.join(f'missing: {one}{chr(10)}' for one in result.missing)}"
         f"{result.found:,} images found = {result.ok:,} ok + {result.failed:,} failed"
-        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions)}\n"
+        f"{_ignored('; ', result.ignored, result.ignored_sample)}{_regions(result.regions, result.severities)}\n"
         f"{result.done_units} units done, {result.skipped_units} up to date; {done}\n"
         f"{_lines(result.defects.text)}"
         f"run record: {result.run_record or 'none: the archive has no images of that night'}"
@@ -91,6 +96,15 @@ def nightly(
     _complain(result.failed_units)
     if result.state in ("incomplete", "empty"):
         raise typer.Exit(INCOMPLETE)
+
+
+def _last_night(current: Settings) -> dt.date:
+    """The last night by the clock of the reports' store: this machine's can be wrong."""
+    clock = StoreClock(open_store(current.report.uri, current.store, create=True))
+    night = night_of(clock.now(), ZoneInfo(current.night.timezone))
+    if (note := clock.note()) is not None:
+        typer.echo(f"steelflow: {note}", err=True)
+    return night
 
 
 def _lines(text: str) -> str:
@@ -116,8 +130,11 @@ def _sidecars(result: InspectionResult | NightResult) -> str:
     return f"\nsidecars: {result.sidecar_errors:,} values or names not used{told}{more}"
 
 
-def _regions(count: int | None) -> str:
-    return "" if count is None else f"; {count:,} region{'s' if count != 1 else ''} of defect"
+def _regions(count: int | None, severities: Mapping[str, int]) -> str:
+    if count is None:
+        return ""
+    graded = ", ".join(f"{of:,} {name}" for name, of in severities.items())
+    return f"; {count:,} region{'s' if count != 1 else ''} of defect{f' ({graded})' if graded else ''}"
 
 
 def _whole(sizes: Mapping[str, int]) -> str:

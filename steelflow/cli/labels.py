@@ -13,6 +13,7 @@ import polars as pl
 import typer
 
 from steelflow.archive.template import KeyTemplate
+from steelflow.cli.label_classes import add_class_commands
 from steelflow.cli.output import Json, emit, settings, user
 from steelflow.config import Settings
 from steelflow.engine import open_engine
@@ -21,6 +22,7 @@ from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, r
 from steelflow.labels.boxes_export import BoxFormat, write_boxes
 from steelflow.labels.export import new, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
+from steelflow.labels.showable import Showable
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
 from steelflow.report.reader import ReportReader
@@ -28,6 +30,7 @@ from steelflow.store import open_store
 from steelflow.store.embedded import serving
 
 app = typer.Typer(help="Import, export and review labels; choose the golden set.", no_args_is_help=True)
+add_class_commands(app)
 
 NewClass = Annotated[list[str] | None, typer.Option("--new-class", help="Allow a new class; repeatable.")]
 Who = Annotated[str | None, typer.Option("--who", help="Who gives the labels; by default your login name.")]
@@ -51,14 +54,15 @@ def import_command(
         labels = open_labels(current)
         intake = _intake(source, labels, current, new_class or [])
         result = import_labels(labels, intake, user(who), kind, note)
+        standing = result.added.added - sum(one.labels for one in result.added.not_counted)
     added = result.added
-    said = [f"{added.added:,} labels added"]
+    said = [f"{added.added:,} labels added" + (f", {standing:,} of them count" if added.not_counted else "")]
     said += [f"{added.unchanged:,} already present"] * bool(added.unchanged)
     said += [f"{added.overruled:,} not added, because other people changed them later"] * bool(added.overruled)
     said += [f"{result.repeated:,} rows repeat an image"] * bool(result.repeated)
     said += [f"{result.ignored:,} other files ignored"] * bool(result.ignored)
     said += [f"new classes: {', '.join(added.new_classes)}"] * bool(added.new_classes)
-    emit(asdict(result), as_json, f"{result.rows:,} rows: {'; '.join(said)}")
+    emit(asdict(result), as_json, "\n".join([f"{result.rows:,} rows: {'; '.join(said)}", *added.remarks]))
 
 
 @app.command()
@@ -147,10 +151,15 @@ def queue_command(
         reports = open_store(current.report.uri, current.store, create=True)
         known = open_labels(current).references()
         nights = [one.date() for one in night] if night else None
-        rows = queue(ReportReader(reports), known, n, nights, line)
-        regions = region_queue(reports, known, n, nights, line)
+        showable = Showable(open_store(current.archive.uri, current.store), current.limits)
+        rows = queue(ReportReader(reports), known, n, nights, line, showable)
+        regions = region_queue(reports, known, n, nights, line, showable)
     text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)
-    emit({"images": rows.to_dicts(), "regions": regions.to_dicts()}, as_json, text)
+    hidden = showable.hidden
+    if hidden:
+        reasons = ", ".join(f"{why} {count:,}" for why, count in hidden.items())
+        text += f"\n{sum(hidden.values()):,} images are left out, because they cannot be shown: {reasons}"
+    emit({"images": rows.to_dicts(), "regions": regions.to_dicts(), "hidden": hidden}, as_json, text)
 
 
 @app.command()
@@ -211,7 +220,7 @@ def withdraw(
     """Withdraw the label of an image. It is not used for training, and the queue does not show it again."""
     with _serving() as current:
         result = open_labels(current).withdraw(images, user(who), note)
-    emit(asdict(result), as_json, f"{result.added:,} labels withdrawn")
+    emit(asdict(result), as_json, "\n".join([f"{result.added:,} labels withdrawn", *result.remarks]))
 
 
 @contextmanager
@@ -225,10 +234,11 @@ def _intake(source: Path, labels: LabelStore, current: Settings, new_classes: li
     return Intake(
         source,
         open_store(current.archive.uri, current.store),
-        KeyTemplate(current.archive.template),
+        KeyTemplate(current.archive.template, current.night.timezone),
         current.limits,
-        {*model, *labels.classes()},
+        {*model, *labels.classes(), *labels.class_names().moved},
         new_classes,
+        labels.clock.now,
     )
 
 
@@ -248,6 +258,8 @@ def _stats_text(result: dict[str, Any]) -> str:
         f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
         for name, parts in result["classes"].items()
     ]
+    if retired := result["retired"]:
+        lines += ["", f"retired: {', '.join(retired)} (`steelflow labels restore` brings a class back)"]
     if regions := result["regions"]:
         lines += ["", "regions by class: " + ", ".join(f"{name} {count:,}" for name, count in regions.items())]
     for title in ("who", "source"):

@@ -70,12 +70,13 @@ def synth_strip(
     write_file(out / "strip.png", strip_picture(spec, coil, side, numbers))
     images = lines * nights * coils * frames * len(spec.eyes)
     result = {"out": str(out), "images": images, "broken": lines * nights * broken, "objects": objects}
-    result |= {"metres": round(strip_metres(spec), 3), "bytes": size, "template": FRAME_TEMPLATE}
+    result |= {"metres": round(strip_metres(spec), 3), "bytes": size, "template": FRAME_TEMPLATE, "mm": spec.mm}
     text = (
         f"{images:,} frames and {lines * nights * broken} broken files in {objects:,} objects, "
         f"{strip_metres(spec):.0f} m of strip\n"
         f"archive: {out / 'images'}\ntruth: {out / 'truth'} (defects), {out / 'frames'} (all frames)\n"
         f"a stretch of strip with its defects: {out / 'strip.png'}\n"
-        f'to read camera, side, position and time of each frame, set archive.template = "{FRAME_TEMPLATE}"'
+        f'to read camera, side, position and time of each frame, set archive.template = "{FRAME_TEMPLATE}"\n'
+        f"for places and sizes in millimetres, set frame.mm_across = {spec.mm:g} and frame.mm_along = {spec.mm:g}"
     )
     emit(result, as_json, text)

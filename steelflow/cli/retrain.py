@@ -21,6 +21,12 @@ def retrain(
     force: Annotated[
         bool, typer.Option("--force", help="Retrain even without enough new labels or within the cooldown.")
     ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", help="Leave this class out, though the champion or recent nights show it; repeatable."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train on the current labels, and promote the model if it is better than the champion.
@@ -36,6 +42,7 @@ def retrain(
             reason=reason,
             who=user(who),
             force=force,
+            without=without or (),
             tell=lambda text: status.update(text),
         )
     emit(result.to_dict(), as_json, f"{result.state} after {result.seconds:.0f} s: {result.text}")

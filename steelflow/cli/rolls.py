@@ -14,6 +14,7 @@ from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
+from steelflow.strip.rolls import DIRT
 
 
 def rolls(
@@ -24,7 +25,7 @@ def rolls(
     coil: Annotated[list[str] | None, typer.Option("--coil", help="Only this coil; may be repeated.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print the marks that repeat along the coils of a night, and the rolls that leave them."""
+    """Print the marks that repeat along the coils of a night: the rolls that leave them, and dirt on cameras."""
     base = settings()
     with serving(base, base.report.uri) as reached:
         store = open_store(reached.report.uri, reached.store)
@@ -55,14 +56,20 @@ def _table(night: dt.date, marks: pl.DataFrame) -> str:
     lines = [f"night of {night}: {marks.height} repeating marks; across and period in mm", "", f"{head}  roll"]
     for row in marks.iter_rows(named=True):
         period = f"{row['period_mm']:,.1f} ± {row['period_error_mm']:.1f}"
-        roll = "no roll of the settings" if row["roll"] is None else f"{row['roll']} ({row['fits_mm']:+.1f} mm)"
         lines.append(
             f"{row['line'] or '-':<8} {row['coil']:<14} {row['side'] or '-':<7} {row['label']:<14} "
             f"{row['across_mm']:>8.0f} {period:>17} {_sure(row['confidence']):>7} "
-            f"{row['count']:>4}/{row['expected']:<4}  {roll}"
+            f"{row['count']:>4}/{row['expected']:<4}  {_cause(row)}"
         )
         lines.append(f"{'':<9}{row['first']:,.1f} to {row['last']:,.1f} m; first images: {_images(row)}")
     return "\n".join(lines)
+
+
+def _cause(row: dict[str, Any]) -> str:
+    """The roll that fits; or dirt, with the camera to clean."""
+    if row["cause"] == DIRT:
+        return f"camera dirt: clean {row['camera'] or 'the camera'}"
+    return "no roll of the settings" if row["roll"] is None else f"{row['roll']} ({row['fits_mm']:+.1f} mm)"
 
 
 def _images(row: dict[str, Any]) -> str:

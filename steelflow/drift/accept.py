@@ -17,6 +17,7 @@ from steelflow.drift.reference_profile import profile_of
 from steelflow.drift.references import ACCEPTED, reference_key
 from steelflow.errors import DriftError
 from steelflow.store.base import Store
+from steelflow.store.clock import store_time
 
 
 def accept(
@@ -62,7 +63,7 @@ def accept(
     for line in enough:
         key = reference_key(ACCEPTED, model_digest, line)
         about = {"who": who, "reason": reason, "nights": [str(date) for date in dates]}
-        about["at"] = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        about["at"] = store_time(report).isoformat(timespec="seconds")
         report.put(key.removesuffix(".parquet") + ".json", json.dumps(about, indent=1).encode())
         report.put(key, profile_of(whole[line], model_digest).to_bytes())
     return enough

@@ -18,6 +18,7 @@ from steelflow.drift.references import Doubts, Growing, References, no_doubts
 from steelflow.drift.sample import Sample, read_report, sample
 from steelflow.drift.signals import fixed_thresholds
 from steelflow.drift.verdict import LineVerdict, NightVerdict, decide
+from steelflow.errors import ObjectNotFound
 from steelflow.report.layout import REPORTS, folder, parse_folder
 from steelflow.report.own import own_reports
 from steelflow.store.base import Store
@@ -182,6 +183,22 @@ def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str |
         own = (rows.filter(pl.col("model_digest") == model_digest).with_columns(**said) for rows in frames)
         samples[partition.line] = sample(own, MOST_ROWS)
     return samples
+
+
+def forget_line(report: Store, date: dt.date, line: str | None) -> None:
+    """Take a line out of the drift table of a night: its reports were dropped."""
+    key = f"{NIGHTS}date={date.isoformat()}.parquet"
+    try:
+        table = pl.read_parquet(io.BytesIO(report.get(key)), hive_partitioning=False)
+    except ObjectNotFound:  # the night was not checked
+        return
+    kept = table.filter(pl.col("line").ne_missing(pl.lit(line, pl.String())))
+    if kept.is_empty():
+        report.delete(key)
+    elif kept.height < table.height:
+        buffer = io.BytesIO()
+        kept.write_parquet(buffer, compression="zstd")
+        report.put(key, buffer.getvalue())
 
 
 def drift_table(report: Store, dates: Collection[dt.date] | None = None) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from steelflow.engine.base import Floats, Outputs, Pictures, check_contract, in_slices, output_names, outputs_of
+from steelflow.engine.structure import MOST_BYTES, check_structure
 from steelflow.errors import EngineError, ModelError
 from steelflow.models.novelty import NOVELTY_KEY, parse_novelty
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
@@ -48,11 +49,19 @@ class OnnxEngine:
 
 
 def read(path: Path) -> bytes:
-    """The bytes of a model. Raises ``ModelError``."""
+    """The bytes of a model. Raises ``ModelError``, also if it asks for what no model of steelflow needs."""
     try:
-        return path.read_bytes()
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ModelError(
+                f"{path}: {size:,} bytes, the limit is {MOST_BYTES:,}; name a model that steelflow exported"
+            )
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES)
     except OSError as exc:
         raise ModelError(f"{path}: cannot be read: {exc.strerror}; name a shipped model or an ONNX file") from exc
+    check_structure(content, path)
+    return content
 
 
 def metadata(content: bytes, path: Path) -> dict[str, str]:

@@ -15,6 +15,8 @@ from steelflow.records import Region
 _PLAIN = 16  # cells on a side of a view whose model has no map: the region is the whole view
 _PEAK = 0.5  # a cell belongs to the defect if its score is at least this share of the view's highest
 
+_REACH = 2  # cells: defects with at most twice as many good cells between them are one region
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -47,8 +49,8 @@ class Canvas:
     def regions(self) -> list[Region]:
         """The regions, the strongest first.
 
-        Views of one class whose cells touch are one region. Where views of two classes show the same cell, the stronger
-        view decides.
+        Defect cells of one class are one region if they are near each other, in one view or in several. Where views of
+        two classes show the same cell, the stronger view decides.
         """
         if not self._painted:
             return []
@@ -84,8 +86,10 @@ class Canvas:
         places: list[tuple[tuple[int, int], npt.NDArray[np.bool_]]],
         cell: int,
     ) -> list[Region]:
-        mask = (classes == label).astype(np.uint8)
-        count, areas, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        mask = classes == label
+        grown = cv2.dilate(mask.astype(np.uint8), np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8))
+        count, areas = cv2.connectedComponents(grown, connectivity=8)
+        areas[~mask] = 0
         scores, views = np.zeros(count), np.zeros(count, int)
         for one, ((top, left), shown) in zip(self._painted, places, strict=True):
             if one.label != label:
@@ -96,9 +100,13 @@ class Canvas:
                 scores[number] = max(scores[number], one.score)
         found = []
         for number in range(1, count):
-            x, y, width, height, cells = (int(value) for value in stats[number])
-            right, below = min((x + width) * cell, self.width), min((y + height) * cell, self.height)
-            box = (x * cell, y * cell, right - x * cell, below - y * cell)
-            area = min(cells * cell * cell, box[2] * box[3])
+            rows, columns = np.nonzero(areas == number)
+            x, y = int(columns.min()) * cell, int(rows.min()) * cell
+            right, below = (
+                min((int(columns.max()) + 1) * cell, self.width),
+                min((int(rows.max()) + 1) * cell, self.height),
+            )
+            box = (x, y, right - x, below - y)
+            area = min(len(rows) * cell * cell, box[2] * box[3])
             found.append(Region(label, float(scores[number]), *box, area, int(views[number])))
         return found

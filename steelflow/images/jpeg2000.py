@@ -1,7 +1,4 @@
-"""JPEG 2000 to grey: up to 8 bits by Pillow; more by OpenCV, because Pillow 13 gives wrong colours there.
-
-Source: ISO/IEC 15444-1, A.5.1 (the SIZ marker).
-"""
+"""JPEG 2000 to grey: up to 8 bits by Pillow; more by OpenCV, because Pillow 13 gives wrong colours there."""
 
 from __future__ import annotations
 
@@ -12,28 +9,30 @@ import numpy as np
 from PIL import Image
 
 from steelflow.config import LimitSettings
-from steelflow.images.limits import too_many_pixels
+from steelflow.images.codestream import CodeStream
+from steelflow.images.limits import Turn, too_many_pixels
 from steelflow.images.pillow import grey_of
 from steelflow.images.samples import Depth, Grey, grey_levels, luma
 from steelflow.records import Failure
 
-_SIZ = b"\xff\x4f\xff\x51"
-_CHANNELS, _PRECISION = 40, 42  # bytes after the start of the code stream
-_OPACITY_COST = 12
+# Bytes per pixel: of a channel with 8 and with more bits, and for replacing transparency. It is slow, too.
+_COST, _WIDE_COST, _OPACITY_COST = 8, 9, 12
 
 
-def decode_jpeg2000(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_jpeg2000(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """A JPEG 2000. The header says how many bits a sample has. Errors of Pillow are the caller's."""
-    at = data.find(_SIZ)
-    if not 0 <= at < len(data) - _PRECISION:
-        return Failure("corrupt", "has no header of an image")
-    bits, signed = (data[at + _PRECISION] & 0x7F) + 1, data[at + _PRECISION] >> 7
-    channels = int.from_bytes(data[at + _CHANNELS : at + _CHANNELS + 2], "big")
+    stream = CodeStream.of(data)
+    if isinstance(stream, Failure):
+        return stream
+    bits, signed, channels = stream.bits, stream.signed, stream.channels
     if signed:
         return Failure("range", "signed JPEG 2000: which value is white cannot be known; save it unsigned")
+    cost = channels * (_COST if bits <= 8 else _WIDE_COST) + (_OPACITY_COST if channels in (2, 4) else 0)
+    if refused := too_many_pixels(stream.width, stream.height, limits, cost + stream.cost, turn):
+        return refused
     with Image.open(io.BytesIO(data), formats=("JPEG2000",)) as image:
-        if refused := too_many_pixels(image.width, image.height, limits, _OPACITY_COST if channels in (2, 4) else 1):
-            return refused
+        if image.size != (stream.width, stream.height):
+            return Failure("corrupt", "two sizes in its headers; save it again")
         if bits == 8:
             return grey_of(image)
         if channels not in (1, 3) or bits > 16 or (bits < 8 and channels > 1):

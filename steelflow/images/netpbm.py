@@ -5,14 +5,13 @@ Source: the Netpbm documentation, pgm(5), ppm(5), pam(5) and pfm(5).
 
 from __future__ import annotations
 
-import io
 import re
 
 import numpy as np
 from PIL import Image
 
 from steelflow.config import LimitSettings
-from steelflow.images.limits import too_many_pixels
+from steelflow.images.limits import Timed, Turn, crowded, too_many_pixels
 from steelflow.images.samples import Depth, Grey, Values, grey_levels, luma
 from steelflow.records import Failure
 
@@ -20,18 +19,24 @@ _TOKEN = rb"(?:\s|#[^\n]*\n)+([0-9.eE+-]{1,24})"
 _HEADER = re.compile(rb"P([1-6Ff])" + 3 * _TOKEN + rb"\s")
 _FIELD = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)\s+([0-9]{1,9})\s*$", re.MULTILINE)
 _LONGEST = 4096  # bytes of a header
-_TEXT_COST = 20  # Pillow reads numbers in text slowly
+_MOST_COMMENTS = 1000  # among numbers in text
+# Bytes per pixel: of a channel with 8 and with 16 bits, and of floating point; those of a file whose white is not
+# 2ⁿ − 1; bitmaps; and numbers in text, which Pillow reads slowly.
+_COST, _WIDE_COST, _FLOAT_COST, _SCALED_COST, _BITMAP_COST, _TEXT_COST = 3, 6, 13, 10, 4, 160
 
 
-def decode_netpbm(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_netpbm(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """A PGM, PPM, PAM or PFM with one image. Errors of Pillow are the caller's."""
     if data[1:2] in (b"1", b"2", b"3", b"4"):
-        return _by_pillow(data, limits)
+        return _by_pillow(data, limits, turn)
     found = _pam(data) if data[1:2] == b"7" else _plain(data)
     if found is None:
         return Failure("corrupt", "the header cannot be read")
     width, height, channels, white, order, start = found
-    if refused := too_many_pixels(width, height, limits, channels):
+    cost = _FLOAT_COST if white is None else _COST if white < 256 else _WIDE_COST
+    if white is not None and white & (white + 1):
+        cost += _SCALED_COST
+    if refused := too_many_pixels(width, height, limits, cost * channels, turn):
         return refused
     kind = np.dtype(f"{order}f4" if white is None else "u1" if white < 256 else ">u2")
     count = width * height * channels
@@ -83,11 +88,17 @@ def _pam(data: bytes) -> tuple[int, int, int, int | None, str, int] | None:
     return (width, height, depth, white, ">", end + 7) if sound else None
 
 
-def _by_pillow(data: bytes, limits: LimitSettings) -> Grey | Failure:
+def _by_pillow(data: bytes, limits: LimitSettings, turn: Turn | None) -> Grey | Failure:
     """Bitmaps, and numbers in text. Pillow scales them to 0 to 255, or to 65535."""
-    with Image.open(io.BytesIO(data), formats=("PPM",)) as image:
-        if refused := too_many_pixels(image.width, image.height, limits, 1 if data[1:2] == b"4" else _TEXT_COST):
+    is_text = data[1:2] != b"4"
+    with Image.open(Timed(data), formats=("PPM",)) as image:
+        cost = _TEXT_COST if is_text else _BITMAP_COST
+        if refused := too_many_pixels(image.width, image.height, limits, cost, turn):
             return refused
+        if heavy := crowded(data, image.width, image.height):
+            return heavy
+        if is_text and data.count(b"#") > _MOST_COMMENTS:
+            return Failure("bomb", f"more than {_MOST_COMMENTS:,} comments among the numbers; save it again")
         if image.mode == "I":
             return (np.asarray(image) >> 8).astype(np.uint8)
         return np.asarray(image.convert("L"))

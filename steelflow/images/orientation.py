@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from steelflow.images import tiff
+from steelflow.images import jpeg, tiff
 from steelflow.images.samples import Grey
 from steelflow.images.tiff import TiffError
 
@@ -43,13 +43,9 @@ def of_exif(exif: bytes) -> int:
 
 def of_jpeg(data: bytes) -> int:
     """The orientation in the application segments at the start of a JPEG. The pixels are not searched."""
-    at = 2
-    while data[at : at + 1] == b"\xff":
-        marker = data[at + 1] if at + 1 < len(data) else 0
+    for marker, at in jpeg.segments(data):
         if not (_APP0 <= marker <= _APP15 or marker == _COMMENT):
             return UPRIGHT
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         if marker == _APP1 and data.startswith(_EXIF, at + 4):
-            return of_exif(data[at + 4 : end])
-        at = max(end, at + 4)
+            return of_exif(data[at + 4 : at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")])
     return UPRIGHT

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
+import struct
 
 import numpy as np
 from PIL import Image
 
 from steelflow.config import LimitSettings
-from steelflow.images.limits import too_many_pixels
+from steelflow.images import jpeg
+from steelflow.images.limits import Timed, Turn, crowded, too_many_pixels
 from steelflow.images.orientation import UPRIGHT, of_exif, of_jpeg, turned
 from steelflow.images.samples import Depth, Grey
 from steelflow.records import Failure
@@ -16,28 +17,38 @@ from steelflow.records import Failure
 _FORMATS = ("BMP", "DIB", "JPEG", "GIF")
 _MOST_CHUNKS = 100_000  # that are searched
 _TRANSPARENT = ("LA", "La", "RGBA", "RGBa", "PA")
-_OPACITY_COST = 12  # replacing transparency by white needs several copies with four channels each
+# Bytes per pixel: Pillow keeps a colour in 4 bytes, and replacing transparency by white needs several copies.
+_COST, _JPEG_COST, _OPACITY_COST, _WEBP_COST = 8, 16, 20, 16
+_WEBP_OPACITY_COST = 24
+_RLE_COST = 96  # Pillow reads it slowly
+_RLE = (1, 2)
 
 
-def decode_pillow(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_pillow(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """BMP, GIF with one image, and JPEG. Errors of Pillow are the caller's."""
     del seen  # 8 bits
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    claimed = _size(data)
+    if heavy := jpeg.overfull(data) or (crowded(data, *claimed) if claimed else None):
+        return heavy
+    with Image.open(Timed(data), formats=_FORMATS) as image:
         if image.format == "GIF" and getattr(image, "is_animated", False):
             return animated("GIF")
-        if refused := too_many_pixels(image.width, image.height, limits, _cost(image)):
+        if refused := too_many_pixels(image.width, image.height, limits, _cost(image), turn):
             return refused
+        if data.startswith(jpeg.MAGIC) and (slow := jpeg.too_many_scans(data, image.width, image.height, limits)):
+            return slow
         return turned(grey_of(image), of_jpeg(data) if image.format in ("JPEG", "MPO") else UPRIGHT)
 
 
-def decode_webp(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_webp(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """WebP with one image. Errors of Pillow are the caller's."""
     del seen  # 8 bits
     chunks = _riff(data)
     if b"ANIM" in chunks:
         return animated("WebP")
-    with Image.open(io.BytesIO(data), formats=("WEBP",)) as image:
-        if refused := too_many_pixels(image.width, image.height, limits, _cost(image)):
+    with Image.open(Timed(data), formats=("WEBP",)) as image:
+        cost = _WEBP_OPACITY_COST if _is_transparent(image) else _WEBP_COST
+        if refused := too_many_pixels(image.width, image.height, limits, cost, turn):
             return refused
         return turned(grey_of(image), of_exif(chunks.get(b"EXIF", b"")))
 
@@ -51,8 +62,24 @@ def grey_of(image: Image.Image) -> Grey:
     return np.asarray(_flatten(image).convert("L"))
 
 
+def _size(data: bytes) -> tuple[int, int] | None:
+    """Width and height by the header, before Pillow reads what is beside them; None if it has none that is known."""
+    if data.startswith(jpeg.MAGIC):
+        return jpeg.size(data)
+    form, at = ("<HH", 6) if data.startswith(b"GIF8") else ("<ii", 18) if data.startswith(b"BM") else ("<ii", 4)
+    try:
+        width, height = struct.unpack_from(form, data, at)
+    except struct.error:
+        return None
+    return abs(width), abs(height)
+
+
 def _cost(image: Image.Image) -> int:
-    return _OPACITY_COST if _is_transparent(image) else 1
+    if image.info.get("compression") in _RLE and image.format in ("BMP", "DIB"):
+        return _RLE_COST
+    if _is_transparent(image):
+        return _OPACITY_COST
+    return _JPEG_COST if image.format in ("JPEG", "MPO") else _COST
 
 
 def _is_transparent(image: Image.Image) -> bool:

@@ -8,37 +8,47 @@ Source: W3C, "Portable Network Graphics (PNG) Specification (Third Edition)".
 
 from __future__ import annotations
 
-import io
-
 import cv2
 import numpy as np
 from PIL import Image
 
 from steelflow.config import LimitSettings
-from steelflow.images.limits import too_many_pixels
+from steelflow.images.limits import Timed, Turn, too_many_pixels
 from steelflow.images.orientation import of_exif, turned
 from steelflow.images.pillow import animated, grey_of
 from steelflow.images.samples import Depth, Grey, Values, grey_levels, luma, over_white
 from steelflow.records import Failure
 
 _WANTED = (b"IHDR", b"sBIT", b"tRNS", b"acTL", b"eXIf")
-_OPACITY_COST = 12
-_MOST_CHUNKS = 100_000  # that are searched
+_COST, _OPACITY_COST, _WIDE_COLOUR_COST = 8, 20, 24  # bytes per pixel
+_CLEAR_COST, _SIGNIFICANT_COST = 8, 13  # the same, on top for 16 bits with tRNS or sBIT
+_MOST_CHUNKS = 100_000  # Pillow keeps what it does not know, and takes its time with each
 
 
-def decode_png(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_png(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """A PNG with one image. Errors of Pillow are the caller's."""
     chunks = _chunks(data)
+    if isinstance(chunks, Failure):
+        return chunks
     if int.from_bytes(chunks.get(b"acTL", b"")[:4], "big") > 1:
         return animated("PNG")
     wide = chunks.get(b"IHDR", b"")[8:9] == b"\x10"
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-        transparent = "transparency" in image.info or image.mode in ("LA", "RGBA", "PA")
-        cost = 2 if wide else _OPACITY_COST if transparent else 1
-        if refused := too_many_pixels(image.width, image.height, limits, cost):
+    with Image.open(Timed(data), formats=("PNG",)) as image:
+        if refused := too_many_pixels(image.width, image.height, limits, _cost(image, wide, chunks), turn):
             return refused
         grey = _wide(data, image, chunks, limits, seen) if wide else grey_of(image)
     return grey if isinstance(grey, Failure) else turned(grey, of_exif(chunks.get(b"eXIf", b"")))
+
+
+def _cost(image: Image.Image, wide: bool, chunks: dict[bytes, bytes]) -> int:
+    if not wide:
+        transparent = "transparency" in image.info or image.mode in ("LA", "RGBA", "PA")
+        return _OPACITY_COST if transparent else _COST
+    return (
+        (_COST if image.mode.startswith("I") else _WIDE_COLOUR_COST)
+        + (_CLEAR_COST if b"tRNS" in chunks else 0)
+        + (_SIGNIFICANT_COST if b"sBIT" in chunks else 0)
+    )
 
 
 def _wide(
@@ -94,15 +104,19 @@ def _significant(values: Values, stated: bytes) -> int | None:
     return bits
 
 
-def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """The first chunk of each name that is wanted here."""
+def _chunks(data: bytes) -> dict[bytes, bytes] | Failure:
+    """The first chunk of each name that is wanted here. Too many chunks are refused, and a second colour profile:
+    Pillow decompresses each of them."""
     found: dict[bytes, bytes] = {}
-    at = 8
+    profiles, at = 0, 8
     for _ in range(_MOST_CHUNKS):
         if at + 8 > len(data):
-            break
+            return found
         size, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if name in _WANTED:
             found.setdefault(name, data[at + 8 : at + 8 + size])
+        profiles += name == b"iCCP"
+        if profiles > 1:
+            return Failure("bomb", "several colour profiles in one PNG; save it again")
         at += 12 + size
-    return found
+    return Failure("bomb", f"more than {_MOST_CHUNKS:,} chunks in one PNG; save it again")

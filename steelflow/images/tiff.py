@@ -33,6 +33,7 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _CODES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _LONG = 4
 _MOST_TAGS = 1024  # in a directory
+_MOST_TAGS_IN_ALL = 300_000  # in the directories of a file: 30 in each of the most images
 _MOST_SEGMENTS = 1 << 18  # strips or tiles of an image
 _MOST_BYTES = 1 << 20  # of the values of a tag that describes the pixels
 _OLD_JPEG = 6
@@ -86,7 +87,8 @@ class Directory:
         return bool(self.first(_KIND, 0) & 0b101) or self.first(_OLD_KIND, 1) == 2
 
     def segments(self) -> list[tuple[int, int]]:
-        """(start, size) of the strips or tiles. Raises ``TiffError`` if one lies beyond the end of the file."""
+        """(start, size) of the strips or tiles. Raises ``TiffError`` if one lies beyond the end of the file, or they
+        are together larger than the file."""
         tiled = TILE_OFFSETS in self.tags
         starts = self.values(TILE_OFFSETS if tiled else STRIP_OFFSETS, _MOST_SEGMENTS + 1)
         sizes = self.values(TILE_BYTES if tiled else STRIP_BYTES, _MOST_SEGMENTS + 1)
@@ -99,6 +101,8 @@ class Directory:
         found = [(int(start), int(size)) for start, size in zip(starts, sizes, strict=True)]
         if any(start + size > len(self.data) or start < 0 or size < 0 for start, size in found):
             raise TiffError("truncated", "pixels lie beyond the end of the file; copy it again")
+        if sum(size for _, size in found) > len(self.data):
+            raise TiffError("overlap", "strips or tiles share their bytes; write the file again")
         return found
 
 
@@ -111,6 +115,7 @@ def directories(data: bytes) -> Iterator[Directory]:
     order = "<" if data[:1] == b"I" else ">"
     big = data[2:4] in (b"+\0", b"\0+")
     seen: set[int] = set()
+    tags = 0
     at = _unpack(data, f"{order}Q" if big else f"{order}I", 8 if big else 4)
     while at:
         if at in seen:
@@ -119,6 +124,9 @@ def directories(data: bytes) -> Iterator[Directory]:
             raise TiffError("too_large", f"more than {MOST_IMAGES:,} images in one file; split it")
         seen.add(at)
         one = _directory(data, order, big, at)
+        tags += (one.next_at - at) // (20 if big else 12)
+        if tags > _MOST_TAGS_IN_ALL:
+            raise TiffError("bomb", f"more than {_MOST_TAGS_IN_ALL:,} tags in one file; write the images as files")
         yield one
         at = _unpack(data, f"{order}Q" if big else f"{order}I", one.next_at)
 

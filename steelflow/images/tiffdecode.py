@@ -17,7 +17,7 @@ from PIL import Image, TiffImagePlugin
 
 from steelflow.config import LimitSettings
 from steelflow.images import tiff
-from steelflow.images.limits import too_many_pixels
+from steelflow.images.limits import Turn, too_many_pixels
 from steelflow.images.orientation import turned
 from steelflow.images.samples import Depth, Grey, Span, Values, grey_levels, luma, over_white
 from steelflow.images.tiff import Directory, TiffError
@@ -49,23 +49,23 @@ class _Layout(NamedTuple):
     planar: bool
 
 
-def decode_tiff(data: bytes, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def decode_tiff(data: bytes, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     """Grey levels of a TIFF with one image, turned as its orientation says. Errors of Pillow are the caller's."""
     try:
         found = tiff.images(data)
         one = next(found)
         if next(found, None) is not None:
             return Failure("several", "the file has several images; each is a row of its own, or save them as files")
-        grey = _grey(one, limits, seen)
+        grey = _grey(one, limits, seen, turn)
     except TiffError as exc:
         return exc.failure
     return grey if isinstance(grey, Failure) else turned(grey, one.first(tiff.ORIENTATION, 1))
 
 
-def _grey(one: Directory, limits: LimitSettings, seen: Depth | None) -> Grey | Failure:
+def _grey(one: Directory, limits: LimitSettings, seen: Depth | None, turn: Turn | None) -> Grey | Failure:
     layout = _layout(one)
-    cost = 6 if layout.photometric in (_LAB, _ICC_LAB) else max(1, layout.channels * layout.bits // 32)
-    if refused := too_many_pixels(layout.width, layout.height, limits, cost):
+    width, height = _covered(one, layout)
+    if refused := too_many_pixels(width, height, limits, _cost(one, layout), turn):
         return refused
     _check_segments(one, layout)
     if one.first(tiff.COMPRESSION, 1) not in _BYTES or layout.photometric == _YCBCR:
@@ -99,6 +99,32 @@ def _layout(one: Directory) -> _Layout:
     photometric = one.first(tiff.PHOTOMETRIC, _RGB if channels >= 3 else _WHITE_IS_0 if fax else _BLACK_IS_0)
     planar = channels > 1 and one.first(tiff.PLANAR, 1) == 2
     return _Layout(width, height, int(bits.pop()), kind, channels, photometric, planar)
+
+
+def _covered(one: Directory, layout: _Layout) -> tuple[int, int]:
+    """The size that is decoded: whole tiles, and the tiles of one row at least."""
+    if tiff.TILE_OFFSETS not in one.tags:
+        return layout.width, layout.height
+    across, down = (max(1, one.first(tag, 0)) for tag in (tiff.TILE_WIDTH, tiff.TILE_HEIGHT))
+    return -(-layout.width // across) * across, max(layout.height, down)
+
+
+def _cost(one: Directory, layout: _Layout) -> float:
+    """Bytes per pixel at the peak, measured: the unpacked bytes twice, and what the arithmetic needs."""
+    raw = layout.channels * layout.bits / 8
+    needed = _CHANNELS.get(layout.photometric, 1)
+    found = 4 + 2 * raw
+    if layout.photometric in (_LAB, _ICC_LAB):
+        return found + 50
+    if layout.kind != "u" or layout.bits > 16:
+        found += 9 * needed
+    elif layout.bits not in _WHOLE["u"]:
+        found += 16
+    if one.first(tiff.PREDICTOR, 1) != 1:
+        found += raw * (2 if layout.kind == "f" else 1)
+    if needed > 1 or layout.photometric == _PALETTE:
+        found += 8
+    return found + (8 if layout.channels > needed else 0)
 
 
 def _check_segments(one: Directory, layout: _Layout) -> None:

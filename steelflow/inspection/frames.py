@@ -82,7 +82,7 @@ class FrameBatch:
             size=(height, width),
             quality=measure(strip),
             scale=scale,
-            length=scale.length(*strip.shape),
+            length=scale.length(*strip.shape) * (off is None or not off.all()),
             canvas=Canvas(height, width, self.side),
         )
         self._frames.append(frame)
@@ -121,12 +121,23 @@ class FrameBatch:
         """The probabilities of the views, without the cells off the strip if the model has a map."""
         masked = [i for i, (*_, off) in enumerate(self._owners) if off is not None]
         if outputs.map is None or not masked or self.spec.sharpness is None:
-            return outputs.probabilities
+            return self._good_without_strip(outputs.probabilities, masked)
         seen = np.stack([self._on_strip(i, outputs.map) for i in masked])
         logits = pooled(outputs.map[masked], good_indices(self.spec), self.spec.sharpness, seen)
         probabilities = outputs.probabilities.copy()
         probabilities[masked] = softmax(logits, self.spec.temperature)
         return probabilities
+
+    def _good_without_strip(self, probabilities: Floats, masked: list[int]) -> Floats:
+        """Views of no strip at all are surely good, whatever a model without a map says of their even grey."""
+        bare = [i for i in masked if (off := self._owners[i][3]) is not None and off.all()]
+        if not bare or not self.spec.good:
+            return probabilities
+        good = good_indices(self.spec)
+        changed = probabilities.copy()
+        changed[bare] = 0
+        changed[np.ix_(bare, good)] = 1 / len(good)
+        return changed
 
     def _on_strip(self, view: int, cells: Floats) -> Mask:
         """Which cells of a view are on the strip, (h, w), for a map ``cells`` (N, C, h, w)."""

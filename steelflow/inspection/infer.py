@@ -7,8 +7,8 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import polars as pl
 from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, plan, superseded
+from steelflow.archive.unlisted import Unlisted
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
@@ -26,10 +27,13 @@ from steelflow.report.footer import Footer, read_footers
 from steelflow.report.layout import REGIONS, regions_key
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
+from steelflow.report.regions import RegionReader
+from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import SUMMARY, summarised
 from steelflow.report.unit_notes import sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+from steelflow.store.foreign import foreign_objects
 
 _NOTHING = (
     "{}: contains no images and no tar or zip shards ({} other files); "
@@ -44,7 +48,7 @@ class InspectionResult:
     images are from an earlier run and up to date. ``regions`` counts the regions of defect of all frames, None for
     images without views; ``judged_whole`` counts, by size, the images of this run that are much larger than the model's
     pictures and were judged as a whole. ``defects`` are the rates over all ``files``; ``notes`` are what people should
-    read first."""
+    read first. ``severities`` counts the regions by the rules of the settings, the most severe first."""
 
     images: int
     ok: int
@@ -64,6 +68,7 @@ class InspectionResult:
     notes: tuple[str, ...] = ()
     regions: int | None = None
     judged_whole: Mapping[str, int] = field(default_factory=dict)
+    severities: Mapping[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
@@ -82,7 +87,8 @@ def inspect_source(
         StoreError, ModelError: the store or the model failed. Every file that was written is complete.
     """
     template = KeyTemplate(settings.archive.template, settings.night.timezone)
-    archive, found, alone = _open_source(source, settings)
+    unlisted = Unlisted()
+    archive, found, alone = _open_source(source, settings, unlisted)
     planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
     if not planned.units:
         raise ConfigError(_NOTHING.format(source, planned.ignored_count))
@@ -109,7 +115,8 @@ def inspect_source(
     if all(one.error is None for one in done):
         _drop_old_regions(job, prefix, planned.units)
     said = source, prefix, time.perf_counter() - clock
-    return _result(job, planned, current, done, said, alone)
+    result = _result(job, planned, current, done, said, alone)
+    return replace(result, notes=(*unlisted.sentences(), *result.notes))
 
 
 def _result(
@@ -128,7 +135,8 @@ def _result(
     beside = [footer.notes for footer in current.values()] + [one.notes for one in good]
     sidecars = sidecar_problems(beside, whole=len(good) == len(done) and not alone)
     model, written = job.model, {*current, *(one.key for one in good)}
-    summary = _summary(job.report, prefix, written)
+    files = [info for info in job.report.list(f"{prefix}.") if info.key in written]
+    summary = summarised(job.report, files) if files else pl.DataFrame(schema=SUMMARY)
     whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     deep = [note for note in (depth_note(source, counts),) if note is not None]
     return InspectionResult(
@@ -147,15 +155,18 @@ def _result(
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
         judged_whole=dict(whole),
+        severities=_severities(job, files, summary) if counts.regions else {},
         failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
         defects=rates(summary),
         notes=(*notes(summary, model.spec, model.engine.digest, "these images", whole.total()), *deep),
     )
 
 
-def _summary(report: Store, prefix: str, written: Collection[str]) -> pl.DataFrame:
-    files = [info for info in report.list(f"{prefix}.") if info.key in written]
-    return summarised(report, files) if files else pl.DataFrame(schema=SUMMARY)
+def _severities(job: Inspection, files: Sequence[ObjectInfo], summary: pl.DataFrame) -> dict[str, int]:
+    if not job.severity:
+        return {}
+    nowhere = summary.with_columns(date=pl.lit(None, pl.Date), line=pl.lit(None, pl.String))
+    return severities_of(graded(RegionReader(job.report).of_files(files), nowhere, job.severity), job.severity)
 
 
 def _up_to_date(job: Inspection, prefix: str, units: Sequence[Unit]) -> dict[str, Footer]:
@@ -181,7 +192,7 @@ def _drop_old_regions(job: Inspection, prefix: str, units: Sequence[Unit]) -> No
             job.report.delete(info.key)
 
 
-def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[ObjectInfo], bool]:
+def _open_source(source: str, settings: Settings, unlisted: Unlisted) -> tuple[Store, Iterable[ObjectInfo], bool]:
     """The store and its objects; and whether they are one image or shard, with the sidecars beside it."""
     if "://" in source:
         root, _, name = source.rpartition("/")
@@ -189,12 +200,16 @@ def _open_source(source: str, settings: Settings) -> tuple[Store, Iterable[Objec
             store = open_store(root, settings.store)
             return store, _with_sidecars(store, name), True
         store = open_store(source, settings.store)
-        return store, store.list(), False
+        return store, foreign_objects(store, "", unlisted.add), False
     path = Path(source).expanduser().absolute()
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as exc:
+        raise ConfigError(f"{source}: {exc.strerror}; check owner and mode of the folders above, and the name") from exc
+    if is_folder:
         store = open_store(str(path), settings.store)
-        return store, store.list(), False
-    if not path.is_file():
+        return store, foreign_objects(store, "", unlisted.add), False
+    if not is_file:
         raise ConfigError(f"{source}: no such file or folder; name a folder, a tar or zip, or s3://bucket/prefix")
     store = open_store(str(path.parent), settings.store)
     return store, _with_sidecars(store, path.name), True

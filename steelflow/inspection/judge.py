@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from steelflow.config import FrameSettings, LimitSettings, LineFrame
 from steelflow.engine import Engine, Outputs
 from steelflow.images.decode import Depth, Grey, decode, resize
+from steelflow.images.limits import Room, Turn
 from steelflow.images.quality import measure
 from steelflow.inspection.frames import FrameBatch
 from steelflow.models.spec import ModelSpec
@@ -24,20 +25,32 @@ _SQUEEZED = 4  # a NEU picture has twice the side of the model's pictures; a def
 @dataclass(frozen=True, slots=True)
 class Judge:
     """How the images of one line are judged. ``frame`` is None if they are judged as a whole; ``spec`` is the engine's,
-    with the operating point of the line. ``batch_size`` views go through the engine together."""
+    with the operating point of the line. ``batch_size`` views go through the engine together. Large pictures wait in
+    the ``room`` for memory."""
 
     engine: Engine
     limits: LimitSettings
     spec: ModelSpec
     frame: LineFrame | None = None
     batch_size: int = 64
+    room: Room | None = None
 
     def images(self, images: list[RawImage]) -> Judged:
         """Judge a chunk. An image that cannot be decoded becomes a failure row."""
         seen = Depth()
-        decoded = (i.data if isinstance(i.data, Failure) else decode(i.data, self.limits, seen) for i in images)
-        judged = self.pictures([place_of(image) for image in images], decoded)
+        judged = self.pictures([place_of(image) for image in images], self._decoded(images, seen))
         return replace(judged, wide=seen.images, bits=seen.bits) if seen.images else judged
+
+    def _decoded(self, images: list[RawImage], seen: Depth) -> Iterator[Grey | Failure]:
+        """Each picture, or why there is none. The memory of a large one is given back when the next is asked for."""
+        turn = Turn(self.room)
+        try:
+            for image in images:
+                yield image.data if isinstance(image.data, Failure) else decode(image.data, self.limits, seen, turn)
+                if turn.held:
+                    turn.give_back()
+        finally:
+            turn.give_back()
 
     def pictures(self, places: list[ImagePlace], pictures: Iterable[Grey | Failure]) -> Judged:
         """Judge grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""

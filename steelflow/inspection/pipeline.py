@@ -31,6 +31,7 @@ from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Setti
 from steelflow.engine import Engine, open_engine
 from steelflow.engine.batch import choose_batch_size
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
+from steelflow.images.limits import Room
 from steelflow.inspection.judge import Judge, frame_of, squeezed
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
@@ -38,13 +39,16 @@ from steelflow.registry import line_points, resolved
 from steelflow.report.judged import Judged, Origin
 from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts, UnitWriter
-from steelflow.schema import PIPELINE_VERSION, PIXELS_VERSION
+from steelflow.schema import FRAMES_VERSION, PIPELINE_VERSION, PIXELS_VERSION
 from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
+_CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batches; and memory is that of all chunks
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
 _UNOPENED = 5  # shards of a unit that are named
+_REFUSED = frozenset(("cold_storage", "denied", "unreadable", "changed"))  # failures of an object, not of its bytes
+_REFUSED_SAMPLE = 20
 _STOPS = (StoreUnreachable, AccessDenied)  # errors that would also stop the next unit
 
 
@@ -83,13 +87,14 @@ class Done:
 class Model:
     """An engine with a suitable batch size and number of threads. ``version`` is the model's version in the registry,
     None if the model is not from the registry. ``points`` are the operating points that were set by line; the key None
-    is for all other lines."""
+    is for all other lines. The threads share ``room`` for large pictures."""
 
     engine: Engine
     batch_size: int
     workers: int
     version: str | None = None
     points: Mapping[str | None, float] = field(default_factory=dict)
+    room: Room | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -119,7 +124,7 @@ def load_model(settings: Settings) -> Model:
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
     points = line_points(settings, engine.digest) if engine.spec.good else {}
-    return Model(engine, batch, workers, version, points)
+    return Model(engine, batch, workers, version, points, Room(settings.model.memory_limit_mib * MIB))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,7 @@ class Inspection:
         how = f"{PIPELINE_VERSION} {self.limits.model_dump_json(exclude_none=True)} {self.template.text}"
         line = unit.partition.line
         if (frame := self.frame_of(line)) is not None:
-            how += f" {frame.model_dump_json()}"
+            how += f" {frame.model_dump_json()} frames {FRAMES_VERSION}"
         if (point := self.model.point(line)) is not None:
             how += f" point {point!r}"
         if not only_jpeg(unit):
@@ -161,7 +166,7 @@ class Inspection:
     def judge(self, line: str | None) -> Judge:
         """How the images of a line are judged."""
         model = self.model
-        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size)
+        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size, model.room)
 
 
 def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
@@ -266,6 +271,7 @@ class _Draft:
         self.how = job.judge(unit.partition.line)
         self._squeezed: Counter[str] = Counter()
         self._unopened: list[str] = []
+        self._refused, self._refused_sample = 0, dict[str, str]()
         self._found, self._ignored, self._wrong = 0, Ignored(), SidecarErrors()
         self._seconds = Seconds()
         self._fetch_seconds = 0.0
@@ -291,6 +297,7 @@ class _Draft:
     def chunks(self) -> Iterator[list[RawImage]]:
         """The unit's images in batches; a batch is shorter if its images are large."""
         job = self._job
+        most = job.model.batch_size if self.how.frame is None else min(_CHUNK_FRAMES, job.model.batch_size)
         chunk: list[RawImage] = []
         held = 0
         images = read_unit(job.archive, self._unit, job.template, job.limits, self._ignored, self._wrong)
@@ -303,7 +310,7 @@ class _Draft:
                     self._note(image, image.data)
                 else:
                     held += len(image.data)
-                if len(chunk) >= job.model.batch_size or held >= _CHUNK_BYTES:
+                if len(chunk) >= most or held >= _CHUNK_BYTES:
                     self._fetch_seconds += time.perf_counter() - started
                     yield chunk
                     started, chunk, held = time.perf_counter(), [], 0
@@ -312,8 +319,15 @@ class _Draft:
             yield chunk
 
     def _note(self, image: RawImage, failure: Failure) -> None:
-        """A row that stands for a shard, or for the rest of one: nobody knows how many images are missing."""
-        if kind_of(image.member or image.key) == "shard" and len(self._unopened) < _UNOPENED:
+        """Note an object that the store did not give, and a row that stands for a shard, or for the rest of one: nobody
+        knows how many images are missing."""
+        if image.member is None and failure.code in _REFUSED:
+            self._refused += 1
+            if len(self._refused_sample) < _REFUSED_SAMPLE:
+                self._refused_sample[image.key] = failure.code
+        elif (
+            kind_of(image.member or image.key) == "shard" or (image.member is not None and failure.code == "truncated")
+        ) and len(self._unopened) < _UNOPENED:
             where = image.key if image.member is None else f"{image.key}: {image.member}"
             self._unopened.append(f"{where} ({failure})")
 
@@ -334,7 +348,13 @@ class _Draft:
         started = time.perf_counter()
         wrong = self._wrong
         notes = Notes(
-            tuple(self._ignored.sample), wrong.count, tuple(wrong.sample), wrong.unused, tuple(self._unopened)
+            tuple(self._ignored.sample),
+            wrong.count,
+            tuple(wrong.sample),
+            wrong.unused,
+            tuple(self._unopened),
+            self._refused,
+            self._refused_sample,
         )
         with self._writer:
             if self.error is None:

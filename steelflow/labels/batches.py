@@ -10,12 +10,13 @@ import contextlib
 import datetime as dt
 import io
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from steelflow.errors import LabelError, ObjectNotFound, StoreError
 from steelflow.labels.boxes import BOX, Box
+from steelflow.labels.names import nfc
 from steelflow.store.base import Store
 
 SCHEMA = pl.Schema(
@@ -49,7 +50,8 @@ _SHARE = 8  # … or an eighth of the compacted batches, if that is more: so the
 @dataclass(frozen=True, slots=True)
 class Label:
     """One label of one person for one image, or for the region of it at ``x``, ``y`` (``boxes.VERDICTS`` says how it
-    came about). ``at`` is now by default. A label of None withdraws earlier labels of the image or region."""
+    came about). ``at`` is now by default, by the clock of the store. A label of None withdraws earlier labels of the
+    image or region."""
 
     image: str
     label: str | None
@@ -106,9 +108,8 @@ class Batches:
             self._etags, self._rows, self._loose = etags, rows, loose + len(new)
         return self._rows
 
-    def write(self, rows: pl.DataFrame) -> str:
-        """Add a batch of rows with ``SCHEMA``. Returns its key."""
-        now = dt.datetime.now(dt.UTC)
+    def write(self, rows: pl.DataFrame, now: dt.datetime) -> str:
+        """Add a batch of rows with ``SCHEMA``, at the time ``now``. Returns its key."""
         key = f"{_FOLDER}{now:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.parquet"
         self._store.put(key, _parquet(rows.select(SCHEMA.names()).cast(SCHEMA)))
         if self._loose > max(_LOOSE, (len(self._etags) - self._loose) // _SHARE):
@@ -141,16 +142,30 @@ class Batches:
         return rows.with_columns(pl.lit(key).alias("batch"), pl.int_range(pl.len(), dtype=pl.UInt32).alias("row"))
 
 
-def frame_of(labels: list[Label], now: dt.datetime) -> pl.DataFrame:
-    """Labels as rows of ``SCHEMA``, in the same order."""
+def composed(label: Label) -> Label:
+    """The label with one spelling of its names, see ``names.nfc``. The key stays as the archive has it."""
+    return replace(label, label=None if label.label is None else nfc(label.label), who=nfc(label.who))
+
+
+def frame_of(labels: list[Label], now: dt.datetime, history: pl.DataFrame) -> pl.DataFrame:
+    """Labels as rows of ``SCHEMA``, in the same order.
+
+    A label without a time comes after all that ``history`` knows of its image: whoever gives it has seen those, and a
+    clock that was wrong when they were given does not outdate it.
+    """
     columns = {name: [getattr(label, name) for label in labels] for name in SCHEMA}
-    columns["at"] = [now if at is None else at.astimezone(dt.UTC) for at in columns["at"]]
+    known = history.filter(pl.col("image").is_in(columns["image"])).group_by("image").agg(pl.col("at").max())
+    after = {image: at + dt.timedelta(microseconds=1) for image, at in known.iter_rows()}
+    columns["at"] = [
+        max(now, after.get(label.image, now)) if label.at is None else label.at.astimezone(dt.UTC) for label in labels
+    ]
     return pl.DataFrame(columns, SCHEMA)
 
 
 def _complete(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the columns that an earlier version did not write."""
-    return rows.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in _ADDED if name not in rows.columns)
+    """Rows with the columns that an earlier version did not write, and one spelling of names."""
+    rows = rows.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in _ADDED if name not in rows.columns)
+    return rows.with_columns(pl.col("label", "who").cast(pl.String).str.normalize("NFC"))
 
 
 def _parquet(rows: pl.DataFrame) -> bytes:

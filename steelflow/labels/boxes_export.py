@@ -84,7 +84,7 @@ def write_boxes(
 
 def _chosen(labels: LabelStore, rows: pl.DataFrame, part: Part | None) -> pl.DataFrame:
     golden = labels.golden()
-    held_out = [] if golden is None else golden.frame["image"].to_list()
+    held_out = [] if golden is None else golden.chosen["image"].to_list()
     rows = rows.filter(~pl.col("image").is_in(held_out))
     if part is None:
         return rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from steelflow.labels.batches import Label
 from steelflow.labels.boxes import problem_of_box
@@ -18,9 +18,13 @@ _AHEAD = dt.timedelta(days=1)  # tolerance for wrong clocks of other machines
 
 def unknown_class(name: str, known: Collection[str]) -> str:
     """The message for an unknown class, with the class that may have been meant."""
+    return f"{name!r} is not a known class; {similar(name, known)} Use --new-class for a new one"
+
+
+def similar(name: str, known: Collection[str]) -> str:
+    """The class that may have been meant by ``name``, or all of them."""
     close = difflib.get_close_matches(name, sorted(known), 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the known classes are: {', '.join(sorted(known)) or 'none'}."
-    return f"{name!r} is not a known class; {hint} Use --new-class for a new one"
+    return f"did you mean {close[0]!r}?" if close else f"the known classes are: {', '.join(sorted(known)) or 'none'}."
 
 
 def bad_name(name: str) -> str | None:
@@ -32,8 +36,12 @@ def bad_name(name: str) -> str | None:
     return None
 
 
-def problem_of(label: Label) -> str | None:
-    """What is invalid in a label, independent of the store. None if nothing is."""
+def problem_of(label: Label, now: Callable[[], dt.datetime]) -> str | None:
+    """What is invalid in a label, independent of the store. None if nothing is.
+
+    Args:
+        now: tells the time by the clock of the label store; it is asked if the label has a time.
+    """
     if not re.fullmatch("[0-9a-f]{64}", label.image):
         return f"image {label.image[:MAX_NAME]!r} is not a SHA-256 in hex"
     for what in (label.who, label.source):
@@ -43,8 +51,8 @@ def problem_of(label: Label) -> str | None:
         return f"the note is too long; use at most {MAX_NOTE} characters"
     if label.at is not None and label.at.tzinfo is None:
         return f"the time {label.at} has no time zone"
-    if label.at is not None and label.at > dt.datetime.now(dt.UTC) + _AHEAD:
-        return f"the time {label.at} is in the future: no later label could replace this one"
+    if label.at is not None and label.at > (today := now()) + _AHEAD:
+        return f"the time {label.at} is in the future: it is {today:%Y-%m-%d %H:%M} UTC by the clock of the label store"
     if (why := problem_of_box((label.x, label.y, label.width, label.height), label.verdict)) is not None:
         return why
     return None if label.label is None else bad_name(label.label)

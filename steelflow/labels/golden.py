@@ -7,7 +7,6 @@ new pin with a reason. Earlier pins stay.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from steelflow.errors import LabelError, ObjectNotFound
 from steelflow.labels.images import Images
 from steelflow.labels.snapshot import content_hash, put_frame, read_frame
 from steelflow.store.base import Store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 _PIN = "golden.json"
@@ -41,11 +41,13 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Golden:
-    """A golden set. ``frame`` has the columns image and label, checked against the pin's hash."""
+    """A golden set. ``chosen`` has the columns image and label, checked against the pin's hash; ``frame`` is what
+    models are compared on: the same without classes that were retired since."""
 
     pin: Pin
     frame: pl.DataFrame
     images: Images
+    chosen: pl.DataFrame
 
     @property
     def hash(self) -> str:
@@ -89,7 +91,7 @@ def read_golden(store: Store, images: Images) -> Golden | None:
     frame = read_frame(store, _key(pin.hash), pin.hash)
     if frame is None:
         raise LabelError(f"{store.uri}/{_key(pin.hash)}: the golden set is missing; restore it from a backup")
-    return Golden(pin, frame, images)
+    return Golden(pin, frame, images, frame)
 
 
 def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: str) -> Golden:
@@ -118,14 +120,14 @@ def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: 
             images=frame.height,
             classes=dict(frame.group_by("label").len().sort("label").iter_rows()),
             who=who,
-            at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            at=store_time(store).isoformat(timespec="seconds"),
             reason=reason.strip(),
         )
         text = json.dumps(asdict(pin), indent=1).encode()
         put_frame(store, _key(digest), frame)
         store.put(_pin_key(pin.number), text)
         store.put(_PIN, text)
-    return Golden(pin, frame, images)
+    return Golden(pin, frame, images, frame)
 
 
 def pins(store: Store) -> list[Pin]:

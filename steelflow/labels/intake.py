@@ -6,14 +6,17 @@ nothing, and an import of any size needs no disk space on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import hashlib
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -21,11 +24,12 @@ from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate, Members
 from steelflow.config import LimitSettings
-from steelflow.errors import LabelError
+from steelflow.errors import LabelError, ObjectNotFound
 from steelflow.images.decode import decode
 from steelflow.labels.batches import Label
 from steelflow.labels.checks import bad_name, problem_of, unknown_class
 from steelflow.labels.golden import Golden
+from steelflow.labels.names import nfc, spellings
 from steelflow.labels.store import Added, LabelStore
 from steelflow.records import Failure
 from steelflow.report.sheets import original
@@ -37,6 +41,7 @@ _SHOWN_COLUMNS = 12
 _COLUMN_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,29}")  # anything else is no header, but a file that is not meant for us
 _COLUMNS = ("member", "ordinal", "label", "who", "at")
 _SHOWN = 5
+_THREADS = 16
 _LONGEST_KEY = 1024  # of S3
 _ANY_IMAGE = "0" * 64
 
@@ -67,7 +72,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """``rows`` is the number of rows, ``repeated`` that of rows that repeat an image with the same label. For the rest
+    """``rows`` is the number of rows, ``repeated`` that of rows that repeat a label of the same person. For the rest
     see ``Added``."""
 
     rows: int
@@ -102,11 +107,14 @@ class Intake:
     """The labelled images of ``given``, a folder or a CSV, read and checked. Nothing is written.
 
     A CSV has a header and the columns ``path`` (or ``image``, ``key``, ``object_key``) and ``label``. It may have
-    ``member``, ``ordinal``, ``who`` and ``at`` (ISO 8601; UTC without a zone). Other columns are ignored. A path is a
-    file relative to the CSV if that file exists; otherwise it is the key of an object of the archive.
+    ``member``, ``ordinal``, ``who`` and ``at`` (ISO 8601; without a zone it is the plant's time). Other columns are
+    ignored. A path is a file relative to the CSV if that file exists; otherwise it is the key of an object of the
+    archive. A name that another system writes otherwise (backslashes, decomposed letters) is found as well.
 
     Args:
+        template: of the archive, with the plant's time zone.
         classes: the known classes; ``new_classes`` are allowed as well.
+        now: tells the time by the clock of the label store; by default that of this machine.
 
     Raises:
         LabelError: all problems, the first few by row and column.
@@ -121,18 +129,20 @@ class Intake:
         limits: LimitSettings,
         classes: Collection[str],
         new_classes: Collection[str] = (),
+        now: Callable[[], dt.datetime] | None = None,
     ) -> None:
         base = given if given.is_dir() else given.parent
         self.given = given
         self.ignored = 0
         self._source = Source(LocalStore(base), archive, template, limits)
-        self.classes = frozenset(classes)
-        self._new_classes = new_classes
+        self.classes = frozenset(map(nfc, classes))
+        self._new_classes = frozenset(map(nfc, new_classes))
+        self._now = now or (lambda: dt.datetime.now(dt.UTC))
         problems = _Problems(given)
-        for name in new_classes:
+        for name in sorted(self._new_classes):
             if (why := bad_name(name)) is not None:
                 problems.add("--new-class", repr(name), why)
-        rows = list(self._folders() if given.is_dir() else _table(given, problems))
+        rows = list(self._folders(problems) if given.is_dir() else _table(given, template.zone, problems))
         for row in rows:
             self._check_label(row, problems)
         if not rows and not problems.count:
@@ -166,30 +176,36 @@ class Intake:
         for _ in labels.images.put_many(again()):
             pass
 
-    def _folders(self) -> Iterator[Row]:
+    def _folders(self, problems: _Problems) -> Iterator[Row]:
         for folder in sorted(entry for entry in self.given.iterdir() if entry.is_dir()):
             if folder.name.startswith("."):
                 continue
-            for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+            for file in sorted(folder.iterdir()):
+                if not file.is_file():
+                    if any(kind_of(below.name) == "image" for below in file.rglob("*")):
+                        what = "is a folder with images: whose class are they? Put them directly into a class folder"
+                        problems.add(f"{folder.name}/{file.name}", "folder", what)
+                    continue
                 if kind_of(file.name) != "image":
                     self.ignored += 1
                     continue
                 key = f"{folder.name}/{file.name}"
                 reference = ImageRef(key, None, 0)
-                yield Row(where=key, column="image", local=True, reference=reference, label=folder.name)
+                yield Row(where=key, column="image", local=True, reference=reference, label=nfc(folder.name))
 
     def _check_label(self, row: Row, problems: _Problems) -> None:
         if not row.label:
             problems.add(row.where, "column label", "is empty; fill it in or remove the row")
             return
         said = Label(image=_ANY_IMAGE, label=row.label, who=row.who or "-", source="-", at=row.at)
-        if (why := problem_of(said)) is not None:
+        if (why := problem_of(said, self._now)) is not None:
             problems.add(row.where, "column label", why)
         elif row.label not in self.classes and row.label not in self._new_classes:
             problems.add(row.where, "column label", unknown_class(row.label, self.classes))
 
     def _seen(self, rows: list[Row], problems: _Problems) -> list[Row]:
-        """The rows with the SHA-256 of their images, one row for each image, in the order of the file."""
+        """The rows with the SHA-256 of their images, in the order of the file: one for each image, person and time."""
+        rows = self._found(rows)
         by_place: dict[tuple[bool, ImageRef], list[int]] = {}
         for number, row in enumerate(rows):
             by_place.setdefault((row.local, row.reference), []).append(number)
@@ -206,14 +222,31 @@ class Intake:
                     problems.add(row.where, row.column, f"{kind} {reference.member or reference.key} ({picture})")
                 else:
                     seen[number] = replace(row, reference=reference, image=digest)
-        chosen: dict[str, Row] = {}
+        if not problems.count:
+            for number in sorted(set(range(len(rows))) - seen.keys()):
+                row = rows[number]
+                problems.add(row.where, row.column, f"unknown image {row.reference.member or row.reference.key}")
+        chosen: dict[tuple[str, str | None, dt.datetime | None], Row] = {}
         for number in sorted(seen):
             row = seen[number]
-            first = chosen.setdefault(row.image, row)
+            first = chosen.setdefault((row.image, row.who, row.at), row)
             if first.label != row.label:
-                what = f"{row.label!r}, but {first.where} labels the same image {first.label!r}"
+                what = (
+                    f"{row.label!r}, but {first.where} labels the same image {first.label!r}; who gave which, and when?"
+                )
                 problems.add(row.where, "column label", what)
         return list(chosen.values())
+
+    def _found(self, rows: list[Row]) -> list[Row]:
+        """The rows with the keys that the archive has: its objects may be spelt in another way than in the table."""
+        strange = sorted({row.reference.key for row in rows if not row.local and spellings(row.reference.key)})
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="labels") as pool:
+            keys = dict(zip(strange, pool.map(lambda key: _spelt(self._source.archive, key), strange), strict=True))
+        return [
+            row if row.local else replace(row, reference=row.reference._replace(key=keys.get(key, key)))
+            for row in rows
+            for key in [row.reference.key]
+        ]
 
     def _label(self, row: Row, who: str, source: str, note: str | None) -> Label:
         said = Label(image=row.image, label=row.label, who=row.who or who, source=source, at=row.at, note=note)
@@ -248,8 +281,24 @@ def import_labels(
     return Imported(intake.total, intake.total - len(said), intake.ignored, added)
 
 
+def _spelt(archive: Store, key: str) -> str:
+    """The key, or the other spelling of it that the archive has."""
+    for one in (key, *spellings(key)):
+        with contextlib.suppress(ObjectNotFound):
+            archive.stat(one)
+            return one
+    return key
+
+
 def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> Golden:
     """Keep the images of ``intake`` and freeze them as the golden set. Raises ``LabelError``, see ``golden.freeze``."""
+    first: dict[str, Row] = {}
+    for row in intake.rows:
+        if (other := first.setdefault(row.image, row)).label != row.label:
+            raise LabelError(
+                f"golden set: {other.where} labels an image {other.label!r} and {row.where} labels it {row.label!r}; "
+                "decide on one; nothing was changed"
+            )
     intake.keep(labels)
     rows = [(row.image, row.label) for row in intake.rows]
     return labels.freeze(pl.DataFrame(rows, {"image": pl.String, "label": pl.String}, orient="row"), who, reason)
@@ -265,7 +314,7 @@ def _fetched(
                 yield (local, reference), data
 
 
-def _table(file: Path, problems: _Problems) -> Iterator[Row]:
+def _table(file: Path, zone: ZoneInfo, problems: _Problems) -> Iterator[Row]:
     """The valid rows of a CSV. The faults of the other rows are added to ``problems``."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as text:
@@ -282,7 +331,7 @@ def _table(file: Path, problems: _Problems) -> Iterator[Row]:
                     problems.add(f"row {number}", column, what)
                     continue
                 found = dict(zip(header, (original(cell.strip()) for cell in cells), strict=True))
-                if (row := _row(file.parent, number, image, found, problems)) is not None:
+                if (row := _row(file.parent, number, image, found, zone, problems)) is not None:
                     yield row
     except csv.Error as exc:
         problems.add(f"line {reader.line_num}", "every column", f"is not valid CSV: {exc}; save it again")
@@ -308,7 +357,7 @@ def _header(file: Path, header: list[str]) -> str:
     return named[0]
 
 
-def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _Problems) -> Row | None:
+def _row(base: Path, number: int, image: str, found: dict[str, str], zone: ZoneInfo, problems: _Problems) -> Row | None:
     where = f"row {number}"
     path, member = found[image], found.get("member") or None
     ordinal = at = None
@@ -327,12 +376,14 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _
     if text := found.get("at"):
         try:
             moment = dt.datetime.fromisoformat(text)
-            at = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment
+            at = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
         except ValueError:
             problems.add(where, "column at", f"{text!r} is not a time; use the form 2026-11-18T06:30:00Z")
     if problems.count > before:
         return None
-    local = os.path.isfile(base / path)  # noqa: PTH113  Path.is_file raises if the name is too long
+    # os.path, because Path.is_file raises if the name is too long
+    here = next((one for one in (path, *spellings(path)) if os.path.isfile(base / one)), None)  # noqa: PTH113
+    local, path = here is not None, here or path
     if kind_of(path) != "shard" and ordinal is None:
         ordinal = 0
     return Row(
@@ -340,7 +391,7 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], problems: _
         column=f"column {image}",
         local=local,
         reference=ImageRef(path, member, ordinal),
-        label=found["label"],
-        who=found.get("who") or None,
+        label=nfc(found["label"]),
+        who=nfc(found["who"]) if found.get("who") else None,
         at=at,
     )

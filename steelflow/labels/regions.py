@@ -18,6 +18,8 @@ import polars as pl
 
 from steelflow.errors import ReportError
 from steelflow.labels.cluster import density_clusters, distances
+from steelflow.labels.newest import newest_model
+from steelflow.labels.showable import Showable
 from steelflow.report.reader import ReportReader
 from steelflow.report.regions import RegionReader
 from steelflow.store.base import Store
@@ -42,6 +44,7 @@ def region_queue(
     n: int = 50,
     dates: Collection[dt.date] | None = None,
     lines: Collection[str] | None = None,
+    showable: Showable | None = None,
 ) -> pl.DataFrame:
     """At most ``n`` regions, in the order in which a person should see them; empty if the newest model has none.
 
@@ -49,6 +52,7 @@ def region_queue(
         store: where the reports are.
         labelled: ``object_key``, ``member`` and ``ordinal`` of images to leave out, as from ``LabelStore.references``.
         dates: the nights to choose from; by default the latest ``NIGHTS`` with reports.
+        showable: looks up whether an image can be shown; by default every image is proposed.
 
     Returns:
         Reference of the image, number, label, score, place and box of each region; ``group`` (1 is the one with the
@@ -58,6 +62,13 @@ def region_queue(
         ReportError: a report names regions that are not there.
     """
     pool = _pool(store, labelled, dates, lines)
+    if showable is None:
+        return _chosen(pool, n)
+    return showable.choose(pool, lambda rest: _chosen(rest, n))
+
+
+def _chosen(pool: pl.DataFrame, n: int) -> pl.DataFrame:
+    """The queue of at most ``n`` regions from these candidates."""
     if pool.is_empty() or n < 1:
         return pl.DataFrame(schema=pool.drop("embedding").schema | {"group": pl.Int32(), "group_size": pl.Int32()})
     points = _points(pool)
@@ -87,7 +98,7 @@ def _pool(
         except ReportError:  # a night without reports
             continue
         rows = RegionReader(store).regions([night], lines)
-        digest = digest or _newest(images)
+        digest = digest or newest_model(store, night, images)
         found = (
             rows.filter(pl.col("model_digest") == digest, pl.col("region") < _OF_AN_IMAGE)
             .join(known, on=_REFERENCE, how="anti", nulls_equal=True)
@@ -101,11 +112,6 @@ def _pool(
         raise ReportError("these nights and lines have no reports to choose regions from; run `steelflow nightly`")
     order = ["score", *_REFERENCE, "region"]
     return pl.concat(parts).sort(order, descending=[True, *([False] * 4)]).head(POOL)
-
-
-def _newest(images: pl.LazyFrame) -> str:
-    used = images.group_by("model_digest").agg(pl.col("inferred_at").max()).collect(engine="streaming")
-    return str(used.sort("inferred_at", "model_digest")["model_digest"][-1])
 
 
 def _points(pool: pl.DataFrame) -> Floats:

@@ -22,6 +22,8 @@ import polars as pl
 
 from steelflow.errors import ReportError
 from steelflow.labels.cluster import density_clusters, distances
+from steelflow.labels.newest import newest_model
+from steelflow.labels.showable import Showable
 from steelflow.report.reader import ReportReader
 
 POOL = 2000
@@ -59,6 +61,7 @@ def queue(
     n: int = 50,
     dates: Collection[dt.date] | None = None,
     lines: Collection[str] | None = None,
+    showable: Showable | None = None,
 ) -> pl.DataFrame:
     """At most ``n`` images, the most informative first: half of them novel, a sixth diverse, the rest uncertain. Places
     that one kind cannot fill go to the others.
@@ -67,6 +70,7 @@ def queue(
         labelled: ``object_key``, ``member`` and ``ordinal`` of the images to leave out, as from
             ``LabelStore.references``.
         dates: the nights to choose from; by default the latest ``NIGHTS`` with reports.
+        showable: looks up whether an image can be shown; by default every image is proposed.
 
     Returns:
         Reference, place, label and scores from the report, and ``reason`` (novel, uncertain or diverse). Novel images
@@ -80,6 +84,15 @@ def queue(
     if not any(pool.height for pool in pools.values()) or n < 1:
         return pl.DataFrame(schema=_QUEUE)
     found = pl.concat(pools.values()).unique(_REFERENCE, keep="first", maintain_order=True)
+    if showable is None:
+        return _chosen(found, n)
+    return showable.choose(found, lambda pool: _chosen(pool, n))
+
+
+def _chosen(found: pl.DataFrame, n: int) -> pl.DataFrame:
+    """The queue of at most ``n`` images from these candidates."""
+    if found.is_empty():
+        return pl.DataFrame(schema=_QUEUE)
     space = _Space(found)
     is_novel = found["novel"].to_numpy()
     novel = np.flatnonzero(is_novel)[:POOL]
@@ -119,7 +132,7 @@ def _candidates(
             rows = reader.images([night], lines)
         except ReportError:
             continue
-        digest = digest or _newest_model(rows)
+        digest = digest or newest_model(reader.store, night, rows)
         for chunk in _chunks(rows, known, digest):
             for kind, rank in _RANKS.items():
                 new = chunk.filter("novel") if kind == "novel" else chunk
@@ -129,11 +142,6 @@ def _candidates(
     if digest is None:
         raise ReportError("these nights and lines have no reports to choose images from; run `steelflow nightly`")
     return pools
-
-
-def _newest_model(rows: pl.LazyFrame) -> str:
-    used = rows.group_by("model_digest").agg(pl.col("inferred_at").max()).collect(engine="streaming")
-    return str(used.sort("inferred_at", "model_digest")["model_digest"][-1])
 
 
 def _chunks(rows: pl.LazyFrame, known: pl.LazyFrame, digest: str) -> Iterator[pl.DataFrame]:

@@ -19,7 +19,7 @@ def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
         LabelError: a batch or the golden set is damaged.
     """
     history, current, golden = labels.history(), labels.current(), labels.golden()
-    held_out = set() if golden is None else set(golden.frame["image"])
+    held_out = set() if golden is None else set(golden.chosen["image"])
     parts = ["golden" if image in held_out else part_of(image) for image in current["image"]]
     current = current.with_columns(pl.Series("part", parts, pl.String))
     conflicts = labels.conflicts()
@@ -38,6 +38,7 @@ def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
         "days": _counts(history.with_columns(day=pl.col("at").dt.date().cast(pl.String)), "day"),
         "conflicts": conflicts["image"].n_unique(),
         "disputed": conflicts.filter("disputed")["image"].n_unique(),
+        "retired": sorted(labels.class_names().retired),
         "golden": None if golden is None else _pin(golden.pin.number, golden.hash, golden.frame.height),
     }
     if since is not None:

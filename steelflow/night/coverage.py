@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 
 from steelflow.archive.names import is_open, kind_of
+from steelflow.archive.unlisted import Unlisted
 from steelflow.report.layout import REPORTS, parse_folder
 from steelflow.report.reader import ReportReader
 from steelflow.report.unit_notes import Notes
 from steelflow.report.writer import Counts
 from steelflow.store import Store
+from steelflow.store.foreign import foreign_objects
 
 _DATE = re.compile(r"(?<!\d)(\d{4})[-_.]?(\d{2})[-_.]?(\d{2})(?!\d)")
 _LOOKED_AT = 1000  # objects of a folder that the template does not fit
@@ -53,10 +55,12 @@ def _is_expected(ran: list[bool]) -> bool:
 def strange_folders(archive: Store, strangers: Iterable[str], date: dt.date) -> Iterator[str]:
     """A sentence for each folder that the template does not fit, if it may hold images of the night.
 
-    An image belongs to the dates in its folders, else in its name. An image without a date may be of any night.
+    An image belongs to the dates in its folders, else in its name. An image without a date may be of any night, and so
+    may one in a folder that cannot be read.
     """
     for folder in strangers:
-        keys = (info.key for info in islice(archive.list(folder), _LOOKED_AT))
+        unlisted = Unlisted()
+        keys = (info.key for info in islice(foreign_objects(archive, folder, unlisted.add), _LOOKED_AT))
         for key in keys:
             if not (kind_of(key) in ("image", "shard") or is_open(key)):
                 continue
@@ -68,6 +72,8 @@ def strange_folders(archive: Store, strangers: Iterable[str], date: dt.date) -> 
                     "change archive.template"
                 )
                 break
+        else:
+            yield from unlisted.sentences()
 
 
 def line_problems(
@@ -101,6 +107,18 @@ def shard_problems(notes: Iterable[Notes]) -> Iterator[str]:
         yield f"shard not read to its end: {name}"
     if len(told) > _NAMED:
         yield f"{len(told) - _NAMED} more shards not read to their end"
+
+
+def refused_objects(notes: Iterable[Notes]) -> Iterator[str]:
+    """A sentence for the objects that the store lists and did not give."""
+    count, told = 0, dict[str, str]()
+    for one in notes:
+        count += one.refused
+        told.update(one.refused_sample)
+    if count:
+        named = ", ".join(f"{key} ({why})" for key, why in list(told.items())[:_NAMED])
+        more = f" and {count - _NAMED:,} more" if count > _NAMED else ""
+        yield f"{count:,} objects were refused by the store: {named}{more}; run the night again when they can be read"
 
 
 def misplaced(line: str | None, count: int, folders: Iterable[str]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 
+from steelflow.drift.check import forget_line
 from steelflow.errors import ReportError
 from steelflow.records import Partition
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import REGIONS, REPORTS, folder, marks_key, night_lock_key, summary_key
+from steelflow.report.runs import records_of
 from steelflow.store import Store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 DROPPED = "dropped/"
@@ -28,8 +31,9 @@ def reports_of(report: Store, date: dt.date, line: str | None) -> list[str]:
 
 
 def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: str) -> int:
-    """Delete a line's reports of a night, with all that was made from them. Who did it and why is kept below
-    ``dropped/``. Images of the archive stay. Returns the number of reports.
+    """Delete a line's reports of a night, with all that was made from them, and its verdict in the drift table. Who did
+    it and why is kept below ``dropped/``; the run records of the night say that the line was dropped. Images of the
+    archive stay. Returns the number of reports.
 
     Raises:
         ReportError: there are no reports.
@@ -38,12 +42,19 @@ def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: st
     partition = Partition(line, date)
     with locked(report, night_lock_key(date), f"the night of {date}"):
         keys = reports_of(report, date, line)
-        at = dt.datetime.now(dt.UTC)
+        at = store_time(report)
+        number = 1 + sum(1 for _ in report.list(f"{DROPPED}{folder(partition)}"))
         about = {"date": str(date), "line": line, "who": who, "reason": reason, "at": at.isoformat(), "reports": keys}
-        report.put(f"{DROPPED}{folder(partition)}{at:%Y%m%dT%H%M%SZ}.json", json.dumps(about, indent=1).encode())
+        report.put_new(
+            f"{DROPPED}{folder(partition)}{number:06d}-{at:%Y%m%dT%H%M%SZ}.json", json.dumps(about, indent=1).encode()
+        )
         for key in (marks_key(partition), summary_key(partition), *keys):
             report.delete(key)
         for info in list(report.list(REGIONS + folder(partition))):
             report.delete(info.key)
         write_daily(report, [date])
+        forget_line(report, date, line)
+        for key, record in list(records_of(report, date)):
+            if line in record.lines and line not in record.dropped:
+                report.put(key, record.model_copy(update={"dropped": (*record.dropped, line)}).to_json())
     return len(keys)

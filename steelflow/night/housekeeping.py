@@ -1,7 +1,10 @@
 """Retention: deletes old nights, drift tables, model versions, and their files on this machine.
 
-A night is deleted in the reverse order of its making: run records, summary, reports. If that is interrupted, the rest
-looks like a night under way, and the next housekeeping finds it. Images of the archive are never deleted.
+A line's night is deleted in the reverse order of its making: run records, summary, reports. If that is interrupted, the
+rest looks like a night under way, and the next housekeeping finds it. Images of the archive are never deleted.
+
+The age of a night counts from the newest night of its line, or from today if that is earlier. So the newest nights of a
+line that stands still are kept, and a machine whose clock is years ahead deletes nothing more.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import contextlib
 import datetime as dt
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,7 +29,8 @@ from steelflow.store import Store, open_store
 from steelflow.store.lock import locked, sweep
 from steelflow.store.unfinished import drop_unfinished
 
-_TOPS = (RUNS, MARKS, SUMMARIES, REPORTS, REGIONS)
+_OF_LINES = (MARKS, SUMMARIES, REPORTS, REGIONS)  # in the order in which they are deleted
+_FILES = (MARKS, SUMMARIES)  # one file for each line; the others are folders
 _DRIFT = ("drift/explanations/", "drift/nights/")
 _DATE = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _SHOWN = 5  # files that are named
@@ -38,7 +42,7 @@ class Tidied:
     """What was deleted, or would be deleted in a dry run."""
 
     dry_run: bool
-    nights: list[dt.date] = field(default_factory=list)  # with their reports, summaries and run records
+    nights: list[dt.date] = field(default_factory=list)  # of which reports and summaries of a line were deleted
     drift: list[dt.date] = field(default_factory=list)  # nights whose drift table or explanation was deleted
     objects: int = 0  # of these nights and drift tables
     bytes: int = 0
@@ -70,8 +74,8 @@ class Tidied:
 
 
 def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
-    """Delete what ``settings.retention`` does not keep: nights that are too many days before ``today``, and all
-    versions but the newest ones.
+    """Delete what ``settings.retention`` does not keep: nights that are too many days before the newest night of their
+    line (or before ``today``), and all versions but the newest ones.
 
     The champion, the challenger, the target of a rollback and the version that ``model.ref`` names always stay.
 
@@ -82,11 +86,14 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
     keep = settings.retention
     tidied = Tidied(dry_run)
     report = open_store(settings.report.uri, settings.store, create=True)
-    names = (name for top in _TOPS for name in report.folders(top))
-    for night in _old(names, today, keep.report_days):
-        _night(report, night, tidied)
-    keys = (info.key for top in _DRIFT for info in report.list(top))
-    for night in _old(keys, today, keep.drift_days):
+    lines, recorded = _lines(report), _dates(report.folders(RUNS))
+    if keep.report_days is not None:
+        _nights(report, lines, recorded, today, keep.report_days, tidied)
+    tables = _dates(info.key for top in _DRIFT for info in report.list(top))
+    newest = {max(nights) for nights in lines.values()}
+    for night in [] if keep.drift_days is None else _old(tables, today, keep.drift_days):
+        if night in newest:
+            continue
         tidied.drift.append(night)
         _delete(report, [info for top in _DRIFT for info in report.list(f"{top}{_named(night)}")], tidied)
     registry = open_registry(settings)
@@ -101,20 +108,62 @@ def _litter(store: Store, dry_run: bool) -> int:
     return sweep(store, dry_run) + drop_unfinished(store, dry_run)
 
 
-def _old(names: Iterable[str], today: dt.date, days: int | None) -> list[dt.date]:
-    """The dates in these names that are more than ``days`` days old, oldest first."""
-    if days is None:
-        return []
+def _dates(names: Iterable[str]) -> set[dt.date]:
+    """The dates in these names."""
     found = set()
     for name in names:
         with contextlib.suppress(ValueError):  # steelflow writes no date that is not in the calendar
             found |= {dt.date.fromisoformat(date) for date in _DATE.findall(name)}
-    return sorted(night for night in found if (today - night).days > days)
+    return found
 
 
-def _night(report: Store, night: dt.date, tidied: Tidied) -> None:
-    listed = (info for top in _TOPS for info in report.list(f"{top}{_named(night)}/"))
-    there = [info for info in listed if not info.key.startswith(REPORTS) or is_own(report, info)]
+def _lines(report: Store) -> dict[str, set[dt.date]]:
+    """The nights of each line, by the name of its folder: those with anything that belongs to the line."""
+    found: dict[str, set[dt.date]] = {}
+    for top in _OF_LINES:
+        for folder in report.folders(top):
+            for night in _dates([folder]):
+                below = f"{top}{folder}/"
+                files = (info.key.removeprefix(below).removesuffix(".parquet") for info in report.list(below))
+                for line in files if top in _FILES else report.folders(below):
+                    found.setdefault(line, set()).add(night)
+    return found
+
+
+def _old(nights: Collection[dt.date], today: dt.date, days: int) -> list[dt.date]:
+    """Those of ``nights`` that are more than ``days`` days before the newest of them, or before ``today``; oldest
+    first."""
+    end = min(today, max(nights, default=today))
+    return sorted(night for night in nights if (end - night).days > days)
+
+
+def _nights(
+    report: Store,
+    lines: Mapping[str, set[dt.date]],
+    recorded: Collection[dt.date],
+    today: dt.date,
+    days: int,
+    tidied: Tidied,
+) -> None:
+    old = {(night, line) for line, nights in lines.items() for night in _old(nights, today, days)}
+    kept = {(night, line) for line, nights in lines.items() for night in nights} - old
+    with_lines = {night for night, _ in old | kept}
+    bare = {night for night in _old(recorded, today, days) if night not in with_lines}  # records of empty nights
+    for night in sorted({night for night, _ in old} | bare):
+        gone = sorted(line for other, line in old if other == night)
+        whole = not any(other == night for other, _ in kept)
+        _night(report, night, gone, whole, tidied)
+
+
+def _night(report: Store, night: dt.date, lines: Iterable[str], whole: bool, tidied: Tidied) -> None:
+    """Delete these lines of a night; with the run records if no line of it is kept (``whole``)."""
+    there = list(report.list(f"{RUNS}{_named(night)}/")) if whole else []
+    for top in _OF_LINES:
+        for line in lines:
+            listed = report.list(
+                f"{top}{_named(night)}/{line}.parquet" if top in _FILES else f"{top}{_named(night)}/{line}/"
+            )
+            there += [info for info in listed if not info.key.startswith(REPORTS) or is_own(report, info)]
     if not there:
         return
     alone = locked(report, night_lock_key(night), f"the night of {night}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
+from steelflow.archive.unlisted import Unlisted
+from steelflow.errors import AccessDenied, ObjectChanged, ObjectNotFound, ObjectUnreadable
 from steelflow.inspection.pipeline import Inspection
 from steelflow.records import Partition, Unit
 from steelflow.report.footer import read_footers
@@ -26,7 +29,8 @@ class PartitionPlan:
     ``todo`` are the units to inspect. ``skipped`` units have a report that is up to date; ``skipped_counts`` is what
     these reports hold, and ``skipped_notes`` what their readers could not use. ``stale`` are the keys of reports to
     delete. ``ignored`` files are neither image nor shard nor sidecar. ``prints`` are the fingerprints of all units.
-    ``regions`` are the keys that their files of regions have, where there are any.
+    ``regions`` are the keys that their files of regions have, where there are any. ``unlisted`` are sentences on what
+    could not be listed.
     """
 
     partition: Partition
@@ -41,6 +45,7 @@ class PartitionPlan:
     regions: frozenset[str] = frozenset()
     misplaced: int = 0
     misplaced_folders: tuple[str, ...] = ()
+    unlisted: tuple[str, ...] = ()
 
     def take(self, limit: int | None) -> tuple[Unit, ...]:
         """At most ``limit`` units. All of them if reports are deleted: their rows would be missing afterwards."""
@@ -62,7 +67,9 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     Raises:
         StoreError: images or reports cannot be listed.
     """
-    planned = plan_units(partition, objects(job.archive, job.template, partition), job.template, unit_images)
+    unlisted = Unlisted()
+    found = objects(job.archive, job.template, partition, unlisted)
+    planned = plan_units(partition, found, job.template, unit_images)
     prefix = REPORTS + folder(partition)
     there = {info.key: info for info in job.report.list(prefix) if info.key.endswith(".parquet")}
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))
@@ -74,7 +81,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         expected = job.fingerprint(unit)
         prints.append(expected)
         footer = known.get(report_key(unit))
-        if footer is not None and footer.fingerprint == expected:
+        if footer is not None and footer.fingerprint == expected and not _can_be_read_now(job, footer.notes):
             skipped_counts += footer.counts
             skipped_notes += [footer.notes] if footer.notes != NO_NOTES else []
         else:
@@ -93,10 +100,21 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         skipped_notes=tuple(skipped_notes),
         misplaced=planned.misplaced_count,
         misplaced_folders=planned.misplaced_folders,
+        unlisted=tuple(unlisted.sentences()),
         regions=frozenset(
             regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
         ),
     )
+
+
+def _can_be_read_now(job: Inspection, notes: Notes) -> bool:
+    """Whether the store gives an object that it refused before: restored from cold storage, or with another policy.
+    Its etag is the same, so the fingerprint does not show it."""
+    for key in notes.refused_sample:
+        with contextlib.suppress(AccessDenied, ObjectUnreadable, ObjectNotFound, ObjectChanged):
+            job.archive.get(key, 0, 1)
+            return True
+    return False
 
 
 def weight(unit: Unit) -> int:

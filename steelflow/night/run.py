@@ -30,12 +30,14 @@ from steelflow.night.coverage import (
     ghosts,
     line_problems,
     misplaced,
+    refused_objects,
     reported_lines,
     shard_problems,
     strange_folders,
     usual_lines,
 )
 from steelflow.night.drift import measure_drift
+from steelflow.night.moved import moved
 from steelflow.night.plan import PartitionPlan, plan_partition
 from steelflow.night.soundness import not_complete
 from steelflow.records import Partition, Unit
@@ -43,16 +45,19 @@ from steelflow.report.daily import write_daily
 from steelflow.report.depth import depth_note
 from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
+from steelflow.report.model_notes import models_note, replaced_note
 from steelflow.report.notes import notes
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
-from steelflow.report.regions import orphans
-from steelflow.report.runs import records_of, run_records
+from steelflow.report.regions import RegionReader, orphans
+from steelflow.report.runs import next_number, night_record, records_of, run_records
+from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import is_current, write_summary
 from steelflow.report.unit_notes import Notes, sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
+from steelflow.store.clock import StoreClock
 from steelflow.store.lock import locked
 
 _WHOLE = ("complete", "incomplete", "empty")  # states of a night whose units are all done
@@ -69,7 +74,7 @@ class NightResult:
     for a night that is empty, limited, or has failed units. ``missing`` is as in ``RunRecord``; ``new_missing`` is the
     same if this run recorded it. ``defects`` are the rates over all its images. ``regions``, ``roll_marks``,
     ``judged_whole`` and ``notes`` are as in ``RunRecord``; ``new_notes`` are those that no record of this model has on
-    the nights before.
+    the nights before. ``severities`` counts the regions by the rules of the settings, the most severe first.
     """
 
     date: dt.date
@@ -97,6 +102,7 @@ class NightResult:
     new_notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     new_missing: tuple[str, ...] = ()
+    severities: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -108,6 +114,7 @@ class NightResult:
         defects: Rates,
         new_notes: tuple[str, ...] = (),
         new_missing: tuple[str, ...] = (),
+        severities: Mapping[str, int] | None = None,
     ) -> NightResult:
         return cls(
             date=record.date,
@@ -135,6 +142,7 @@ class NightResult:
             new_notes=new_notes,
             missing=record.missing,
             new_missing=new_missing,
+            severities=severities or {},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -164,6 +172,7 @@ class Night:
         self.template = KeyTemplate(settings.archive.template, settings.night.timezone)
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
+        self.time = StoreClock(self.report)
         self._asked = tuple(lines)
         self._discover()
         self.model: Model = load_model(settings)
@@ -174,6 +183,7 @@ class Night:
         acquired. Raises ``LockHeld`` after ``wait`` seconds."""
         with locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait):
             self._discover()
+            self.started = self.time.now()
             yield
 
     def _discover(self) -> None:
@@ -182,7 +192,7 @@ class Night:
         self.run_id = new_run_id()
         wanted = self._asked or self.settings.night.lines
         found = discover(self.archive, self.template, (self.date,), wanted or None)
-        self.partitions, self.strangers = found.partitions, found.strangers
+        self.partitions, self.strangers, self.unlisted = found.partitions, found.strangers, found.unlisted
         self.idle = tuple(sorted(set(wanted) - {partition.line for partition in self.partitions}))
         if self._asked and self.idle:  # a line of the settings may stand still; one that was typed is a mistake
             there = discover(self.archive, self.template, (self.date,)).partitions
@@ -192,7 +202,8 @@ class Night:
             )
 
     def refuse_mixture(self, limit: int | None) -> None:
-        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night."""
+        """Raises ``ConfigError`` if a limited run would leave reports of two models in the night. A run of some lines
+        may do so, because lines can run one after the other: then the record has a note."""
         latest = next(records_of(self.report, self.date), None) if limit is not None else None
         if latest is None or latest[1].model.digest in ("", self.model.engine.digest) or not latest[1].found:
             return
@@ -246,13 +257,27 @@ class Night:
             told = () if self._noted_before() else record.notes
             lacking = () if self.backfill else record.missing
             self.report.put(key, record.to_json())
+        summary = self._summary(record)
         return NightResult.of(
             record,
             run_record=None if key is None else f"{self.report.uri}/{key}",
             model=self.model.version or self.model.engine.digest[:12],
-            defects=rates(self._summary(record)),
+            defects=rates(summary),
             new_notes=told,
             new_missing=lacking,
+            severities=self._severities(record, summary),
+        )
+
+    def _severities(self, record: RunRecord, summary: pl.DataFrame) -> dict[str, int]:
+        rules = self.settings.severity
+        if not rules or not record.regions:
+            return {}
+        return severities_of(
+            pl.concat(
+                graded(RegionReader(self.report).regions([self.date], [line]).collect(), summary, rules)
+                for line in record.lines
+            ),
+            rules,
         )
 
     def _record(self, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
@@ -302,7 +327,7 @@ class Night:
             steelflow=__version__,
             regions=counts.regions if any(self.job().frame_of(plan.partition.line) for plan in plans) else None,
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
-            notes=_depth_notes(plans, good),
+            notes=(*_depth_notes(plans, good), *filter(None, [self.time.note()])),
             missing=missing,
             only=self._asked,
         )
@@ -316,10 +341,15 @@ class Night:
         told += line_problems(
             _by_line(plans, done), self.settings.night.max_unreadable, lines - there - kept, self.date
         )
+        if not self.backfill:
+            partitions = {plan.partition for plan in plans}
+            told += moved(self.report, self.archive, self.template, partitions, self.settings.night.recent_nights)
         if not self.backfill and not self._asked:
             told += ghosts(reported_lines(self.report, self.date) - there, self.date)
+        told += self.unlisted
+        told += [one for plan in plans for one in plan.unlisted]
         told += strange_folders(self.archive, self.strangers[:_SAMPLE], self.date)
-        told += shard_problems(notes)
+        told += [*shard_problems(notes), *refused_objects(notes)]
         told += [
             misplaced(plan.partition.line, plan.misplaced, plan.misplaced_folders) for plan in plans if plan.misplaced
         ]
@@ -353,6 +383,9 @@ class Night:
         marks = self._mark(record, plans)
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
         told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
+        told += models_note(self.report, self.date)
+        if record.judged and not (self.backfill or self._asked):
+            told += replaced_note(night_record(self.report, self.date), digest)
         drift = None
         if record.state in ("complete", "incomplete"):
             drift = measure_drift(
@@ -364,8 +397,8 @@ class Night:
                 version=self.model.version,
                 doubt=not_complete(record) if record.missing else None,
             )
-        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": dt.datetime.now(dt.UTC)}
-        return record.model_copy(update=found)
+        found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": self.time.now()}
+        return record.model_copy(update={**found, "number": next_number(self.report, self.date)})
 
     def _summary(self, record: RunRecord) -> pl.DataFrame:
         """The summary of the lines of this run."""

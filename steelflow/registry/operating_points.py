@@ -19,6 +19,7 @@ from typing import Any, Literal, get_args
 from steelflow.errors import BucketNotFound, LockHeld, ObjectExists, RegistryError, StoreError
 from steelflow.models.spec import ModelSpec
 from steelflow.store.base import Store
+from steelflow.store.clock import store_time
 from steelflow.store.lock import locked
 
 Change = Literal["set", "reset"]
@@ -127,7 +128,7 @@ def _add(
         with locked(store, _LOCK, f"a change of an operating point in {store.uri}", _WAIT):
             changes = changes_of(store, digest)
             before = current(changes)
-            entry = PointChange(len(changes) + 1, change, line, point, who, reason, dt.datetime.now(dt.UTC))
+            entry = PointChange(len(changes) + 1, change, line, point, who, reason, store_time(store))
             if before == current([*changes, entry]):
                 return None
             store.put_new(_key(digest, entry.number), (json.dumps(entry.to_dict(), indent=1) + "\n").encode())

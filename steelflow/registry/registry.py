@@ -7,7 +7,6 @@ locks/log/             held while the log grows
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from steelflow.registry.version import (
     sha256,
 )
 from steelflow.store import Store, open_store
+from steelflow.store.clock import StoreClock
 from steelflow.store.lock import locked
 from steelflow.store.private import owner_only
 
@@ -57,6 +57,7 @@ class Registry:
     def __init__(self, store: Store, wait: float = 120.0) -> None:
         self.store = store
         self._wait = wait
+        self._clock = StoreClock(store)
 
     def register(
         self,
@@ -106,15 +107,15 @@ class Registry:
                 data_hash=data_hash,
                 metrics=figures,
                 code=__version__,
-                created_at=_now(),
+                created_at=self._clock.now(),
                 created_by=who,
                 reason=reason,
                 good=found.spec.good,
                 operating_point=found.spec.operating_point,
                 view=found.spec.view,
             )
-            manifest = self._put(version, files)
-            entry = _entry("register", name, who=who, reason=reason, manifest=sha256(manifest), data_hash=data_hash)
+            manifest = sha256(self._put(version, files))
+            entry = self._entry("register", name, who=who, reason=reason, manifest=manifest, data_hash=data_hash)
             chain.append(self.store, log, entry)
         return version
 
@@ -192,7 +193,8 @@ class Registry:
             if expect is not ... and expect != state.champion:
                 raise RegistryError(
                     f"{self.store.uri}: {name} was compared with {expect or 'no champion'}, but the champion is "
-                    f"now {state.champion or 'none'}; compare again"
+                    f"now {state.champion or 'none'}; compare again with `steelflow retrain`, or promote it by "
+                    f"hand with `steelflow models promote {name}`"
                 )
             return self._append(log, state, "promote", name, who=who, reason=reason, figures=figures)
 
@@ -251,7 +253,9 @@ class Registry:
             needed |= dict.fromkeys(state.earlier()[:1], "the target of a rollback")
             if name in needed:
                 raise RegistryError(f"{self.store.uri}: {name} is {needed[name]}, and is not deleted")
-            gone = _entry("delete", name, who=who, reason=reason, manifest=entry.manifest, data_hash=entry.data_hash)
+            gone = self._entry(
+                "delete", name, who=who, reason=reason, manifest=entry.manifest, data_hash=entry.data_hash
+            )
             chain.append(self.store, log, gone)
             self._remove(name)
 
@@ -292,7 +296,7 @@ class Registry:
             self.read(version, file)
         alias: Alias = "challenger" if action == "challenge" else "champion"
         previous = state.challenger if action == "challenge" else state.champion
-        entry = _entry(
+        entry = self._entry(
             action,
             name,
             who=who,
@@ -304,6 +308,35 @@ class Registry:
             figures=figures,
         )
         return chain.append(self.store, log, entry)
+
+    def _entry(
+        self,
+        action: Action,
+        version: str,
+        *,
+        who: str,
+        reason: str,
+        manifest: str,
+        data_hash: str | None,
+        alias: Alias | None = None,
+        previous: str | None = None,
+        figures: Mapping[str, Any] | None = None,
+    ) -> Entry:
+        """An entry that is not in the log yet: ``log.append`` gives it a number and chains it."""
+        return Entry(
+            number=0,
+            at=self._clock.now(),
+            who=who,
+            action=action,
+            alias=alias,
+            version=version,
+            previous=previous,
+            reason=reason,
+            figures=None if figures is None else _plain(figures),
+            data_hash=data_hash,
+            manifest=manifest,
+            before="",
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[list[Entry]]:
@@ -338,35 +371,6 @@ def _registered(state: State, name: str) -> Entry:
     return state.registered[name]
 
 
-def _entry(
-    action: Action,
-    version: str,
-    *,
-    who: str,
-    reason: str,
-    manifest: str,
-    data_hash: str | None,
-    alias: Alias | None = None,
-    previous: str | None = None,
-    figures: Mapping[str, Any] | None = None,
-) -> Entry:
-    """An entry that is not in the log yet: ``log.append`` gives it a number and chains it."""
-    return Entry(
-        number=0,
-        at=_now(),
-        who=who,
-        action=action,
-        alias=alias,
-        version=version,
-        previous=previous,
-        reason=reason,
-        figures=None if figures is None else _plain(figures),
-        data_hash=data_hash,
-        manifest=manifest,
-        before="",
-    )
-
-
 def _name(version: str | Version) -> str:
     return version.version if isinstance(version, Version) else version
 
@@ -383,7 +387,3 @@ def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as exc:
         raise RegistryError(f"the figures cannot be written as JSON: {exc}; give numbers, texts and lists") from exc
     return plain
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

@@ -30,7 +30,7 @@ from steelflow.store.base import Store
 
 _THREADS = 16
 _TOGETHER = 128  # summaries in memory at a time
-_PARTS = "steelflow.parts/4"  # with the format's number: a file without it is written again
+_PARTS = "steelflow.parts/5"  # with the format's number: a file without it is written again
 _KEYS = ("date", "line", "status", "label", "good", "band", "model")
 
 SCHEMA = pl.Schema(
@@ -50,9 +50,9 @@ SCHEMA = pl.Schema(
     | dict.fromkeys(MEANS, pl.Float32())
 )
 """``good``, ``band``, ``model`` and the sums are those of summaries. ``coils`` is the number of coils with images of
-this status and label, in any band and of any model. ``night_coils`` is the number of all coils of this line and night.
-``night_strip`` is their length in metres, null unless it is known for every coil with readable images. All three repeat
-in several rows. Means are over the images."""
+this status and label, or with regions of this label, in any band and of any model. ``night_coils`` is the number of all
+coils of this line and night. ``night_strip`` is their length in metres, null unless it is known for every coil with
+readable images. All three repeat in several rows. Means are over the images."""
 
 _Part = tuple[Partition, ObjectInfo]
 _Known = tuple[str, Sequence[str | None]]  # etag and coils of a summary

@@ -6,7 +6,7 @@ summaries/date=2026-11-18/line=L1.parquet           aggregates of that folder, f
 marks/date=2026-11-18/line=L1.parquet               marks that repeat along its coils, if it has frames
 daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
-dropped/date=2026-11-18/line=L1/<time>.json          who dropped its reports, and why
+dropped/date=2026-11-18/line=L1/<number>-<time>.json who dropped its reports, and why
 locks/night-2026-11-18/                             held while a night runs
 
 The drift room keeps its own files below ``drift/`` (see ``drift.check`` and ``drift.references``), the labels below

@@ -10,26 +10,28 @@ import datetime as dt
 import hashlib
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
 from steelflow.config import Settings
 from steelflow.errors import ObjectNotFound, ReportError
-from steelflow.records import Partition
+from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import MARKS, marks_key, parse_folder
 from steelflow.report.reader import files_of, is_asked, path_columns
 from steelflow.report.regions import RegionReader
+from steelflow.report.scan import scan
 from steelflow.store.base import Store
+from steelflow.strip.rolls import IN_FRAME, NEEDED, ROLL, Camera, roll_marks
 from steelflow.strip.rolls import MARKS as COLUMNS
-from steelflow.strip.rolls import NEEDED, roll_marks
 
 _SETTINGS = "steelflow.settings"
-_VERSION = 1  # raise it if the same regions give other marks
+_VERSION = 2  # raise it if the same regions give other marks
 
 
 def write_marks(store: Store, partition: Partition, settings: Settings) -> int:
-    """Find the roll marks of a partition and write them, even if there are none; returns their number.
+    """Find the roll marks of a partition and write them, even if there are none; returns their number. Marks of dirt on
+    a camera are written as well, and not counted.
 
     The files of regions are read one after the other, and only what marks need is kept.
 
@@ -38,14 +40,28 @@ def write_marks(store: Store, partition: Partition, settings: Settings) -> int:
     """
     reader = RegionReader(store)
     infos = [info for found in files_of(store, [_date(partition)], [partition.line]).values() for info in found]
-    parts = [reader.of_files([info]).select(NEEDED).drop_nulls(["coil", "along", "across_mm"]) for info in infos]
+    needed = [*NEEDED, *IN_FRAME]
+    parts = [reader.of_files([info]).select(needed).drop_nulls(["coil", "along", "across_mm"]) for info in infos]
     if not parts:
         return 0
-    marks = roll_marks(pl.concat(parts), settings.rolls, settings.marks)
+    regions = pl.concat(parts)
+    marks = roll_marks(regions, settings.rolls, settings.marks, _steps(store, infos) if regions.height else None)
     buffer = io.BytesIO()
     marks.drop("line", "date").write_parquet(buffer, compression="zstd", metadata={_SETTINGS: _digest(settings)})
     store.put(marks_key(partition), buffer.getvalue())
-    return marks.height
+    return marks.filter(cause=ROLL).height
+
+
+def _steps(store: Store, infos: Sequence[ObjectInfo]) -> dict[Camera, float]:
+    """Metres from a frame to the next, of each camera of each coil: the median. Left out if positions are unknown."""
+    rows = scan(store, infos)
+    needed = ("coil", "camera", "side", "position")
+    if not set(needed) <= set(rows.collect_schema().names()):
+        return {}
+    known = rows.select(needed).filter(pl.col("coil").is_not_null() & pl.col("position").is_finite())
+    apart = pl.col("position").sort().diff()
+    steps = known.group_by(needed[:3]).agg(apart.filter(apart > 0).median()).collect(engine="streaming")
+    return {(coil, camera, side): step for coil, camera, side, step in steps.drop_nulls("position").iter_rows()}
 
 
 def drop_marks(store: Store, partition: Partition) -> None:
@@ -84,7 +100,9 @@ def read_marks(
             raise ReportError(
                 f"{store.uri}/{info.key}: is damaged; run `steelflow nightly --date {partition.date}` to write it again"
             ) from exc
-        frames.append(found.with_columns(*path_columns(partition)).select(COLUMNS.names()).cast(COLUMNS))
+        missing = {"cause": pl.lit(ROLL), "camera": pl.lit(None)}  # of the version before
+        told = {name: value for name, value in missing.items() if name not in found.columns}
+        frames.append(found.with_columns(*path_columns(partition), **told).select(COLUMNS.names()).cast(COLUMNS))
     return pl.concat(frames)
 
 

@@ -30,6 +30,11 @@ class ReportReader:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @property
+    def store(self) -> Store:
+        """Where the reports are."""
+        return self._store
+
     def images(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
     ) -> pl.LazyFrame:
@@ -68,6 +73,10 @@ class ReportReader:
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="summary") as pool:
             frames = [pl.DataFrame(schema=_EMPTY_SUMMARY), *pool.map(read, asked)]
         return pl.concat(frames).sort("date", "line", "coil", "label", nulls_last=True)
+
+    def files(self, dates: Collection[dt.date]) -> dict[Partition, list[ObjectInfo]]:
+        """The report files of these nights, by line and date."""
+        return files_of(self._store, dates, None)
 
     def nights(self) -> list[dt.date]:
         """The dates that have reports, ascending."""

@@ -26,7 +26,17 @@ DriftVerdict = Literal["none", "warn", "alarm", "insufficient"]
 
 Moment = Annotated[AwareDatetime, PlainSerializer(dt.datetime.isoformat, return_type=str, when_used="json")]
 
-_ADDED = ("regions", "roll_marks", "judged_whole", "notes", "sidecar_sample", "missing", "only")  # since 0.2.0
+_ADDED = (
+    "regions",
+    "roll_marks",
+    "judged_whole",
+    "notes",
+    "sidecar_sample",
+    "missing",
+    "only",
+    "dropped",
+    "number",
+)  # since 0.2.0
 
 
 class _Part(BaseModel):
@@ -94,8 +104,11 @@ class RunRecord(_Part):
     its coils; both are None if no line has frames. ``judged_whole`` counts, by size, the images of this run that are
     much larger than the model's pictures and were judged as a whole. ``notes`` are sentences that a person should read.
 
+    ``number`` counts the records of a night, from 2: of two records the one with the higher number is later, whatever
+    the clocks of the machines said. The first one, and those of earlier versions, have 0.
+
     ``missing`` says what the night misses, a sentence each. ``only`` names the lines of a run that was asked for some
-    lines: it is not the record of the night.
+    lines: it is not the record of the night. ``dropped`` names lines whose reports a person deleted afterwards.
     """
 
     run_id: str = ""
@@ -129,6 +142,8 @@ class RunRecord(_Part):
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    dropped: tuple[str | None, ...] = ()
+    number: int = 0
     sidecar_errors: int = 0
     sidecar_sample: tuple[str, ...] = ()
 
@@ -138,7 +153,9 @@ class RunRecord(_Part):
         found: dict[str, Any] = serialise(self)
         if not self.sidecar_errors:
             del found["sidecar_errors"]
-        return {name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], ())}
+        return {
+            name: value for name, value in found.items() if name not in _ADDED or value not in (None, {}, [], (), 0)
+        }
 
     def to_json(self) -> bytes:
         return json.dumps(self.model_dump(mode="json"), indent=2).encode()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import io
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
-from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
-from steelflow.report.footer import Footer, read_footers
+from steelflow.report.footer import read_footers
 from steelflow.report.layout import REGIONS, folder, parse_folder
 from steelflow.report.reader import files_of, path_columns
-from steelflow.schema import region_schema
+from steelflow.report.region_file import EMPTY, load_regions
 from steelflow.store.base import Store
 
 _THREADS = 16
@@ -36,10 +34,10 @@ class RegionReader:
         Raises:
             ReportError: a report names regions that are not there, or are not as many as it says.
         """
-        frames = [_EMPTY.lazy()]
+        frames = [EMPTY.lazy()]
         for partition, infos in files_of(self._store, dates, lines).items():
             columns = path_columns(partition)
-            frames += [one.lazy().with_columns(*columns).select(_EMPTY.columns) for one in self._read(infos)]
+            frames += [one.lazy().with_columns(*columns).select(EMPTY.columns) for one in self._read(infos)]
         return pl.concat(frames)
 
     def of_files(self, infos: Iterable[ObjectInfo]) -> pl.DataFrame:
@@ -49,35 +47,15 @@ class RegionReader:
             partition = parse_folder(info.key)
             for frame in self._read([info]):
                 columns = path_columns(partition) if partition is not None else ()
-                frames.append(frame.with_columns(*columns).select(_EMPTY.columns))
-        return pl.concat([_EMPTY, *frames])
+                frames.append(frame.with_columns(*columns).select(EMPTY.columns))
+        return pl.concat([EMPTY, *frames])
 
     def _read(self, infos: Iterable[ObjectInfo]) -> Iterable[pl.DataFrame]:
         footers = {key: footer for key, footer in read_footers(self._store, infos).items() if footer.counts.regions}
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="regions") as pool:
-            yield from pool.map(lambda item: self._load(*item), footers.items())
-
-    def _load(self, key: str, footer: Footer) -> pl.DataFrame:
-        advice = "run `steelflow nightly` for its date again, or `steelflow infer` for its source"
-        try:
-            frame = pl.read_parquet(io.BytesIO(self._store.get(footer.regions_file)), hive_partitioning=False)
-        except (ObjectNotFound, pl.exceptions.PolarsError) as exc:
-            raise ReportError(
-                f"{self._store.uri}/{key}: its {footer.counts.regions} regions are missing or damaged "
-                f"({footer.regions_file}); delete the report and {advice}"
-            ) from exc
-        if frame.height != footer.counts.regions:
-            raise ReportError(
-                f"{self._store.uri}/{footer.regions_file}: has {frame.height} regions, but its report has "
-                f"{footer.counts.regions}; delete the report and {advice}"
-            )
-        missing = [name for name in _EMPTY.columns if name not in frame.columns]
-        return frame.with_columns(pl.lit(None, _EMPTY.schema[name]).alias(name) for name in missing)
+            yield from pool.map(lambda item: load_regions(self._store, *item), footers.items())
 
 
 def orphans(store: Store, partition: Partition, expected: Collection[str]) -> list[str]:
     """The files of regions of a partition that are not among ``expected``."""
     return [info.key for info in store.list(REGIONS + folder(partition)) if info.key not in expected]
-
-
-_EMPTY = pl.DataFrame(pl.from_arrow(region_schema().empty_table()))

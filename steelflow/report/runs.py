@@ -36,14 +36,20 @@ def run_records(store: Store, nights: int, before: dt.date | None = None) -> lis
 
 
 def records_of(store: Store, date: dt.date) -> Iterator[tuple[str, RunRecord]]:
-    """The records of one night with their keys, latest first. Each is read when it is asked for.
+    """The records of one night with their keys, latest first.
 
     Raises:
         StoreError: the records cannot be listed or read.
     """
-    for key in sorted(_keys(store, date), reverse=True):
-        if (record := _read(store, key)) is not None:
-            yield key, record
+    keys = _keys(store, date)
+    found = [(key, record) for key, record in zip(keys, _each(store, keys), strict=True) if record is not None]
+    yield from sorted(found, key=lambda one: (one[1].number, one[0]), reverse=True)
+
+
+def next_number(store: Store, date: dt.date) -> int:
+    """The number of the next record of a night; 0 for the first one. The caller holds the lock of the night."""
+    numbers = [record.number for _, record in records_of(store, date)]
+    return 1 + max(len(numbers), *numbers) if numbers else 0
 
 
 def night_record(store: Store, date: dt.date) -> RunRecord | None:
@@ -71,8 +77,8 @@ def backfills(store: Store) -> dict[str, list[RunRecord]]:
     return dict(sorted(found.items(), key=lambda one: max(each.started_at for each in one[1]), reverse=True))
 
 
-def _order(record: RunRecord) -> tuple[dt.date, dt.datetime]:
-    return record.date, record.started_at
+def _order(record: RunRecord) -> tuple[dt.date, int, dt.datetime]:
+    return record.date, record.number, record.started_at
 
 
 def _keys(store: Store, date: dt.date) -> list[str]:
@@ -80,8 +86,12 @@ def _keys(store: Store, date: dt.date) -> list[str]:
 
 
 def _records(store: Store, keys: list[str]) -> list[RunRecord]:
+    return [record for record in _each(store, keys) if record is not None]
+
+
+def _each(store: Store, keys: list[str]) -> list[RunRecord | None]:
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="runs") as pool:
-        return [record for record in pool.map(lambda key: _read(store, key), keys) if record is not None]
+        return list(pool.map(lambda key: _read(store, key), keys))
 
 
 def _read(store: Store, key: str) -> RunRecord | None:

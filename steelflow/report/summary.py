@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
-from steelflow.report.footer import read_footers
+from steelflow.report.footer import Footer, read_footers
 from steelflow.report.good import is_good
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.own import own_reports
+from steelflow.report.region_file import load_regions
 from steelflow.report.scan import scan
 from steelflow.schema import QUALITY
 from steelflow.store.base import Store
@@ -42,6 +43,11 @@ _READ = {
     **dict.fromkeys(MEANS, pl.Float64()),
 }
 """The columns that are read from the rows. Reports of whole images, and older ones, lack some; these are null."""
+_OF_REGIONS = ("regions", "defect_area")
+_FINE = {name: SUMMARY[name] for name in KEYS} | dict.fromkeys(_CAMERA, pl.String()) | {n: SUMMARY[n] for n in SUMS}
+_FINE |= dict.fromkeys(MEANS, pl.Float64())
+_FORMAT = "steelflow.summary"
+_VERSION = "2"  # raise it if the same rows give another summary: 2 counts regions at their own label
 
 
 def write_summary(store: Store, partition: Partition) -> None:
@@ -50,7 +56,7 @@ def write_summary(store: Store, partition: Partition) -> None:
     if not files:
         return
     buffer = io.BytesIO()
-    summarised(store, files).write_parquet(buffer, compression="zstd")
+    summarised(store, files).write_parquet(buffer, compression="zstd", metadata={_FORMAT: _VERSION})
     store.put(summary_key(partition), buffer.getvalue())
 
 
@@ -59,17 +65,20 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
 
     ``good`` is explained in ``report.good``. ``band`` is the confidence band; it is null for images that could not be
     read. ``model`` is name and version. ``images``, ``novel`` images, ``regions``, ``defect_area`` (pixels) and
-    ``length`` (metres) are sums; null where no image has the figure. ``strip`` is the length of the coil in metres, the
-    longest of its cameras and sides, in every row of the coil; null if it is not known. The means are over the images
-    of the group: ``confidence`` of the label, and the four quality figures.
+    ``length`` (metres) are sums; null where no image has the figure. Regions and their area are counted at their own
+    label and at the band of their score. A frame can have regions of several classes, so a row may have no images.
+    ``strip`` is the length of the coil in metres, the longest of its cameras and sides, in every row of the coil; null
+    if it is not known. The means are over the images of the group: ``confidence`` of the label, and the four quality
+    figures.
     """
-    frames = [_read(scan(store, own), good) for good, own in _by_good(store, files).items()]
+    footers = read_footers(store, files)
+    frames = [_read(scan(store, own), good, beside) for (good, beside), own in _grouped(files, footers).items()]
+    frames += [_regions(store, key, footer) for key, footer in footers.items() if footer.counts.regions]
     fine = (
         pl.concat(frames)
         .group_by(*KEYS, *_CAMERA)
         .agg(
-            pl.len().alias("images"),
-            *(total(name) for name in SUMS[1:]),
+            *(total(name) for name in SUMS),
             *(pl.col(name).sum() for name in MEANS),
             *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
         )
@@ -86,27 +95,49 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
     return joined.select(SUMMARY.names()).cast(SUMMARY).sort(KEYS, nulls_last=True)
 
 
-def _by_good(store: Store, files: Sequence[ObjectInfo]) -> dict[tuple[str, ...], list[ObjectInfo]]:
-    """The files by the good classes of the model that judged them."""
-    footers = read_footers(store, files)
-    groups: dict[tuple[str, ...], list[ObjectInfo]] = {}
+def _grouped(
+    files: Sequence[ObjectInfo], footers: Mapping[str, Footer]
+) -> dict[tuple[tuple[str, ...], bool], list[ObjectInfo]]:
+    """The files by the good classes of the model that judged them, and whether they have regions beside them."""
+    groups: dict[tuple[tuple[str, ...], bool], list[ObjectInfo]] = {}
     for info in files:
-        if footers[info.key].fingerprint:
-            groups.setdefault(footers[info.key].good, []).append(info)
+        footer = footers[info.key]
+        if footer.fingerprint:
+            groups.setdefault((footer.good, footer.counts.regions > 0), []).append(info)
     damaged = [info for info in files if not footers[info.key].fingerprint]
     if damaged:  # ``scan`` decides about these
-        groups.setdefault(next(iter(groups), ()), []).extend(damaged)
+        groups.setdefault(next(iter(groups), ((), False)), []).extend(damaged)
     return groups
 
 
-def _read(rows: pl.LazyFrame, good: tuple[str, ...]) -> pl.LazyFrame:
+def _read(rows: pl.LazyFrame, good: tuple[str, ...], beside: bool) -> pl.LazyFrame:
+    """The rows of images in the columns ``_FINE``, without the regions that are rows ``beside`` them."""
     there = rows.collect_schema().names()
     columns = ((pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in _READ.items())
-    return rows.select(columns).with_columns(
+    known = rows.select(columns).with_columns(
         good=is_good(pl.col("label"), good),
         band=band(pl.col("confidence").cast(pl.Float32)),
         model=pl.concat_str("model_name", "model_version", separator=" "),
+        images=pl.lit(1, SUMMARY["images"]),
     )
+    # Zero, not null: whether the image was searched for regions remains.
+    none = (pl.when(pl.col(name).is_not_null()).then(0).cast(_FINE[name]).alias(name) for name in _OF_REGIONS)
+    return known.with_columns(none if beside else ()).select(*_FINE)
+
+
+def _regions(store: Store, report: str, footer: Footer) -> pl.LazyFrame:
+    """The regions of one report in the columns ``_FINE``, counted by ``KEYS`` and camera."""
+    rows = load_regions(store, report, footer).with_columns(
+        status=pl.lit("ok"),
+        good=is_good(pl.col("label"), footer.good),
+        band=band(pl.col("score")),
+        model=pl.concat_str("model_name", "model_version", separator=" "),
+    )
+    counted = rows.group_by(*KEYS, *_CAMERA).agg(
+        images=pl.lit(0), regions=pl.len(), defect_area=pl.col("area").cast(pl.Int64).sum()
+    )
+    others = (pl.lit(None, kind).alias(name) for name, kind in _FINE.items() if name not in counted.columns)
+    return counted.with_columns(others).select(pl.col(name).cast(kind) for name, kind in _FINE.items()).lazy()
 
 
 def read_summary(data: bytes) -> pl.DataFrame:
@@ -138,9 +169,11 @@ def load_summary(store: Store, partition: Partition) -> pl.DataFrame:
 
 
 def is_current(store: Store, partition: Partition) -> bool:
-    """Whether the partition has a summary with all columns. Otherwise it must be written again."""
+    """Whether the partition has a summary of this version with all columns. Otherwise it must be written again."""
     try:
-        return set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(store.get(summary_key(partition)))))
+        data = store.get(summary_key(partition))
+        told = pl.read_parquet_metadata(io.BytesIO(data))
+        return told.get(_FORMAT) == _VERSION and set(COLUMNS) <= set(pl.read_parquet_schema(io.BytesIO(data)))
     except (ObjectNotFound, pl.exceptions.PolarsError):
         return False
 

@@ -15,7 +15,8 @@ class Notes:
     """``ignored`` names a few of the members that were ignored. ``sidecar_errors`` counts what is wrong in the unit's
     sidecars; ``sidecar_sample`` tells a few. ``sidecar_unused`` has, by the key of a sidecar, its number of named
     images, how many of them the unit has, and a few that it lacks. ``unopened`` names shards that could not be read, or
-    not to their end, with the reason.
+    not to their end, with the reason. ``refused`` counts the objects that the store lists and did not give;
+    ``refused_sample`` has the reason of the first ones by their keys.
     """
 
     ignored: tuple[str, ...] = ()
@@ -23,6 +24,8 @@ class Notes:
     sidecar_sample: tuple[str, ...] = ()
     sidecar_unused: dict[str, tuple[int, int, tuple[str, ...]]] = field(default_factory=dict)
     unopened: tuple[str, ...] = ()
+    refused: int = 0
+    refused_sample: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> bytes:
         return json.dumps({name: value for name, value in asdict(self).items() if value}).encode()
@@ -38,6 +41,8 @@ class Notes:
             tuple(kept.get("sidecar_sample", ())),
             unused,
             tuple(kept.get("unopened", ())),
+            int(kept.get("refused", 0)),
+            {str(key): str(why) for key, why in kept.get("refused_sample", {}).items()},
         )
 
 

@@ -82,7 +82,7 @@ def candidates(run: Retraining, material: Material, work: Path, champion: Path) 
     """
     run.tell(f"{material.snapshot.frame.height:,} labelled images and {material.golden.frame.height:,} golden ones")
     new = {bytes.fromhex(image) for image in material.fresh["image"]}
-    sacred = {bytes.fromhex(image) for image in material.golden.frame["image"]}
+    sacred = {bytes.fromhex(image) for image in material.golden.chosen["image"]}
     plan = Plan(
         data=lay_out(run, material, work),
         work=work,

@@ -42,7 +42,9 @@ def conclude(run: Retraining, material: Learnt, best: Trained, gate: Gate, champ
         StoreError: run it again.
     """
     if not gate.comparisons:
-        return run.result("refused", f"the challenger is refused: {'; '.join(gate.problems)}")
+        problems = "; ".join(gate.problems)
+        why = f"the challenger is refused: {problems}; train again with `steelflow retrain --force`; the champion stays"
+        return run.result("refused", why)
     with run.timed("register"):
         run.challenger = _register(run, material, best, gate)
     name, request = run.challenger.version, run.request
@@ -51,7 +53,7 @@ def conclude(run: Retraining, material: Learnt, best: Trained, gate: Gate, champ
         problems = "; ".join(gate.problems)
         run.registry.challenge(name, who=request.who, reason=problems)
         accepted = _accept_drift(run, gate, champion)
-        return run.result("refused", f"{name} is not promoted: {problems} ({measured}){accepted}")
+        return run.result("refused", f"{name} is not promoted: {problems} ({measured}){accepted}{_ways_out(name)}")
     run.registry.promote(
         name,
         who=request.who,
@@ -60,6 +62,13 @@ def conclude(run: Retraining, material: Learnt, best: Trained, gate: Gate, champ
         expect=champion.version,
     )
     return run.result("promoted", f"{name} is the champion now, in place of {champion.version} ({measured})")
+
+
+def _ways_out(name: str) -> str:
+    return (
+        "; label more of what `steelflow labels queue` shows, or promote it by hand: `steelflow models promote "
+        f"{name} --reason …`"
+    )
 
 
 def _register(run: Retraining, material: Learnt, best: Trained, gate: Gate) -> Version:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,6 +12,7 @@ from steelflow.config import Settings
 from steelflow.labels import LabelStore, Snapshot, open_labels
 from steelflow.labels.framed import frame_labels, frame_snapshot, groups_trained, not_in
 from steelflow.registry import Version, open_registry
+from steelflow.retrain.material import SHIPPED
 from steelflow.retrain.record import RetrainResult, last_run, last_snapshot, records
 from steelflow.retrain.retraining import Retraining
 from steelflow.retrain.strip.champion import judges_views
@@ -34,9 +36,23 @@ def due(settings: Settings) -> Due | None:
     else:
         snapshot = labels.snapshot()
         fresh = labels_since(labels, snapshot, decided, champion).height
-    if fresh < settings.retrain.new_labels:
-        return None
-    return Due(f"{fresh:,} labels since the last retraining", f"labels:{snapshot.hash}")
+    key = f"labels:{snapshot.hash}"
+    if fresh >= settings.retrain.new_labels:
+        return Due(f"{fresh:,} labels since the last retraining", key)
+    changed = changed_classes(labels, champion, snapshot, decided)
+    return Due("; ".join(changed), key) if changed else None
+
+
+def changed_classes(
+    labels: LabelStore, champion: Version | None, snapshot: Snapshot, decided: list[RetrainResult]
+) -> list[str]:
+    """The classes of the champion that were retired, renamed or merged since, in words. None if a retraining has
+    decided on these labels already, or the champion is the model that ships: another plant has other classes."""
+    if champion is None or champion.data_hash == SHIPPED or last_snapshot(decided) == snapshot.hash:
+        return []
+    meaning = labels.class_names()
+    changes = (meaning.change_of(name) for name in champion.classes)
+    return [str(one) for one in dict.fromkeys(changes) if one is not None]
 
 
 def labels_since(
@@ -54,7 +70,7 @@ def frames_since(
     before = [labels.read_snapshot(last_snapshot(decided))]
     before.append(None if champion is None else labels.read_snapshot(champion.data_hash))
     trained = set().union(*(groups_trained(one) for one in before))
-    images = None if golden is None else golden.frame["image"].to_list()
+    images = None if golden is None else golden.chosen["image"].to_list()
     snapshot = frame_snapshot(frame_labels(labels), images, trained)
     fresh = snapshot.frame
     for one in before:
@@ -72,24 +88,25 @@ def new_labels(labels: LabelStore, snapshot: Snapshot, *since: str | None) -> pl
     return rows
 
 
-def not_due(run: Retraining, decided: list[RetrainResult], fresh: int) -> str | None:
+def not_due(run: Retraining, decided: list[RetrainResult], fresh: int, changed: Collection[str] = ()) -> str | None:
     """Why the retraining has to wait, or None: too few new labels, or the last retraining was too recent. A manual
-    retraining has no cooldown."""
+    retraining has no cooldown. If classes were ``changed``, the champion has to follow: that needs no new labels."""
     if run.request.force:
         return None
     rules = run.settings.retrain
-    if fresh < rules.min_labels:
+    if fresh < rules.min_labels and not changed:
         return (
             f"{fresh} labels since the last retraining, {rules.min_labels} are needed (retrain.min_labels): label what "
-            "`steelflow labels queue` shows"
+            "`steelflow labels queue` shows, or train anyway with `steelflow retrain --force`"
         )
     last = last_run(decided)
-    if run.request.trigger == "manual" or last is None:
+    if run.request.trigger == "manual" or last is None or last > run.started:  # later than now: a clock was wrong
         return None
     rest = last + dt.timedelta(hours=rules.cooldown_hours) - run.started
     if rest <= dt.timedelta(0):
         return None
     return (
         f"the last retraining was at {last:%Y-%m-%d %H:%M} UTC, less than {rules.cooldown_hours:g} hours ago "
-        f"(retrain.cooldown_hours); wait another {rest.total_seconds() / 3600:.1f} hours"
+        f"(retrain.cooldown_hours); wait another {rest.total_seconds() / 3600:.1f} hours, or start it by hand with "
+        "`steelflow retrain`"
     )

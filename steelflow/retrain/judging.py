@@ -12,32 +12,40 @@ import numpy as np
 from steelflow.config import LimitSettings
 from steelflow.engine import Engine
 from steelflow.inspection.judge import judge
+from steelflow.labels import Classes
 from steelflow.records import RawImage
 from steelflow.retrain.gate import Answers
 
 _BATCH = 64
 _ROUNDS = 15
 _FLOOR = 1e-12
+AS_THEY_ARE = Classes()
 
 
 def answers(
-    engine: Engine, images: Iterable[tuple[str, bytes]], truth: Sequence[str], limits: LimitSettings
+    engine: Engine,
+    images: Iterable[tuple[str, bytes]],
+    truth: Sequence[str],
+    limits: LimitSettings,
+    meaning: Classes = AS_THEY_ARE,
 ) -> Answers:
     """The answers of ``engine`` for N ``images`` (reference, encoded bytes); ``truth`` has their N labels in order.
 
-    An image that cannot be decoded counts as wrong for every model.
+    An image that cannot be decoded counts as wrong for every model. A model that was trained before a class was renamed
+    or merged answers by its name of today (``meaning``).
     """
-    classes = engine.spec.classes
+    classes = [meaning.now(name) for name in engine.spec.classes]
     labels: list[str] = []
     probability: list[float] = []
     for batch in _batches(images):
         raw = [RawImage(reference, None, 0, data) for reference, data in batch]
         judged = judge(raw, engine, limits)
         rows = dict(zip(judged.good.tolist(), judged.probabilities, strict=True))
-        for place in range(len(batch)):
-            row, right = rows.get(place), truth[len(labels)]
+        for number in range(len(batch)):
+            row, right = rows.get(number), truth[len(labels)]
             labels.append("" if row is None else classes[int(row.argmax())])
-            probability.append(_FLOOR if row is None or right not in classes else float(row[classes.index(right)]))
+            own = [place for place, name in enumerate(classes) if name == right]
+            probability.append(_FLOOR if row is None or not own else float(row[own].sum()))
     right_ones = np.array([label == wanted for label, wanted in zip(labels, truth, strict=True)], bool)
     return Answers(tuple(labels), right_ones, np.array(probability, np.float64))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -25,6 +26,8 @@ class Details(BaseModel):
     Attributes:
         labels: images with a label; ``new_labels`` of them came after the last retraining.
         left_out: classes that have too few images to be learnt yet.
+        without: classes that were left out on purpose.
+        lacking: classes that a new model has to know and that have too few labels.
         snapshot: the hash of the labels; ``golden`` is that of the golden set.
         stage_seconds: of train, trial and register. The last one includes the new reference for drift.
         chosen: the kind of the better candidate.
@@ -37,6 +40,8 @@ class Details(BaseModel):
     labels: int = 0
     new_labels: int = 0
     left_out: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
     snapshot: str | None = None
     stage_seconds: dict[str, float] = {}
     golden: str | None = None
@@ -92,17 +97,30 @@ class RetrainResult(BaseModel):
 
 
 def put_record(store: Store, result: RetrainResult) -> None:
-    store.put(f"{RETRAINS}{result.id}.json", result.to_json())
+    """Store a decision, numbered after those before. The caller holds the lock of retrainings."""
+    keys = _keys(store)
+    number = 1 + max([len(keys), *(_number(key) for key in keys)])
+    store.put(f"{RETRAINS}{number:06d}-{result.id}.json", result.to_json())
 
 
 def records(store: Store) -> list[RetrainResult]:
-    """All decisions, the latest first.
+    """All decisions, the latest first: by their numbers, because the clocks of machines can be wrong. Those of earlier
+    versions have none and come before.
 
     Raises:
         RegistryError: one of them is damaged. None is skipped: what is learnt next depends on them.
     """
-    keys = sorted((info.key for info in store.list(RETRAINS) if info.key.endswith(".json")), reverse=True)
+    keys = sorted(_keys(store), key=lambda key: (_number(key), key), reverse=True)
     return [RetrainResult.from_json(store.get(key), f"{store.uri}/{key}") for key in keys]
+
+
+def _keys(store: Store) -> list[str]:
+    return [info.key for info in store.list(RETRAINS) if info.key.endswith(".json")]
+
+
+def _number(key: str) -> int:
+    found = re.fullmatch(r"(\d{6,7})-.*", key.removeprefix(RETRAINS))
+    return int(found.group(1)) if found else 0
 
 
 def last_snapshot(found: list[RetrainResult]) -> str | None:

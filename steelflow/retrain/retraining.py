@@ -37,17 +37,19 @@ class Learnt(Protocol):
 @dataclass(frozen=True, slots=True)
 class Request:
     """Who asks for a retraining, and why. ``key`` names the request; ``force`` passes over the number of new labels
-    and the cooldown."""
+    and the cooldown. Classes in ``without`` are left out on purpose."""
 
     trigger: Trigger
     reason: str
     who: str
     key: str | None = None
     force: bool = False
+    without: tuple[str, ...] = ()
 
     @property
     def for_the_log(self) -> str:
-        return f"{self.trigger}: {self.reason}"
+        left_out = f" (without {', '.join(self.without)})" if self.without else ""
+        return f"{self.trigger}: {self.reason}{left_out}"
 
 
 @dataclass(slots=True)

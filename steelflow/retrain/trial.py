@@ -13,7 +13,7 @@ from steelflow.config import Settings
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import EngineError, ModelError
 from steelflow.images.decode import decode, resize
-from steelflow.labels import LabelStore
+from steelflow.labels import Classes, LabelStore
 from steelflow.records import Failure
 from steelflow.retrain.candidates import Candidate
 from steelflow.retrain.due import new_labels
@@ -56,7 +56,7 @@ class Trial:
             ModelError, EngineError: the champion cannot be run.
             LabelError: an image of the label store is damaged.
         """
-        kind = self.settings.model.engine
+        kind, meaning = self.settings.model.engine, self.labels.class_names()
         before = open_engine(champion, kind)
         try:
             after = open_engine(challenger, kind)
@@ -67,14 +67,15 @@ class Trial:
         comparisons = []
         for name, frame in self.sets.items():
             truth = frame["label"].to_list()
-            pair = self._answers(before, frame, truth), self._answers(after, frame, truth)
+            pair = self._answers(before, frame, truth, meaning), self._answers(after, frame, truth, meaning)
             pairs.append(pair)
             comparisons.append(compare(name, truth, *pair, self.settings.retrain))
         old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
         return decide(comparisons, old, new, relative_speed(after, before), self.settings.retrain)
 
-    def _answers(self, engine: Engine, frame: pl.DataFrame, truth: list[str]) -> Answers:
-        return answers(engine, self.labels.images.get_many(frame["image"].to_list()), truth, self.settings.limits)
+    def _answers(self, engine: Engine, frame: pl.DataFrame, truth: list[str], meaning: Classes) -> Answers:
+        images = self.labels.images.get_many(frame["image"].to_list())
+        return answers(engine, images, truth, self.settings.limits, meaning)
 
     def _check_parity(self, challenger: Path) -> None:
         """ONNX and torch have to give the same logits for real images, if there are torch weights. Raises

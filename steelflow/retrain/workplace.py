@@ -26,6 +26,7 @@ def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
         run.settings.selection.arch,
         run.settings.retrain.epochs,
         sorted(material.fresh["image"]),
+        sorted(run.details.without),
         __version__,
     ]
     name = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]

@@ -33,10 +33,13 @@ class Store(Protocol):
         """``length`` bytes from ``start``; fewer at the end of the object. With ``etag``, raises ``ObjectChanged`` if
         the object was replaced."""
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
         """Whole objects in the order of ``keys``, fetched concurrently, a bounded number ahead.
 
-        If an object is gone, or its key cannot be requested, its error is yielded. All other errors are raised."""
+        An error of one object is yielded in its place: it is gone, it is refused (``ObjectUnreadable``), or, if
+        ``etags`` are given, it was replaced (``ObjectChanged``). All other errors are raised."""
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         """Create or replace an object in one step: a reader sees the old or the new object, never a part."""

@@ -39,6 +39,10 @@ from steelflow.store.private import OWNER_ONLY, own_folder, own_home, owner_only
 _START_SECONDS = 20.0
 _STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened and never used; all puts are done
 _NEEDED = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")  # of our environment: the server needs no other secret than its own
+_CONNECTION = {
+    *("endpoint", "access_key", "secret_key", "session_token"),
+    *("credentials_file", "profile", "credentials", "addressing"),
+}
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -56,7 +60,7 @@ def serving(settings: Settings, *uris: str) -> Iterator[Settings]:
         return
     buckets = {_bucket(uri) for uri in configured if uri.startswith("s3://")}
     with embedded_s3(settings.home, buckets) as server:
-        reached = server.model_dump(include={"endpoint", "access_key", "secret_key"})
+        reached = server.model_dump(include=_CONNECTION)
         yield settings.model_copy(update={"store": settings.store.model_copy(update=reached)})
 
 

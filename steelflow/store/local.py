@@ -8,13 +8,23 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO
 
-from steelflow.errors import AccessDenied, BucketNotFound, ObjectChanged, ObjectExists, ObjectNotFound, StoreError
+from steelflow.errors import (
+    AccessDenied,
+    BucketNotFound,
+    ObjectChanged,
+    ObjectExists,
+    ObjectNotFound,
+    ObjectUnreadable,
+    StoreError,
+)
 from steelflow.records import ObjectInfo
 from steelflow.store.leftovers import clear, own_name
+from steelflow.store.walk import PART, Told, files, folders, kind_name, why
 
-_PART = ".steelflow-part-"  # a file being written. It is in the root, outside every glob over reports, and never listed
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a pipe must not wait for somebody who writes
 
 
 class LocalStore:
@@ -22,8 +32,8 @@ class LocalStore:
 
     Whoever may read the root may read what is written: files and folders get its permissions, whatever the umask.
 
-    ``etag`` is size and modification time. Symbolic links are followed for reading, so an archive can span several
-    disks. Nothing is written or deleted outside the folder.
+    ``etag`` is size and modification time. Symbolic links are followed for reading, except in the listing of an archive
+    (see ``store.walk``). Nothing is written or deleted outside the folder.
 
     Args:
         root: the folder.
@@ -40,32 +50,43 @@ class LocalStore:
         return str(self.root)
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        self._check_root()
-        base = prefix[: prefix.rfind("/") + 1]
-        return self._walk(self._folder(base), base, prefix, frozenset())
+        return self.walk(prefix, None)
 
     def folders(self, prefix: str = "") -> Iterator[str]:
+        return self.walk_folders(prefix, None)
+
+    def walk(self, prefix: str, told: Told | None) -> Iterator[ObjectInfo]:
+        """As ``list``; of an archive if ``told`` is given, see ``store.foreign``."""
         self._check_root()
-        with _translated(self._folder(prefix)) as folder:
-            yield from sorted(_readable(entry.name) for entry in _entries(folder) if entry.is_dir())
+        self._check_key(prefix)
+        found = files(self.root, prefix, told)
+        return (_NOTHING._replace(key=one.key) if one.stat is None else _info(one.key, one.stat) for one in found)
+
+    def walk_folders(self, prefix: str, told: Told | None) -> Iterator[str]:
+        """As ``folders``; see ``walk``."""
+        self._check_root()
+        self._check_key(prefix)
+        return folders(self.root, prefix, told)
 
     def stat(self, key: str) -> ObjectInfo:
-        with _translated(self._path(key)) as path:
+        with _translated(self._path(key), reading=True) as path:
             if not path.is_file():
                 raise FileNotFoundError
             return _info(key, path.stat())
 
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
-        with _translated(self._path(key)) as path, path.open("rb") as file:
+        with _translated(self._path(key), reading=True) as path, _opened(path) as file:
             if etag is not None and _info(key, os.fstat(file.fileno())).etag != etag:
                 raise ObjectChanged(f"{path}: was replaced while it was being read; run again")
             if start:
                 file.seek(start)
             return file.read() if length is None else file.read(length)
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        for key in keys:
-            yield key, self._whole(key)
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
+        for number, key in enumerate(keys):
+            yield key, self._whole(key, etags[number] if etags else None)
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         return self._put(key, data, _move)
@@ -77,9 +98,9 @@ class LocalStore:
         self._check_root()
         with _translated(self._own_path(key)) as path:
             if not self._cleared:
-                clear(self.root, _PART)
+                clear(self.root, PART)
                 self._cleared = True
-            part = self.root / own_name(_PART)
+            part = self.root / own_name(PART)
             try:
                 with _created(part) as file:
                     os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode | self._readers(0o044))
@@ -100,7 +121,7 @@ class LocalStore:
 
     def drop_unfinished(self, dry_run: bool = False) -> int:
         """Delete the files that dead processes of this machine have not finished. Returns their number."""
-        return clear(self.root, _PART, dry_run) if self.root.is_dir() else 0
+        return clear(self.root, PART, dry_run) if self.root.is_dir() else 0
 
     def _make(self, folder: Path) -> None:
         """Create a folder below the root, and those above it."""
@@ -109,7 +130,7 @@ class LocalStore:
             missing.append(folder)
             folder = folder.parent
         for new in reversed(missing):
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # as in _move, which makes it again
                 new.mkdir()
                 new.chmod(new.stat().st_mode | self._readers(0o055))
 
@@ -124,51 +145,33 @@ class LocalStore:
                 for folder in path.relative_to(self.root).parents[:-1]:
                     (self.root / folder).rmdir()
 
-    def _walk(self, folder: Path, base: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[ObjectInfo]:
-        with _translated(folder):
-            for entry in _entries(folder):
-                key = base + _readable(entry.name)
-                if entry.is_dir():
-                    if (key + "/").startswith(prefix):
-                        here = _identity(folder)
-                        if not entry.is_symlink() or _identity(Path(entry.path)) not in above | {here}:
-                            yield from self._walk(Path(entry.path), key + "/", prefix, above | {here})
-                elif key.startswith(prefix) and entry.is_file():
-                    with contextlib.suppress(FileNotFoundError):  # deleted after the folder was read
-                        yield _info(key, entry.stat())
-
     def _check_root(self) -> None:
-        if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
-            raise StoreError(f"{self.root}: is a file, or is below a file; name a folder")
-        if not self._create and not self.root.is_dir():
-            raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
+        with _translated(self.root):
+            if self._create and any(above.is_file() for above in (self.root, *self.root.parents)):
+                raise StoreError(f"{self.root}: is a file, or is below a file; name a folder")
+            if not self._create and not self.root.is_dir():
+                raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
-    def _whole(self, key: str) -> bytes | StoreError:
+    def _whole(self, key: str, etag: str | None) -> bytes | StoreError:
         self._check_key(key)
         try:  # without a file object: it makes twice the system calls, and each may give the GIL away
-            descriptor = os.open(f"{self.root}/{key}", os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(f"{self.root}/{key}", _READ)
             try:
-                size = os.fstat(descriptor).st_size
+                stat = os.fstat(descriptor)
+                size = stat.st_size if S_ISREG(stat.st_mode) else 0
                 data = os.read(descriptor, size)
-                if size and len(data) == size:  # some file systems report size 0 for a file with bytes
+                if (
+                    size and len(data) == size and etag in (None, "", _etag(stat))
+                ):  # some file systems report size 0 for a file with bytes
                     return data
             finally:
                 os.close(descriptor)
         except OSError:
             pass
         try:
-            return self.get(key)  # it raises the right error, or reads the file in pieces
-        except ObjectNotFound as exc:
+            return self.get(key, etag=etag or None)  # it raises the right error, or reads the file in pieces
+        except (ObjectNotFound, ObjectUnreadable, ObjectChanged) as exc:
             return exc
-
-    def _folder(self, prefix: str) -> Path:
-        """The folder of a prefix, also if ``_readable`` escaped a part of its name."""
-        path = self._path(prefix)
-        if "\\x" in prefix and not path.exists():
-            path = self.root
-            for part in prefix.removesuffix("/").split("/"):
-                path /= next((entry.name for entry in _entries(path) if _readable(entry.name) == part), part)
-        return path
 
     def _path(self, key: str) -> Path:
         self._check_key(key)
@@ -192,15 +195,29 @@ class LocalStore:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[Path]:
+def _translated(path: Path, reading: bool = False) -> Iterator[Path]:
+    """Errors of the operating system as ours. Of an object that is read, those that concern it alone are told from
+    those of the disk."""
     try:
         yield path
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as exc:
         raise ObjectNotFound(f"{path}: no such file") from exc
-    except PermissionError as exc:
-        raise AccessDenied(f"{path}: permission denied; check owner and mode of the file and its folder") from exc
     except OSError as exc:
+        denied = isinstance(exc, PermissionError)
+        detail = "permission denied; check owner and mode of the file and its folder" if denied else why(exc)
+        if reading and detail is not None:
+            raise ObjectUnreadable(f"{path}: {detail}") from exc
+        if denied:
+            raise AccessDenied(f"{path}: {detail}") from exc
         raise StoreError(f"{path}: {exc.strerror or type(exc).__name__}; check the disk and the name") from exc
+
+
+def _opened(path: Path) -> IO[bytes]:
+    file = os.fdopen(os.open(path, _READ), "rb")
+    if not S_ISREG(mode := os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ObjectUnreadable(f"{path}: {kind_name(mode)}, not a file")
+    return file
 
 
 def _created(part: Path) -> IO[bytes]:
@@ -230,25 +247,6 @@ def _link(part: Path, path: Path) -> None:
     path.hardlink_to(part)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The entries of a folder; none if it is gone."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-        for entry in entries:
-            if not entry.name.startswith(_PART):
-                yield entry
-
-
-def _identity(folder: Path) -> tuple[int, int]:
-    stat = folder.stat()
-    return stat.st_dev, stat.st_ino
-
-
-def _readable(key: str) -> str:
-    """A name that is not UTF-8 is listed with its invalid bytes escaped. No file has that name, so reading it fails for
-    this file alone: it must not stop a night."""
-    return key if key.isascii() else key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def _sync(folder: Path) -> None:
     """Make a rename in the folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -258,6 +256,12 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
+_NOTHING = ObjectInfo("", 0, "")  # the object of a link to nothing
+
+
 def _info(key: str, stat: os.stat_result) -> ObjectInfo:
-    etag = f"{stat.st_size:x}-{stat.st_mtime_ns:x}"
-    return ObjectInfo(key, stat.st_size, etag, datetime.fromtimestamp(stat.st_mtime, UTC))
+    return ObjectInfo(key, stat.st_size, _etag(stat), datetime.fromtimestamp(stat.st_mtime, UTC))
+
+
+def _etag(stat: os.stat_result) -> str:
+    return f"{stat.st_size:x}-{stat.st_mtime_ns:x}"

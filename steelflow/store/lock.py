@@ -134,8 +134,10 @@ def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
     except (ValueError, TypeError):
         claim = _Claim("a machine with another version", "", 0, "")
     dead = _is_dead(claim)
-    late = ours.modified and info.modified and (ours.modified - info.modified).total_seconds() > TTL
-    if not dead and not late:
+    age = (ours.modified - info.modified).total_seconds() if ours.modified and info.modified else 0.0
+    if not dead and age < -TTL:  # the store's clock was set back: from now on the claim ages, unless it is renewed
+        store.put(info.key, json.dumps(asdict(claim)).encode())
+    if not dead and age <= TTL:
         return claim
     store.delete(info.key)
     return None

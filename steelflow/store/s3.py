@@ -20,20 +20,17 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeVar
 
 import obstore
 import urllib3
 from minio import Minio
-from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from minio.datatypes import Object
+from minio.error import MinioException
 from obstore import exceptions as rust
-from obstore.store import S3Store as RustStore
 
-from steelflow.config import EMBEDDED, StoreSettings
+from steelflow.config import StoreSettings
 from steelflow.errors import (
-    AccessDenied,
-    BucketNotFound,
     ConfigError,
     ObjectChanged,
     ObjectExists,
@@ -43,24 +40,22 @@ from steelflow.errors import (
     StoreUnreachable,
 )
 from steelflow.records import ObjectInfo
+from steelflow.store.credentials import source
 from steelflow.store.ordered import in_order
+from steelflow.store.s3_clients import connect, connect_rust, endpoint_url
+from steelflow.store.s3_errors import BrokenOff, Expired, Place, Refused, Unconditional, code_and_status, translated
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig
+    from obstore import GetOptions
 
 T = TypeVar("T")
 
-_DENIED = {"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId"}
-_REGION = {"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException"}
-_AGAIN = {"RequestTimeout", "NoSuchUpload"}  # statuses 400 and 404: no client retries them
-_BUSY = {429, 500, 502, 503, 504}
-_MISSING = {"NoSuchKey", "NoSuchObject", "ResourceNotFound"}
 _PART_SIZE = 16 * 1024 * 1024
-_SEND = 64 * 1024
 _OLD_UPLOAD = dt.timedelta(days=1)
 _PROCESS = os.getpid()
-_NOT_THERE = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SURE = 10.0  # seconds for which an object that was read shows that the store can be read
+_DENIED = 20  # refused objects, before one was read, that stand for the whole store
 
 
 class S3Store:
@@ -75,31 +70,46 @@ class S3Store:
         self._root = prefix.strip("/") + "/" if prefix.strip("/") else ""
         self._settings = settings
         self._endpoint = endpoint_url(settings.endpoint)
-        self._client, self._client_process = self._connect(), os.getpid()
-        self._rust = self._connect_rust()
+        self._source = source(settings, self._endpoint)
+        self._client, self._client_process = connect(settings, self._endpoint, self._source), os.getpid()
+        self._rust = connect_rust(bucket, settings, self._endpoint, self._source)
         self._conditional = True  # conditional writes, until the store refuses one
+        self._etags = True  # etags of lists and of objects agree, until they do not
+        self._health = _Health()
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self._root}".rstrip("/")
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        with self._translated(prefix):
-            for found in self._minio.list_objects(self.bucket, prefix=self._root + prefix, recursive=True):
-                if not found.is_dir:
-                    yield ObjectInfo(
-                        str(found.object_name)[len(self._root) :],
-                        found.size or 0,
-                        (found.etag or "").strip('"'),
-                        found.last_modified,
-                    )
+        for found in self._listed(prefix, recursive=True):
+            if not found.is_dir:
+                yield ObjectInfo(
+                    str(found.object_name)[len(self._root) :],
+                    found.size or 0,
+                    (found.etag or "").strip('"'),
+                    found.last_modified,
+                )
 
     def folders(self, prefix: str = "") -> Iterator[str]:
-        start = self._root + prefix
-        with self._translated(prefix):
-            for found in self._minio.list_objects(self.bucket, prefix=start, recursive=False):
-                if found.is_dir:
-                    yield str(found.object_name)[len(start) :].rstrip("/")
+        for found in self._listed(prefix, recursive=False):
+            if found.is_dir:
+                yield str(found.object_name)[len(self._root + prefix) :].rstrip("/")
+
+    def _listed(self, prefix: str, recursive: bool) -> Iterator[Object]:
+        """A list that goes on where it was if keys expire meanwhile."""
+        last: str | None = None
+        while True:
+            try:
+                with self._translated(prefix):
+                    for found in self._minio.list_objects(
+                        self.bucket, prefix=self._root + prefix, recursive=recursive, start_after=last
+                    ):
+                        yield found
+                        last = found.object_name
+                return
+            except Expired:
+                self._renew()
 
     def stat(self, key: str) -> ObjectInfo:
         with self._translated(key):
@@ -109,17 +119,23 @@ class S3Store:
     def get(self, key: str, start: int = 0, length: int | None = None, etag: str | None = None) -> bytes:
         if length == 0:
             return b""
-        return self._retried(key, lambda: self._get_once(key, start, length, etag))
+        return self._read(key, etag, lambda etag: self._retried(key, lambda: self._get_once(key, start, length, etag)))
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        def fetch(key: str) -> tuple[str, bytes | StoreError]:
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
+        def fetch(asked: tuple[str, str | None]) -> tuple[str, bytes | StoreError]:
+            key, etag = asked
             try:
-                return key, self._fetch_whole(key)
-            except (ObjectNotFound, ObjectUnreadable) as exc:
+                return key, self._read(key, etag, lambda etag: self._fetch_whole(key, etag), one_of_many=True)
+            except (ObjectNotFound, ObjectUnreadable, ObjectChanged) as exc:
                 return key, exc
 
         threads = self._settings.concurrency
-        return in_order(fetch, keys, threads, ahead=2 * threads, name="fetch")
+        asked: list[tuple[str, str | None]] = (
+            list(zip(keys, etags, strict=True)) if etags else [(key, None) for key in keys]
+        )
+        return in_order(fetch, asked, threads, ahead=2 * threads, name="fetch")
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         def put_once() -> ObjectInfo:
@@ -128,7 +144,7 @@ class S3Store:
                 body.seek(0)
                 result = self._minio.put_object(self.bucket, self._name(key), body, size, part_size=_PART_SIZE)
             if not result.etag:  # completing an upload can fail with status 200
-                raise _BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
+                raise BrokenOff(f"{self._where(key)}: the store did not confirm the upload; run again")
             return ObjectInfo(key, size, result.etag.strip('"'))
 
         return self._retried(key, put_once)
@@ -143,7 +159,7 @@ class S3Store:
         try:
             with self._translated(key):
                 made = obstore.put(self._rust, self._name(key), data, mode="create", use_multipart=False)
-        except _Unconditional:
+        except Unconditional:
             self._conditional = False
             return self.put(key, data)
         except ObjectExists:
@@ -178,18 +194,75 @@ class S3Store:
             try:
                 self._minio.make_bucket(self.bucket, self._settings.region)
             except MinioException as exc:  # another process may have created it meanwhile
-                if _code_and_status(exc)[0] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
+                if code_and_status(exc)[0] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
                     raise
+
+    def _read(
+        self, key: str, etag: str | None, fetch: Callable[[str | None], bytes], one_of_many: bool = False
+    ) -> bytes:
+        """The bytes of one object. An error of this object alone does not count as one of the store.
+
+        Args:
+            etag: of the object as it was listed, if it must be that one.
+            fetch: gets the bytes; with an etag, it raises ``ObjectChanged`` for another object.
+            one_of_many: refusals are counted: if the first ones are all refused, the store is.
+        """
+        try:
+            data = fetch((etag or None) if self._etags else None)
+        except ObjectChanged:
+            if self._is_replaced(key, etag):
+                raise
+            self._etags = False  # the store's answers do not agree with its own lists
+            data = fetch(None)
+        except Refused as exc:
+            self._health.denied += one_of_many
+            if not self._reads_others(key, denied=True):
+                raise
+            raise ObjectUnreadable(
+                f"{self._where(key)}: access to this object is denied; check its own policy (ACL) and its key", "denied"
+            ) from exc
+        except StoreUnreachable as exc:
+            if not self._reads_others(key):
+                raise
+            raise ObjectUnreadable(
+                f"{self._where(key)}: the store gives other objects and not this one; see the store's log"
+            ) from exc
+        self._health.read(key)
+        return data
+
+    def _is_replaced(self, key: str, etag: str | None) -> bool:
+        """Whether the list, too, has another etag by now."""
+        return not any(info.key == key and info.etag == etag for info in self.list(key))
+
+    def _reads_others(self, key: str, denied: bool = False) -> bool:
+        """Whether the store still lets us read, so that the error is one of this object. An object that was read
+        before is asked for again; before there is one, the list decides, for the first few objects that are denied."""
+        health = self._health
+        if denied and health.is_fresh():
+            return True
+        try:
+            if health.known not in (None, key):
+                self._get_once(str(health.known), 0, 1, None)
+                health.read(str(health.known))
+                return True
+            if denied and health.denied <= _DENIED:
+                with self._translated(""):
+                    next(self._minio.list_objects(self.bucket, prefix=self._root), None)
+                return True
+        except (StoreError, MinioException, urllib3.exceptions.HTTPError, OSError):
+            pass
+        return False
 
     def _get_once(self, key: str, start: int, length: int | None, etag: str | None) -> bytes:
         response = None
         try:
+            # If-Match is left to our own comparison: some servers do not know it.
             response = self._minio.get_object(self.bucket, self._name(key), offset=start, length=length or 0)
-            if etag is not None and response.headers.get("ETag", "").strip('"') != etag:
+            if etag is not None and (response.headers.get("ETag") or etag).strip('"') != etag:
                 raise ObjectChanged(f"{self._where(key)}: was replaced while it was being read; run again")
-            return bytes(response.data)
+            return response.read(decode_content=False)  # as stored, whatever Content-Encoding says
         except MinioException as exc:
-            code, status = _code_and_status(exc)
+            code, status = code_and_status(exc)
             if code == "InvalidRange" or status == 416:
                 return b""
             raise
@@ -198,100 +271,48 @@ class S3Store:
                 response.close()
                 response.release_conn()
 
-    def _fetch_whole(self, key: str) -> bytes:
+    def _fetch_whole(self, key: str, etag: str | None) -> bytes:
         # The Rust client's threads do not survive a fork: it would wait for ever. It also drops a slash at either end.
         if os.getpid() != _PROCESS or self._name(key).strip("/") != self._name(key):
-            return self.get(key)
+            return self._retried(key, lambda: self._get_once(key, 0, None, etag))
+        options: GetOptions = {} if etag is None else {"if_match": f'"{etag}"'}
         try:
             with self._translated(key):  # this client resumes a broken body by itself
-                return bytes(obstore.get(self._rust, self._name(key)).bytes())
+                found = obstore.get(self._rust, self._name(key), options=options)
+                if etag is not None and (found.meta["e_tag"] or etag).strip('"') != etag:
+                    raise ObjectChanged(f"{self._where(key)}: was replaced while it was being read; run again")
+                return bytes(found.bytes())
+        except Expired:
+            pass
+        except StoreUnreachable as exc:
+            if "source: Header" not in str(exc.__cause__):  # headers that this client refuses, such as an odd date
+                raise
         except ValueError:  # a key that the Rust client refuses, such as a//b
-            return self.get(key)
+            pass
+        return self._retried(key, lambda: self._get_once(key, 0, None, etag))
 
     @property
     def _minio(self) -> Minio:
         if self._client_process != os.getpid():  # two processes must not share a connection
-            self._client, self._client_process = self._connect(), os.getpid()
+            self._client = connect(self._settings, self._endpoint, self._source)
+            self._client_process = os.getpid()
         return self._client
 
-    def _connect(self) -> Minio:
-        settings = self._settings
-        parts = urlsplit(self._endpoint)
-        if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
-            raise ConfigError(
-                f"store.ca_bundle {settings.ca_bundle}: no such file; name a PEM file, or leave the setting out"
-            )
-        pool = urllib3.PoolManager(
-            num_pools=4,
-            maxsize=settings.concurrency,
-            timeout=urllib3.Timeout(connect=settings.connect_timeout, read=settings.read_timeout),
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=str(settings.ca_bundle) if settings.ca_bundle else None,
-            retries=urllib3.Retry(
-                total=settings.retries,
-                connect=min(2, settings.retries),
-                other=min(1, settings.retries),
-                backoff_factor=0.2,
-                backoff_jitter=0.2,
-                backoff_max=5.0,
-                retry_after_max=30,
-                status_forcelist=_BUSY,
-                allowed_methods=None,
-                raise_on_status=False,
-            ),
-        )
-        pool.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-        return Minio(
-            endpoint=parts.netloc,
-            access_key=settings.access_key,
-            secret_key=settings.secret_key.get_secret_value() if settings.secret_key else None,
-            region=settings.region,
-            secure=parts.scheme == "https",
-            http_client=pool,
-        )
-
-    def _connect_rust(self) -> RustStore:
-        settings = self._settings
-        credentials: dict[str, Any] = {"skip_signature": True}
-        if settings.access_key is not None:
-            secret = settings.secret_key.get_secret_value() if settings.secret_key else ""
-            credentials = {"access_key_id": settings.access_key, "secret_access_key": secret}
-        client: ClientConfig = {
-            "allow_http": self._endpoint.startswith("http://"),
-            "connect_timeout": f"{settings.connect_timeout}s",
-            "read_timeout": f"{settings.read_timeout}s",
-            "timeout": f"{20 * settings.read_timeout}s",
-            # Ignore HTTP_PROXY and connect to the store directly, as minio does: a proxy of our own, for no host.
-            "proxy_url": self._endpoint,
-            "proxy_excludes": "*,0.0.0.0/0,::/0",  # "*" alone does not cover addresses
-        }
-        if settings.ca_bundle is not None:
-            client["root_certificate"] = settings.ca_bundle.read_bytes()
-        return RustStore(
-            self.bucket,
-            endpoint=self._endpoint,
-            region=settings.region,
-            virtual_hosted_style_request=False,
-            client_options=client,
-            retry_config={
-                "max_retries": settings.retries,
-                "retry_timeout": dt.timedelta(seconds=30),
-                "backoff": {
-                    "init_backoff": dt.timedelta(seconds=0.4),
-                    "max_backoff": dt.timedelta(seconds=5),
-                    "base": 2,
-                },
-            },
-            **credentials,
-        )
+    def _renew(self) -> None:
+        """Take new credentials. If there are none, the error that is being handled is raised."""
+        if self._source is None or not self._source.renew():
+            raise
+        self._rust = connect_rust(self.bucket, self._settings, self._endpoint, self._source)
 
     def _retried(self, key: str, action: Callable[[], T]) -> T:
         for attempt in range(self._settings.retries):
             try:
                 with self._translated(key):
                     return action()
-            except _BrokenOff:
+            except BrokenOff:
                 time.sleep(min(5.0, 0.1 * 2**attempt) * random.uniform(0.5, 1.5))
+            except Expired:
+                self._renew()
         with self._translated(key):
             return action()
 
@@ -302,51 +323,14 @@ class S3Store:
         except StoreError:
             raise
         except (MinioException, urllib3.exceptions.HTTPError, rust.BaseError, OSError) as exc:
-            raise self._ours(exc, key) from exc
-
-    def _ours(self, exc: Exception, key: str) -> StoreError:
-        code, status = _code_and_status(exc)
-        where = self._where(key)
-        unsigned = status == 400 and self._settings.access_key is None
-        if code in _DENIED or status in (401, 403) or unsigned or isinstance(exc, rust.PermissionDeniedError):
-            return AccessDenied(
-                f"{where}: access denied ({code or status or 'refused'}); check store.access_key, store.secret_key "
-                "and the bucket's policy"
+            place = Place(
+                self._where(key), self.bucket, self._endpoint, self._settings.region, signed=self._source is not None
             )
-        if code == "NoSuchBucket":
-            return BucketNotFound(
-                f"{where}: no bucket {self.bucket!r} at {self._endpoint}; create it or correct the uri"
-            )
-        if code in _AGAIN or (
-            isinstance(exc, urllib3.exceptions.HTTPError) and not isinstance(exc, urllib3.exceptions.MaxRetryError)
-        ):
-            return _BrokenOff(f"{where}: the answer of {self._endpoint} was cut; check the network, then run again")
-        if isinstance(exc, rust.AlreadyExistsError):
-            return ObjectExists(f"{where}: exists already; nothing was changed")
-        if status == 501 or isinstance(exc, rust.NotSupportedError):
-            return _Unconditional(f"{where}: the store lacks this operation ({code or status}); see its log")
-        if code in _MISSING or status == 404 or isinstance(exc, FileNotFoundError):
-            return ObjectNotFound(f"{where}: no such object")
-        if code in _REGION:
-            return StoreError(f"{where}: the store is not in region {self._settings.region!r}; set store.region")
-        reason = exc.reason if isinstance(exc, urllib3.exceptions.MaxRetryError) else exc
-        if isinstance(reason, urllib3.exceptions.SSLError):
-            return StoreUnreachable(
-                f"{self._endpoint}: no TLS connection ({_one_line(reason)}); set store.ca_bundle for a private "
-                "certificate authority, or an http:// endpoint for a store without TLS"
-            )
-        if isinstance(reason, _NOT_THERE) or "kind: Connect" in str(exc):
-            return StoreUnreachable(
-                f"{self._endpoint}: no object store answers; check store.endpoint, and whether the store runs"
-            )
-        if isinstance(exc, S3Error | InvalidResponseError) and status not in _BUSY:
-            return StoreError(
-                f"{where}: the store refused the request ({code or 'no code'}, status {status}); see its log"
-            )
-        return StoreUnreachable(
-            f"{where}: the object store at {self._endpoint} gave no valid answer "
-            f"({code or status or type(reason).__name__}); check that the store runs, then run again"
-        )
+            ours = translated(exc, place)
+            token = self._source.token() if self._source else None
+            if token is not None and token in str(exc):  # servers repeat the headers of a request
+                raise ours from None
+            raise ours from exc
 
     def _name(self, key: str) -> str:
         if not key or not {".", ".."}.isdisjoint(key.split("/")):
@@ -357,71 +341,16 @@ class S3Store:
         return f"{self.uri}/{key}".rstrip("/")
 
 
-class _BrokenOff(StoreUnreachable):
-    """The answer to a request was cut. No client retries this, so we do."""
+class _Health:
+    """What was read of the store: whether an error is one of all objects, or of one."""
 
+    def __init__(self) -> None:
+        self.known: str | None = None
+        self.denied = 0
+        self._at = 0.0
 
-class _Unconditional(StoreError):
-    """The store has no conditional writes."""
+    def read(self, key: str) -> None:
+        self.known, self._at = key, time.monotonic()
 
-
-class _Patient(urllib3.connection.HTTPConnection):
-    """Sends in pieces: the time-out of a socket covers one whole call, and a part of an upload may take minutes."""
-
-    def send(self, data: Any) -> None:
-        if isinstance(data, bytes) and len(data) > _SEND:
-            for start in range(0, len(data), _SEND):
-                super().send(data[start : start + _SEND])
-        else:
-            super().send(data)
-
-
-class _PatientSecure(_Patient, urllib3.connection.HTTPSConnection):
-    pass
-
-
-class _Pool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Patient
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _PatientSecure
-
-
-def endpoint_url(endpoint: str) -> str:
-    """The URL of an endpoint. ``host:port`` is https, except on this machine; a URL stays as it is.
-
-    Raises:
-        ConfigError: it is neither, or it contains a path or credentials.
-    """
-    if endpoint == EMBEDDED:
-        raise ConfigError("store.endpoint: the embedded store does not run here; start it with `serving(settings)`")
-    url = endpoint.removesuffix("/")
-    if "://" not in endpoint:
-        local = urlsplit(f"//{url}").hostname in ("127.0.0.1", "localhost", "::1")
-        url = f"{'http' if local else 'https'}://{url}"
-    parts = urlsplit(url)
-    if "@" in url:
-        raise ConfigError("store.endpoint: contains credentials; set store.access_key and store.secret_key instead")
-    with contextlib.suppress(ValueError):  # raised for a port that is not a number
-        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and url.endswith(parts.netloc):
-            return url
-    raise ConfigError(f"store.endpoint {endpoint!r}: not an address of a store; use host:port, or http(s)://host:port")
-
-
-def _one_line(exc: Exception) -> str:
-    return " ".join(str(exc).split())
-
-
-def _code_and_status(exc: Exception) -> tuple[str | None, int | None]:
-    """The S3 error code and HTTP status. Some servers answer with a content type that the SDK does not parse."""
-    if isinstance(exc, S3Error):
-        return exc.code, getattr(exc.response, "status", None)
-    if isinstance(exc, ServerError):
-        return None, exc.status_code
-    if isinstance(exc, (InvalidResponseError, rust.BaseError, FileNotFoundError)):
-        text = str(exc)
-        code = re.search(r"<Code>(\w+)</Code>", text)
-        status = re.search(r"(?:Response code:|status code:) (\d{3})", text)
-        return (code.group(1) if code else None), (int(status.group(1)) if status else None)
-    return None, None
+    def is_fresh(self) -> bool:
+        return self.known is not None and time.monotonic() - self._at < _SURE

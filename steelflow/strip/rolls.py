@@ -1,22 +1,29 @@
 """Roll marks: regions that repeat along a coil at one place across the strip, and the roll that leaves them.
 
 A damaged roll prints its mark once a turn, so the marks are one circumference apart. The strip is lengthened by the
-stands behind the roll, and its period with it; the tolerance of a roll allows for that.
+stands behind the roll, and its period with it; the tolerance of a roll allows for that. Dirt on a camera repeats with
+the frames; it is found first and taken away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from steelflow.config import RollMarkSettings, RollSettings
+from steelflow.strip.dirt import dirt_of
 from steelflow.strip.lanes import Limits
 from steelflow.strip.repeats import repeats
 
 _SAMPLE = 6  # images that are named for a mark
+ROLL, DIRT = "roll", "camera dirt"
+"""What leaves a mark."""
+
+Camera = tuple[str | None, str | None, str | None]
+"""Coil, camera and side."""
 
 MARKS = pl.Schema(
     {
@@ -24,6 +31,8 @@ MARKS = pl.Schema(
         "date": pl.Date(),
         "coil": pl.String(),
         "side": pl.String(),
+        "cause": pl.String(),  # ROLL or DIRT
+        "camera": pl.String(),  # that has the dirt; null for a roll
         "label": pl.String(),  # the most frequent of its regions
         "across_mm": pl.Float64(),  # from the strip's edge, the median
         "period_mm": pl.Float64(),
@@ -58,9 +67,15 @@ NEEDED = (
 )
 """Columns of regions that the marks need."""
 
+IN_FRAME = ("camera", "x", "y", "width", "height", "width_mm")
+"""Columns of regions that dirt needs as well."""
+
 
 def roll_marks(
-    regions: pl.DataFrame, rolls: Sequence[RollSettings] = (), settings: RollMarkSettings | None = None
+    regions: pl.DataFrame,
+    rolls: Sequence[RollSettings] = (),
+    settings: RollMarkSettings | None = None,
+    steps: Mapping[Camera, float] | None = None,
 ) -> pl.DataFrame:
     """The repeating marks of all coils.
 
@@ -69,6 +84,8 @@ def roll_marks(
             strip, cannot repeat and are left out.
         rolls: the rolls of the settings.
         settings: limits; the defaults if None.
+        steps: metres from a frame to the next, of each camera of a coil. Dirt is found where they are known; the
+            regions have the columns ``IN_FRAME`` then.
 
     Returns:
         Columns ``MARKS``, ordered by line, date, coil, side and first place. The order of the rows does not matter.
@@ -78,7 +95,10 @@ def roll_marks(
         pl.col("coil").is_not_null() & pl.col("along").is_finite() & pl.col("across_mm").is_finite()
     ).sort("along", "across_mm", "object_key", "member", "ordinal", nulls_last=True)
     rows: list[dict[str, Any]] = []
-    for _, coil in known.group_by("line", "date", "coil", maintain_order=True):
+    for (line, date, name), coil in known.group_by("line", "date", "coil", maintain_order=True):
+        own = {key[1:]: step for key, step in (steps or {}).items() if key[0] == name}
+        dirt, coil = _dirt(coil, own, settings) if own else ([], coil)
+        rows.extend(row | {"line": line, "date": date, "coil": name} for row in dirt)
         sides = coil.partition_by("side", maintain_order=True)
         for side in sides:
             rows.extend(_of_side(side, len(sides), rolls, settings))
@@ -102,27 +122,71 @@ def roll_of(
     return name, off
 
 
-def _of_side(
-    side: pl.DataFrame, sides: int, rolls: Sequence[RollSettings], settings: RollMarkSettings
-) -> Iterator[dict[str, Any]]:
-    """The marks of one side of a coil. ``sides`` corrects for the number of sides that were searched."""
-    limits = Limits(
+def _limits(settings: RollMarkSettings) -> Limits:
+    return Limits(
         shortest=settings.shortest_mm,
         longest=settings.longest_mm,
         position=settings.position_mm,
         across=settings.across_mm,
         marks=settings.count,
     )
+
+
+def _dirt(
+    coil: pl.DataFrame, steps: Mapping[tuple[str | None, str | None], float], settings: RollMarkSettings
+) -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    """Rows of the dirt on the cameras of a coil, and the regions that are no dirt."""
+    rows, used = [], np.zeros(coil.height, bool)
+    numbered = coil.with_row_index("row")
+    for (camera, side), regions in numbered.group_by("camera", "side", maintain_order=True):
+        step = steps.get((camera, side))
+        known = regions.filter(pl.col("length_mm") > 0, pl.col("width_mm") > 0)
+        if step is None or known.height < settings.count:
+            continue
+        size = known.select("width", "height", "length_mm", "width_mm").cast(pl.Float64).to_numpy()
+        found = dirt_of(
+            known["along"].to_numpy() * 1000,
+            known.select(pl.col("x") + pl.col("width") / 2, pl.col("y") + pl.col("height") / 2).to_numpy(),
+            size[:, 2],
+            np.sqrt(size[:, 2] * size[:, 3] / (size[:, 0] * size[:, 1])),
+            step * 1000,
+            _limits(settings),
+            1 - settings.confidence,
+        )
+        for one in found:
+            here = known[one.regions]
+            used[here["row"].to_numpy()] = True
+            rows.append(
+                {
+                    "side": side,
+                    "cause": DIRT,
+                    "camera": camera,
+                    "across_mm": here["across_mm"].median(),
+                    "period_mm": step * 1000,
+                    "period_error_mm": 0.0,
+                    "confidence": float(-np.expm1(one.log_p)),
+                    "expected": one.frames,
+                    **_regions(here),
+                }
+            )
+    return rows, coil.filter(~pl.Series(used))
+
+
+def _of_side(
+    side: pl.DataFrame, sides: int, rolls: Sequence[RollSettings], settings: RollMarkSettings
+) -> Iterator[dict[str, Any]]:
+    """The marks of one side of a coil. ``sides`` corrects for the number of sides that were searched."""
     along = side["along"].to_numpy() * 1000
     across, length, score = (
         side[name].cast(pl.Float64).fill_null(0).to_numpy() for name in ("across_mm", "length_mm", "score")
     )
     first = side.row(0, named=True)
     same = {name: first[name] for name in ("line", "date", "coil", "side")}
-    for one in repeats(along, across, length, score, limits, sides, 1 - settings.confidence):
+    for one in repeats(along, across, length, score, _limits(settings), sides, 1 - settings.confidence):
         roll, off = roll_of(one.period, one.error, same["line"], rolls)
         yield {
             **same,
+            "cause": ROLL,
             "across_mm": float(np.median(across[one.regions])),
             "period_mm": one.period,
             "period_error_mm": one.error,

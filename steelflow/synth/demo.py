@@ -46,8 +46,8 @@ _EPOCHS = 25  # about 400 steps for the frames that the person labels
 _VIEW = 256  # pixels; a view as high as a frame, so that one row of views covers it
 _CONFIG = """\
 # Written by `steelflow demo`. Look into the plant with these settings:
-#   steelflow --config {file} report
-#   steelflow --config {file} explain --date {date}
+#   steelflow --config {file} dashboard
+#   steelflow --config {file} rolls --date {date}
 home = "{home}"
 
 [archive]

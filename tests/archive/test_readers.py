@@ -50,7 +50,9 @@ def test_loose_objects_are_rows_in_the_order_of_keys_whatever_happens_to_them() 
 
 def test_a_store_that_fails_is_no_row() -> None:
     class Failing(MemoryStore):
-        def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        def get_many(
+            self, keys: Sequence[str], etags: Sequence[str] | None = None
+        ) -> Iterator[tuple[str, bytes | StoreError]]:
             for key in keys:
                 yield key, StoreUnreachable("no answer")
 

@@ -229,7 +229,7 @@ def test_the_end_of_the_archive() -> None:
     assert codes(read(IMAGE + bytes(512) + IMAGE + END)) == [(None, "shard_corrupt")]  # a hole
     assert codes(read(IMAGE + bytes(512) + b"data" * 400)) == [(None, "shard_corrupt")]  # a header lost
     assert codes(read((IMAGE + bytes(9216)) * 2)) == [(None, "shard_corrupt")]  # two archives joined
-    assert codes(read(IMAGE + bytes(tar.MAX_TAIL + 512))) == [(None, "shard_corrupt")]  # a copy that broke off
+    assert codes(read(IMAGE + bytes(tar.MAX_PADDING + 512))) == [(None, "shard_corrupt")]  # a copy that broke off
 
 
 def test_gzip_in_pieces_with_a_tail() -> None:

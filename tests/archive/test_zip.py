@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packed import codes, good, read
 
+from steelflow.archive import gunzip
 from steelflow.archive import zip as zip_reader
 from steelflow.archive.names import Ignored, kind_of
 
@@ -90,6 +91,19 @@ def test_bombs_are_refused_unread() -> None:
     limits = zip_reader.LimitSettings()
     assert codes(read(content, "n.zip", limits=limits)) == [("b.jpg", "bomb")]
     assert codes(read(content, "n.zip", limits=zip_reader.LimitSettings(expansion=2000))) == []
+
+
+def test_members_are_measured_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them may expand to a megabyte, however small it is. A thousand of them may not."""
+    monkeypatch.setattr(gunzip, "FLOOR", 1 << 20)
+    content = pack(*((f"{i:03}.jpg", bytes(10_000)) for i in range(300)))
+    inner = pack(("i.zip", content), ("z.jpg", b"z"), method=zipfile.ZIP_STORED)
+    limits = zip_reader.LimitSettings(image_bytes=1 << 20, expansion=50)
+    for packed, shard in ((content, None), (inner, "i.zip")):
+        rows = read(packed, "n.zip", limits=limits)
+        assert codes(rows) == [(shard, "bomb")]
+        assert 100 < len(good(rows)) < 300
+    assert len(good(read(content, "n.zip", limits=zip_reader.LimitSettings(expansion=200)))) == 300
 
 
 def test_members_that_share_bytes_are_refused() -> None:

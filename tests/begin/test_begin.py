@@ -73,6 +73,7 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(site: Path, options: t
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_magnetic_tiles() -> None:
     folder = os.environ.get("STEELFLOW_MAGNETIC_TILE_DIR")
     if not folder:

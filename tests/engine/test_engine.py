@@ -169,6 +169,9 @@ def test_the_batch_stays_within_the_memory_limit() -> None:
     size = engine.spec.input_size
     tight = 3 * size * size * 4 * 64 // 2**20 + 1  # room for about three images
     assert choose_batch_size(engine, tight, 1) <= 4
+    large = open_engine(resolve("strip"), "onnxruntime")
+    assert choose_batch_size(large, 1024, 2) in (128, 256), "two views at a time are in the network, not the batch"
+    assert choose_batch_size(large, 64, 8) == 1
 
 
 def test_the_cpu_is_always_the_last_resort() -> None:

@@ -22,6 +22,22 @@ def test_the_edge_of_the_strip_and_the_cells_beside_it() -> None:
     assert not off[:, :14].any()
 
 
+@pytest.mark.parametrize("thickness", [2, 3, 5, 7, 9, 12])
+@pytest.mark.parametrize("side", ["top", "bottom", "left", "right"])
+def test_a_border_narrower_than_a_cell(side: str, thickness: int) -> None:
+    """The head of a coil that ends a few pixels below the frame's border: its edge is no defect."""
+    grey = frame(64, 160)
+    turned = {"top": grey, "bottom": grey[::-1], "left": grey.T, "right": grey.T[::-1]}[side]
+    turned[:thickness, 40:] = 5
+    off = off_strip(np.ascontiguousarray(grey), 40)
+    assert off is not None
+    seen = {"top": off, "bottom": off[::-1], "left": off.T, "right": off.T[::-1]}[side]
+    whole = -(-thickness // 8)
+    assert seen[:whole, 5:].all(), "every cell that shows the border or the edge"
+    assert not seen[whole + 1 :].any()
+    assert not seen[:, :4].any()
+
+
 def test_a_dark_defect_inside_is_no_background() -> None:
     assert off_strip(with_defect(frame(64, 160), 60, 20, 30, 30, level=5), 40) is None
 

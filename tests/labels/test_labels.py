@@ -261,9 +261,9 @@ def test_years_of_single_labels_are_compacted_and_the_batches_stay_the_truth(
     asked: list[str] = []
 
     class Watched(LocalStore):
-        def get_many(self, keys: Sequence[str]) -> Any:
+        def get_many(self, keys: Sequence[str], etags: Sequence[str] | None = None) -> Any:
             asked.extend(keys)
-            return super().get_many(keys)
+            return super().get_many(keys, etags)
 
     store = Watched(tmp_path)
     assert (tmp_path / "compacted.parquet").is_file()

@@ -68,6 +68,27 @@ def night(plant: Settings) -> Store:
     return open_store(plant.report.uri, plant.store)
 
 
+def test_dirt_on_a_camera_is_no_mark_of_a_roll(plant: Settings, tmp_path: Path) -> None:
+    """The same mark in every frame: frames of 0.192 m, so that its period would be that of a roll."""
+    images = tmp_path / "images" / "line=L1" / f"date={NIGHT}" / "coil=C1"
+    images.mkdir(parents=True)
+    for number in range(30):
+        picture = with_defect(frame(ROWS, 200, number), 64, 40, 16, 8)
+        cv2.imwrite(str(images / f"{number * ROWS * 0.002:.3f}m_{number:03d}.png"), picture)
+    moved = {
+        "archive": ArchiveSettings(uri=str(tmp_path / "images"), template=TEMPLATE),
+        "report": ReportSettings(uri=str(tmp_path / "report")),
+    }
+    settings = plant.model_copy(update=moved)
+    result = inspect_night(settings, NIGHT)
+    assert (result.regions, result.roll_marks) == (30, 0)
+    (mark,) = read_marks(open_store(settings.report.uri, settings.store)).to_dicts()
+    assert (mark["cause"], mark["roll"], mark["count"], mark["expected"]) == ("camera dirt", None, 30, 30)
+    file = tmp_path / "steelflow.toml"
+    file.write_text(f"home = '{tmp_path}'\n[report]\nuri = '{settings.report.uri}'\n")
+    assert "camera dirt: clean the camera" in called(rolls, file, "--date", str(NIGHT))
+
+
 def records(store: Store) -> list[dict[str, Any]]:
     return [json.loads(store.get(info.key)) for info in store.list("runs/")]
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-from collections.abc import Iterator
-from itertools import count, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import polars as pl
 import pytest
+from labelled import NOW, label, pictures, retraining
 from nights import DAY, night_rows, put_report
 from plants import FOUND, NIGHT, local_settings, make_plant, rows_of
 
@@ -22,7 +19,6 @@ from steelflow.drift.reference_profile import parse_profile
 from steelflow.engine import open_engine
 from steelflow.errors import RegistryError
 from steelflow.labels import Label, open_labels
-from steelflow.labels.snapshot import is_held_out
 from steelflow.models.shipped import SELECTED, resolve
 from steelflow.night.run import inspect_night
 from steelflow.registry import Version, open_registry
@@ -35,12 +31,10 @@ from steelflow.retrain.judging import answers
 from steelflow.retrain.material import SHIPPED, Material, gather
 from steelflow.retrain.record import RetrainResult, State, last_run, last_snapshot
 from steelflow.retrain.reference import recent_reference
-from steelflow.retrain.retraining import Request, Retraining
 from steelflow.retrain.trial import GOLDEN, RECENT, try_out
 from steelflow.store import open_store
 from steelflow.store.local import LocalStore
 
-NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 OTHER = "ssdc_mininet"
 
 
@@ -54,41 +48,10 @@ def ruled(settings: Settings, **rules: Any) -> Settings:
     return settings.model_copy(update={"retrain": RetrainSettings(**rules)})
 
 
-def retraining(settings: Settings, champion: Version | None = None, **how: Any) -> Retraining:
-    request = {"trigger": "manual", "reason": "a test", "who": "ann", **how}
-    return Retraining(
-        settings=settings,
-        request=Request(**request),
-        registry=open_registry(settings),
-        labels=open_labels(settings),
-        tell=lambda _: None,
-        progress=lambda _: None,
-        champion=champion,
-        started=NOW,
-    )
-
-
 def decided(state: State, hours_ago: float, snapshot: str | None = None) -> RetrainResult:
     started = NOW - dt.timedelta(hours=hours_ago)
     details = {"snapshot": snapshot} if snapshot else {}
     return RetrainResult(id=f"{started:%Y%m%dT%H%M%SZ}", state=state, started_at=started, details=details)  # type: ignore[arg-type]
-
-
-def pictures(seed: int = 0, held_out: bool = False) -> Iterator[bytes]:
-    """Images of one part, without end."""
-    for number in count(1000 * seed):
-        noise = np.random.default_rng(number).integers(0, 255, (24, 24), dtype=np.uint8)
-        data = cv2.imencode(".png", noise)[1].tobytes()
-        if is_held_out(hashlib.sha256(data).digest()) == held_out:
-            yield data
-
-
-def label(settings: Settings, name: str, training: int, evaluation: int = 0, seed: int = 0) -> list[str]:
-    labels = open_labels(settings)
-    data = [*islice(pictures(seed), training), *islice(pictures(seed, held_out=True), evaluation)]
-    put = [labels.images.put(one) for one in data]
-    labels.add([Label(image, name, "ann", "import") for image in put], new_classes=[name])
-    return put
 
 
 @pytest.mark.parametrize(("needed", "is_due"), [(11, True), (12, True), (13, False)])
@@ -233,7 +196,10 @@ def test_two_classes_are_the_fewest(settings: Settings) -> None:
     label(settings, "crazing", 30, 12)
     label(settings, "patches", 4, seed=1)
     assert "patches (4)" in str(gathered(settings))
-    label(settings, "patches", 1, seed=2)
+    label(settings, "patches", 1, 1, seed=2)
+    assert "needs 2 images of each class, of one image in five: patches (1)" in str(gathered(settings))
+    assert open_labels(settings).golden() is None
+    label(settings, "patches", 0, 1, seed=3)
     assert isinstance(gathered(settings), Material)
 
 

@@ -42,7 +42,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
     up = Up(tmp_path)
     up.config.write_text(SETTINGS.format(home=up.home))
     plant = PlantSpec(
-        lines=("L1",), start=NIGHT, nights=2, coils=12, images=10, size=64, cameras={("L1", DARK): Camera(gain=0.2)}
+        lines=("L1",), start=NIGHT, nights=2, coils=12, images=10, size=200, cameras={("L1", DARK): Camera(gain=0.2)}
     )
     archive = LocalStore(up.home / "objects" / "steelflow-images", create=True)
     for key, data in objects(plant):

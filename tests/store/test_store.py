@@ -215,7 +215,7 @@ def test_s3_fetches_a_bounded_number_ahead(
     started = itertools.count()
     last = 0
 
-    def fetch(key: str) -> bytes:
+    def fetch(key: str, etag: str | None) -> bytes:
         nonlocal last
         last = next(started) + 1
         return b""

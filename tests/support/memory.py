@@ -43,11 +43,13 @@ class MemoryStore:
             raise ObjectChanged(key)
         return self.objects[key][start : None if length is None else start + length]
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
-        for key in keys:
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
+        for number, key in enumerate(keys):
             try:
-                yield key, self.get(key)
-            except ObjectNotFound as exc:
+                yield key, self.get(key, etag=etags[number] if etags else None)
+            except (ObjectNotFound, ObjectChanged) as exc:
                 yield key, exc
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:

@@ -14,7 +14,7 @@ from steelflow.models.spec import ModelSpec
 from steelflow.retrain.retraining import Retraining
 from steelflow.training.annotations import Annotations
 
-_ARCH = "strip_light"
+ARCH = "strip_light"
 _SHIPPED = "strip"
 _NAME = "strip"
 _VIEWS = 60  # shown of each frame, about
@@ -76,7 +76,7 @@ def strip_candidates(
     epochs, view = run.settings.retrain.epochs, _view(spec)
     steps = suited_steps(len(data.items)) if epochs is None else max(1, epochs * len(data.items) // _BATCH)
     weights = champion.with_suffix(".safetensors")
-    tuned = spec.arch == _ARCH and weights.is_file()
+    tuned = spec.arch == ARCH and weights.is_file()
     tuning = max(1, round(_TUNING_SHARE * steps)) if tuned else 0
 
     def one(kind: str, start: Path | None, wanted: int, before: int) -> StripCandidate:
@@ -88,7 +88,7 @@ def strip_candidates(
         folder = work / kind.replace(" ", "-")
         onnx = folder / f"{_NAME}.onnx"
         if not onnx.is_file():  # it is moved there last
-            plan = StripPlan(arch=_ARCH, name=_NAME, steps=wanted, view=view, start=start)
+            plan = StripPlan(arch=ARCH, name=_NAME, steps=wanted, view=view, start=start)
             train_strip(data, folder, plan, on_step=watch)
         return StripCandidate(kind, onnx, json.loads(onnx.with_suffix(".json").read_text()))
 

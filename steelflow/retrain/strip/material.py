@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -14,12 +14,11 @@ from steelflow.labels.boxes import BOX
 from steelflow.labels.framed import frame_snapshot
 from steelflow.models.spec import ModelSpec
 from steelflow.retrain.gate import FEWEST
-from steelflow.retrain.material import WHO
+from steelflow.retrain.material import FEWEST_GOLDEN, WHO
+from steelflow.retrain.ready import check_images
 from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.wanted import LABELS, NAMELESS, left_out, too_few, wanted_classes, ways_out
 from steelflow.training.annotations import GOOD, Annotated, Annotations, Box
-
-NAMELESS = "begin"
-"""The architecture of the model that is made without labels: its only defect class stands for all defects."""
 
 _GOLDEN_SHARES = (0.2, 0.3, 0.4, 0.5)
 _FEWEST = 5  # labelled regions (or frames) of a class in training; a new class with fewer waits for more
@@ -47,8 +46,8 @@ class LabelledFrame:
 @dataclass(frozen=True, slots=True)
 class StripMaterial:
     """``snapshot`` has all labels but those of golden images; ``fresh`` are its rows that came after the last
-    retraining. ``golden_frames`` have their regions. ``classes`` are the defects that have enough labels, ``good`` the
-    name of the good class."""
+    retraining. ``golden_frames`` have their regions. ``classes`` are the defects that have enough labels and are not
+    left out on purpose (``without``), ``good`` the name of the good class."""
 
     snapshot: Snapshot
     golden: Golden
@@ -58,12 +57,14 @@ class StripMaterial:
     golden_frames: tuple[LabelledFrame, ...]
     classes: tuple[str, ...]
     good: str
+    without: frozenset[str] = frozenset()
 
 
 def gather_frames(
     run: Retraining, spec: ModelSpec, rows: pl.DataFrame, fresh: pl.DataFrame, trained: Collection[str]
 ) -> StripMaterial | str:
-    """The material, or why there is too little of it. If there is no golden set, one is chosen here, once.
+    """The material, or why there is too little of it. If there is no golden set, one is chosen here, once. Until all is
+    checked, nothing is changed.
 
     Args:
         spec: of the champion.
@@ -71,22 +72,30 @@ def gather_frames(
         trained: groups that an earlier model was trained on.
     """
     good = spec.good[0] if spec.good else GOOD[0]
-    golden = run.labels.golden()
+    golden, meaning = run.labels.golden(), run.labels.class_names()
+    of_champion = [] if spec.arch == NAMELESS else [name for name in spec.classes if name not in spec.good]
+    of_golden = [] if golden is None else sorted(set(golden.frame["label"]))
+    wanted = wanted_classes(run, meaning, of_golden, of_champion, {good, *spec.good, *GOOD})
+    without = left_out(run, meaning, {*wanted, *rows["label"]})
+    wanted = {name: who for name, who in wanted.items() if name not in without}
     if golden is None:
-        chosen = _choose_golden(frames_of(rows, good, spec.good), good)
+        every = frames_of(rows, good, spec.good)
+        chosen = _choose_golden(run, judged_on(every, without, good), good)
         if isinstance(chosen, str):
             return chosen
         golden_images = chosen["image"].to_list()
     else:
-        chosen, golden_images = None, golden.frame["image"].to_list()
+        chosen, golden_images = None, golden.chosen["image"].to_list()
     snapshot = frame_snapshot(rows, golden_images, trained if golden is not None else set(rows["group"]))
     parts = {
         part: frames_of(snapshot.frame.filter(pl.col("part") == part), good, spec.good)
         for part in ("training", "evaluation")
     }
-    classes = _classes(parts["training"], good)
-    if why := _too_few(run, spec, parts["training"], classes, good):
+    counts = _counts(parts["training"], good)
+    classes = tuple(name for name in _learnable(counts) if name not in without)
+    if why := _too_few(run, wanted, parts["training"], counts, classes, good):
         return why
+    check_images(run.labels, rows["image"].unique())
     if chosen is not None:
         why = "coils with labelled frames, at the first retraining"
         golden = run.labels.freeze(chosen, who=WHO, reason=why)
@@ -97,12 +106,38 @@ def gather_frames(
         snapshot=snapshot,
         golden=golden,
         fresh=fresh.join(snapshot.frame.select("image"), on="image", how="semi"),
-        training=parts["training"],
-        evaluation=parts["evaluation"],
-        golden_frames=_golden_frames(golden, rows, good, spec.good),
+        training=_with_retired(run, parts["training"]),
+        evaluation=judged_on(parts["evaluation"], without, good),
+        golden_frames=judged_on(_golden_frames(golden, rows, good, spec.good), without, good),
         classes=classes,
         good=good,
+        without=without,
     )
+
+
+def _with_retired(run: Retraining, frames: Sequence[LabelledFrame]) -> tuple[LabelledFrame, ...]:
+    """The frames with their regions of retired classes as well: these are not learnt, and they are not good surface."""
+    rows = run.labels.regions(withdrawn=True)
+    rows = rows.filter(pl.col("label").is_in(list(run.labels.class_names().retired)))
+    more: dict[str, list[Box]] = {}
+    for row in rows.iter_rows(named=True):
+        more.setdefault(row["image"], []).append(Box(row["label"], *(row[name] for name in BOX)))
+    return tuple(replace(one, boxes=(*one.boxes, *more.get(one.image, ()))) for one in frames)
+
+
+def judged_on(frames: Iterable[LabelledFrame], without: Collection[str], good: str) -> tuple[LabelledFrame, ...]:
+    """The frames to judge models on: without the regions of classes that are left out, and without the frames that show
+    nothing else."""
+    found = []
+    for one in frames if without else ():
+        boxes = tuple(box for box in one.boxes if box.label not in without)
+        defects = [box for box in boxes if box.label != good]
+        if boxes == one.boxes and one.label not in without:
+            found.append(one)
+        elif defects:
+            largest = max(defects, key=lambda box: box.width * box.height)
+            found.append(replace(one, boxes=boxes, label=largest.label))
+    return tuple(found if without else frames)
 
 
 def frames_of(rows: pl.DataFrame, good: str, names: Collection[str] = ()) -> tuple[LabelledFrame, ...]:
@@ -127,19 +162,30 @@ def frames_of(rows: pl.DataFrame, good: str, names: Collection[str] = ()) -> tup
     return tuple(sorted(found, key=lambda one: one.image))
 
 
-def _choose_golden(frames: Iterable[LabelledFrame], good: str) -> pl.DataFrame | str:
+def _choose_golden(run: Retraining, frames: Sequence[LabelledFrame], good: str) -> pl.DataFrame | str:
     """Image and label of the golden frames; or why there are too few. They are those of about a fifth of the coils of
-    every class; of more coils, up to half, while labels are few."""
+    every class; of more coils, up to half, while labels are few. Each class that can be learnt has some."""
     items = tuple(Annotated(path=one.image, group=one.group, label=one.label) for one in frames)
     classes = tuple(sorted({item.label for item in items}))
     every = Annotations(root=Path(), classes=classes, good=(good,), items=items)
     held_out: list[Annotated] = []
+    of_image = {one.image: one for one in frames}
+    rare: dict[str, int] = {}
     for share in _GOLDEN_SHARES if items else ():
         held_out = [items[index] for index in every.split(0, share)[1]]
         defects = sum(item.label != good for item in held_out)
-        if len(held_out) >= FEWEST and 0 < defects < len(held_out):
+        counts = _counts([of_image[item.path] for item in held_out], good)
+        rare = {name: counts[name] for name in _learnable(_counts(frames, good)) if counts[name] < FEWEST_GOLDEN}
+        if len(held_out) >= FEWEST and 0 < defects < len(held_out) and not rare:
             return pl.DataFrame({"image": [item.path for item in held_out], "label": [item.label for item in held_out]})
     coils = len({item.group for item in items})
+    if rare and len(held_out) >= FEWEST:
+        why = too_few(run, dict.fromkeys(rare, LABELS), rare, FEWEST_GOLDEN)
+        return (
+            f"the golden set is chosen once and needs {FEWEST_GOLDEN} regions of each class, of other coils than those "
+            f"that are trained on: {why}; label more of them, of more coils, on the page Review of the dashboard"
+            f"{ways_out(run, dict.fromkeys(rare, LABELS))}"
+        )
     return (
         f"the golden set needs {FEWEST} frames, good and defective, and {len(items)} labelled frames of {coils} coils "
         f"give it {len(held_out)} (at most half of the coils); label more regions and good frames, of more coils, on "
@@ -147,9 +193,8 @@ def _choose_golden(frames: Iterable[LabelledFrame], good: str) -> pl.DataFrame |
     )
 
 
-def _classes(frames: Iterable[LabelledFrame], good: str) -> tuple[str, ...]:
+def _learnable(counts: Mapping[str, int]) -> tuple[str, ...]:
     """The defect classes with enough labels to learn them."""
-    counts = _counts(frames, good)
     return tuple(sorted(name for name, count in counts.items() if count >= _FEWEST))
 
 
@@ -163,24 +208,29 @@ def _counts(frames: Iterable[LabelledFrame], good: str) -> Counter[str]:
 
 
 def _too_few(
-    run: Retraining, spec: ModelSpec, frames: Collection[LabelledFrame], classes: Collection[str], good: str
+    run: Retraining,
+    wanted: Mapping[str, str],
+    frames: Collection[LabelledFrame],
+    counts: Mapping[str, int],
+    classes: Collection[str],
+    good: str,
 ) -> str | None:
-    counts = _counts(frames, good)
-    if rare := sorted(set(counts) - set(classes)):
+    if rare := sorted(set(counts) - set(classes) - set(run.details.without)):
         run.tell(f"too few regions yet, left out: {', '.join(rare)}")
         run.details.left_out = tuple(rare)
-    known = () if spec.arch == NAMELESS else tuple(name for name in spec.classes if name not in spec.good)
-    short = [f"{name} ({counts[name]})" for name in known if name not in classes]
-    if not classes and not short:
-        short = [f"{name} ({count})" for name, count in counts.most_common(2)] or ["no defect yet"]
+    if not classes and not wanted:
+        wanted = dict.fromkeys(sorted(counts, key=lambda name: -counts[name])[:2], LABELS)
+    short = too_few(run, wanted, counts, _FEWEST)
+    if not classes and not wanted:
+        short = "no defect yet"
     fine = sum(frame.label == good for frame in frames)
     if fine < _FEWEST:
-        short.append(f"good frames ({fine})")
+        short = f"good frames ({fine}){', ' if short else ''}{short}"
     if not short:
         return None
     return (
-        f"too few labels to train on, {_FEWEST} regions of each class and {_FEWEST} good frames are needed: "
-        f"{', '.join(short)}; label more on the page Review of the dashboard, or with `steelflow labels import`"
+        f"too few labels to train on, {_FEWEST} regions of each class and {_FEWEST} good frames are needed: {short}; "
+        f"label more on the page Review of the dashboard, or with `steelflow labels import`{ways_out(run, wanted)}"
     )
 
 

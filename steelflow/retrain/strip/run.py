@@ -13,13 +13,14 @@ from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.registry.operating_points import points_of
 from steelflow.retrain.decision import conclude
-from steelflow.retrain.due import frames_since, not_due
+from steelflow.retrain.due import changed_classes, frames_since, not_due
+from steelflow.retrain.ready import check_training
 from steelflow.retrain.record import RetrainResult, last_snapshot
 from steelflow.retrain.retraining import Retraining
-from steelflow.retrain.strip.candidates import StripCandidate, strip_candidates
+from steelflow.retrain.strip.candidates import ARCH, StripCandidate, strip_candidates
 from steelflow.retrain.strip.champion import first_of_views
 from steelflow.retrain.strip.judging import look
-from steelflow.retrain.strip.material import LabelledFrame, StripMaterial, frames_of, gather_frames
+from steelflow.retrain.strip.material import LabelledFrame, StripMaterial, frames_of, gather_frames, judged_on
 from steelflow.retrain.strip.pictures import annotations_of
 from steelflow.retrain.strip.trial import try_out_frames
 from steelflow.retrain.trial import GOLDEN, RECENT
@@ -34,8 +35,10 @@ def decide_on_frames(run: Retraining, decided: list[RetrainResult]) -> RetrainRe
     """
     snapshot, fresh = frames_since(run.labels, decided, run.champion)
     run.details.labels, run.details.new_labels = snapshot.frame.height, fresh.height
-    if why := not_due(run, decided, fresh.height):
+    changed = changed_classes(run.labels, run.champion, snapshot, decided)
+    if why := not_due(run, decided, fresh.height, changed):
         return run.result("skipped", why)
+    check_training(ARCH)
     learnt = run.labels.read_snapshot(None if run.champion is None else run.champion.data_hash)
     trained = groups_trained(run.labels.read_snapshot(last_snapshot(decided))) | groups_trained(learnt)
     spec = open_engine(_file(run), run.settings.model.engine).spec
@@ -81,7 +84,7 @@ def _recent(material: StripMaterial, learnt: Snapshot | None, spec: ModelSpec) -
     """The held-out frames with labels that the champion, which was trained on ``learnt``, has not seen."""
     new = not_in(material.snapshot.frame, learnt).filter(pl.col("part") == "evaluation")
     whole = material.snapshot.frame.join(new.select("image").unique(), on="image", how="semi")
-    return frames_of(whole, material.good, spec.good)
+    return judged_on(frames_of(whole, material.good, spec.good), material.without, material.good)
 
 
 def _file(run: Retraining) -> Path:

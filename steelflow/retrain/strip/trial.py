@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import EngineError, ModelError
+from steelflow.labels import Classes
 from steelflow.models.spec import ModelSpec
 from steelflow.registry.operating_points import points_of
 from steelflow.retrain.gate import (
@@ -32,8 +33,9 @@ from steelflow.retrain.gate import (
 from steelflow.retrain.judging import relative_speed
 from steelflow.retrain.retraining import Retraining
 from steelflow.retrain.strip.judging import Seen, look
-from steelflow.retrain.strip.material import NAMELESS, LabelledFrame
+from steelflow.retrain.strip.material import LabelledFrame
 from steelflow.retrain.strip.pictures import touch
+from steelflow.retrain.wanted import NAMELESS
 from steelflow.training.annotations import Box
 from steelflow.training.metrics import auc
 
@@ -76,12 +78,17 @@ def try_out_frames(
         return Gate(comparisons=(), speed=0.0, problems=(f"it cannot be trusted: {exc}",))
     points = points_of(run.registry.store, before.digest)
     named = before.spec.arch != NAMELESS
+    meaning = run.labels.class_names()
+    old_spec, new_spec = (_today(one.spec, meaning) for one in (before, after))
     pairs: list[tuple[Answers, Answers]] = []
     comparisons: list[Comparison] = []
     for name, frames in sets.items():
-        seen = look(before, frames, run.labels, run.settings, points), look(after, frames, run.labels, run.settings, {})
+        seen = (
+            _named(look(before, frames, run.labels, run.settings, points), meaning),
+            _named(look(after, frames, run.labels, run.settings, {}), meaning),
+        )
         cases = cases_of(frames, good)
-        pair = (_answers(cases, seen[0], before.spec, named, good), _answers(cases, seen[1], after.spec, named, good))
+        pair = (_answers(cases, seen[0], old_spec, named, good), _answers(cases, seen[1], new_spec, named, good))
         pairs.append(pair)
         found = compare(name, [case.label for case in cases], *pair, rules)
         strip = StripComparison(
@@ -91,6 +98,15 @@ def try_out_frames(
         comparisons.append(_with(found, strip))
     old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
     return decide(comparisons, old, new, _speed(after, before), rules)
+
+
+def _today(spec: ModelSpec, meaning: Classes) -> ModelSpec:
+    """The spec with today's names of its classes: two that were merged have one name."""
+    return spec.model_copy(update={"classes": tuple(map(meaning.now, spec.classes))})
+
+
+def _named(seen: Mapping[str, Seen], meaning: Classes) -> dict[str, Seen]:
+    return {image: replace(one, label=meaning.now(one.label)) for image, one in seen.items()}
 
 
 def _speed(after: Engine, before: Engine) -> float:

@@ -1,0 +1,143 @@
+"""A line renamed, a date put right: nothing counts twice without a word, and no night is left as a ghost."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from plants import NIGHT, copied, local_settings, make_plant, snapshot
+from typer.testing import CliRunner
+
+from steelflow.cli.main import app
+from steelflow.cli.output import state
+from steelflow.config import DriftSettings, Settings
+from steelflow.drift.check import drift_table
+from steelflow.night.drop import drop
+from steelflow.night.run import inspect_night
+from steelflow.report.reader import ReportReader
+from steelflow.report.runs import records_of
+from steelflow.store import open_store
+
+LATER = NIGHT + dt.timedelta(5)
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An archive of one night, and its reports."""
+    folder = tmp_path_factory.mktemp("plant")
+    archive = make_plant(folder)
+    for line in archive.iterdir():
+        shutil.rmtree(line / f"date={NIGHT + dt.timedelta(1)}")
+    inspect_night(small(local_settings(archive, folder / "report")), NIGHT)
+    return archive, folder / "report"
+
+
+@pytest.fixture
+def settings(plant: tuple[Path, Path], tmp_path: Path) -> Settings:
+    return small(local_settings(copied(plant[0], tmp_path / "images"), copied(plant[1], tmp_path / "report")))
+
+
+def small(settings: Settings) -> Settings:
+    return settings.model_copy(update={"drift": DriftSettings(min_images=50)})
+
+
+def folder(settings: Settings, line: str, date: dt.date) -> Path:
+    return Path(settings.archive.uri) / f"line={line}" / f"date={date}"
+
+
+def counted(settings: Settings) -> int:
+    rows = ReportReader(open_store(settings.report.uri, settings.store)).images()
+    return int(rows.select(pl.len()).collect().item())
+
+
+def test_a_date_that_was_put_right_is_named_until_it_is_dropped(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = counted(settings)
+    folder(settings, "L1", NIGHT).rename(folder(settings, "L1", LATER))
+    folder(settings, "L2", NIGHT).rename(folder(settings, "L2", LATER))
+    result = inspect_night(settings, LATER)
+    assert result.state == "incomplete"
+    commands = [f"steelflow nights drop --date {NIGHT} --line {line}" for line in ("L1", "L2")]
+    assert [one.rpartition(": ")[2] for one in result.missing] == commands
+    assert inspect_night(settings, LATER).missing == result.missing
+    monkeypatch.setattr(state, "config_file", None)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STEELFLOW_REPORT__URI", settings.report.uri)
+    runner = CliRunner()
+    assert runner.invoke(app, [*commands[0].split()[1:]], input="n\n").exit_code == 1
+    for command in commands:
+        shown = runner.invoke(app, [*command.split()[1:], "--who", "Ann"], input="y\n")
+        assert shown.exit_code == 0, shown.output
+    assert counted(settings) == before
+    again = inspect_night(settings, LATER)
+    assert (again.state, again.judged) == ("complete", 0)
+
+
+def test_a_misfiled_coil_is_named_until_its_night_runs_again(settings: Settings) -> None:
+    before = counted(settings)
+    (coil, *_) = sorted(path for path in folder(settings, "L1", NIGHT).iterdir() if list(path.glob("*.jpg")))
+    target = folder(settings, "L1", LATER)
+    target.mkdir()
+    coil.rename(target / coil.name)
+    said = inspect_night(settings, LATER, ["L1"]).missing
+    assert [one.rpartition(": ")[2] for one in said] == [f"steelflow nightly --date {NIGHT}"]
+    assert counted(settings) > before
+    inspect_night(settings, NIGHT)
+    assert counted(settings) == before
+    assert inspect_night(settings, LATER, ["L1"]).missing == ()
+
+
+def test_images_that_expired_or_were_copied_have_not_moved(settings: Settings) -> None:
+    shutil.copytree(folder(settings, "L1", NIGHT), folder(settings, "L1", LATER))
+    assert inspect_night(settings, LATER, ["L1"]).missing == ()
+    for line in ("L1", "L2"):
+        shutil.rmtree(folder(settings, line, NIGHT))
+    shutil.rmtree(folder(settings, "L1", LATER))
+    third = LATER + dt.timedelta(1)
+    coil = folder(settings, "L1", third) / "coil=new"
+    coil.mkdir(parents=True)
+    for number in range(3):
+        (coil / f"{number}.jpg").write_bytes(_picture(number))
+    assert inspect_night(settings, third, ["L1"]).missing == ()
+
+
+def _picture(seed: int) -> bytes:
+    import numpy as np
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (60, 60), np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def test_a_dropped_line_is_marked_where_its_runs_are_and_has_no_verdict(settings: Settings) -> None:
+    report = open_store(settings.report.uri, settings.store)
+    assert set(drift_table(report)["line"]) == {"L1", "L2"}
+    drop(report, NIGHT, "L2", who="ann", reason="renamed")
+    assert set(drift_table(report)["line"]) == {"L1"}
+    assert [record.dropped for _, record in records_of(report, NIGHT)] == [("L2",)]
+    drop(report, NIGHT, "L1", who="ann", reason="renamed")
+    assert drift_table(report).is_empty()
+    (record,) = (record for _, record in records_of(report, NIGHT))
+    assert record.dropped == ("L2", "L1")
+    kept = [json.loads(report.get(info.key)) for info in report.list("dropped/")]
+    assert {(one["line"], one["who"]) for one in kept} == {("L1", "ann"), ("L2", "ann")}
+
+
+def test_another_model_in_a_night_is_said(settings: Settings) -> None:
+    other = settings.with_model("ssdc_mininet", None)
+    (note,) = inspect_night(other, NIGHT, ["L1"]).notes
+    assert "rows of 2 models" in note
+    assert "L1" in note
+    assert "L2" in note
+    whole = inspect_night(other, NIGHT)
+    assert [("was inspected by steelnet" in one, "models (" in one) for one in whole.notes] == [(True, False)]
+    before = snapshot(Path(settings.report.uri))
+    assert inspect_night(other, NIGHT).notes == whole.notes
+    assert snapshot(Path(settings.report.uri)) == before
