@@ -87,11 +87,16 @@ def test_readers_drift_and_counts_are_as_before(night: tuple[Settings, Path]) ->
 def test_housekeeping_names_them_and_leaves_them(night: tuple[Settings, Path]) -> None:
     settings, report = night
     before = {path for path in (report / "reports").rglob("*") if path.is_file()}
+    later = NIGHT + dt.timedelta(days=5)
+    for line in ("L1", "L2"):  # retention counts from the newest night
+        kept = report / "reports" / f"date={later}" / f"line={line}" / "loose.parquet"
+        kept.parent.mkdir(parents=True)
+        shutil.copy(next((report / "reports").glob(f"date={NIGHT}/line={line}/loose.parquet")), kept)
     tidied = tidy(
         settings.model_copy(update={"retention": settings.retention.model_copy(update={"report_days": 1})}),
-        NIGHT + dt.timedelta(days=5),
+        later,
     )
-    left = {path for path in (report / "reports").rglob("*") if path.is_file()}
+    left = {path for path in (report / "reports").rglob("*") if path.is_file() and f"date={later}" not in str(path)}
     assert tidied.nights == [NIGHT]
     assert {str(path.relative_to(report)) for path in left} == set(tidied.foreign)
     assert "note.txt" in "".join(tidied.foreign)
