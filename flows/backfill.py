@@ -68,8 +68,10 @@ def _backfill(settings: Settings, parameters: BackfillParameters) -> State[Any]:
     for number, date in enumerate(dates, 1):
         found.append(inspect_night_again(settings, date, parameters.lines, name))
         log.info(found[-1].text)
+        if (result := found[-1].result) is not None and result.state == "limited":  # no node of the cluster is left
+            return Failed(message=f"stopped at {date}: {'; '.join(result.missing)}")
         update_progress_artifact(artifact, 100 * number / len(dates))
-    result = Backfilled(settings.model.ref, tuple(found))
-    if failed := result.failed_units:
-        return Failed(message=f"{result.text}; {len(failed)} work units failed, run it again; first: {failed[0]}")
-    return Completed(message=result.text, data=result.to_dict())
+    whole = Backfilled(settings.model.ref, tuple(found))
+    if failed := whole.failed_units:
+        return Failed(message=f"{whole.text}; {len(failed)} work units failed, run it again; first: {failed[0]}")
+    return Completed(message=whole.text, data=whole.to_dict())

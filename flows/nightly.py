@@ -28,11 +28,12 @@ from pydantic import BaseModel, Field
 from flows.consequences import follow_up, tell_missing, tell_notes
 from flows.outcome import hooks, settled
 from flows.patience import patient
+from steelflow.archive.groups import groups, weight
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
 from steelflow.inspection.pipeline import Done
 from steelflow.night.dates import night_of
-from steelflow.night.plan import PartitionPlan, groups, weight
+from steelflow.night.plan import PartitionPlan
 from steelflow.night.run import Night, NightResult
 from steelflow.records import Partition, Unit
 
@@ -72,7 +73,8 @@ class Group:
 
     @property
     def left(self) -> tuple[Unit, ...]:
-        return self.units[len(self.done) :]
+        done = {one.unit.id for one in self.done}
+        return tuple(unit for unit in self.units if unit.id not in done)
 
 
 class Progress:
@@ -207,7 +209,8 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
             todo = plan.take(left)
             left = None if left is None else max(0, left - len(todo))
             progress.begin_line(todo)
-            pieces = list(groups(todo, settings.night.group_images))
+            # A cluster divides the work by itself; it would wait for the last unit of each group.
+            pieces = [todo] if night.executor.spread else list(groups(todo, settings.night.group_images))
             for number, units in enumerate(pieces, 1):
                 group = Group(f"{partition.line} {number}/{len(pieces)}", units)
                 inspect_units(night, group, progress)
@@ -228,6 +231,8 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
             message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "
             f"run the night again; first: {result.failed_units[0]}"
         )
+    if result.state == "limited" and parameters.limit is None:  # no node of the cluster was left
+        return Failed(message=f"night of {date}: {'; '.join(result.missing)}")
     if result.missing:
         message = f"night of {date}: {result.state}: {'; '.join(result.missing)}"
         return Completed(name=result.state.capitalize(), message=message, data=recorded)

@@ -42,6 +42,7 @@ CHAMPION = "champion"
 
 
 EngineName = Literal["auto", "onnxruntime", "openvino", "torch"]
+ExecutorKind = Literal["local", "ray"]
 
 
 class _Section(BaseModel):
@@ -268,6 +269,20 @@ class NightSettings(_Section):
         return value
 
 
+class ExecutorSettings(_Section):
+    """Where images are judged: in this process, or on the nodes of a Ray cluster. See docs/cluster.md."""
+
+    kind: ExecutorKind = "local"
+    address: str = Field(default="auto", description="host:port of the cluster's head; 'auto' asks RAY_ADDRESS")
+    actors: int | None = Field(default=None, ge=1, description="most actors; as many as the nodes have room for")
+    cpus: int = Field(default=2, ge=1, le=256, description="cores, and threads, of an actor")
+    group_images: int = Field(default=4_000, ge=1, description="units go to an actor in groups of about this many")
+    patience: float = Field(default=120.0, gt=0, description="seconds to wait for a node when none is left")
+    slow: float = Field(
+        default=10.0, gt=1, description="a group that takes this many times its usual time goes to another actor"
+    )
+
+
 class SelectionSettings(_Section):
     """Which architecture to train, and the rule by which `steelflow models compare` picks one."""
 
@@ -389,6 +404,7 @@ class Settings(BaseSettings):
     report: ReportSettings = ReportSettings()
     model: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
+    executor: ExecutorSettings = ExecutorSettings()
     selection: SelectionSettings = SelectionSettings()
     registry: RegistrySettings = RegistrySettings()
     labels: LabelSettings = LabelSettings()
@@ -402,6 +418,11 @@ class Settings(BaseSettings):
         """These settings with another model or engine; None keeps the one that is set."""
         given = {name: value for name, value in (("ref", ref), ("engine", engine)) if value is not None}
         return self.model_copy(update={"model": self.model.model_copy(update=given)})
+
+    def with_executor(self, kind: ExecutorKind | None, address: str | None) -> Settings:
+        """These settings with another executor; None keeps what is set."""
+        given = {name: value for name, value in (("kind", kind), ("address", address)) if value is not None}
+        return self.model_copy(update={"executor": self.executor.model_copy(update=given)})
 
     @property
     def registry_uri(self) -> str:

@@ -18,6 +18,7 @@ SteelflowError
 ├── DriftError             a reference or a night cannot be compared
 ├── DataError              a data set cannot be used
 ├── TrainingError          training cannot continue
+├── ClusterError           no node of a cluster is left, or none can do the work
 ├── ServiceError           a process of `steelflow up` ended by itself
 └── LockHeld               another process is doing the same work now
 
@@ -101,6 +102,10 @@ class DataError(SteelflowError):
 
 
 class TrainingError(SteelflowError):
+    pass
+
+
+class ClusterError(SteelflowError):
     pass
 
 

@@ -62,12 +62,13 @@ def inspect(
         result = steelflow.inspect("photos", out="report")
         print(result.images, "images,", result.failed, "unreadable")
     """
+    from steelflow.executor import open_executor
     from steelflow.inspection.infer import inspect_source
 
     where, dest = os.fspath(source), os.fspath(out)
     tell = told(progress)
-    with serving(chosen(settings, model, engine), where, dest) as current:
-        return inspect_source(where, dest, current, lambda done: tell(done.counts.found))
+    with serving(chosen(settings, model, engine), where, dest) as current, open_executor(current) as executor:
+        return inspect_source(where, dest, current, lambda done: tell(done.counts.found), executor.inspect)
 
 
 def open_report(

@@ -52,8 +52,8 @@ def train(  # long: most of it documents the arguments
     architecture of whole pictures can be named for good pictures without boxes and masks. docs/data.md describes the
     formats.
 
-    Needs ``pip install 'steelflow[train]'``. A training of whole pictures that was interrupted resumes if it is called
-    again with the same arguments, and ends with the same weights.
+    Needs ``pip install 'steelflow[train]'``. An interrupted training resumes if it is called again with the same
+    arguments. On the CPU, it ends with the same weights.
 
     Args:
         data: a folder with class folders, masks, Pascal VOC, COCO, CVAT or Label Studio files; a manifest, CSV or

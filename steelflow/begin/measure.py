@@ -1,14 +1,13 @@
 """How well a model of good strip tells defective pictures from good ones: ``python -m steelflow.begin.measure``.
 
-The pictures are in a folder per class, one of them good, and their names have the number of the piece that they show
-(``exp1_num_4467.jpg`` shows piece 4467). A share of the pieces is held out. The model is fitted on good pictures of the
-other pieces with a few defective ones among them, no label is used, and every picture is judged as a whole.
+The pictures are in any format of ``training.annotations``, which also finds the pictures that show one piece of steel.
+A share of the pieces is held out. The model is fitted on good pictures of the other pieces with a few defective ones
+among them, no label is used, and every picture is judged as a whole.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import shlex
 import sys
 import time
@@ -26,16 +25,13 @@ from steelflow.begin.bank import in_chunks
 from steelflow.begin.fit import Fitted, fit
 from steelflow.begin.plan import STEPS
 from steelflow.begin.views import SIDE, Views
-from steelflow.config import LimitSettings
-from steelflow.errors import DataError
-from steelflow.images.decode import decode, resize
+from steelflow.images.decode import resize
 from steelflow.models.good_strip import Finder
-from steelflow.records import Failure
+from steelflow.training.annotations import load_annotations
 
 MIXED = 0.03
 _HELD_OUT = 0.4  # of the pieces
 _FALSE_ALARMS = 0.05
-_PIECE = re.compile(r"num_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +54,25 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """All pictures, uint8 (N, S, S), with class and piece of each."""
+    """All pictures, uint8 (N, S, S), with class and piece of each: lookalikes show one piece."""
 
     pictures: npt.NDArray[np.uint8]
     classes: npt.NDArray[np.str_]
     pieces: npt.NDArray[np.str_]
 
 
-def read(root: Path) -> Labelled:
-    """Read the pictures; files whose name has a mask's suffix (.png) are left out.
+def read(root: Path, good: str = "free") -> Labelled:
+    """Read the pictures; ``good`` is the class of the good ones.
 
     Raises:
-        DataError: there are none, or one cannot be read or has no number.
+        DataError: there are none, or one cannot be read.
     """
-    files = sorted(root.glob("*/*.jpg"))
-    if not files:
-        raise DataError(f"{root}: no folder with .jpg files in it; name the folder of the classes")
-    pictures, pieces = [], []
-    for file in files:
-        grey = decode(file.read_bytes(), LimitSettings())
-        piece = _PIECE.search(file.name)
-        if isinstance(grey, Failure) or piece is None:
-            raise DataError(f"{file}: {grey if isinstance(grey, Failure) else 'its name has no num_…'}")
-        pictures.append(resize(grey, SIDE))
-        pieces.append(piece[1])
-    return Labelled(np.stack(pictures), np.array([file.parent.name for file in files]), np.array(pieces))
+    data = load_annotations(root, good=(good,))
+    return Labelled(
+        np.stack([resize(data.read(item)[0], SIDE) for item in data.items]),
+        np.array([item.label for item in data.items]),
+        np.array([item.group for item in data.items]),
+    )
 
 
 def split(data: Labelled, good: str, seed: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -196,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runs", type=Path, help="folder that keeps each seed's finder, to continue from")
     parser.add_argument("--steps", type=int, default=STEPS)
     given = parser.parse_args(arguments)
-    data = read(given.data)
+    data = read(given.data, given.good)
     weights = ["--pretrained", f"…/{given.pretrained.name}"] if given.pretrained else []
     told = [f"…/{given.data.name}", f"…/{given.result.name}", "--seeds", given.seeds, "--steps", str(given.steps)]
     result = provenance("python -m steelflow.begin.measure " + shlex.join(told + weights))
@@ -208,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, figures in zip(files, found, strict=True):
             runs[name].append(figures)
             sys.stderr.write(f"{name}, seed {seed}: AUC {figures.auc:.4f}, recall {figures.recall:.3f}\n")
+    result |= {"split": "lookalikes kept together"}
     write_result(given.result, result | {name: summary(figures) for name, figures in runs.items()})
 
 

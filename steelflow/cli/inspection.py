@@ -12,7 +12,7 @@ import typer
 
 from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, counting, emit, settings
-from steelflow.config import EngineName, Settings
+from steelflow.config import EngineName, ExecutorKind, Settings
 from steelflow.inspection.infer import InspectionResult
 from steelflow.night.dates import night_of
 from steelflow.night.run import NightResult, inspect_night
@@ -30,6 +30,10 @@ _NAMES = 3  # of ignored files and of what is wrong in sidecars
 _SIZES = 3
 
 Model = Annotated[str | None, typer.Option("--model", help="Shipped name or ONNX file; see `steelflow models list`.")]
+ExecutorOption = Annotated[
+    ExecutorKind | None, typer.Option("--executor", help="Judge in this process, or on the nodes of a Ray cluster.")
+]
+Address = Annotated[str | None, typer.Option("--address", help="host:port of the Ray cluster's head.")]
 EngineOption = Annotated[EngineName | None, typer.Option("--engine", help="Engine that runs the model.")]
 
 
@@ -38,11 +42,15 @@ def infer(
     out: Annotated[str, typer.Option("--out", help="Destination of the report: a folder or s3://bucket/prefix.")],
     model: Model = None,
     engine: EngineOption = None,
+    executor: ExecutorOption = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Classify every image of SOURCE and write a Parquet report."""
     with counting("inspecting") as tick:
-        result = inspect(source, out=out, model=model, engine=engine, settings=settings(), progress=tick)
+        result = inspect(
+            source, out=out, model=model, engine=engine, settings=_settings(executor, address), progress=tick
+        )
     text = (
         f"{result.images:,} images: {result.ok:,} ok, {result.failed:,} failed"
         f"{_ignored(', ', result.ignored, result.ignored_sample)}{_regions(result.regions, result.severities)}\n"
@@ -67,10 +75,12 @@ def nightly(
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another run of this night.")] = 0.0,
     model: Model = None,
     engine: EngineOption = None,
+    executor: ExecutorOption = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Inspect a night: images that are new or changed. Reports that are up to date are kept."""
-    base = settings().with_model(model, engine)
+    base = _settings(executor, address).with_model(model, engine)
     with contextlib.ExitStack() as stack:
         current = stack.enter_context(serving(base))
         night = date.date() if date else _last_night(current)
@@ -94,8 +104,14 @@ def nightly(
     )
     emit(result.to_dict(), as_json, text + _sidecars(result))
     _complain(result.failed_units)
+    if result.state == "limited" and limit is None:  # no node of the cluster was left
+        raise typer.Exit(1)
     if result.state in ("incomplete", "empty"):
         raise typer.Exit(INCOMPLETE)
+
+
+def _settings(executor: ExecutorKind | None, address: str | None) -> Settings:
+    return settings().with_executor(executor, address)
 
 
 def _last_night(current: Settings) -> dt.date:

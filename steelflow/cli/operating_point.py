@@ -136,7 +136,7 @@ def _measured(place: _Place, data: _Data, line: str | None) -> AtPoint:
         share = false_alarm_share(data.false_alarms, pictures, everything, view, data.mm_per_pixel)
     judged = scored(pictures, everything, place.engine)
     if share is not None:
-        return at_point(judged, spec, point_for(judged, share))
+        return at_point(judged, spec, point_for(judged, share), share)
     points = current(changes_of(place.store, place.engine.digest))
     present = points.get(line, points.get(None, spec.operating_point))
     if present is None:
@@ -188,8 +188,11 @@ def _table(
 def told_at(found: AtPoint, asked: float | None) -> list[str]:
     """What an operating point buys, in lines."""
     wish = "" if asked is None else f" ({asked:.3%} asked)"
+    point = f"operating point {found.operating_point:.4f}"
+    if found.crossed:
+        point += ", fitted on these pictures; half of their groups judged at the point that the other half gives"
     lines = [
-        f"operating point {found.operating_point:.4f}: {found.good_view_alarms:,} of {found.good_views:,} good views "
+        f"{point}: {found.good_view_alarms:,} of {found.good_views:,} good views "
         f"are above it{wish}, in {found.good_alarms:,} of {found.good_pictures:,} good pictures",
     ]
     total = sum(of for _, of in found.found.values())

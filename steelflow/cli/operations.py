@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from steelflow.cli.inspection import Address, ExecutorOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.night.backfill import Again
 from steelflow.night.backfill import backfill as run_backfill
@@ -20,6 +21,8 @@ def backfill(
     last: Annotated[dt.datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last night.")],
     line: Annotated[list[str] | None, typer.Option("--line", help="Only this line; may be repeated.")] = None,
     wait: Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for another run of a night.")] = 0.0,
+    executor: ExecutorOption = None,
+    address: Address = None,
     as_json: Json = False,
 ) -> None:
     """Inspect past nights again with the current champion.
@@ -31,7 +34,7 @@ def backfill(
     def tell(night: Again) -> None:
         stderr.print(night.text)
 
-    with serving(settings()) as current, counting("backfill") as tick:
+    with serving(settings().with_executor(executor, address)) as current, counting("backfill") as tick:
         result = run_backfill(
             current, first.date(), last.date(), line or (), wait, tell, lambda done: tick(done.counts.found)
         )

@@ -35,6 +35,10 @@ def strip_figures(
     ] = None,
     view: Annotated[int, typer.Option("--view", help="Side of the views in pixels.")] = 256,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Steps, instead of the recipe's.")] = None,
+    by_name: Annotated[
+        bool,
+        typer.Option("--by-name", help="Split by names alone. Too good if one piece has pictures of many names."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure models of strip on held-out pictures: good against defective pictures and composed frames, pointing.
@@ -54,7 +58,9 @@ def strip_figures(
             seed: plans(names(recipes), seed, folder / f"seed-{seed}", pretrained, view=view, steps=steps)
             for seed in asked
         }
-        found = measure_recipes(data, out, wanted, folder, pictures=pictures, command=command(), say=stderr.print)
+        found = measure_recipes(
+            data, out, wanted, folder, pictures=pictures, command=command(), say=stderr.print, by_name=by_name
+        )
     if as_json:
         emit(found, True, "")
         return

@@ -119,8 +119,9 @@ def train(  # long: most of it declares the options
 ) -> None:
     """Train a model on labelled pictures. A fifth of them is held out; the figures are for this fifth.
 
-    Class folders of cut-out defects make a model of whole pictures; interrupted, it resumes when the same command is
-    run again. Data with good pictures, boxes or masks makes a model of views, for frames, with an operating point.
+    Class folders of cut-out defects make a model of whole pictures. Data with good pictures, boxes or masks makes a
+    model of views, for frames, with an operating point. An interrupted training resumes when the same command is run
+    again.
     """
     with _labelled(data) as given, _watching("training") as watch:
         result = run_training(

@@ -7,7 +7,7 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -74,13 +74,30 @@ class InspectionResult:
         return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"defects": self.defects.to_dict()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of the reports of one source; as a class, it can travel to another process."""
+
+    prefix: str
+
+    def __call__(self, unit: Unit) -> str:
+        return f"{self.prefix}.{unit.id}.parquet"
+
+
+Inspect = Callable[[Iterable[Unit], Inspection], Iterator[Done]]
+
+
 def inspect_source(
-    source: str, dest: str, settings: Settings, progress: Callable[[Done], None] = lambda _: None
+    source: str,
+    dest: str,
+    settings: Settings,
+    progress: Callable[[Done], None] = lambda _: None,
+    inspect: Inspect = inspect_units,
 ) -> InspectionResult:
     """Classify every image of ``source`` and write reports to ``dest``, one Parquet file per work unit.
 
     File names contain the source, so several sources can share a destination. Reports that are up to date are not made
-    again.
+    again. ``inspect`` inspects the units; an executor's method may do it elsewhere.
 
     Raises:
         ConfigError: the source does not exist, or contains no images and no shards.
@@ -102,14 +119,14 @@ def inspect_source(
         limits=settings.limits,
         model=model,
         run_id=new_run_id(),
-        key_of=lambda unit: f"{prefix}.{unit.id}.parquet",
+        key_of=_Keys(prefix),
         hive=False,
         frame=settings.frame,
         severity=settings.severity,
     )
     current = _up_to_date(job, prefix, planned.units)
     done: list[Done] = []
-    for one in inspect_units((unit for unit in planned.units if job.key_of(unit) not in current), job):
+    for one in inspect((unit for unit in planned.units if job.key_of(unit) not in current), job):
         done.append(one.light())
         progress(one)
     if all(one.error is None for one in done):

@@ -22,7 +22,7 @@ import polars as pl
 from steelflow.archive.discovery import discover
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import CHAMPION, Settings
-from steelflow.errors import ConfigError, ObjectNotFound
+from steelflow.errors import ClusterError, ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, new_run_id
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.run import Night, NightResult, Progress
@@ -193,8 +193,11 @@ def backfill(
     name = new_run_id()
     found = []
     for date in nights(fixed, first, last, asked):
-        found.append(inspect_again(fixed, date, asked, wait=wait, progress=progress, name=name))
-        tell(found[-1])
+        again = inspect_again(fixed, date, asked, wait=wait, progress=progress, name=name)
+        found.append(again)
+        tell(again)
+        if again.result is not None and again.result.state == "limited":  # no node of the cluster is left
+            raise ClusterError(f"the backfill stopped at {date}: {'; '.join(again.result.missing)}")
     return Backfilled(fixed.model.ref, tuple(found))
 
 

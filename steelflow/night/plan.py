@@ -1,10 +1,9 @@
-"""What is to be done of a night: a plan for each line, and work units grouped for a scheduler."""
+"""What is to be done of a night: a plan for each line."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from steelflow.archive.discovery import objects
@@ -18,8 +17,6 @@ from steelflow.report.footer import read_footers
 from steelflow.report.layout import REPORTS, folder, regions_key, report_key
 from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import Counts
-
-_IMAGE_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,23 +112,3 @@ def _can_be_read_now(job: Inspection, notes: Notes) -> bool:
             job.archive.get(key, 0, 1)
             return True
     return False
-
-
-def weight(unit: Unit) -> int:
-    """About how many images a unit holds. A shard is not opened: 16 KiB count as one image."""
-    return len(unit.objects) if unit.kind == "loose" else max(1, unit.objects[0].size // _IMAGE_BYTES)
-
-
-def groups(units: Iterable[Unit], images: int) -> Iterator[tuple[Unit, ...]]:
-    """Units in their order, in groups of about ``images`` images. A group is one task of a scheduler, which handles
-    hundreds of tasks well, and tens of thousands badly."""
-    group: list[Unit] = []
-    held = 0
-    for unit in units:
-        if group and held + weight(unit) > images:
-            yield tuple(group)
-            group, held = [], 0
-        group.append(unit)
-        held += weight(unit)
-    if group:
-        yield tuple(group)

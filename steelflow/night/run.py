@@ -24,8 +24,9 @@ from steelflow import __version__
 from steelflow.archive.discovery import discover
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import Settings
-from steelflow.errors import ConfigError
-from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, inspect_units, load_model, new_run_id
+from steelflow.errors import ClusterError, ConfigError, ReportError
+from steelflow.executor import open_executor
+from steelflow.inspection.pipeline import Done, Inspection, Model, Seconds, load_model, new_run_id
 from steelflow.night.coverage import (
     ghosts,
     line_problems,
@@ -176,6 +177,8 @@ class Night:
         self._asked = tuple(lines)
         self._discover()
         self.model: Model = load_model(settings)
+        self.executor = open_executor(settings)
+        self._stopped: str | None = None
 
     @contextmanager
     def lock(self, wait: float = 0.0) -> Iterator[None]:
@@ -184,7 +187,8 @@ class Night:
         with locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait):
             self._discover()
             self.started = self.time.now()
-            yield
+            with self.executor:
+                yield
 
     def _discover(self) -> None:
         self.started = dt.datetime.now(dt.UTC)
@@ -237,7 +241,11 @@ class Night:
         )
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
-        return inspect_units(units, self.job())
+        """Inspect units. If no node of a cluster is left, it ends early, and the night is ``limited``."""
+        try:
+            yield from self.executor.inspect(units, self.job())
+        except ClusterError as exc:
+            self._stopped = str(exc)
 
     def finish(self, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
         """Write the summaries and, last, the run record. If nothing was to be done and an equal record exists, no
@@ -282,18 +290,18 @@ class Night:
 
     def _record(self, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
         """The run as it stands when the last unit is done."""
-        failed_units = tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None)
+        failed_units = tuple(f"{_named(one.unit)}: {one.error}" for one in done if one.error is not None)
         good = [one for one in done if one.error is None]
         counts = sum((one.counts for one in good), Counts())
         for plan in plans:
             counts += plan.skipped_counts + Counts(ignored=plan.ignored)
-        pending = sum(len(plan.todo) for plan in plans) - len(done)
+        pending = _pending(plans, done)
         notes = [note for plan in plans for note in plan.skipped_notes] + [one.notes for one in good]
         names = [name for plan in plans for name in plan.ignored_sample] + [
             name for one in notes for name in one.ignored
         ]
         sidecars = sidecar_problems(notes, whole=not failed_units and not pending)
-        missing = self._missing(plans, good, notes, counts.found)
+        missing = self._unfinished(pending) or self._missing(plans, good, notes, counts.found)
         whole: RunState = "empty" if not counts.found else "incomplete" if missing else "complete"
         prints = json.dumps([plan.prints for plan in plans]).encode()
         engine = self.model.engine
@@ -301,7 +309,7 @@ class Night:
             run_id=self.run_id,
             backfill=self.backfill,
             date=self.date,
-            state="failed units" if failed_units else "limited" if pending else whole,
+            state="failed units" if failed_units else "limited" if pending or self._stopped else whole,
             night=hashlib.sha256(prints).hexdigest(),
             started_at=self.started,
             found=counts.found,
@@ -331,6 +339,13 @@ class Night:
             missing=missing,
             only=self._asked,
         )
+
+    def _unfinished(self, pending: int) -> tuple[str, ...]:
+        """Why the work ended early. Lines that were not planned yet are not missing for this reason."""
+        if self._stopped is None:
+            return ()
+        left = f"{pending} planned work units" if pending else "some lines"
+        return (f"{left} were not inspected: {self._stopped}; run the night again",)
 
     def _missing(self, plans: list[PartitionPlan], done: list[Done], notes: list[Notes], found: int) -> tuple[str, ...]:
         """What the night misses, in sentences."""
@@ -424,6 +439,22 @@ class Night:
         """Delete the files of regions that no report of the line names any more."""
         for key in orphans(self.report, plan.partition, plan.regions):
             self.report.delete(key)
+
+
+def _pending(plans: list[PartitionPlan], done: list[Done]) -> int:
+    """How many planned units did not come back. Raises ``ReportError`` if one came back twice, or was not planned."""
+    planned = {(plan.partition, unit.id) for plan in plans for unit in plan.todo}
+    back = Counter((one.unit.partition, one.unit.id) for one in done)
+    if wrong := [_named(one.unit) for one in done if back[one.unit.partition, one.unit.id] > 1] + [
+        _named(one.unit) for one in done if (one.unit.partition, one.unit.id) not in planned
+    ]:
+        raise ReportError(f"work unit {wrong[0]}: came back more than once, or was not planned; report this as a fault")
+    return len(planned) - len(back)
+
+
+def _named(unit: Unit) -> str:
+    """A unit among those of all lines."""
+    return unit.id if unit.partition.line is None else f"{unit.partition.line}/{unit.id}"
 
 
 def _depth_notes(plans: list[PartitionPlan], done: list[Done]) -> tuple[str, ...]:

@@ -20,8 +20,8 @@ from steelflow.models.spec import ModelSpec
 from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
 from steelflow.selection.strip_frames import composed
-from steelflow.training.annotations import Annotations, load_annotations
-from steelflow.training.strip.figures import separation
+from steelflow.training.annotations import Annotations, list_annotations, load_annotations
+from steelflow.training.strip.figures import crossed_thresholds, separation
 from steelflow.training.strip.judge import Judged, Run, judge
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.places import box_ratio, defect_of, points_at
@@ -30,6 +30,7 @@ from steelflow.training.strip.train import train_strip
 
 FALSE_ALARMS = 0.05
 LOOKALIKES = "lookalikes kept together"
+NAMES = "by name alone"
 GOOD_FRAMES = 200
 
 Say = Callable[[str], None]
@@ -58,13 +59,27 @@ def figures_of(
     found = list(judge((read(number)[0] for number in numbers), run, spec))
     scores = np.array([one.score for one in found])
     pictures = separation(scores, labels, spec.good, FALSE_ALARMS)
+    crossed = _crossed(scores, labels, [annotations.items[number].group for number in numbers], spec)
     fine = [number for number, label in zip(numbers, labels, strict=True) if label in spec.good]
     defects = [number for number, label in zip(numbers, labels, strict=True) if label not in spec.good]
     return {
         "pictures": pictures.to_dict(),
+        "crossed": crossed,
         "frames": _frames(run, spec, read, fine, defects, annotations, seed, frames) if fine and defects else None,
         **_places(found, labels, [read(number)[1] for number in numbers], spec, good, pictures.threshold),
     }
+
+
+def _crossed(
+    scores: npt.NDArray[np.float64], labels: list[str], groups: list[str], spec: ModelSpec
+) -> dict[str, Any] | None:
+    """False alarms and recall at thresholds that were fitted on the other half of the groups."""
+    fine = np.flatnonzero([label in spec.good for label in labels])
+    limits = crossed_thresholds(scores[fine], fine, groups, FALSE_ALARMS)
+    if limits is None:
+        return None
+    found = separation(scores, labels, spec.good, FALSE_ALARMS, crossed=limits).to_dict()
+    return {name: found[name] for name in ("false_alarms", "recall", "recall_by_class")}
 
 
 def _frames(
@@ -124,6 +139,7 @@ def measure_recipes(
     command: str,
     say: Say,
     frames: int = GOOD_FRAMES,
+    by_name: bool = False,
 ) -> dict[str, Any]:
     """Train what is not yet in ``trained`` (a folder for each seed), measure each model on the pictures that its seed
     holds out, and write the result file.
@@ -131,8 +147,11 @@ def measure_recipes(
     Args:
         wanted: by seed and name, the plans.
         frames: number of good composed frames.
+        by_name: split by the pictures' names alone. The separation of the held-out pictures without a lookalike among
+            the training pictures is then measured, too.
     """
-    annotations = load_annotations(data, pictures=pictures)
+    together = list_annotations(data, pictures=pictures).annotations()
+    annotations = list_annotations(data, pictures=pictures).annotations(alike=False) if by_name else together
     runs: dict[str, list[dict[str, Any]]] = {}
     for seed, plans in wanted.items():
         folder = trained / f"seed-{seed}"
@@ -143,12 +162,18 @@ def measure_recipes(
                 train_strip(annotations, folder, plan)
             say(f"seed {seed}: measuring {name}")
             engine = OnnxEngine(weights.with_suffix(".onnx"), [CPU])
-            _, held_out = annotations.split(seed, plan.held_out)
+            training, held_out = annotations.split(seed, plan.held_out)
             record = json.loads(weights.with_suffix(".json").read_text())
-            kept = ("recipe", "pretrained", "teacher", "seconds")
-            about = {"seed": seed, "trained_on": record["images"]["training"]} | {key: record[key] for key in kept}
-            runs.setdefault(name, []).append(about | figures_of(engine, annotations, held_out, seed, frames))
-    return _written(out, command, annotations, runs)
+            kept = ("recipe", "pretrained", "start", "teacher", "seconds")
+            about = {"seed": seed, "trained_on": record["images"]["training"]}
+            about |= {key: record[key] for key in kept if key in record}
+            found = figures_of(engine, annotations, held_out, seed, frames)
+            if by_name:
+                seen = {together.items[number].group for number in training}
+                unseen = [number for number in held_out if together.items[number].group not in seen]
+                found["without_lookalikes"] = figures_of(engine, annotations, unseen, seed, frames)
+            runs.setdefault(name, []).append(about | found)
+    return _written(out, command, annotations, runs, NAMES if by_name else LOOKALIKES)
 
 
 def measure_model(
@@ -170,21 +195,30 @@ def measure_model(
         )
     annotations = replace(annotations, classes=spec.classes, good=spec.good)
     figures = figures_of(engine, annotations, list(range(len(annotations.items))), seed, frames)
-    return _written(out, command, annotations, {ref: [{"seed": seed} | figures]})
+    return _written(out, command, annotations, {ref: [{"seed": seed} | figures]}, "all pictures")
 
 
 def _written(
-    out: Path, command: str, annotations: Annotations, runs: dict[str, list[dict[str, Any]]]
+    out: Path, command: str, annotations: Annotations, runs: dict[str, list[dict[str, Any]]], split: str | None = None
 ) -> dict[str, Any]:
     result = {
         "kind": "strip",
         "data": {"name": annotations.root.name, "pictures": len(annotations.items), "hash": annotations.hash},
-        "split": LOOKALIKES,
-        "models": {name: {"summary": summary(of), "runs": of} for name, of in runs.items()},
+        **({} if split is None else {"split": split}),
+        "models": {name: _of_model(of) for name, of in runs.items()},
         **provenance(command),
     }
     write_result(out, result)
     return result
+
+
+def _of_model(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    unseen = [run["without_lookalikes"] for run in runs if "without_lookalikes" in run]
+    return {
+        "summary": summary(runs),
+        **({"without_lookalikes": summary(unseen)} if unseen else {}),
+        "runs": runs,
+    }
 
 
 def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -192,6 +226,8 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     paths = {
         "picture_auc": ("pictures", "auc"),
         "picture_recall": ("pictures", "recall"),
+        "crossed_alarms": ("crossed", "false_alarms"),
+        "crossed_recall": ("crossed", "recall"),
         "frame_auc": ("frames", "auc"),
         "frame_recall": ("frames", "recall"),
         "pointing": ("pointing",),

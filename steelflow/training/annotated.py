@@ -26,8 +26,9 @@ from steelflow.training.strip.train import train_strip
 class AnnotatedResult:
     """The files of a model of views, and its figures on the held-out pictures, each judged by its worst view.
 
-    ``evaluation`` is of the most probable classes; ``at_point`` of good against defect at the operating point, which
-    was fitted on the views of the held-out good pictures.
+    ``evaluation`` is of the most probable classes; ``at_point`` of good against defect at the operating point. This was
+    fitted on the views of the held-out good pictures, so each picture is judged at the point of the other half of their
+    groups.
     """
 
     onnx: Path
@@ -72,7 +73,7 @@ def train_annotated(
         card=trained.card,
         spec=engine.spec,
         evaluation=evaluate(judged.labels, judged.probabilities.astype(np.float64), engine.spec.classes),
-        at_point=at_point(judged, engine.spec, point),
+        at_point=at_point(judged, engine.spec, point, share),
         false_alarms=share,
         trained_on=trained.trained_on,
         skipped=data.skipped,

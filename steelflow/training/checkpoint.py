@@ -8,17 +8,31 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
 from steelflow.errors import TrainingError
-from steelflow.training.state import TrainingState
 
 FORMAT = 2
 SECONDS = 20.0
-"""Least time between two checkpoints. An interruption loses at most this time, or one epoch if that takes longer."""
+"""Least time between two checkpoints. An interruption loses at most this time, or one epoch if that takes longer; in a
+training on views, one step."""
+
+
+class Resumable(Protocol):
+    """The state of a training: what it would need to go on."""
+
+    @property
+    def finished(self) -> bool: ...
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def facts(self) -> dict[str, Any]: ...
+
+    def restore(self, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -41,8 +55,8 @@ class Checkpoint:
         )
         return self.parts[-1]
 
-    def save(self, state: TrainingState) -> None:
-        """Write the file after an epoch, if the training is finished or the last checkpoint is ``SECONDS`` old.
+    def save(self, state: Resumable) -> None:
+        """Write the file, if the training is finished or the last checkpoint is ``SECONDS`` old.
 
         Raises:
             TrainingError: the file cannot be written.
@@ -65,7 +79,7 @@ class Checkpoint:
             ) from exc
         self.written = time.monotonic()
 
-    def restore(self, state: TrainingState) -> bool:
+    def restore(self, state: Resumable) -> bool:
         """Restore ``state`` from the file. Returns False if there is no file.
 
         Raises:

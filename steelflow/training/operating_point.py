@@ -18,7 +18,7 @@ from steelflow.models.decision import defect_scores
 from steelflow.models.spec import ModelSpec
 from steelflow.training.annotations import Annotations
 from steelflow.training.metrics import auc
-from steelflow.training.strip.figures import threshold_for
+from steelflow.training.strip.figures import crossed_thresholds, threshold_for
 from steelflow.training.strip.judge import OVERLAP
 
 _TOGETHER = 64  # views
@@ -36,11 +36,14 @@ class Scored:
     scores: Floats  # (N,): 1 − Σ p(good)
     probabilities: Floats  # (N, C)
     good_views: Floats  # (V,): 1 − Σ p(good)
+    views_of: npt.NDArray[np.intp]  # (V,): the picture of each of these views
+    groups: tuple[str, ...]  # of the pictures
 
 
 @dataclass(frozen=True, slots=True)
 class AtPoint:
-    """The figures at an operating point. ``found`` has, by defect class, the pictures found and all of them."""
+    """The figures at an operating point. ``found`` has, by defect class, the pictures found and all of them. If
+    ``crossed``, they are at points that were fitted on other groups of the pictures."""
 
     operating_point: float
     good_pictures: int
@@ -49,6 +52,7 @@ class AtPoint:
     good_view_alarms: int
     found: dict[str, tuple[int, int]]
     auc: float | None
+    crossed: bool = False
 
     @property
     def recall(self) -> float | None:
@@ -69,7 +73,7 @@ def scored(data: Annotations, indices: Iterable[int], engine: Engine) -> Scored:
     """
     spec = engine.spec
     names = {name.casefold(): number for number, name in enumerate(spec.classes)}
-    labels, scores, probabilities, good_views = [], [], [], []
+    labels, scores, probabilities, good_views, views_of, groups = [], [], [], [], [], []
     for index in indices:
         item = data.items[index]
         label = names.get((spec.good[0] if item.label in data.good and spec.good else item.label).casefold())
@@ -84,13 +88,17 @@ def scored(data: Annotations, indices: Iterable[int], engine: Engine) -> Scored:
         labels.append(label)
         scores.append(of_views[worst])
         probabilities.append(found[worst])
+        groups.append(item.group)
         if item.label in data.good:
             good_views.append(of_views)
+            views_of += [len(labels) - 1] * len(of_views)
     return Scored(
         np.array(labels, np.int64),
         np.array(scores, np.float32),
         np.array(probabilities, np.float32).reshape(-1, len(spec.classes)),
         np.concatenate([np.empty(0, np.float32), *good_views]),
+        np.array(views_of, np.intp),
+        tuple(groups),
     )
 
 
@@ -119,10 +127,17 @@ def point_for(judged: Scored, share: float) -> float:
     return threshold_for(judged.good_views, share)
 
 
-def at_point(judged: Scored, spec: ModelSpec, point: float) -> AtPoint:
-    """The figures of these pictures; one alarms if its worst view is above ``point``."""
+def at_point(judged: Scored, spec: ModelSpec, point: float, share: float | None = None) -> AtPoint:
+    """The figures of these pictures; one alarms if its worst view is above ``point``.
+
+    Args:
+        share: the point was fitted on these pictures for this share of good views. Each picture is then judged at the
+            point that the half of the groups without it gives, because figures on what chose the point are too good.
+    """
+    crossed = None if share is None else crossed_thresholds(judged.good_views, judged.views_of, judged.groups, share)
+    limits = np.full(len(judged.scores), point) if crossed is None else crossed
     good = np.isin(judged.labels, [spec.classes.index(name) for name in spec.good])
-    above = judged.scores > np.float32(point)
+    above = judged.scores > limits.astype(np.float32)
     found = {}
     for number, name in enumerate(spec.classes):
         of = judged.labels == number
@@ -133,9 +148,10 @@ def at_point(judged: Scored, spec: ModelSpec, point: float) -> AtPoint:
         good_pictures=int(good.sum()),
         good_alarms=int((above & good).sum()),
         good_views=len(judged.good_views),
-        good_view_alarms=int((judged.good_views > np.float32(point)).sum()),
+        good_view_alarms=int((judged.good_views > limits[judged.views_of].astype(np.float32)).sum()),
         found=found,
         auc=auc(~good, judged.scores) if good.any() and (~good).any() else None,
+        crossed=crossed is not None,
     )
 
 

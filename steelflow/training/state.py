@@ -75,12 +75,11 @@ class TrainingState:
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors by name, on the CPU."""
-        found = {"generator": self.rng.get_state(), "torch_generator": _torch_generator(self.device)}
+        found = {"generator": self.rng.get_state(), "torch_generator": torch_generator(self.device)}
         parts = {"network": self.network.state_dict(), "average": self.average.mean, "best": self.best}
         for part, named in parts.items():
             found |= {f"{part}.{name}": tensor for name, tensor in named.items()}
-        for place, values in self.optimizer.state_dict()["state"].items():
-            found |= {f"optimizer.{place}.{key}": value for key, value in values.items() if value is not None}
+        found |= moments_of(self.optimizer)
         return {name: tensor.detach().cpu().contiguous() for name, tensor in found.items()}
 
     def facts(self) -> dict[str, Any]:
@@ -102,14 +101,29 @@ class TrainingState:
             for name, tensor in tensors.items()
             if name.startswith("best.")
         }
-        optimizer = self.optimizer.state_dict()
-        optimizer["state"] = dict(_moments(self.optimizer, tensors))
-        self.optimizer.load_state_dict(optimizer)
+        restore_moments(self.optimizer, tensors)
         self.average.updates = facts["steps"]
         self.precision = facts["precision"]
         self.curves = [Progress(**epoch) for epoch in facts["curves"]]
         self.rng.set_state(tensors["generator"])
-        _set_torch_generator(self.device, tensors["torch_generator"])
+        set_torch_generator(self.device, tensors["torch_generator"])
+
+
+def moments_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's tensors by name."""
+    return {
+        f"optimizer.{place}.{key}": value
+        for place, values in optimizer.state_dict()["state"].items()
+        for key, value in values.items()
+        if value is not None
+    }
+
+
+def restore_moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give the optimizer what ``moments_of`` took from it."""
+    whole = optimizer.state_dict()
+    whole["state"] = dict(_moments(optimizer, tensors))
+    optimizer.load_state_dict(whole)
 
 
 def _moments(
@@ -130,12 +144,12 @@ def _moments(
             )
 
 
-def _torch_generator(device: torch.device) -> Tensor:
+def torch_generator(device: torch.device) -> Tensor:
     """The state of the generator that dropout uses."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
-def _set_torch_generator(device: torch.device, state: Tensor) -> None:
+def set_torch_generator(device: torch.device, state: Tensor) -> None:
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     else:

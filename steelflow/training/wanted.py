@@ -107,7 +107,6 @@ class Wanted:
             "patience": self.patience,
             "a second teacher": self.teachers[1:],
             "pretrained without a file": self.pretrained is True,
-            f"device {self.device}": self.device not in (None, "cpu"),
         }
         if wrong := [name for name, value in given.items() if value]:
             raise ConfigError(
@@ -125,6 +124,7 @@ class Wanted:
             augmentation=with_values(StripAugmentation(), self.augment),
             pretrained=self.pretrained if isinstance(self.pretrained, Path) else None,
             teacher=self.teachers[0] if self.teachers else None,
+            device=self.device,
         )
 
 

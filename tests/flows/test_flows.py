@@ -51,10 +51,10 @@ from flows.housekeeping import HousekeepingParameters, housekeeping
 from flows.nightly import NightParameters, nightly
 from flows.retrain import RetrainRequest, retrain
 from flows.serve import deployments
+from steelflow.archive.groups import groups
 from steelflow.config import Settings
 from steelflow.errors import ModelError, StoreError, StoreUnreachable
 from steelflow.inspection.pipeline import Done
-from steelflow.night.plan import groups
 from steelflow.night.run import Night, inspect_night
 from steelflow.records import Unit
 from steelflow.report.record import NightDrift

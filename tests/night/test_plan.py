@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from plants import NIGHT
 
-from steelflow.night.plan import PartitionPlan, groups, weight
+from steelflow.archive.groups import groups, weight
+from steelflow.night.plan import PartitionPlan
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.writer import Counts
 

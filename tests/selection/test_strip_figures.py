@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -84,6 +85,23 @@ def test_recipes_are_trained_once_measured_and_shown(tmp_path: Path) -> None:
         assert run["frames"]["defects"] == run["pictures"]["defects"]
     assert model["summary"]["picture_auc"]["mean"] > 0.8
     assert "| data | lookalikes kept together | `strip` | 2 |" in render([first])
+
+
+def test_a_split_by_name_is_measured_without_lookalikes_too(tmp_path: Path) -> None:
+    """A picture in two sizes of file is one piece under two names."""
+    data, kept = write_strips(tmp_path / "data", good=8, defects=5), tmp_path / "models"
+    for path in sorted((data / "free").iterdir()):
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        assert cv2.imwrite(str(path.with_name(f"again-{path.stem}.png")), np.maximum(grey, 1) - 1)
+    wanted = {0: plans(["strip"], 0, kept / "seed-0", None, view=64, steps=3)}
+    found = measure_recipes(
+        data, tmp_path / "r.json", wanted, kept, pictures=None, command="c", say=lambda _: None, frames=2, by_name=True
+    )
+    (run,) = found["models"]["strip"]["runs"]
+    assert run["without_lookalikes"]["pictures"]["good"] < run["pictures"]["good"]
+    text = render([found])
+    assert "| data | by name alone | `strip` | 1 |" in text
+    assert "| data | by name alone, those without lookalikes | `strip` | 1 |" in text
 
 
 def test_a_model_is_measured_on_pictures_of_its_own_classes_only(tmp_path: Path) -> None:

@@ -98,3 +98,14 @@ def test_a_picture_of_one_row_is_judged_too(tmp_path: Path, engine: Engine) -> N
     cv2.imwrite(str(tmp_path / "good/1.png"), np.full((1, 300), 128, np.uint8))
     judged = scored(load_annotations(tmp_path), [0], engine)
     assert len(judged.good_views) == len(grid(1, 300, SIDE, OVERLAP))
+
+
+def test_what_chose_the_point_is_judged_at_the_point_of_the_other_half(data: Annotations, engine: Engine) -> None:
+    """The dirty picture cannot choose a point above its own score: it alarms, however few alarms were asked for."""
+    judged = scored(data, range(len(data.items)), engine)
+    point = point_for(judged, 0.0)
+    plain, crossed = at_point(judged, SPEC, point), at_point(judged, SPEC, point, 0.0)
+    assert (plain.good_alarms, crossed.good_alarms) == (0, 1)
+    assert (plain.crossed, crossed.crossed) == (False, True)
+    assert crossed.operating_point == point
+    assert (crossed.recall or 0) > 0

@@ -62,8 +62,11 @@ class Listing:
         """Whether somebody said what the groups are."""
         return self.rule is not None or any(draft.group for draft in self.found.drafts)
 
-    def annotations(self, limits: LimitSettings | None = None) -> Annotations:
+    def annotations(self, limits: LimitSettings | None = None, *, alike: bool = True) -> Annotations:
         """Decode every picture, and keep what is known about those that can be used.
+
+        Args:
+            alike: search for lookalikes; without it, names alone say which pictures belong together.
 
         Raises:
             DataError: no picture can be used, or the class names are not valid.
@@ -78,7 +81,7 @@ class Listing:
                 skipped.append(Skipped(draft.path, item))
             else:
                 items.append(item)
-        items = self._in_groups(items, limits)
+        items = self._in_groups(items, limits, alike)
         items.sort(key=lambda item: item.path.split("/"))
         classes = self._classes(items, skipped, good)
         return Annotations(
@@ -91,14 +94,14 @@ class Listing:
             limits=limits,
         )
 
-    def _in_groups(self, items: list[Annotated], limits: LimitSettings) -> list[Annotated]:
+    def _in_groups(self, items: list[Annotated], limits: LimitSettings, search: bool) -> list[Annotated]:
         """The pictures with their groups. Lookalikes share one, unless somebody said what the groups are."""
         rule, data = self.rule, self.source.given
         if rule is not None and items and not any(rule.search(item.path) for item in items):
             raise ConfigError(f"--group-by {rule.pattern!r} matches no path of {data}, such as {items[0].path}")
         named = [item.group or group_of(item.path, rule) for item in items]
         alike: list[tuple[int, int]] = []
-        if items and not self.grouped and len(items) <= MOST:
+        if items and search and not self.grouped and len(items) <= MOST:
             alike = lookalikes(_thumbnail(self.source.root / item.path, limits) for item in items)
         groups = joined(named, [item.digest for item in items], alike)
         return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]

@@ -16,7 +16,7 @@ from steelflow.training.annotations import Annotations
 from steelflow.training.export import fit_projection
 from steelflow.training.novelty import fit_novelty
 from steelflow.training.strip.crops import Pixels
-from steelflow.training.strip.figures import Separation, separation, threshold_for
+from steelflow.training.strip.figures import Separation, crossed_thresholds, separation, threshold_for
 from steelflow.training.strip.judge import OVERLAP, judge, runner
 
 if TYPE_CHECKING:
@@ -56,14 +56,19 @@ def evaluated(
 ) -> tuple[ModelSpec, Separation]:
     """The spec with its operating point, and the figures of the pictures ``numbers`` at it.
 
-    The operating point is fitted on the views of the good pictures, unless the plan has one.
+    The operating point is fitted on the views of the good pictures, unless the plan has one. The figures are then at
+    points that were fitted on other groups of these pictures.
     """
     found = list(judge((read(number)[0] for number in numbers), runner(model, spec), spec))
     labels = [annotations.items[number].label for number in numbers]
-    views = [one.scores for one, label in zip(found, labels, strict=True) if label in spec.good]
-    point = plan.operating_point
+    good = [place for place, label in enumerate(labels) if label in spec.good]
+    views = np.concatenate([np.empty(0, np.float32), *(found[place].scores for place in good)])
+    of = np.repeat(np.array(good, np.intp), [len(found[place].scores) for place in good])
+    point, crossed = plan.operating_point, None
     if point is None:
-        point = threshold_for(np.concatenate(views) if views else np.empty(0), plan.false_alarms)
+        point = threshold_for(views, plan.false_alarms)
+        groups = [annotations.items[number].group for number in numbers]
+        crossed = crossed_thresholds(views, of, groups, plan.false_alarms)
     spec = spec.model_copy(update={"operating_point": point})
     scores = np.array([one.score for one in found])
-    return spec, separation(scores, labels, spec.good, plan.false_alarms, point)
+    return spec, separation(scores, labels, spec.good, plan.false_alarms, point, crossed)

@@ -53,9 +53,14 @@ def _figures(held_out: dict[str, Any] | None, point: float) -> str:
     area = "–" if held_out["auc"] is None else f"{held_out['auc']:.4f}"
     alarms = "–" if held_out["false_alarms"] is None else f"{held_out['false_alarms']:.1%}"
     recall = "–" if held_out["recall"] is None else f"{held_out['recall']:.1%}"
+    at = (
+        "At points that were fitted so on other groups of these pictures"
+        if held_out["crossed"]
+        else "At this point, on the pictures that it was fitted on"
+    )
     return f"""AUC {area}, good against defective, on {held_out["good"]} good and {held_out["defects"]} defective ones.
-At the operating point {point:.4f}, fitted for {held_out["asked"]:.2%} false alarms of good views, {alarms} of the good
-pictures alarm and {recall} of the defective ones are found.
+The operating point {point:.4f} is fitted for {held_out["asked"]:.2%} false alarms of good views. {at},
+{alarms} of the good pictures alarm and {recall} of the defective ones are found.
 
 | class | found |
 |---|---|

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from steelflow.training.strip.crops import UNKNOWN, Geometry, Pixels, cells_of, cut_view
 from steelflow.training.strip.light import Light
+from steelflow.training.strip.mined import Mined
 from steelflow.training.strip.paste import Donor, donors_of, paste
 
 Read = Callable[[int], tuple[Pixels, Pixels]]
@@ -36,10 +37,15 @@ class View(NamedTuple):
     grey: Pixels
     cells: Pixels
     label: int
+    number: int  # of its picture
 
 
 class Drawer:
-    """Draws views of the pictures ``numbers``; ``labels`` are the pictures' classes (one for each number)."""
+    """Draws views of the pictures ``numbers``; ``labels`` are the pictures' classes (one for each number).
+
+    ``groups`` are their groups: a tile with many pictures counts as the square root of their number, so that no tile
+    decides what its class looks like.
+    """
 
     def __init__(
         self,
@@ -49,6 +55,7 @@ class Drawer:
         good: Sequence[int],
         classes: int,
         augmentation: StripAugmentation,
+        groups: Sequence[str] | None = None,
     ) -> None:
         self.read, self.augmentation = read, augmentation
         self.good, self.classes = tuple(good), classes
@@ -57,6 +64,7 @@ class Drawer:
             c: [n for n, label in zip(numbers, labels, strict=True) if label == c] for c in sorted(set(labels))
         }
         self.label_of = dict(zip(numbers, labels, strict=True))
+        self.mined = Mined(numbers, groups)
         self.places: dict[int, npt.NDArray[np.int32]] = {}  # of each defect picture: some defect pixels
         self.donors: list[list[Donor]] = []
         self._find_defects()
@@ -81,8 +89,7 @@ class Drawer:
         kinds = present_bad if bad else present_good
         sizes = np.sqrt([len(self.of_class[c]) for c in kinds])
         kind = kinds[int(rng.choice(len(kinds), p=sizes / sizes.sum()))]
-        members = self.of_class[kind]
-        return self.view_of(members[int(rng.integers(len(members)))], rng)
+        return self.view_of(self.mined.choose(self.of_class[kind], rng), rng)
 
     def view_of(self, number: int, rng: np.random.Generator) -> View:
         """A view of one picture, disturbed."""
@@ -100,14 +107,14 @@ class Drawer:
             paste(view, labels, kind[int(rng.integers(len(kind)))], rng)
         cells = cells_of(labels, self.good, self.classes)
         shown = min(1.0, view.size / grey.size)
-        return View(self.augmentation.light(view, rng), cells, self._label(cells, number, shown))
+        return View(self.augmentation.light(view, rng), cells, self._label(cells, number, shown), number)
 
     def _join(self, view: Pixels, labels: Pixels, rng: np.random.Generator) -> None:
         """Replace one side of the view by a part of another good picture, so that a seam is not a defect."""
         others = [n for c in self.good for n in self.of_class.get(c, [])]
         if not others:
             return
-        grey, known = self.read(others[int(rng.integers(len(others)))])
+        grey, known = self.read(self.mined.choose(others, rng))
         other, theirs = cut_view(grey, known, self.augmentation.geometry, rng)
         seam = int(rng.integers(view.shape[1] // 8, view.shape[1] - view.shape[1] // 8))
         part: tuple[slice, slice] = (slice(None), slice(None, seam) if rng.random() < 0.5 else slice(seam, None))

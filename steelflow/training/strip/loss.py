@@ -60,6 +60,11 @@ class DenseLoss:
         logits = pooled_cells(cells[known].float(), self.good, self.sharpness)
         return F.cross_entropy(logits, labels[known], label_smoothing=0.02)
 
+    def errors(self, cells: Tensor, labels: Tensor) -> Tensor:
+        """1 − p(class) of views, (N,)."""
+        shares = F.softmax(pooled_cells(cells, self.good, self.sharpness), 1)
+        return 1 - shares.gather(1, labels[:, None]).squeeze(1)
+
     def of_teacher(self, cells: Tensor, taught: Tensor) -> Tensor:
         """Divergence from the teacher, of all cells, of those where either sees a defect, and of the views."""
         soft, own = F.softmax(taught, 1), F.log_softmax(cells, 1)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from steelflow.engine import Engine
 from steelflow.engine.onnx import OnnxEngine
@@ -13,7 +18,9 @@ from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork
 from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
+from steelflow.models.weights_file import digest_of
 from steelflow.training.annotations import Annotations
+from steelflow.training.method import best_device
 from steelflow.training.precision import Wanted
 from steelflow.training.strip.draw import StripAugmentation
 from steelflow.training.strip.schedule import Schedule
@@ -21,6 +28,8 @@ from steelflow.training.strip.schedule import Schedule
 ARCH = "strip_light"
 FALSE_ALARMS = 0.005
 _STEPS = 2500
+_NAMED = ("pretrained", "start", "teacher", "device", "held_out", "false_alarms", "operating_point")
+"""Fields that are in the fingerprint otherwise, or do not decide the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +42,8 @@ class StripPlan:
     share of good views that may be above the operating point. ``pretrained`` is a file of MobileNetV2's weights for
     ``strip_wide``. ``start`` are the weights (.safetensors) of a model of the same architecture, from which training
     starts. ``teacher`` is a dense model with the same classes, by name or path, from which to distil.
-    ``operating_point`` replaces the fitted one.
+    ``operating_point`` replaces the fitted one. ``device`` is ``cpu`` or ``cuda``, by default a GPU if there is one; on
+    the CPU, equal seeds give identical weights.
     """
 
     arch: str = ARCH
@@ -55,6 +65,7 @@ class StripPlan:
     teacher: str | None = None
     pool: int = 4000  # views that the teacher judges
     operating_point: float | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         """The side of training views is ``view``. Raises ``ConfigError`` for a value out of its range."""
@@ -98,6 +109,27 @@ class StripPlan:
             view=self.view,
             sharpness=self.sharpness,
         )
+
+    def fingerprint(self, annotations: Annotations, parts: tuple[Sequence[int], Sequence[int]]) -> dict[str, Any]:
+        """Everything that decides the weights. A checkpoint belongs to one fingerprint.
+
+        Raises:
+            ModelError: a file of weights or the teacher is not there.
+        """
+        training = ",".join(str(number) for number in parts[0])
+        files = {"pretrained": self.pretrained, "start": self.start}
+        return {
+            "plan": {key: value for key, value in asdict(self).items() if key not in _NAMED},
+            "data": annotations.hash,
+            "classes": list(annotations.classes),
+            "good": list(annotations.good),
+            "training": hashlib.sha256(training.encode()).hexdigest(),
+            "groups": hashlib.sha256("\0".join(item.group for item in annotations.items).encode()).hexdigest(),
+            **{name: None if file is None else digest_of(file) for name, file in files.items()},
+            "teacher": None if self.teacher is None else digest_of(resolve(self.teacher)),
+            "device": best_device(self.device).type,
+            "torch": str(torch.__version__),
+        }
 
     def load_teacher(self, spec: ModelSpec) -> Engine | None:
         """Raises ``ConfigError`` if the teacher has other classes, or no map."""

@@ -18,14 +18,16 @@ from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.models.weights_file import load_weights
 from steelflow.training.annotations import Annotations
+from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.loop import one_thread
+from steelflow.training.method import best_device
 from steelflow.training.metrics import fit_temperature
 from steelflow.training.precision import choose_precision
-from steelflow.training.strip.batches import Pool, drawn, stacked
+from steelflow.training.strip.batches import Batch, Batches, Drawn, Pool, stacked
 from steelflow.training.strip.calibrate import evaluated, fit_embedding
 from steelflow.training.strip.draw import Drawer
 from steelflow.training.strip.figures import Separation
-from steelflow.training.strip.fit import Batch, StripProgress, fit_dense
+from steelflow.training.strip.fit import StripProgress, fit_dense
 from steelflow.training.strip.loss import DenseLoss
 from steelflow.training.strip.pictures import Pictures
 from steelflow.training.strip.plan import StripPlan, dense_network
@@ -70,18 +72,23 @@ def train_strip(
     on_step: Callable[[StripProgress], None] | None = None,
 ) -> TrainedStrip:
     """Train on ``annotations`` and write ``<name>.onnx``, ``<name>.safetensors``, ``<name>.json`` and ``<name>.md`` to
-    ``out``: all of them at the end, or none.
+    ``out``: all of them at the end, or none. An interrupted training goes on from its checkpoint in ``out``, on the CPU
+    to the same weights.
 
     Raises:
         DataError: no good or no defect pictures, or a picture can no longer be read.
         ModelError: no such architecture or pretrained weights, or the export differs from the trained model.
-        TrainingError: the loss is no longer finite, or ``out`` cannot be written to.
-        ConfigError: the architecture has no map, or the teacher does not fit.
+        TrainingError: the loss is no longer finite, ``out`` has the checkpoint of another training, or it cannot be
+            written to.
+        ConfigError: the architecture has no map, the teacher does not fit, or there is no such device.
     """
     began = time.perf_counter()
-    trained = train_views(annotations, plan, on_step=on_step)
+    parts = _parts(annotations, plan)
+    checkpoint = Checkpoint(out / f"{plan.name}.checkpoint.safetensors", plan.fingerprint(annotations, parts))
+    trained = train_views(annotations, plan, parts=parts, checkpoint=checkpoint, on_step=on_step)
     seconds = time.perf_counter() - began
     files: StripFiles = write_model(out, annotations, plan, trained, seconds)
+    checkpoint.remove()
     return TrainedStrip(
         onnx=files.onnx,
         weights=files.weights,
@@ -99,6 +106,7 @@ def train_views(
     plan: StripPlan,
     *,
     parts: tuple[Sequence[int], Sequence[int]] | None = None,
+    checkpoint: Checkpoint | None = None,
     on_step: Callable[[StripProgress], None] | None = None,
 ) -> StripModel:
     """Train in memory; see ``train_strip``.
@@ -114,16 +122,32 @@ def train_views(
     numbers = [spec.classes.index(annotations.items[i].label) for i in training]
     if all(number in good for number in numbers):
         raise DataError(f"{annotations.root}: no defect among the training pictures; add some")
-    with one_thread(), torch.random.fork_rng(devices=[]):
+    device = best_device(plan.device)
+    with one_thread(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(plan.seed)
-        drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation)
+        groups = [annotations.items[i].group for i in training]
+        drawer = Drawer(read, training, numbers, good, len(spec.classes), plan.augmentation, groups)
         views = stacked(drawer, 64, np.random.default_rng(plan.seed + 1))
         network, model = _fresh(plan, spec, views)
         loss = DenseLoss(good, plan.sharpness)
-        precision = choose_precision(plan.precision, model.network, model.normalise, views.views, views.labels.clamp(0))
+        model.to(device)
+        precision = choose_precision(
+            plan.precision, model.network, model.normalise, views.views.to(device), views.labels.clamp(0).to(device)
+        )
         for turn, schedule in enumerate(plan.schedules(len(training))):
-            batch = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
-            fit_dense(network, model.normalise, batch, loss, schedule, precision=precision, on_step=on_step)
+            batches = _batches(plan, drawer, teacher, plan.seed + 1000 * turn)
+            part = None if checkpoint is None else checkpoint.part(turn)
+            fit_dense(
+                network,
+                model.normalise,
+                batches,
+                loss,
+                schedule,
+                precision=precision,
+                checkpoint=part,
+                on_step=on_step,
+            )
+        model.to("cpu")
         sample = stacked(drawer, _CALIBRATION, np.random.default_rng(plan.seed + 2))
         with torch.inference_mode():
             logits = torch.cat([model(part)[0] for part in torch.split(sample.views, 8)]).numpy()
@@ -141,12 +165,9 @@ def _parts(annotations: Annotations, plan: StripPlan) -> tuple[list[int], list[i
     return annotations.split(plan.seed, plan.held_out)
 
 
-def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Callable[[int], Batch]:
+def _batches(plan: StripPlan, drawer: Drawer, teacher: Engine | None, seed: int) -> Batches:
     """New views for every step, or some of a pool that the teacher has judged."""
-    if teacher is None:
-        return drawn(drawer, plan.batch, seed)
-    pool = Pool(drawer, teacher, plan.pool, seed)
-    return lambda step: pool.batch(plan.batch)  # noqa: ARG005  every step takes other views
+    return Drawn(drawer, seed) if teacher is None else Pool(drawer, teacher, plan.pool, seed)
 
 
 def _fresh(plan: StripPlan, spec: ModelSpec, views: Batch) -> tuple[DenseNetwork, Deployable]:

@@ -15,12 +15,14 @@ from steelflow.models.weights_file import origin_of
 from steelflow.training.annotations import Annotations
 from steelflow.training.artifacts import versions
 from steelflow.training.export import export_onnx
+from steelflow.training.method import best_device
 from steelflow.training.strip.card import card
 from steelflow.training.strip.plan import StripPlan
 
 if TYPE_CHECKING:
     from steelflow.training.strip.train import StripModel
 
+_APART = ("pretrained", "start", "teacher", "device")  # fields of the plan that the record names by their content
 _AGREE = 17  # views on which torch and onnxruntime must agree
 
 
@@ -63,7 +65,9 @@ def write_model(
 
 
 def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float) -> dict[str, Any]:
-    recipe = {key: value for key, value in asdict(plan).items() if key not in ("pretrained", "start", "teacher")}
+    recipe = {
+        key: value for key, value in asdict(plan).items() if key not in ("pretrained", "start", "teacher", "device")
+    }
     return {
         "model": trained.spec.model_dump(mode="json"),
         "held_out": trained.figures.to_dict() if trained.held_out else None,
@@ -74,5 +78,6 @@ def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seco
         "pretrained": origin_of(plan.pretrained or False),
         **({"start": origin_of(plan.start)} if plan.start is not None else {}),
         "teacher": plan.teacher if plan.teacher is None else Path(plan.teacher).stem,
+        "device": best_device(plan.device).type,
         "seconds": round(seconds, 1),
     }

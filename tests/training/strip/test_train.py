@@ -12,8 +12,9 @@ from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models.decision import defect_scores
 from steelflow.training.annotations import Annotations, load_annotations
-from steelflow.training.strip.figures import separation, threshold_for
+from steelflow.training.strip.figures import crossed_thresholds, halves, separation, threshold_for
 from steelflow.training.strip.loss import DenseLoss
+from steelflow.training.strip.mined import Mined
 from steelflow.training.strip.plan import StripPlan
 from steelflow.training.strip.train import TrainedStrip, train_strip
 from tests.support.strips import write_strips
@@ -37,6 +38,7 @@ def test_a_model_of_strip_finds_defects_it_has_not_seen(trained: TrainedStrip) -
     assert trained.spec.good == ("free",)
     assert trained.spec.view == 64
     assert trained.spec.operating_point == trained.figures.threshold
+    assert trained.figures.crossed
 
 
 def test_the_files_agree_and_the_engine_reads_them(trained: TrainedStrip) -> None:
@@ -94,6 +96,23 @@ def test_a_plan_is_checked(changes: dict[str, float], message: str) -> None:
         replace(PLAN, **changes)
 
 
+def test_a_device_that_is_not_there_is_refused(strips: Annotations, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no device 'tpu' for torch here"):
+        train_strip(strips, tmp_path, replace(PLAN, device="tpu"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_hard_pictures_and_small_groups_come_more_often() -> None:
+    rng = np.random.default_rng(0)
+    mined = Mined(range(5), ["tile", "tile", "tile", "tile", "other"])
+    for _ in range(20):
+        mined.note([0, 1, 2, 3, 4], [1.0, 0.0, 0.0, 0.0, 0.0])
+    drawn = np.bincount([mined.choose([0, 1, 2, 3, 4], rng) for _ in range(4000)], minlength=5)
+    assert drawn[0] > 2 * drawn[1:4].max()
+    assert drawn[4] > 1.5 * drawn[1:4].max()
+    assert drawn.min() > 200, "an easy picture may still come"
+
+
 @pytest.mark.parametrize(("share", "above"), [(0.0, 0), (0.05, 5), (0.1, 10), (0.999, 99)])
 def test_at_most_the_asked_share_of_good_scores_is_above(share: float, above: int) -> None:
     scores = np.random.default_rng(0).random(100)
@@ -107,6 +126,20 @@ def test_separation_counts_each_class() -> None:
     assert found.recall_by_class == {"dent": 0.5, "hole": 1.0}
     assert found.recall == pytest.approx(2 / 3)
     assert found.auc == pytest.approx(10 / 12)
+
+
+def test_thresholds_are_crossed_between_groups() -> None:
+    groups = ["a", "a", "b", "b", "c", "d", "d", "d"]
+    scores = np.array([0.1, 0.2, 0.9, 0.8, 0.3, 0.4, 0.5, 0.6])
+    second = halves(groups)
+    assert len(set(zip(groups, second.tolist(), strict=True))) == 4, "no group is in both halves"
+    assert second.any()
+    assert not second.all()
+    limits = crossed_thresholds(scores, np.arange(8), groups, 0.0)
+    assert limits is not None
+    assert set(limits[second]) == {scores[~second].max()}
+    assert set(limits[~second]) == {scores[second].max()}
+    assert crossed_thresholds(scores, np.arange(8), ["a"] * 8, 0.0) is None
 
 
 def test_the_loss_weighs_small_defects_like_large_ones() -> None:

@@ -1,0 +1,63 @@
+"""What the driver and the process that holds Ray say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steelflow.config import ExecutorSettings
+from steelflow.errors import SteelflowError
+from steelflow.executor.assignment import Assignment
+from steelflow.inspection.pipeline import Done
+from steelflow.records import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first message of a run, from the driver."""
+
+    assignment: Assignment
+    executor: ExecutorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """More units; none means that there are no more."""
+
+    units: tuple[Unit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Ready for one more group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    done: Done
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """Sent every second; ``actors`` can work."""
+
+    actors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The last message of a run. ``kind`` is the class of the error that ended it; None if all units are done."""
+
+    kind: str | None = None
+    text: str = ""
+
+
+Message = Begin | Units | Want | Result | Alive | Ended
+
+
+def named(kind: str, text: str) -> Exception:
+    """The error of a class of ``errors``; a ``RuntimeError`` for a fault in this code."""
+    return {one.__name__: one for one in _errors(SteelflowError)}.get(kind, RuntimeError)(text)
+
+
+def _errors(base: type[SteelflowError]) -> list[type[SteelflowError]]:
+    return [base, *(one for child in base.__subclasses__() for one in _errors(child))]

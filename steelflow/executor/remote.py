@@ -1,0 +1,95 @@
+"""The driver's side of the Ray executor: it starts the process that holds Ray, feeds it units, and yields results."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from multiprocessing.connection import Connection
+from typing import Self
+
+from steelflow.archive.groups import groups
+from steelflow.config import Settings
+from steelflow.errors import ClusterError
+from steelflow.executor.assignment import Assignment
+from steelflow.executor.messages import Begin, Ended, Result, Units, Want, named
+from steelflow.inspection.pipeline import Done, Inspection
+from steelflow.records import Unit
+
+_SILENCE = 60.0  # seconds without a sign of life: Ray's own calls can hang when the head is gone
+_SECRETS = ("STEELFLOW_STORE__", "STEELFLOW_ALERTS__", "AWS_")
+
+
+class Remote:
+    """Inspects units on the nodes of a Ray cluster."""
+
+    spread = True
+
+    def __init__(self, settings: Settings) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise ClusterError("the executor 'ray' needs the extra: pip install 'steelflow[ray]'")
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def inspect(self, units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
+        pieces = chain(groups(units, self._settings.executor.group_images), iter(lambda: (), None))
+        with self._link() as link:
+            try:
+                link.send(Begin(Assignment.of(self._settings, job), self._settings.executor))
+                while True:
+                    if not link.poll(_SILENCE):
+                        raise ClusterError(f"the cluster at {self._settings.executor.address} does not answer any more")
+                    message = link.recv()
+                    if isinstance(message, Want):
+                        link.send(Units(next(pieces)))
+                    elif isinstance(message, Result):
+                        yield message.done
+                    elif isinstance(message, Ended):
+                        if message.kind is not None:
+                            raise named(message.kind, message.text)
+                        return
+            except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
+                raise ClusterError(f"the cluster at {self._settings.executor.address} is gone") from exc
+
+    @contextlib.contextmanager
+    def _link(self) -> Iterator[Connection]:
+        own, other = socket.socketpair()
+        with own, other:
+            # Credentials are those of each node: this process talks to Ray alone, and inherits none.
+            environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+            self._process = subprocess.Popen(  # noqa: S603  our own module
+                [sys.executable, "-m", "steelflow.executor.link", str(other.fileno())],
+                pass_fds=[other.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            other.close()
+            try:
+                with Connection(own.detach()) as connection:
+                    yield connection
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """End the process that holds Ray, and with it its actors."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,195 @@
+"""Nights on a Ray cluster of this machine, whose nodes, actors and drivers are killed. Order and loss, not speed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from paths import SUPPORT
+from plants import NIGHT, local_settings, rows_of
+from ray_cluster import Nodes, actors, environment_of, gone_within, kill_an_actor, links
+
+from steelflow.config import Settings
+from steelflow.inspection.pipeline import Done
+from steelflow.night.run import NightResult, inspect_night
+from steelflow.synth import PlantSpec, write_plant
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="the extra `ray` is not installed"),
+]
+
+SPEC = PlantSpec(seed=7, lines=("L1", "L2"), start=NIGHT, nights=1, coils=8, images=60, broken=3)
+FOUND = 2 * (8 * 60 + 3)
+SECRET = "do-not-tell-27c1"
+DRIVER = """
+import sys
+from pathlib import Path
+from plants import NIGHT
+from steelflow.config import Settings
+from steelflow.night.run import inspect_night
+settings = Settings.model_validate_json(Path(sys.argv[1]).read_text())
+inspect_night(settings, NIGHT, progress=lambda done: print(done.unit.id, flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Nodes]:
+    with pytest.MonkeyPatch.context() as patch:
+        nodes = Nodes(patch)
+        yield nodes
+        nodes.end()
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plant")
+
+    def put(key: str, data: bytes) -> None:
+        path = folder / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    write_plant(SPEC, put, per_class=1)
+    return folder / "images"
+
+
+@pytest.fixture(scope="module")
+def expected(plant: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    settings = in_small_units(local_settings(plant, tmp_path_factory.mktemp("local") / "report"))
+    assert inspect_night(settings, NIGHT).state == "complete"
+    return settings
+
+
+@pytest.fixture
+def settings(cluster: Nodes, plant: Path, tmp_path: Path) -> Settings:
+    return on(cluster, in_small_units(local_settings(plant, tmp_path / "report")))
+
+
+def in_small_units(settings: Settings) -> Settings:
+    return settings.model_copy(update={"archive": settings.archive.model_copy(update={"unit_images": 16})})
+
+
+def on(cluster: Nodes, settings: Settings, **given: object) -> Settings:
+    return settings.model_copy(update={"executor": cluster.settings(**given)})
+
+
+class After:
+    """Calls ``what`` once, when so many units are done."""
+
+    def __init__(self, units: int, what: object) -> None:
+        self.left, self.what = units, what
+
+    def __call__(self, done: Done) -> None:
+        self.left -= 1
+        if self.left == 0:
+            assert callable(self.what)
+            self.what()
+
+
+def is_whole(result: NightResult, settings: Settings, expected: Settings) -> bool:
+    """The night is complete, its rows are those of one process, and a second run does nothing."""
+    assert (result.found, result.state, result.failed_units) == (FOUND, "complete", ())
+    assert rows_of(settings).equals(rows_of(expected))
+    return inspect_night(settings, NIGHT).done_units == 0
+
+
+def test_the_rows_are_those_of_one_process_and_no_secret_reaches_ray(
+    cluster: Nodes, settings: Settings, expected: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.start(2)
+    monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", SECRET)  # the driver's alone
+    seen: list[bytes] = []
+
+    def look() -> None:
+        seen.extend(environment_of(pid) for pid in [*actors(), *links()])
+
+    result = inspect_night(settings, NIGHT, progress=After(10, look))
+    assert len(seen) >= 3  # two actors, and the process that holds Ray
+    assert not any(SECRET.encode() in environment for environment in seen)
+    assert is_whole(result, settings, expected)
+    assert gone_within(20)
+
+
+def test_a_killed_node_is_replaced(cluster: Nodes, settings: Settings, expected: Settings) -> None:
+    cluster.start(2 - len(cluster.nodes))
+
+    def replace() -> None:
+        cluster.kill(1)
+        cluster.start(1)
+
+    assert is_whole(inspect_night(settings, NIGHT, progress=After(8, replace)), settings, expected)
+
+
+def test_the_other_nodes_do_the_work_of_a_killed_one(cluster: Nodes, settings: Settings, expected: Settings) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    result = inspect_night(settings, NIGHT, progress=After(8, lambda: cluster.kill(1)))
+    assert is_whole(result, settings, expected)
+
+
+def test_a_killed_actor_is_replaced(cluster: Nodes, settings: Settings, expected: Settings) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    result = inspect_night(settings, NIGHT, progress=After(8, kill_an_actor))
+    assert is_whole(result, settings, expected)
+
+
+def test_without_any_node_the_night_is_limited_and_the_next_run_completes_it(
+    cluster: Nodes, settings: Settings, expected: Settings
+) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    hasty = on(cluster, settings, patience=3)
+    result = inspect_night(hasty, NIGHT, progress=After(8, cluster.kill))
+    assert result.state == "limited"
+    assert result.done_units >= 8
+    assert "no node was left for 3 s" in result.missing[0]
+    assert "run the night again" in result.missing[0]
+    cluster.start(1)
+    again = inspect_night(settings, NIGHT)
+    assert again.skipped_units >= result.done_units
+    assert is_whole(again, settings, expected)
+
+
+def test_a_killed_driver_leaves_no_actor_and_the_next_run_completes_the_night(
+    cluster: Nodes, settings: Settings, expected: Settings, tmp_path: Path
+) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    told = tmp_path / "settings.json"
+    told.write_text(settings.model_dump_json(exclude_none=True))
+    command = [sys.executable, "-c", DRIVER, told]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SUPPORT, env=dict(os.environ)) as driver:
+        assert driver.stdout is not None
+        for _ in range(8):
+            assert driver.stdout.readline()
+        driver.send_signal(signal.SIGKILL)
+    assert gone_within(30)
+    again = inspect_night(settings, NIGHT, wait=60)
+    assert again.skipped_units >= 8
+    assert is_whole(again, settings, expected)
+
+
+def test_a_lost_head_ends_the_night_limited_and_does_not_hang(
+    cluster: Nodes, settings: Settings, expected: Settings
+) -> None:
+    """The last test: there is no cluster after it."""
+    cluster.start(1 - len(cluster.nodes))
+
+    def lose() -> None:
+        cluster.kill_head()
+        cluster.kill()
+
+    started = time.monotonic()
+    result = inspect_night(settings, NIGHT, progress=After(8, lose))
+    assert result.state == "limited"
+    assert "the cluster at" in result.missing[0] or "no node was left" in result.missing[0]
+    assert time.monotonic() - started < 300  # not a speed: it must not wait for ever
+    assert not links()
+    here = settings.with_executor("local", None)
+    assert is_whole(inspect_night(here, NIGHT), here, expected)

@@ -1,0 +1,92 @@
+"""A Ray cluster on this machine: a head that does no work, and nodes of one core. It asks for a token."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from steelflow.config import ExecutorSettings
+
+_STORE = 80 * 1024 * 1024  # bytes of each node's object store
+
+
+class Nodes:
+    """``start`` and ``kill`` nodes; ``settings`` name the cluster."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        from ray.cluster_utils import Cluster  # here: Ray reads the environment when it is imported
+
+        ended = signal.getsignal(signal.SIGTERM)
+        head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": _STORE}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
+        signal.signal(signal.SIGTERM, ended)  # a node that is started here sets its own
+        self.nodes: list[Any] = []
+
+    @property
+    def address(self) -> str:
+        return str(self._cluster.address)
+
+    def start(self, count: int = 1) -> None:
+        for _ in range(count):
+            ended = signal.getsignal(signal.SIGTERM)
+            self.nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=_STORE))
+            signal.signal(signal.SIGTERM, ended)
+
+    def kill(self, count: int | None = None) -> None:
+        """SIGKILL for the newest nodes and their processes; all if ``count`` is not given."""
+        for _ in range(len(self.nodes) if count is None else count):
+            self.nodes.pop().kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+    def kill_head(self) -> None:
+        self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+    def settings(self, **given: Any) -> ExecutorSettings:
+        return ExecutorSettings(kind="ray", address=self.address, cpus=1, group_images=20, **given)
+
+    def end(self) -> None:
+        self.kill()
+        self._cluster.shutdown()
+
+
+def actors() -> list[int]:
+    """The processes of actors on this machine."""
+    pids = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and b"ray::Inspector" in (folder / "cmdline").read_bytes():
+                pids.append(int(folder.name))
+        except OSError:
+            continue
+    return sorted(pids)
+
+
+def kill_an_actor() -> None:
+    os.kill(actors()[0], signal.SIGKILL)
+
+
+def gone_within(seconds: float) -> bool:
+    """Whether all actors end within this time."""
+    until = time.monotonic() + seconds
+    while actors() and time.monotonic() < until:
+        time.sleep(0.2)
+    return not actors()
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def links() -> list[int]:
+    """The processes that hold Ray for a driver."""
+    found = subprocess.run(["pgrep", "-f", "steelflow.executor.link"], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
