@@ -71,6 +71,13 @@ def _review(line: str) -> Review | None:
             held = (line, labelling.begin(labelling.labels(), None if line == _ALL else line))
         st.session_state[_STATE] = held
     review: Review = held[1]
+    if not review.rows and review.hidden:
+        frame.empty(
+            "Nothing to label",
+            "The images of the latest nights cannot be shown: they left the archive or cannot be read. Put them back, "
+            "or inspect a newer night (`steelflow nightly`).",
+        )
+        return None
     if not review.rows:
         frame.empty("Nothing to label", "All useful images of the latest nights have a label.")
         return None

@@ -40,6 +40,7 @@ class Review:
     stretch: bool = False  # show images with stretched contrast
     drawing: bool = False  # the user is drawing a box
     again: set[Key] = field(default_factory=set)  # undone, so to be shown again
+    hidden: int = 0  # images that were not proposed, because they cannot be shown
 
     @property
     def row(self) -> Row | None:
@@ -186,13 +187,13 @@ def begin(store: LabelStore, line: str | None) -> Review:
     labelled = store.references()
     showable = Showable(sources.archive(), sources.settings().limits)
     found = region_queue(sources.report(), labelled, AT_ONCE, None, lines, showable)
-    boxes: list[Row] = [_as_item(row) for row in found.iter_rows(named=True)]
-    whole: list[Row] = list(
-        queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines, showable).iter_rows(named=True)
-    )
+    single = queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines, showable)
+    meaning = store.class_names()
+    boxes: list[Row] = [_as_item(row) for row in meaning.today(found).iter_rows(named=True)]
+    whole: list[Row] = list(meaning.today(single).iter_rows(named=True))
     most = round(_REGIONS * AT_ONCE) if boxes else 0
     boxes = boxes[: max(most, AT_ONCE - len(whole))]
-    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]))
+    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]), hidden=sum(showable.hidden.values()))
 
 
 def _as_item(row: Row) -> Row:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from steelflow.archive.names import is_system
+from steelflow.archive.names import is_open, is_system, kind_of
 from steelflow.archive.template import Fields, KeyTemplate, fields_of
 from steelflow.archive.unlisted import Unlisted
 from steelflow.errors import ConfigError
@@ -41,8 +41,9 @@ def discover(
 ) -> Discovery:
     """The partitions of the archive; with ``dates`` or ``lines``, only theirs.
 
-    If the template has no ``{date}`` (or ``{line}``), the date (or line) of every partition is None. If it has neither,
-    one partition covers the whole source.
+    If the template has ``{captured_at}`` and no date, the day of that time in the plant's zone is the night. If it has
+    no ``{date}`` (or ``{line}``), the date (or line) of every partition is None. If it has neither, one partition
+    covers the whole source.
 
     Raises:
         ConfigError: dates or lines are given, but the template has no such field.
@@ -50,7 +51,11 @@ def discover(
     """
     strangers: list[str] = []
     unlisted = Unlisted()
-    found = {Partition(f.line, f.date) for _, f in _walk(store, template, dates, lines, strangers, unlisted)}
+    walked = _walk(store, template, dates, lines, strangers, unlisted)
+    if template.dated_by_time:
+        found = {one for prefix, f in walked for one in _by_time(store, template, prefix, f.line, dates, strangers)}
+    else:
+        found = {Partition(f.line, f.date) for _, f in walked}
     ordered = sorted(found, key=lambda p: (p.date or dt.date.min, p.line or ""))
     return Discovery(tuple(ordered), tuple(strangers), tuple(unlisted.sentences()))
 
@@ -79,7 +84,34 @@ def objects(
     lines = None if partition.line is None else (partition.line,)
     unlisted = Unlisted() if unlisted is None else unlisted
     for prefix, _ in _walk(store, template, dates, lines, [], Unlisted()):
-        yield from foreign_objects(store, prefix, unlisted.add)
+        for info in foreign_objects(store, prefix, unlisted.add):
+            if not template.dated_by_time or template.day_of(info.key) == partition.date or not _has_a_night(info.key):
+                yield info
+
+
+def _by_time(
+    store: Store,
+    template: KeyTemplate,
+    prefix: str,
+    line: str | None,
+    dates: Collection[dt.date] | None,
+    strangers: list[str],
+) -> Iterator[Partition]:
+    """The partitions of a line whose images have their time in the key. All of them are listed; folders that have
+    images without a time are strangers."""
+    odd: dict[str, None] = {}
+    for info in store.list(prefix):
+        day = template.day_of(info.key)
+        if day is not None and _has_a_night(info.key) and _wanted(day, dates):
+            yield Partition(line, day)
+        elif day is None and _has_a_night(info.key):
+            odd[info.key[: info.key.rfind("/") + 1]] = None
+    strangers += [folder for folder in odd if folder not in strangers]
+
+
+def _has_a_night(key: str) -> bool:
+    """Whether an object belongs to one night: an image or a shard. Sidecars and others belong to all of them."""
+    return kind_of(key) in ("image", "shard") or is_open(key)
 
 
 def _walk(

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from steelflow.archive.carried import container, peeked
 from steelflow.archive.gunzip import Expansion, unpacked
 from steelflow.archive.names import Ignored
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source
@@ -46,9 +47,18 @@ def shard_rows(
     file.seek(0)
     grown = Expansion(limits.expansion, file.spent)
     if head[:4] in _ZIP_MAGIC or (info.key.lower().endswith(".zip") and not _is_other(head)):
-        others = Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, 1))
-        return read_zip(file, limits, others, grown)
+        return read_zip(file, limits, _others(limits, ignored, describe, grown, 1), grown)
     return _forwards(file, head, limits, ignored, describe, grown, 0)
+
+
+def _others(
+    limits: LimitSettings,
+    ignored: Ignored,
+    describe: Callable[[str, bytes | Failure], None],
+    grown: Expansion,
+    depth: int,
+) -> Others:
+    return Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, depth), peeked, container)
 
 
 def _is_other(head: bytes) -> bool:
@@ -69,7 +79,7 @@ def _forwards(
     for magic, name in _UNSUPPORTED_MAGIC.items():
         if head.startswith(magic):
             raise ShardError("unsupported", f"{name} is not read; unpack it, or pack it as tar, tar.zst or zip")
-    others = Others(ignored, describe, partial(_nested, limits, ignored, describe, grown, depth + 1))
+    others = _others(limits, ignored, describe, grown, depth + 1)
     return read_tar(unpacked(source, head, grown) or source, limits, others)
 
 
@@ -100,8 +110,8 @@ def _nested(
                     f"a zip of {size:,} bytes within a shard, the limit is {limits.image_bytes:,} "
                     "(limits.image_bytes); unpack it",
                 )
-            nested = partial(_nested, limits, ignored, describe_inner, grown, depth + 1)
-            yield from read_zip(io.BytesIO(part.read(size)), limits, Others(ignored, describe_inner, nested), grown)
+            others = _others(limits, ignored, describe_inner, grown, depth + 1)
+            yield from read_zip(io.BytesIO(part.read(size)), limits, others, grown)
         else:
             yield from _forwards(part, head, limits, ignored, describe_inner, grown, depth)
     except ShardError as exc:

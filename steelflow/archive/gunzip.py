@@ -67,6 +67,11 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CODECS: dict[bytes, Callable[[], _Decompressor]] = {b"\x1f\x8b": _Gzip, b"BZh": _bzip2, b"\xfd7zXZ\0": _xz}
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether bytes are the beginning of a compressed stream that is read here."""
+    return head.startswith((ZSTD_MAGIC, *_CODECS))
+
+
 class Expansion:
     """What a stored object expands to, with all shards within it: at most ``factor`` times the bytes that were read of
     it, and a floor. ``spent`` gives the number of these bytes."""

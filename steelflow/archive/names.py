@@ -71,6 +71,11 @@ def is_open(name: str) -> bool:
     )
 
 
+def is_other(name: str) -> bool:
+    """Whether a member of a shard is no image by its name. Its content is looked at: it is at hand."""
+    return kind_of(name) is None and not name.endswith("/") and not _SYSTEM.search(name)
+
+
 @dataclass(slots=True)
 class Ignored:
     """The files that are neither image nor shard nor sidecar: all are counted, the first few are named."""
@@ -82,3 +87,8 @@ class Ignored:
         self.count += 1
         if len(self.sample) < _SAMPLE:
             self.sample.append(name)
+
+    def remove(self, name: str) -> None:
+        self.count -= 1
+        if name in self.sample:
+            self.sample.remove(name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from steelflow.archive.carried import container
 from steelflow.archive.described import Described, SidecarErrors, canonical
 from steelflow.archive.formats import shard_rows
-from steelflow.archive.names import Ignored, is_open
+from steelflow.archive.names import Ignored, kind_of
 from steelflow.archive.shard import ShardError, too_large
-from steelflow.archive.sniff import HEAD, looks_like_image
+from steelflow.archive.sniff import PEEK, looks_like_image
 from steelflow.archive.stream import ObjectReader
 from steelflow.archive.template import KeyTemplate, Members, outside
 from steelflow.config import LimitSettings
@@ -61,9 +62,12 @@ def _read_loose(
             data = _failure(data)
         elif isinstance(data, bytes) and info.size and len(data) != info.size:
             data = Failure("changed", f"has {len(data):,} bytes and was listed with {info.size:,}; run again")
-        if is_open(info.key) and not _is_image(store, info, data):
-            ignored.add(info.key)
-            continue
+        if kind_of(info.key) != "image":  # its content decides
+            shown = _hidden(store, info, data)
+            if shown is None:
+                ignored.add(info.key)
+                continue
+            data = shown
         fields = template.read(info.key)
         if described:
             fields = described.of(info.key, fields)
@@ -88,14 +92,18 @@ def _failure(exc: StoreError) -> Failure:
     raise exc
 
 
-def _is_image(store: Store, info: ObjectInfo, data: bytes | Failure) -> bool:
-    """Whether an object without a known suffix is an image. What cannot be read may be one: it is a failure."""
-    if isinstance(data, Failure) and data.code == "too_large":
+def _hidden(store: Store, info: ObjectInfo, data: bytes | Failure) -> bytes | Failure | None:
+    """What the row has of an object that is no image by its name; None if it has no row. What cannot be read may be
+    an image: it is a failure."""
+    head = b"" if isinstance(data, Failure) else data
+    if isinstance(data, Failure):
+        if data.code != "too_large":
+            return data
         try:
-            data = store.get(info.key, 0, HEAD, etag=info.etag)
+            head = store.get(info.key, 0, PEEK, etag=info.etag)
         except (ObjectNotFound, ObjectUnreadable, ObjectChanged):
-            return True
-    return isinstance(data, Failure) or looks_like_image(data[:HEAD])
+            return data
+    return data if looks_like_image(head) else container(head)
 
 
 def _read_shard(

@@ -37,11 +37,14 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class Others:
     """Where the members go that are no images. ``describe`` takes a sidecar: its name in the shard, and its bytes or
-    the failure. ``nested`` gives the rows of a shard within the shard: by its name, its bytes and their number."""
+    the failure. ``nested`` gives the rows of a shard within the shard: by its name, its bytes and their number.
+    ``peek`` reads the first bytes of a member of a size; ``container`` gives its failure if they are a container's."""
 
     ignored: Ignored
     describe: Callable[[str, bytes | Failure], None]
     nested: Callable[[str, Source, int], Iterator[Row]]
+    peek: Callable[[Callable[[int], bytes], int], bytes]
+    container: Callable[[bytes], Failure | None]
 
 
 class Part:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-HEAD = 32  # bytes that are enough
+PEEK = 4096  # bytes of a file that tell images, and containers of images, from others
+
+_HEAD = 32  # bytes that are enough for an image
 
 _IMAGE = re.compile(
     rb"\xff\xd8\xff"  # JPEG
@@ -23,5 +25,5 @@ _IMAGE = re.compile(
 
 
 def looks_like_image(head: bytes) -> bool:
-    """``head`` has the first ``HEAD`` bytes of the file, or all of them."""
-    return _IMAGE.match(head) is not None
+    """``head`` has the first ``PEEK`` bytes of the file, or all of them."""
+    return _IMAGE.match(head[:_HEAD]) is not None

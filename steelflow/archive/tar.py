@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from steelflow.archive.links import Targets
-from steelflow.archive.names import Kind, is_open, kind_of
+from steelflow.archive.names import Kind, is_open, is_other, kind_of
 from steelflow.archive.shard import Others, Part, Row, ShardError, Source, too_large, within
 from steelflow.archive.sidecar import MAX_BYTES, SPLIT
-from steelflow.archive.sniff import HEAD, looks_like_image
+from steelflow.archive.sniff import looks_like_image
 from steelflow.archive.stream import ObjectReader
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
@@ -96,8 +96,16 @@ def _other(member: _Member, part: Part, kind: Kind | None, failure: Failure | No
         yield from (
             [(member.name, failure)] if failure else within(member.name, others.nested(member.name, part, member.size))
         )
-    elif failure is None and is_open(member.name) and looks_like_image(head := part.read(min(HEAD, member.size))):
-        yield member.name, head + part.read(member.size - len(head))
+    elif member.kind not in _LINKS and not member.sparse and is_other(member.name):
+        head = others.peek(part.read, member.size)
+        if looks_like_image(head):
+            data = head if failure else head + part.read(member.size - len(head))
+            cut = failure is None and len(data) < member.size
+            yield member.name, Failure("truncated", "the shard is cut; copy it again") if cut else failure or data
+        elif hidden := others.container(head):
+            yield member.name, hidden
+        else:
+            others.ignored.add(member.name)
     else:
         others.ignored.add(member.name)
 
@@ -147,6 +155,11 @@ def _advice(member: _Member) -> str:
     if member.kind == _SYMBOLIC_LINK:
         return f"{to}, not a file; pack the images themselves (tar --dereference)"
     return ", not a file; leave it out of the tar"
+
+
+def is_header(block: bytes) -> bool:
+    """Whether a block is the header of a tar's member."""
+    return len(block) == BLOCK and block != _ZEROS and _is_sound(block)
 
 
 def _is_sound(header: bytes) -> bool:

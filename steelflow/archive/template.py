@@ -83,7 +83,10 @@ class KeyTemplate:
         _check(text)
         self.text = text
         self.zone = ZoneInfo(zone)
-        self.fields = frozenset(_parts(text)[1::2]) | (frozenset(("date",)) if "{year}" in text else frozenset())
+        named = frozenset(_parts(text)[1::2])
+        # Without a date in the folders, the night of an image is the day on which it was taken.
+        self.dated_by_time = "captured_at" in named and not named & {"date", *_DAY}
+        self.fields = named | (frozenset(("date",)) if "year" in named or self.dated_by_time else frozenset())
         *folders, file = text.split("/")
         self.levels = tuple(_level(folder) for folder in folders)
         self.nightly_depth = max((i for i, level in enumerate(self.levels, 1) if level.fields & NIGHTLY), default=0)
@@ -114,6 +117,12 @@ class KeyTemplate:
     def read(self, path: str) -> Fields:
         """All fields that a key gives; there may be none."""
         return self.match(path) or self.of_folders(path) or Fields()
+
+    def day_of(self, path: str) -> dt.date | None:
+        """The day on which an image was taken, by its key and in the plant's zone; None if the key has no time."""
+        fields = self.match(path)
+        moment = None if fields is None else fields.captured_at
+        return None if moment is None else moment.astimezone(self.zone).date()
 
     def _matched(self, path: str) -> Fields | None:
         found = self._pattern.fullmatch(path)

@@ -13,14 +13,16 @@ import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 
-from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, is_open, kind_of
+from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, is_open, is_other, kind_of
 from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import UNIT_ID, ObjectInfo, Partition, Unit
+
+LOOKED_INTO = 1000  # objects of a line's night that are opened, although their names are of no images
 
 _COIL_BITS = 16
 _KEY_BITS = 64
@@ -40,15 +42,23 @@ class Plan:
     misplaced_folders: tuple[str, ...] = ()
 
 
-def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTemplate, max_images: int) -> Plan:
+def plan(
+    partition: Partition,
+    objects: Iterable[ObjectInfo],
+    template: KeyTemplate,
+    max_images: int,
+    misnamed: Callable[[Sequence[ObjectInfo]], Iterable[ObjectInfo]] = lambda _: (),
+) -> Plan:
     """Divide a partition's objects into units. Every image and shard is in exactly one unit.
 
     ``template`` gives the coil of a loose object. An object that it does not fit is placed by its key alone.
+    ``misnamed`` is given the first objects that are no images by their names, and returns those that are images.
     """
     loose: list[bytes] = []
     units: list[Unit] = []
     coils: dict[str, int] = {}
     ignored, misplaced = Ignored(), Counter[str]()
+    others: list[ObjectInfo] = []
     sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
@@ -62,6 +72,11 @@ def plan(partition: Partition, objects: Iterable[ObjectInfo], template: KeyTempl
             sidecars.setdefault(_folder(info.key), []).append(info)
         else:
             ignored.add(info.key)
+            if len(others) < LOOKED_INTO and info.size and is_other(info.key):
+                others.append(info)
+    for info in misnamed(others):
+        loose.append(pack(_path(info.key, template, coils, misplaced), info))
+        ignored.remove(info.key)
     units.extend(_buckets(partition, loose, max_images))
     if sidecars:
         units = [replace(unit, sidecars=_beside(unit, sidecars)) for unit in units]

@@ -11,10 +11,10 @@ from typing import IO, cast
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from steelflow.archive.gunzip import Expansion
-from steelflow.archive.names import is_open, kind_of
+from steelflow.archive.names import is_open, is_other, kind_of
 from steelflow.archive.shard import Others, Row, ShardError, too_large, within
 from steelflow.archive.sidecar import MAX_BYTES, SPLIT
-from steelflow.archive.sniff import HEAD, looks_like_image
+from steelflow.archive.sniff import looks_like_image
 from steelflow.archive.stream import ObjectReader
 from steelflow.config import MIB, LimitSettings
 from steelflow.records import Failure
@@ -56,18 +56,18 @@ def read_zip(file: Seekable, limits: LimitSettings, others: Others, grown: Expan
                 large = too_large(info.file_size, MAX_BYTES, SPLIT) if info.file_size > MAX_BYTES else None
                 refused = large or _refusal(info, overlapping, limits)
                 others.describe(info.filename, refused or _data(archive, info, grown))
-            elif kind in ("image", "shard") or (
-                is_open(info.filename) and _is_image(archive, info, overlapping, limits)
-            ):
+            elif kind in ("image", "shard") or is_other(info.filename):
                 images.append(info)
             elif info.file_size or not info.filename.endswith("/"):
                 others.ignored.add(info.filename)
         for info in images:
-            refused = _refusal(info, overlapping, limits)
-            if kind_of(info.filename) == "shard":
+            kind, refused = kind_of(info.filename), _refusal(info, overlapping, limits)
+            if kind == "shard":
                 yield from within(info.filename, _nested(archive, info, refused, others, grown))
-            else:
+            elif kind == "image":
                 yield info.filename, refused or _data(archive, info, grown)
+            else:
+                yield from _hidden(archive, info, refused, others, grown)
         found = len(archive.infolist())
         if promised not in (None, found & 0xFFFF) or (not found and archive.start_dir > 0):
             raise ShardError("shard_corrupt", f"its directory has only {found:,} members; copy or pack it again")
@@ -104,17 +104,26 @@ def _data(archive: ZipFile, info: ZipInfo, grown: Expansion) -> bytes | Failure:
     return data
 
 
-def _is_image(archive: ZipFile, info: ZipInfo, overlapping: set[int], limits: LimitSettings) -> bool:
-    """Whether a member looks like an image. What cannot be opened may be one: its row will have the failure."""
-    if not info.file_size:
-        return False
-    if _refusal(info, overlapping, limits):
-        return False
-    try:
-        with archive.open(info) as member:
-            return looks_like_image(member.read(HEAD))
-    except _DAMAGE:
-        return True
+def _hidden(
+    archive: ZipFile, info: ZipInfo, refused: Failure | None, others: Others, grown: Expansion
+) -> Iterator[Row]:
+    """The row of a member whose content is an image or a container, though its name does not say so. What cannot be
+    opened may be one if its name is unknown."""
+    head = b""
+    if info.file_size and (refused is None or refused.code == "too_large"):
+        try:
+            with archive.open(info) as member:
+                head = others.peek(member.read, info.file_size)
+        except _DAMAGE as exc:
+            if is_open(info.filename):
+                yield info.filename, Failure("corrupt", _text(exc))
+                return
+    if looks_like_image(head):
+        yield info.filename, refused or _data(archive, info, grown)
+    elif hidden := others.container(head):
+        yield info.filename, hidden
+    else:
+        others.ignored.add(info.filename)
 
 
 def _nested(

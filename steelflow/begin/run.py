@@ -87,7 +87,7 @@ def begin(
 
 def _archive(plan: Begin, settings: Settings) -> tuple[Store, KeyTemplate, list[dt.date] | None]:
     nights = days(plan.source)
-    template = KeyTemplate(settings.archive.template)
+    template = KeyTemplate(settings.archive.template, settings.night.timezone)
     if nights is not None:
         return open_store(settings.archive.uri, settings.store), template, nights
     if "://" not in plan.source and not Path(plan.source).expanduser().is_dir():

@@ -9,11 +9,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from steelflow.archive.carried import misnamed
 from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, plan, superseded
@@ -106,7 +108,7 @@ def inspect_source(
     template = KeyTemplate(settings.archive.template, settings.night.timezone)
     unlisted = Unlisted()
     archive, found, alone = _open_source(source, settings, unlisted)
-    planned = plan(Partition(None, None), found, template, settings.archive.unit_images)
+    planned = plan(Partition(None, None), found, template, settings.archive.unit_images, partial(misnamed, archive))
     if not planned.units:
         raise ConfigError(_NOTHING.format(source, planned.ignored_count))
     model = load_model(settings)  # before the destination is opened, so that an error leaves no folder behind

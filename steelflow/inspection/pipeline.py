@@ -261,6 +261,13 @@ class _Feed:
             self._ended.put(self._scribe.submit(draft.end))
 
 
+def _stands_for_more(image: RawImage, failure: Failure) -> bool:
+    """Whether a row stands for a shard, or for the rest of one."""
+    kind = kind_of(image.member or image.key)
+    cut = image.member is not None and failure.code == "truncated"
+    return kind == "shard" or cut or (kind is None and failure.code == "unsupported")
+
+
 class _Draft:
     """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take``, ``end`` and
     ``abandon`` run in the thread that writes."""
@@ -325,9 +332,7 @@ class _Draft:
             self._refused += 1
             if len(self._refused_sample) < _REFUSED_SAMPLE:
                 self._refused_sample[image.key] = failure.code
-        elif (
-            kind_of(image.member or image.key) == "shard" or (image.member is not None and failure.code == "truncated")
-        ) and len(self._unopened) < _UNOPENED:
+        elif _stands_for_more(image, failure) and len(self._unopened) < _UNOPENED:
             where = image.key if image.member is None else f"{image.key}: {image.member}"
             self._unopened.append(f"{where} ({failure})")
 

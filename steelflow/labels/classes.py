@@ -104,7 +104,8 @@ class Classes:
 
     def today(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with today's names in the column ``label``."""
-        return rows.with_columns(pl.col("label").replace(dict(self._now))) if self._now else rows
+        label = pl.col("label").str.normalize("NFC")
+        return rows.with_columns(label.replace(dict(self._now)) if self._now else label)
 
     def without_retired(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows, with today's names in ``label``, whose class is not retired."""

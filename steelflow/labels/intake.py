@@ -7,16 +7,12 @@ nothing, and an import of any size needs no disk space on this machine.
 from __future__ import annotations
 
 import contextlib
-import csv
 import datetime as dt
 import hashlib
-import os
-import re
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -31,33 +27,13 @@ from steelflow.labels.checks import bad_name, problem_of, unknown_class
 from steelflow.labels.golden import Golden
 from steelflow.labels.names import nfc, spellings
 from steelflow.labels.store import Added, LabelStore
+from steelflow.labels.table import Problems, Row, table
 from steelflow.records import Failure
-from steelflow.report.sheets import original
 from steelflow.store.base import Store
 from steelflow.store.local import LocalStore
 
-_IMAGE = ("path", "image", "key", "object_key")
-_SHOWN_COLUMNS = 12
-_COLUMN_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,29}")  # anything else is no header, but a file that is not meant for us
-_COLUMNS = ("member", "ordinal", "label", "who", "at")
-_SHOWN = 5
 _THREADS = 16
-_LONGEST_KEY = 1024  # of S3
 _ANY_IMAGE = "0" * 64
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of an import. ``where`` names it for people. If ``local``, the reference is a file on this machine."""
-
-    where: str
-    column: str
-    local: bool
-    reference: ImageRef
-    label: str
-    who: str | None = None
-    at: dt.datetime | None = None
-    image: str = ""  # SHA-256, after the bytes were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +55,6 @@ class Imported:
     repeated: int
     ignored: int
     added: Added
-
-
-@dataclass(slots=True)
-class _Problems:
-    """The problems of an import, in words. The error shows the first few."""
-
-    given: Path
-    count: int = 0
-    first: list[str] = field(default_factory=list)
-
-    def add(self, where: str, column: str, what: str) -> None:
-        self.count += 1
-        if len(self.first) < _SHOWN:
-            self.first.append(f"{where}, {column}: {what}")
-
-    def check(self) -> None:
-        if self.count:
-            rest = f"; and {self.count - len(self.first):,} more" if self.count > len(self.first) else ""
-            noun = "problem" if self.count == 1 else "problems"
-            raise LabelError(
-                f"{self.given}: {self.count:,} {noun}, nothing was imported: {'; '.join(self.first)}{rest}"
-            )
 
 
 class Intake:
@@ -138,11 +92,11 @@ class Intake:
         self.classes = frozenset(map(nfc, classes))
         self._new_classes = frozenset(map(nfc, new_classes))
         self._now = now or (lambda: dt.datetime.now(dt.UTC))
-        problems = _Problems(given)
+        problems = Problems(given)
         for name in sorted(self._new_classes):
             if (why := bad_name(name)) is not None:
                 problems.add("--new-class", repr(name), why)
-        rows = list(self._folders(problems) if given.is_dir() else _table(given, template.zone, problems))
+        rows = list(self._folders(problems) if given.is_dir() else table(given, template.zone, problems))
         for row in rows:
             self._check_label(row, problems)
         if not rows and not problems.count:
@@ -176,7 +130,7 @@ class Intake:
         for _ in labels.images.put_many(again()):
             pass
 
-    def _folders(self, problems: _Problems) -> Iterator[Row]:
+    def _folders(self, problems: Problems) -> Iterator[Row]:
         for folder in sorted(entry for entry in self.given.iterdir() if entry.is_dir()):
             if folder.name.startswith("."):
                 continue
@@ -193,7 +147,7 @@ class Intake:
                 reference = ImageRef(key, None, 0)
                 yield Row(where=key, column="image", local=True, reference=reference, label=nfc(folder.name))
 
-    def _check_label(self, row: Row, problems: _Problems) -> None:
+    def _check_label(self, row: Row, problems: Problems) -> None:
         if not row.label:
             problems.add(row.where, "column label", "is empty; fill it in or remove the row")
             return
@@ -203,7 +157,7 @@ class Intake:
         elif row.label not in self.classes and row.label not in self._new_classes:
             problems.add(row.where, "column label", unknown_class(row.label, self.classes))
 
-    def _seen(self, rows: list[Row], problems: _Problems) -> list[Row]:
+    def _seen(self, rows: list[Row], problems: Problems) -> list[Row]:
         """The rows with the SHA-256 of their images, in the order of the file: one for each image, person and time."""
         rows = self._found(rows)
         by_place: dict[tuple[bool, ImageRef], list[int]] = {}
@@ -293,7 +247,13 @@ def _spelt(archive: Store, key: str) -> str:
 def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> Golden:
     """Keep the images of ``intake`` and freeze them as the golden set. Raises ``LabelError``, see ``golden.freeze``."""
     first: dict[str, Row] = {}
+    meaning = labels.class_names()
     for row in intake.rows:
+        if meaning.is_retired(row.label):
+            raise LabelError(
+                f"golden set: {row.where}: {meaning.change_of(row.label)}; bring it back with `steelflow labels "
+                "restore`, or leave it out; nothing was changed"
+            )
         if (other := first.setdefault(row.image, row)).label != row.label:
             raise LabelError(
                 f"golden set: {other.where} labels an image {other.label!r} and {row.where} labels it {row.label!r}; "
@@ -312,86 +272,3 @@ def _fetched(
         if wanted:
             for reference, data in fetch_images(store, wanted, source.limits):
                 yield (local, reference), data
-
-
-def _table(file: Path, zone: ZoneInfo, problems: _Problems) -> Iterator[Row]:
-    """The valid rows of a CSV. The faults of the other rows are added to ``problems``."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text, strict=True)
-            header = [name.strip().lower() for name in next(reader, [])]
-            image = _header(file, header)
-            for number, cells in enumerate(reader, 2):
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    fewer = len(cells) < len(header)
-                    column = f"column {header[len(cells)]}" if fewer else f"column {len(header) + 1}"
-                    what = f"the row has {len(cells)} fields, the header {len(header)}; is a comma or a quote missing?"
-                    problems.add(f"row {number}", column, what)
-                    continue
-                found = dict(zip(header, (original(cell.strip()) for cell in cells), strict=True))
-                if (row := _row(file.parent, number, image, found, zone, problems)) is not None:
-                    yield row
-    except csv.Error as exc:
-        problems.add(f"line {reader.line_num}", "every column", f"is not valid CSV: {exc}; save it again")
-    except UnicodeDecodeError as exc:
-        raise LabelError(f"{file}: is not UTF-8 (byte {exc.start:,}: {exc.reason}); save it as UTF-8") from exc
-    except OSError as exc:
-        raise LabelError(f"{file}: cannot be read: {exc.strerror}; name a folder or a CSV file") from exc
-
-
-def _header(file: Path, header: list[str]) -> str:
-    """The column that names the image."""
-    named = [name for name in header if name in _IMAGE]
-    wrong = None
-    if len(named) != 1:
-        wrong = f"{'two columns name' if named else 'no column names'} the image; use one of {', '.join(_IMAGE)}"
-    elif "label" not in header:
-        wrong = "no column label"
-    elif doubled := next((name for name in (*_IMAGE, *_COLUMNS) if header.count(name) > 1), None):
-        wrong = f"column {doubled} occurs twice"
-    if wrong:
-        names = ", ".join(name for name in header[:_SHOWN_COLUMNS] if _COLUMN_NAME.fullmatch(name))
-        raise LabelError(f"{file}: row 1: {wrong}; it has {names or 'no names of columns'}")
-    return named[0]
-
-
-def _row(base: Path, number: int, image: str, found: dict[str, str], zone: ZoneInfo, problems: _Problems) -> Row | None:
-    where = f"row {number}"
-    path, member = found[image], found.get("member") or None
-    ordinal = at = None
-    before = problems.count
-    if not path:
-        problems.add(where, f"column {image}", "is empty; name the image")
-    elif ".." in path.split("/") or path.startswith("/") or "\0" in path:
-        problems.add(where, f"column {image}", f"{path!r}: use a path relative to the CSV, or a key of the archive")
-    elif len(path.encode()) > _LONGEST_KEY:
-        problems.add(where, f"column {image}", f"is too long; a key has at most {_LONGEST_KEY:,} bytes")
-    if text := found.get("ordinal"):
-        if text.isdecimal() and text.isascii() and len(text) < 9:
-            ordinal = int(text)
-        else:
-            problems.add(where, "column ordinal", f"{text!r} is not a place in a shard; use 0, 1, 2, …")
-    if text := found.get("at"):
-        try:
-            moment = dt.datetime.fromisoformat(text)
-            at = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
-        except ValueError:
-            problems.add(where, "column at", f"{text!r} is not a time; use the form 2026-11-18T06:30:00Z")
-    if problems.count > before:
-        return None
-    # os.path, because Path.is_file raises if the name is too long
-    here = next((one for one in (path, *spellings(path)) if os.path.isfile(base / one)), None)  # noqa: PTH113
-    local, path = here is not None, here or path
-    if kind_of(path) != "shard" and ordinal is None:
-        ordinal = 0
-    return Row(
-        where=where,
-        column=f"column {image}",
-        local=local,
-        reference=ImageRef(path, member, ordinal),
-        label=nfc(found["label"]),
-        who=nfc(found["who"]) if found.get("who") else None,
-        at=at,
-    )

@@ -26,7 +26,7 @@ def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
     result: dict[str, Any] = {
         "images": current.height,
         "said": history.height,
-        "withdrawn": labels.current(withdrawn=True).height - current.height,
+        "withdrawn": labels.current(withdrawn=True)["label"].null_count(),
         "regions": _counts(labels.regions(), "label"),
         "classes": {
             name: {"training": 0, "evaluation": 0, "golden": 0} | _counts(of_class, "part")

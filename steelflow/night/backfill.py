@@ -204,7 +204,7 @@ def backfill(
 def _places(settings: Settings) -> tuple[Store, Store, KeyTemplate]:
     archive = open_store(settings.archive.uri, settings.store)
     report = open_store(settings.report.uri, settings.store, create=True)
-    return archive, report, KeyTemplate(settings.archive.template)
+    return archive, report, KeyTemplate(settings.archive.template, settings.night.timezone)
 
 
 def _reported(report: Store, date: dt.date) -> set[str | None]:

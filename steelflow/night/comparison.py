@@ -177,7 +177,7 @@ def _nights(place: str, settings: Settings, progress: Progress) -> tuple[Nights,
     """The nights of a place, and how to read its images. Images are classified first, into a temporary report."""
     if place.endswith(".parquet"):
         raise ConfigError(f"{place}: no drift profile; give the folder that holds the reports")
-    template = KeyTemplate(settings.archive.template)
+    template = KeyTemplate(settings.archive.template, settings.night.timezone)
     is_file = "://" not in place and Path(place).expanduser().is_file()
     store = None if is_file else open_store(place, settings.store)
     if store is not None and any(info.key.endswith(".parquet") for info in store.list()):

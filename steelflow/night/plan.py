@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 
+from steelflow.archive.carried import misnamed
 from steelflow.archive.discovery import objects
 from steelflow.archive.units import plan as plan_units
 from steelflow.archive.units import superseded
@@ -66,7 +68,7 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
     """
     unlisted = Unlisted()
     found = objects(job.archive, job.template, partition, unlisted)
-    planned = plan_units(partition, found, job.template, unit_images)
+    planned = plan_units(partition, found, job.template, unit_images, partial(misnamed, job.archive))
     prefix = REPORTS + folder(partition)
     there = {info.key: info for info in job.report.list(prefix) if info.key.endswith(".parquet")}
     known = read_footers(job.report, (there[key] for unit in planned.units if (key := report_key(unit)) in there))

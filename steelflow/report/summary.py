@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -43,6 +43,7 @@ _READ = {
     **dict.fromkeys(MEANS, pl.Float64()),
 }
 """The columns that are read from the rows. Reports of whole images, and older ones, lack some; these are null."""
+_TOGETHER = 16  # files in memory at a time
 _OF_REGIONS = ("regions", "defect_area")
 _FINE = {name: SUMMARY[name] for name in KEYS} | dict.fromkeys(_CAMERA, pl.String()) | {n: SUMMARY[n] for n in SUMS}
 _FINE |= dict.fromkeys(MEANS, pl.Float64())
@@ -72,17 +73,14 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
     figures.
     """
     footers = read_footers(store, files)
-    frames = [_read(scan(store, own), good, beside) for (good, beside), own in _grouped(files, footers).items()]
-    frames += [_regions(store, key, footer) for key, footer in footers.items() if footer.counts.regions]
+    parts = [
+        _counted(_read(scan(store, own), good, beside)).collect(engine="streaming")
+        for good, beside, own in _batches(files, footers)
+    ]
+    parts += [_regions(store, key, footer) for key, footer in footers.items() if footer.counts.regions]
+    counts = [f"{name} known" for name in MEANS]
     fine = (
-        pl.concat(frames)
-        .group_by(*KEYS, *_CAMERA)
-        .agg(
-            *(total(name) for name in SUMS),
-            *(pl.col(name).sum() for name in MEANS),
-            *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
-        )
-        .collect(engine="streaming")
+        pl.concat(parts).group_by(*KEYS, *_CAMERA).agg(*(total(name) for name in SUMS), pl.col(*MEANS, *counts).sum())
     )
     means = []
     for name in MEANS:
@@ -95,19 +93,30 @@ def summarised(store: Store, files: Sequence[ObjectInfo]) -> pl.DataFrame:
     return joined.select(SUMMARY.names()).cast(SUMMARY).sort(KEYS, nulls_last=True)
 
 
-def _grouped(
+def _batches(
     files: Sequence[ObjectInfo], footers: Mapping[str, Footer]
-) -> dict[tuple[tuple[str, ...], bool], list[ObjectInfo]]:
-    """The files by the good classes of the model that judged them, and whether they have regions beside them."""
+) -> Iterator[tuple[tuple[str, ...], bool, list[ObjectInfo]]]:
+    """The files by the good classes of the model that judged them, and whether they have regions beside them; a limited
+    number at a time, because files in use are in memory."""
     groups: dict[tuple[tuple[str, ...], bool], list[ObjectInfo]] = {}
     for info in files:
         footer = footers[info.key]
         if footer.fingerprint:
             groups.setdefault((footer.good, footer.counts.regions > 0), []).append(info)
-    damaged = [info for info in files if not footers[info.key].fingerprint]
-    if damaged:  # ``scan`` decides about these
-        groups.setdefault(next(iter(groups), ((), False)), []).extend(damaged)
-    return groups
+    damaged = [info for info in files if not footers[info.key].fingerprint]  # ``scan`` decides about these
+    for (good, beside), own in groups.items() or [(((), False), [])]:
+        for start in range(0, max(len(own), 1), _TOGETHER):
+            yield good, beside, [*own[start : start + _TOGETHER], *damaged]
+            damaged = []
+
+
+def _counted(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows in the columns ``_FINE``, by ``KEYS`` and camera: sums, and of how many images the means are."""
+    return rows.group_by(*KEYS, *_CAMERA).agg(
+        *(total(name) for name in SUMS),
+        *(pl.col(name).sum() for name in MEANS),
+        *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
+    )
 
 
 def _read(rows: pl.LazyFrame, good: tuple[str, ...], beside: bool) -> pl.LazyFrame:
@@ -125,19 +134,18 @@ def _read(rows: pl.LazyFrame, good: tuple[str, ...], beside: bool) -> pl.LazyFra
     return known.with_columns(none if beside else ()).select(*_FINE)
 
 
-def _regions(store: Store, report: str, footer: Footer) -> pl.LazyFrame:
-    """The regions of one report in the columns ``_FINE``, counted by ``KEYS`` and camera."""
+def _regions(store: Store, report: str, footer: Footer) -> pl.DataFrame:
+    """The regions of one report, as from ``_counted``."""
     rows = load_regions(store, report, footer).with_columns(
         status=pl.lit("ok"),
         good=is_good(pl.col("label"), footer.good),
         band=band(pl.col("score")),
         model=pl.concat_str("model_name", "model_version", separator=" "),
     )
-    counted = rows.group_by(*KEYS, *_CAMERA).agg(
-        images=pl.lit(0), regions=pl.len(), defect_area=pl.col("area").cast(pl.Int64).sum()
-    )
-    others = (pl.lit(None, kind).alias(name) for name, kind in _FINE.items() if name not in counted.columns)
-    return counted.with_columns(others).select(pl.col(name).cast(kind) for name, kind in _FINE.items()).lazy()
+    told = rows.with_columns(images=pl.lit(0), regions=pl.lit(1), defect_area=pl.col("area"))
+    others = (pl.lit(None).alias(name) for name in _FINE if name not in told.columns)
+    full = told.with_columns(others).select(pl.col(name).cast(kind) for name, kind in _FINE.items())
+    return _counted(full.lazy()).collect()
 
 
 def read_summary(data: bytes) -> pl.DataFrame:

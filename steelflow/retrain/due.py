@@ -100,10 +100,11 @@ def not_due(run: Retraining, decided: list[RetrainResult], fresh: int, changed: 
             "`steelflow labels queue` shows, or train anyway with `steelflow retrain --force`"
         )
     last = last_run(decided)
-    if run.request.trigger == "manual" or last is None or last > run.started:  # later than now: a clock was wrong
+    if run.request.trigger == "manual" or last is None:
         return None
-    rest = last + dt.timedelta(hours=rules.cooldown_hours) - run.started
-    if rest <= dt.timedelta(0):
+    cooldown = dt.timedelta(hours=rules.cooldown_hours)
+    rest = last + cooldown - run.started
+    if rest <= dt.timedelta(0) or rest > 2 * cooldown:  # so far in the future: a clock was wrong
         return None
     return (
         f"the last retraining was at {last:%Y-%m-%d %H:%M} UTC, less than {rules.cooldown_hours:g} hours ago "

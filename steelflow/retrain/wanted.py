@@ -87,7 +87,7 @@ def ways_out(run: Retraining, wanted: Mapping[str, str]) -> str:
     if not names:
         return ""
     who = [one for one in dict.fromkeys(wanted[name] for name in names) if one != LABELS]
-    shown = (f"; {one} has {', '.join(name for name in names if wanted[name] == one)}" for one in who)
+    shown = (f"; shown by {one}: {', '.join(name for name in names if wanted[name] == one)}" for one in who)
     options = " ".join(f"--without {_quoted(name)}" for name in names)
     return (
         f"{''.join(shown)}; train without them this once: `steelflow retrain {options}`; or retire them for good: "

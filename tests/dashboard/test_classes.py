@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from pages import OPERATOR, opened, texts
+from pages import opened, texts
 from plants import NIGHT, local_settings, make_plant
 
 from dashboard.auth import actions
@@ -50,21 +50,39 @@ def test_only_operators_change_classes(tmp_path: Path, role: str) -> None:
     assert (made.who, labels.class_names().offered(["a", "b"])) == ("olga", ["b"])
 
 
-def test_a_class_is_retired_on_the_page(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_dialog_asks_for_a_reason(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = opened(plant, tmp_path, monkeypatch, "classes")
     assert not app.exception
     app.button(key="class-retire").click().run()
-    app.selectbox(key="changed-class").set_value("inclusion").run()
-    app.text_input(key="class-reason").set_value("not on this line").run()
-    app.button(key="class-now").click().run()
-    assert not app.exception
-    (change,) = open_labels(plant).class_names().changes
-    assert (change.action, change.name, change.who, change.reason) == (
-        "retire",
+    assert app.selectbox(key="changed-class").options == [
+        "crazing",
         "inclusion",
-        OPERATOR,
-        "not on this line",
+        "patches",
+        "pitted_surface",
+        "rolled-in_scale",
+        "scratches",
+    ]
+    assert app.button(key="class-now").disabled, "without a reason"
+    assert "it can be restored" in texts(app)
+
+
+def test_the_page_shows_what_was_changed(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = open_labels(plant)
+    labels.change_class("retire", "crazing", who="olga", reason="not here", classes=["crazing", "patches"])
+    labels.change_class(
+        "merge", "inclusion", "patches", who="olga", reason="one kind", classes=["inclusion", "patches"]
     )
+    app = opened(plant, tmp_path, monkeypatch, "classes")
+    assert not app.exception
+    table, changes = (one.value for one in app.dataframe)
+    assert dict(zip(table["class"], table["state"], strict=True)) == {
+        "patches": "",
+        "pitted surface": "",
+        "rolled-in scale": "",
+        "scratches": "",
+        "crazing": "retired",
+    }
+    assert list(changes["reason"]) == ["one kind", "not here"]
 
 
 def test_a_viewer_sees_no_live_button(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,13 +202,26 @@ def test_contrast_is_stretched_until_it_is_taken_back(
 def test_an_image_that_is_gone_is_not_labelled(
     plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    app = opened(local_settings(tmp_path / "empty", Path(plant.report.uri)), tmp_path, monkeypatch, "review")
+    images = tmp_path / "images"
+    shutil.copytree(plant.archive.uri, images)
+    app = opened(local_settings(images, Path(plant.report.uri)), tmp_path, monkeypatch, "review")
     assert not app.exception
+    for image in images.iterdir():
+        shutil.rmtree(image)
+    st.cache_data.clear()
+    st.cache_resource.clear()
     app.button(key="class-0-1").click().run()
     assert "cannot be labelled" in texts(app)
     assert open_labels(plant).current().is_empty()
     assert any(one.key == "class-0-1" for one in app.button), "it is still its turn"
+
+
+def test_only_what_can_be_shown_is_proposed(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    app = opened(local_settings(tmp_path / "empty", Path(plant.report.uri)), tmp_path, monkeypatch, "review")
+    assert not app.exception
+    assert "cannot be shown" in texts(app)
+    assert not any((one.key or "").startswith("class-") for one in app.button)
 
 
 def test_a_viewer_is_shown_and_may_not(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from strip import SIDE, SPEC, Picture, frame, level_model, with_defect
 from steelflow.config import FrameSettings, LimitSettings, LineFrame, ModelSettings, Settings
 from steelflow.inspection.infer import InspectionResult, inspect_source
 from steelflow.report.regions import RegionReader
+from steelflow.report.summary import summarised
 from steelflow.store import open_store
 
 DEFECT = (120, 40, 24, 16)  # x, y, width, height
@@ -71,6 +72,7 @@ class Inspected:
         store = open_store(str(folder / "out"), settings.store)
         files_there = [info for info in store.list() if info.key.endswith(".parquet") and "regions/" not in info.key]
         self.rows = pl.concat([pl.read_parquet(folder / "out" / info.key) for info in files_there]).sort("object_key")
+        self.summary = summarised(store, files_there)
         self.regions = RegionReader(store).of_files(files_there).sort("object_key", "region")
         assert self.result.images == self.result.ok + self.result.failed == self.rows.height
         assert self.rows["regions"].sum() == self.regions.height == self.result.regions
@@ -181,3 +183,18 @@ def test_a_scale_that_changes_within_a_coil_is_that_of_each_frame(model: Path, t
     assert found.regions["length_mm"].to_list() == pytest.approx([8, 16])
     assert found.regions["width_mm"].to_list() == pytest.approx([12, 6])
     assert found.regions["along"].to_list() == pytest.approx([0.024, 0.048 + 0.048])
+
+
+def test_regions_are_counted_at_their_own_label(model: Path, tmp_path: Path) -> None:
+    """The label of a frame with defects of two classes is that of the worst one."""
+    both = with_defect(upright(), 220, 48, 16, 24, 240)
+    files = {"0.png": FILES["grey"], "1.png": encoded(both), "2.png": encoded(frame(HEIGHT, WIDTH))}
+    found = Inspected(tmp_path, model, files, LineFrame())
+    expected = found.regions.group_by("label").agg(pl.len(), pl.col("area").cast(pl.Int64).sum()).sort("label")
+    defects = found.summary.filter(status="ok", good=False).group_by("label")
+    counted = defects.agg(pl.col("regions", "defect_area").sum()).sort("label")
+    assert counted.rows() == expected.rows()
+    assert dict(expected.select("label", "len").iter_rows()) == {"bright": 1, "dark": 2}
+    assert found.summary["images"].sum() == found.rows.height
+    assert found.result.defects.defects == 3
+    assert {label: count for label, count, _ in found.result.defects.classes} == {"bright": 1, "dark": 2}

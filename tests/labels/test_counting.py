@@ -176,6 +176,7 @@ def test_a_key_is_found_as_other_systems_write_it(
     [
         ("key,label", "line=L1\\date=2026-11-18\\x.jpg,a", r"unknown image line=L1\\date=2026-11-18\\x.jpg"),
         ("key,label", "line=L1/date=2026-11-18/x.jpg,a", "unknown image"),
+        ("key,label", "..\\images\\x.jpg,a", "use a path relative to the CSV"),
         ("key,member,label", "line=L1/date=2026-11-18/s.tar,x.jpg,a", "x.jpg"),
         ("key,member,ordinal,label", "line=L1/date=2026-11-18/s.tar,m.jpg,7,a", "m.jpg"),
         ("key,ordinal,label", "line=L1/date=2026-11-18/s.tar,7,a", "s.tar"),

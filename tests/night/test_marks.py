@@ -107,6 +107,20 @@ def test_severity_is_in_the_regions(night: Store) -> None:
     assert RegionReader(night).regions([NIGHT]).collect()["severity"].unique().to_list() == ["reject"]
 
 
+def test_the_rules_in_force_grade_the_regions(plant: Settings, night: Store) -> None:
+    """A rule of a density counts the regions of the whole coil, 21 on 27 m; a change of the rules acts at once."""
+    dense = SeverityRule(severity="dense", classes=("dark",), per_100m=70)
+    sparse = SeverityRule(severity="sparse", per_100m=90)
+    for rules, expected in (
+        (plant.severity, {"reject": 20}),
+        ((sparse, dense, *plant.severity), {"dense": 20}),
+        ((sparse, *plant.severity), {"reject": 20}),
+        ((), {}),
+    ):
+        again = inspect_night(plant.model_copy(update={"severity": rules}), NIGHT)
+        assert (again.judged, again.severities) == (0, expected)
+
+
 def test_a_second_run_changes_nothing_and_other_rolls_are_fitted_without_inspection(
     plant: Settings, night: Store
 ) -> None:

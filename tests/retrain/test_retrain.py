@@ -373,3 +373,18 @@ def test_training_by_hand_takes_what_the_label_store_holds(tmp_path: Path, monke
     record = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert record["model"]["classes"] == ["across", "along"]
     assert sum(record["images"].values()) == 24
+
+
+def test_the_next_model_has_the_names_of_today(settings: Settings) -> None:
+    label(settings, 60, "across", "along")
+    assert run(settings).state == "promoted"
+    open_labels(settings).change_class("rename", "along", "lengthwise", who="olga", reason="our word")
+    assert due(settings) is not None
+    result = run(settings)
+    assert result.challenger is not None, result.text
+    assert open_registry(settings).version(result.challenger).classes == ("across", "lengthwise")
+    assert result.details.gate is not None
+    golden = result.details.gate.comparisons[0]
+    assert set(golden.classes) == {"across", "lengthwise"}
+    assert golden.champion > 0.95, "the champion is not taken for wrong because of a name"
+    assert due(settings) is None, "a retraining has decided on it"

@@ -67,6 +67,12 @@ def test_as_many_labels_as_are_needed_are_enough(settings: Settings, fresh: int,
     assert not_due(retraining(rules, force=True), [], fresh) is None
 
 
+@pytest.mark.parametrize("hours", [-24 * 3653, -21, 24 * 3653])
+def test_a_retraining_that_is_dated_far_in_the_future_holds_up_nothing(settings: Settings, hours: float) -> None:
+    rules = ruled(settings, min_labels=2, cooldown_hours=20)
+    assert not_due(retraining(rules, trigger="labels"), [decided("refused", hours)], 2) is None
+
+
 @pytest.mark.parametrize("trigger", ["drift", "labels", "calendar"])
 @pytest.mark.parametrize(("hours", "waits"), [(19.99, True), (20, False), (20.01, False)])
 def test_the_cooldown_ends_with_its_last_hour(settings: Settings, trigger: str, hours: float, waits: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from labelled import retraining
 from strip import BRIGHT, DARK, SIDE, SPEC, frame, level_model, with_defect
 
 from steelflow.config import ArchiveSettings, FrameSettings, ModelSettings, ReportSettings, RetrainSettings, Settings
@@ -23,7 +24,7 @@ from steelflow.retrain import due, retrain
 from steelflow.retrain.gate import StripFigures
 from steelflow.retrain.record import RetrainResult
 from steelflow.retrain.strip.judging import look
-from steelflow.retrain.strip.material import LabelledFrame, frames_of
+from steelflow.retrain.strip.material import LabelledFrame, StripMaterial, frames_of, gather_frames
 from steelflow.retrain.strip.pictures import annotations_of
 from steelflow.retrain.strip.trial import cases_of, try_out_frames
 from steelflow.training.annotations import UNKNOWN, Box
@@ -273,3 +274,46 @@ def test_a_point_that_people_set_for_the_champion_counts(settings: Settings, tmp
     set_point(open_registry(settings).store, digest, "L1", 0.9999999, who="ann", reason="too many alarms")
     old, new, *_ = asked.figures(champion, model(tmp_path, "same"))
     assert old.found <= new.found == 12
+
+
+def gathered(settings: Settings, *without: str) -> StripMaterial | str:
+    one = retraining(settings, without=without)
+    rows = frame_labels(one.labels)
+    spec = open_engine(Path(settings.model.ref)).spec
+    return gather_frames(one, spec, rows, rows, set(rows["group"]))
+
+
+def test_a_class_of_the_champion_without_labels_is_left_out_or_retired_on_purpose(settings: Settings) -> None:
+    night(settings, 8, "dark", "stain")
+    why = gathered(settings)
+    assert "bright (0)" in str(why)
+    assert "`steelflow retrain --without bright`" in str(why)
+    assert open_labels(settings).golden() is None
+    found = gathered(settings, "bright")
+    assert isinstance(found, StripMaterial)
+    assert found.classes == ("dark", "stain")
+    open_labels(settings).change_class("retire", "bright", who="olga", reason="a test", classes=["bright"])
+    assert isinstance(gathered(settings), StripMaterial)
+
+
+def test_a_class_that_is_left_out_is_not_judged_and_one_that_is_retired_is_not_good_surface(settings: Settings) -> None:
+    night(settings)
+    both = png(5, (40, 16, 16, 16))
+    image = say(settings, both, "dark", 1, (40, 16, 16, 16))
+    say(settings, both, "bright", 1, (96, 24, 24, 16))
+    found = gathered(settings, "bright")
+    assert isinstance(found, StripMaterial)
+    assert found.classes == ("dark",)
+    assert not any(box.label == "bright" for one in found.golden_frames for box in one.boxes)
+    assert all(one.label != "bright" for one in found.golden_frames)
+    open_labels(settings).change_class("retire", "bright", who="olga", reason="a test")
+    again = gathered(settings)
+    assert isinstance(again, StripMaterial)
+    assert again.classes == ("dark",)
+    frames = [one for one in again.training if one.image == image]
+    for one in frames:  # if its coil was not chosen for the golden set
+        assert {box.label for box in one.boxes} == {"dark", "bright"}
+        data = annotations_of(
+            open_labels(settings), frames, {}, again.classes, again.good, settings.home / "x", settings.limits
+        )
+        assert [box.label for box in data.items[0].unsure] == ["bright"]

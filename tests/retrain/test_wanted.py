@@ -6,11 +6,13 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from hooks import Webhook
 from labelled import label, pictures, retraining
 from nights import DAY, night_rows, put_report
 from plants import local_settings
+from pydantic import SecretStr
 
-from steelflow.config import RetrainSettings, SelectionSettings, Settings
+from steelflow.config import AlertSettings, RetrainSettings, SelectionSettings, Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError, LockHeld
 from steelflow.labels import Classes, open_labels
@@ -66,7 +68,7 @@ def test_a_class_that_recent_nights_show_has_to_be_learnt(settings: Settings) ->
     assert isinstance(why, str)
     for words in (
         "scratches (0)",
-        "the latest nights has scratches",
+        "shown by the latest nights: scratches",
         "`steelflow labels import`",
         "`steelflow retrain --without scratches`",
         "`steelflow labels retire scratches",
@@ -201,3 +203,31 @@ def test_a_champion_answers_by_the_names_of_today(settings: Settings) -> None:
     assert after.right.all()
     assert after.probability == pytest.approx(1)
     assert (after.probability >= before.probability).all()
+
+
+def test_a_retraining_that_lacks_a_class_alerts_once(settings: Settings) -> None:
+    a_night(settings)
+    two_classes(settings)
+    hook = Webhook()
+    try:
+        told = ruled(settings).model_copy(update={"alerts": AlertSettings(webhook=SecretStr(hook.url))})
+        for trigger in ("manual", "labels", "calendar"):
+            result = retrain(told, trigger=trigger, reason="a test", who="nightly")  # type: ignore[arg-type]
+            assert (result.state, result.details.lacking) == ("skipped", ("scratches",))
+    finally:
+        hook.close()
+    assert hook.told == []  # a person at the command line reads it; afterwards nothing is new
+
+
+def test_a_retraining_that_nobody_started_by_hand_tells_people(settings: Settings) -> None:
+    a_night(settings)
+    two_classes(settings)
+    hook = Webhook()
+    try:
+        told = ruled(settings).model_copy(update={"alerts": AlertSettings(webhook=SecretStr(hook.url))})
+        for _ in range(2):
+            retrain(told, trigger="labels", reason="a test", who="nightly")
+    finally:
+        hook.close()
+    assert [one["event"] for one in hook.told] == ["retrain.skipped"]
+    assert "scratches (0)" in hook.told[0]["text"]

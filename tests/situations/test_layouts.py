@@ -120,3 +120,38 @@ def test_names_that_are_not_unicode_fail_their_rows_and_not_the_night(tmp_path: 
     record = json.loads(Path(str(before.run_record)).read_text())
     assert record["lines"] == ["L1", "L2", "L\\xff"]
     assert inspect_night(settings, NIGHT).done_units == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "days"),
+    [("UTC", {16: ["b", "c"], 15: ["a"]}), ("Asia/Kolkata", {16: ["a", "b"], 17: ["c"]})],
+)
+def test_without_a_date_folder_the_time_gives_the_night(zone: str, days: dict[int, list[str]]) -> None:
+    template = KeyTemplate("line={line}/{captured_at}_{name}", zone)
+    times = {"a": "20261115T230000Z", "b": "20261116T100000Z", "c": "20261116T200000Z"}
+    keys = {name: f"line=L1/{time}_{name}.png" for name, time in times.items()}
+    store = MemoryStore({**dict.fromkeys(keys.values(), PNG), "line=L1/odd.png": PNG, "line=L1/frames.csv": b"name\n"})
+    found = discover(store, template)
+    assert found.partitions == tuple(Partition("L1", dt.date(2026, 11, day)) for day in sorted(days))
+    assert found.strangers == ("line=L1/",)
+    for day, names in days.items():
+        (partition,) = discover(store, template, [dt.date(2026, 11, day)]).partitions
+        assert sorted(info.key for info in objects(store, template, partition)) == sorted(
+            [*(keys[name] for name in names), "line=L1/frames.csv"]
+        )
+    assert discover(store, template, [DAY + dt.timedelta(9)]).partitions == ()
+
+
+@pytest.mark.parametrize("folder", ["LINE=L1/DATE=2026-11-16/COIL=C7/", "Line=L1/Date=20261116/coil=C7/"])
+def test_fixed_words_match_in_either_case(folder: str) -> None:
+    template = KeyTemplate("line={line}/date={date}/coil={coil}/{name}")
+    store = MemoryStore({f"{folder}a.png": PNG, "line=L1/date=2026-11-16/coil=C7/b.png": PNG})
+    assert discover(store, template) == discover(store, template, [DAY], ["L1"])
+    (partition,) = discover(store, template).partitions
+    assert partition == Partition("L1", DAY)
+    found = plan(partition, objects(store, template, partition), template, 10)
+    assert found.misplaced_count == 0
+    assert {row.coil for unit in found.units for row in read_unit(store, unit, template, LimitSettings())} == {"C7"}
+    fixed = KeyTemplate("Prod/{line}/{date}/{name}")
+    assert discover(MemoryStore({"PROD/L1/20261116/a.png": PNG, "other/L1/20261116/a.png": PNG}), fixed).strangers == ()
+    assert len(discover(MemoryStore({"PROD/L1/20261116/a.png": PNG}), fixed).partitions) == 1
