@@ -6,18 +6,36 @@ export STEELFLOW_NEU_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-cls))
 export STEELFLOW_MAGNETIC_TILE_DIR ?= $(abspath $(wildcard ../shared/datasets/magnetic-tile))
 export STEELFLOW_NEU_BOXES_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-boxes))
 
-.PHONY: help install demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
+.PHONY: help install lock sbom audit demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: .venv/installed  ## steelflow with all extras and the tools of development, into .venv (other targets do it when needed)
 
-.venv/installed: pyproject.toml
+# Every file that is installed is in the lock with its hash; the package itself is built from it, without an index.
+.venv/installed: pyproject.toml locks/dev.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement locks/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+lock:  ## uv.lock and locks/, from pyproject.toml: the newest versions that fit (needs uv and a package index)
+	uv lock --no-config --upgrade
+	sh infra/locks.sh
+
+.audit/installed: locks/audit.txt
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --no-deps --require-hashes --requirement locks/audit.txt
+	@touch $@
+
+sbom: .audit/installed  ## the parts of the service as a CycloneDX list, into dist/sbom.json
+	@mkdir -p dist
+	.audit/bin/cyclonedx-py requirements locks/service.txt --pyproject pyproject.toml --output-reproducible --of JSON -o dist/sbom.json
+
+audit: .audit/installed  ## known vulnerabilities of the locked versions (asks a package index; fails if none answers)
+	@.audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement locks/service.txt || { code=$$?; \
+		echo "Not audited, or not clean: see above. Without a package index nothing was checked." >&2; exit $$code; }
 
 demo: .venv/installed  ## a synthetic plant of strip in an embedded S3: a model without labels, first labels, nights; less than five minutes
 	$(BIN)/steelflow demo
@@ -59,4 +77,4 @@ zoo-status: .venv/installed  ## where every job of `make zoo` is (DEVICE as ther
 	$(BIN)/steelflow zoo status --out .steelflow/zoo --device $(or $(DEVICE),cuda)
 
 clean:  ## remove .venv and everything that was made
-	rm -rf .venv dist .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .audit dist .steelflow .demo .simulation .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,7 @@
-"""``python -m dashboard --server.port 8501``: Streamlit with our app. It imports the pages' modules at the start."""
+"""``python -m dashboard --server.port 8501``: Streamlit with our app. It imports the pages' modules at the start.
+
+The options are Streamlit's, and ``--quiet``: the link is not printed.
+"""
 
 from __future__ import annotations
 
@@ -12,5 +15,8 @@ from steelflow.inspection.runtime import prepare
 
 prepare()
 import_ahead()
-sys.argv = ["streamlit", "run", str(Path(__file__).parent / "front.py"), *sys.argv[1:]]
+options = [option for option in sys.argv[1:] if option != "--quiet"]
+ours = ["--", "--quiet"] if "--quiet" in sys.argv[1:] else []
+front = str(Path(__file__).parent / "front.py")
+sys.argv = ["streamlit", "run", front, "--logger.hideWelcomeMessage", "true", *options, *ours]
 main()

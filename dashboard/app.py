@@ -45,6 +45,9 @@ def main() -> None:
         with st.container(horizontal_alignment="center"):
             st.button("Log out", on_click=st.logout)  # another account may have a role
         return
+    if who is None and not access.has_login():
+        st.navigation([st.Page(logged_out, title="Logged out")], position="hidden").run()
+        return
     if who is None:
         frame.empty("Log in to see this plant's reports", "Your role depends on your e-mail address.")
         with st.container(horizontal_alignment="center"):
@@ -62,10 +65,14 @@ def main() -> None:
     )
     with st.sidebar:
         st.caption(f"{plain(settings.dashboard.title)}  \n{plain(who.name)} · {who.role}")
-        if access.login_configured():
-            st.button("Log out", on_click=st.logout)
+        if who.name != access.GUEST:
+            st.button("Log out", on_click=access.log_out)
     address.enter(page.url_path)
     frame.guarded(page.run)()
+
+
+def logged_out() -> None:
+    frame.empty("You are logged out", "`steelflow dashboard --link` prints a new link. Run it as the same account.")
 
 
 frame.guarded(main)()

@@ -1,14 +1,18 @@
 """``python -m flows.serve``: the process that runs our deployments. ``steelflow up`` starts it together with a server.
 
 Exactly one such process serves a Prefect server. If a run is active when it starts, the process of that run is dead.
+
+Only our own flows run here, from this installation: what the server says about the code of a deployment (its entry
+point and pull steps) is not used, and other deployments are not run.
 """
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from typing import Any, cast
 
-from prefect import Flow, serve
+from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -22,13 +26,16 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, StateType
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import TerminationSignal
 from prefect.logging import get_logger
+from prefect.runner import Runner
 from prefect.schedules import Cron
 from prefect.states import AwaitingRetry, Cancelled, Crashed
 from prefect.types import DateTime
 from prefect.types.entrypoint import EntrypointType
 
 from flows.backfill import backfill
+from flows.by_name import send_by_name
 from flows.drift_check import drift_check
 from flows.housekeeping import housekeeping
 from flows.nightly import nightly
@@ -45,18 +52,20 @@ _RECENT = dt.timedelta(days=7)
 _one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
 
-def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
-    """The deployments. Their schedules come from our settings; a restart applies changed ones."""
+def ours(settings: Settings) -> tuple[tuple[Flow[..., Any], dict[str, Any]], ...]:
+    """Our flows, each with the options of its deployment. The schedules come from our settings; a restart applies
+    changed ones."""
 
-    def of(flow: Flow[..., Any], description: str, cron: str | None = None, **scheduled: Any) -> RunnerDeployment:
-        made = flow.to_deployment(
-            name=flow.name,
-            description=description,
-            schedule=Cron(cron, timezone=settings.night.timezone, parameters=scheduled) if cron else None,
-            concurrency_limit=_one_at_a_time,
-            entrypoint_type=EntrypointType.MODULE_PATH,
-        )
-        return cast(RunnerDeployment, made)  # Prefect's type leaves room for a coroutine
+    def of(
+        flow: Flow[..., Any], description: str, cron: str | None = None, **scheduled: Any
+    ) -> tuple[Flow[..., Any], dict[str, Any]]:
+        return flow, {
+            "name": flow.name,
+            "description": description,
+            "schedule": Cron(cron, timezone=settings.night.timezone, parameters=scheduled) if cron else None,
+            "concurrency_limit": _one_at_a_time,
+            "entrypoint_type": EntrypointType.MODULE_PATH,
+        }
 
     return (
         of(nightly, "Inspect the new and changed images of a night.", settings.night.cron),
@@ -70,6 +79,12 @@ def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
         of(backfill, "Inspect a range of nights again with the current champion."),
         of(housekeeping, "Delete data older than the retention of the settings.", TIDY_UP),
     )
+
+
+def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
+    """The deployments of our flows."""
+    made = (flow.to_deployment(**options) for flow, options in ours(settings))
+    return tuple(cast(RunnerDeployment, one) for one in made)  # Prefect's type leaves room for a coroutine
 
 
 def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...], settings: Settings) -> None:
@@ -113,11 +128,19 @@ def _runs(
 
 def main() -> None:
     settings = load_settings()
-    served = deployments(settings)
+    served = ours(settings)
     with get_client(sync_client=True) as client:
-        take_up(client, served, settings)
+        take_up(client, deployments(settings), settings)
     # Every deployment has its own slot, so a backfill of weeks does not delay a night.
-    serve(*served, limit=len(served), pause_on_shutdown=False)
+    send_by_name()
+    runner = Runner(pause_on_shutdown=False, limit=len(served))
+    for flow, options in served:
+        # With the flow itself: by a deployment alone, each run would load what the server names, after its pull steps.
+        runner.add_flow(flow, **options)
+    try:
+        asyncio.run(runner.start())
+    except (KeyboardInterrupt, TerminationSignal) as exc:
+        get_logger("steelflow").info("The service stops (%s)", type(exc).__name__)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -26,6 +27,8 @@ class Partition:
 
 
 UnitKind = Literal["loose", "shard"]
+UNIT_ID = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
+"""The names of work units. A report's file has the name of its unit: files with other names are not ours."""
 
 
 @dataclass(frozen=True, slots=True)

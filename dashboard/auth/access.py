@@ -1,8 +1,8 @@
 """Roles: a viewer reads; a labeller also labels; an operator also starts runs, promotes and rolls back.
 
-Without a login, the user at this machine is an operator: the dashboard is bound to 127.0.0.1. Requests from other
-machines or through a proxy are viewers. A request under another host name is a viewer, too: a foreign site can point
-its own name to this address. With Streamlit's login (OIDC, ``[auth]`` in its secrets.toml), the settings give roles by
+Without a login, the operator is the account that started the dashboard: whoever opened a link that it has made, on this
+machine and not through a proxy (``service.sessions``, ``gate``). If the settings let guests in, all others are viewers;
+otherwise they get nothing. With Streamlit's login (OIDC, ``[auth]`` in its secrets.toml), the settings give roles by
 e-mail. If the login is configured incorrectly, nobody gets access.
 """
 
@@ -19,11 +19,14 @@ import streamlit as st
 from streamlit import config
 from streamlit.errors import StreamlitAuthError
 
+from dashboard.auth.gate import cookie_name
 from dashboard.data import sources
 from steelflow.config import DashboardSettings, Role
 from steelflow.errors import SteelflowError
+from steelflow.service import sessions
 
 _RANK: dict[Role, int] = {"viewer": 0, "labeller": 1, "operator": 2}
+GUEST = "guest"
 _FORWARDED = ("X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via")
 
 
@@ -69,6 +72,14 @@ def login_configured() -> bool:
         return False
 
 
+def has_login() -> bool:
+    """Whether Streamlit's login decides who gets in. Where it is unusable, it lets nobody in."""
+    try:
+        return login_configured()
+    except LoginUnusable:
+        return True
+
+
 def log_in() -> None:
     """Send the user to the identity provider.
 
@@ -82,7 +93,7 @@ def log_in() -> None:
 
 
 def actor() -> Actor | None:
-    """The current user. None if the user must log in first.
+    """The current user. None if the user must log in first, or open a link.
 
     Raises:
         NotAllowed: the user has no role here.
@@ -96,7 +107,26 @@ def actor() -> Actor | None:
             "[dashboard] of the settings gives roles, but there is no [auth] in Streamlit's secrets.toml, so nobody "
             "can log in; configure the login (infra/README.md), or remove the roles"
         )
-    return local(settings, is_here(st.get_option("server.address"), st.context.headers))
+    if sessions.is_open(_home(), _session()):
+        return local(settings, is_here(st.get_option("server.address"), st.context.headers))
+    return local(settings, here=False) if settings.guests else None
+
+
+def log_out() -> None:
+    """End the session of the current user, on all pages that it has open."""
+    if has_login():
+        st.logout()
+    elif (session := _session()) is not None:
+        sessions.end(_home(), session)
+
+
+def _session() -> str | None:
+    """The secret of the session that the browser has sent."""
+    return st.context.cookies.get(cookie_name(int(st.get_option("server.port"))))
+
+
+def _home() -> Path:
+    return sources.settings().home.absolute()
 
 
 def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
@@ -122,10 +152,10 @@ def by_claims(settings: DashboardSettings, claims: dict[str, object]) -> Actor:
 
 
 def local(settings: DashboardSettings, here: bool) -> Actor:
-    """The actor without a login. ``here``: the request comes from this machine."""
+    """The actor without a login. ``here``: an open session, and the request comes from this machine."""
     if here:
         return Actor(settings.local_user or getpass.getuser(), "operator")
-    return Actor("guest", "viewer")
+    return Actor(GUEST, "viewer")
 
 
 def _line(error: Exception) -> str:

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 from dashboard.auth.access import Actor
 from steelflow.config import Settings
 from steelflow.errors import SteelflowError
-from steelflow.service.state import running
+from steelflow.service.secret import basic, kept_secret
+from steelflow.service.state import running, state_folder
 
 Kind = Literal["nightly", "retrain", "backfill"]
 KINDS: tuple[Kind, ...] = ("nightly", "retrain", "backfill")
@@ -65,10 +66,12 @@ class LogLine:
 
 
 class Orchestrator:
-    """A Prefect server at ``url``. Every method can raise ``OrchestratorDown``."""
+    """A Prefect server at ``url``. ``authorization`` is the value of that HTTP header. Every method can raise
+    ``OrchestratorDown``."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, authorization: str | None = None) -> None:
         self.url = url.rstrip("/").removesuffix("/api")
+        self._authorization = authorization
 
     def runs(self, most: int = 30) -> list[FlowRun]:
         """The latest runs of our deployments that have started, or were requested in the dashboard; latest first."""
@@ -160,8 +163,8 @@ class Orchestrator:
         connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = connect(str(where.hostname), where.port, timeout=_SECONDS)
         headers = {"Content-Type": "application/json"}
-        if key := os.environ.get("PREFECT_API_KEY"):
-            headers["Authorization"] = f"Bearer {key}"
+        if self._authorization is not None:
+            headers["Authorization"] = self._authorization
         with contextlib.closing(connection):
             try:
                 connection.request(method, where.path + path, None if body is None else json.dumps(body), headers)
@@ -171,6 +174,11 @@ class Orchestrator:
                 raise OrchestratorDown(
                     f"Prefect does not answer at {self.url} ({type(exc).__name__}); start it with `steelflow up`"
                 ) from exc
+            if answer.status == http.client.UNAUTHORIZED:
+                raise OrchestratorDown(
+                    f"Prefect at {self.url} asks for a secret that this dashboard does not have; run it with the "
+                    "`home` of `steelflow up`, or set PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+                )
             if answer.status == http.client.NOT_FOUND:
                 raise OrchestratorDown(
                     f"Prefect at {self.url} has no {path.removeprefix('/api/')}; start the flows with `steelflow up`"
@@ -187,8 +195,19 @@ class Orchestrator:
 
 def orchestrator(settings: Settings) -> Orchestrator | None:
     """The known server, or None. No request is sent yet."""
-    url = running(settings) or os.environ.get("PREFECT_API_URL")
-    return Orchestrator(url) if url else None
+    if (own := running(settings)) is not None:  # its secret is sent to no other server
+        secret = kept_secret(state_folder(settings))
+        return Orchestrator(own, secret and basic(secret))
+    url = os.environ.get("PREFECT_API_URL")
+    return Orchestrator(url, _given()) if url else None
+
+
+def _given() -> str | None:
+    """The authorization that the environment gives for a server of the plant."""
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return f"Bearer {key}"
+    secret = os.environ.get("PREFECT_API_AUTH_STRING")
+    return basic(secret) if secret else None
 
 
 def _flow_run(run: dict[str, Any], names: dict[str, str], progress: dict[str, float]) -> FlowRun:

@@ -6,12 +6,12 @@ import io
 
 import polars as pl
 
-_FORMULA = r"^([=+\-@\t\r])"
+from steelflow.report.sheets import for_spreadsheets
 
 
 def as_csv(rows: pl.DataFrame) -> bytes:
-    """A text that a spreadsheet program would run as a formula gets a leading apostrophe."""
-    return rows.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1")).write_csv().encode()
+    """For a spreadsheet program, which runs none of the texts as a formula."""
+    return for_spreadsheets(rows).write_csv().encode()
 
 
 def as_parquet(rows: pl.DataFrame) -> bytes:

@@ -20,7 +20,7 @@ from operator import attrgetter
 from steelflow.archive.names import JPEG_SUFFIXES, SHARD_SUFFIXES, Ignored, is_open, is_other, kind_of
 from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
-from steelflow.records import ObjectInfo, Partition, Unit
+from steelflow.records import UNIT_ID, ObjectInfo, Partition, Unit
 
 LOOKED_INTO = 1000  # objects of a line's night that are opened, although their names are of no images
 
@@ -28,7 +28,6 @@ _COIL_BITS = 16
 _KEY_BITS = 64
 _SAMPLE = 5  # folders that are named
 _BITS = _COIL_BITS + _KEY_BITS  # PLACE_BYTES of them
-_OURS = re.compile(r"loose(-[01]+)?|shard-.*[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:
     Their reports must be deleted, otherwise images are counted twice: a report mirrors its archive. Ids that steelflow
     did not create are left alone.
     """
-    return {unit for unit in set(existing) - set(planned) if _OURS.fullmatch(unit)}
+    return {unit for unit in set(existing) - set(planned) if UNIT_ID.fullmatch(unit)}
 
 
 def fingerprint(unit: Unit, model_digest: str, how: str) -> str:

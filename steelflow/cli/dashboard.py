@@ -16,10 +16,16 @@ import typer
 
 from steelflow.bench.year import YearSpec, write_year
 from steelflow.cli.output import Json, counting, emit, settings, state
+from steelflow.config import Settings
 from steelflow.errors import ConfigError, ServiceError
 from steelflow.report.daily import daily, write_daily
+from steelflow.service.environment import of_child
+from steelflow.service.leftovers import end_orphans, marked
+from steelflow.service.ports import listens
+from steelflow.service.sessions import address, new_link
 from steelflow.store import open_store
 from steelflow.store.embedded import serving
+from steelflow.store.private import OWNER_ONLY
 
 _INSTALL = "pip install 'steelflow[dashboard]'"
 _GRACE_SECONDS = 10.0
@@ -30,18 +36,25 @@ def dashboard(
         int | None,
         typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0: any free port. Default: dashboard.port."),
     ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Only print a new link for the dashboard that runs; a link works once.")
+    ] = False,
 ) -> None:
-    """Show the reports in a browser: http://127.0.0.1:8501. Ctrl-C stops it."""
+    """Show the reports in a browser. The printed link opens it, once; --link prints another. Ctrl-C stops it."""
     current = settings()
+    if link:
+        typer.echo(_another(current))
+        return
     _installed()
     number = current.dashboard.port if port is None else port
-    environment = dict(os.environ)
+    environment = of_child("dashboard") | marked(current.home)
+    end_orphans(current.home)
     if state.config_file is not None:
         environment["STEELFLOW_CONFIG"] = str(state.config_file.absolute())
     command = [sys.executable, "-m", "dashboard", "--server.port", str(number)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # service managers send SIGTERM; treat it like Ctrl-C
     with serving(current):  # the dashboard joins this storage
-        process = subprocess.Popen(command, env=environment)  # noqa: S603  our own interpreter and module
+        process = subprocess.Popen(command, env=environment, umask=OWNER_ONLY)  # noqa: S603  our own module
         try:
             code = process.wait()
         except KeyboardInterrupt:
@@ -53,6 +66,14 @@ def dashboard(
             return
     if code:
         raise ServiceError(f"the dashboard stopped unexpectedly ({code}); see the lines above")
+
+
+def _another(current: Settings) -> str:
+    """A new link for the dashboard that runs over this home."""
+    url = address(current.home)
+    if url is None or not listens(url):
+        raise ServiceError("no dashboard runs with these settings; start one with `steelflow dashboard`")
+    return new_link(current.home, url)
 
 
 def dashboard_bench(
@@ -74,7 +95,8 @@ def dashboard_bench(
     made = time.perf_counter() - started
     config = out / "steelflow.toml"
     home, archive = json.dumps(str(out / "home")), json.dumps(str(out / "images"))
-    config.write_text(f"home = {home}\n[archive]\nuri = {archive}\n[report]\nuri = {json.dumps(str(report))}\n")
+    stores = f"[archive]\nuri = {archive}\n[report]\nuri = {json.dumps(str(report))}\n"
+    config.write_text(f"home = {home}\n{stores}[dashboard]\nguests = true\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STEELFLOW_")}
     asked = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "dashboard.bench"],

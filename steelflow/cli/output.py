@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from steelflow.config import Settings, load_settings
+from steelflow.store.private import own_home
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
@@ -33,7 +34,11 @@ state = _State()
 
 
 def settings() -> Settings:
-    return load_settings(state.config_file)
+    """The settings. A ``home`` that an earlier version left readable by others is closed."""
+    found = load_settings(state.config_file)
+    if found.home.is_dir():
+        own_home(found.home)
+    return found
 
 
 def user(who: str | None = None) -> str:

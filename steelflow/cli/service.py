@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from steelflow.cli.output import settings, state
 from steelflow.service.run import Addresses, run
+from steelflow.service.sessions import shown_link
 
 
 def up(
@@ -20,8 +22,8 @@ def up(
     current = settings()
 
     def ready(at: Addresses) -> None:
-        lines = [f"dashboard {at.dashboard}"] if at.dashboard else []
-        lines.append(f"Prefect   {at.prefect}")
+        lines = [f"dashboard {shown_link(current.home.absolute(), at.dashboard, sys.stdout)}"] if at.dashboard else []
+        lines.append(f"Prefect   {at.prefect} (its password is in {at.secret})")
         if at.storage:
             lines.append(f"storage   {at.storage} (S3; its keys are in {at.keys})")
         asked = "on drift, " if current.retrain.on_drift else ""

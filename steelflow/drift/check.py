@@ -20,6 +20,7 @@ from steelflow.drift.signals import fixed_thresholds
 from steelflow.drift.verdict import LineVerdict, NightVerdict, decide
 from steelflow.errors import ObjectNotFound
 from steelflow.report.layout import REPORTS, folder, parse_folder
+from steelflow.report.own import own_reports
 from steelflow.store.base import Store
 
 NIGHTS = "drift/nights/"
@@ -176,7 +177,7 @@ def night_samples(report: Store, date: dt.date, model_digest: str) -> dict[str |
     partitions = (parse_folder(f"date={date.isoformat()}/{name}/") for name in folders)
     samples = {}
     for partition in sorted((one for one in partitions if one), key=str):
-        keys = sorted(info.key for info in report.list(REPORTS + folder(partition)) if info.key.endswith(".parquet"))
+        keys = sorted(info.key for info in own_reports(report, report.list(REPORTS + folder(partition))))
         frames = (rows for key in keys if (rows := read_report(report, key)) is not None)
         said = {"line": pl.lit(partition.line, pl.String()), "date": pl.lit(date, pl.Date())}
         own = (rows.filter(pl.col("model_digest") == model_digest).with_columns(**said) for rows in frames)

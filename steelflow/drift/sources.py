@@ -13,6 +13,7 @@ from steelflow.drift.reference_profile import Profile, profile_of
 from steelflow.drift.sample import Sample, read_report, sample
 from steelflow.errors import DriftError
 from steelflow.report.layout import REPORTS, parse_folder
+from steelflow.report.own import own_reports
 from steelflow.store.base import Store
 
 Samples = dict[str | None, Sample]
@@ -27,8 +28,9 @@ def nights_in(store: Store, template: KeyTemplate) -> Iterator[tuple[dt.date | N
     Raises:
         DriftError: there are no reports with readable images.
     """
-    keys = sorted(info.key for info in store.list() if info.key.endswith(".parquet"))
-    keys = [key for key in keys if key.startswith(REPORTS)] or keys
+    infos = [info for info in store.list() if info.key.endswith(".parquet")]
+    reports = own_reports(store, (info for info in infos if info.key.startswith(REPORTS)))
+    keys = sorted(info.key for info in reports or infos)
     by_date: dict[dt.date | None, list[str]] = {}
     for key in keys:
         partition = parse_folder(key)

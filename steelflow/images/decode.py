@@ -26,6 +26,7 @@ from PIL import Image, UnidentifiedImageError
 from steelflow.config import LimitSettings
 from steelflow.images import jpeg, tiff
 from steelflow.images.jpeg2000 import decode_jpeg2000
+from steelflow.images.kinds import kind_of_bytes
 from steelflow.images.limits import SECONDS, SMALL, TooSlow, Turn, too_many_pixels
 from steelflow.images.netpbm import decode_netpbm
 from steelflow.images.orientation import UPRIGHT, of_jpeg, turned
@@ -74,7 +75,7 @@ def decode(data: bytes, limits: LimitSettings, seen: Depth | None = None, turn: 
     try:
         return reader(data, limits, seen, turn)
     except UnidentifiedImageError:
-        return jpeg.refusal(data) or Failure("not_an_image", f"no format that is read here: starts with {data[:8]!r}")
+        return jpeg.refusal(data) or Failure("not_an_image", f"no format that is read here, but {kind_of_bytes(data)}")
     except Image.DecompressionBombError as exc:
         return Failure("too_large", str(exc))
     except TooSlow:

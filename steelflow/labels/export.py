@@ -16,6 +16,7 @@ from steelflow.labels.boxes import BOX
 from steelflow.labels.golden import Golden
 from steelflow.labels.snapshot import Snapshot
 from steelflow.labels.store import LabelStore
+from steelflow.report.sheets import for_spreadsheets
 
 Format = Literal["folders", "csv", "parquet"]
 
@@ -32,7 +33,7 @@ def write_labels(labels: LabelStore, chosen: Snapshot | Golden, out: Path, kind:
             draft.mkdir()
             labels.export(chosen, draft)
         elif kind == "csv":
-            _table(chosen).write_csv(draft)
+            for_spreadsheets(_table(chosen)).write_csv(draft)
         else:
             _table(chosen).write_parquet(draft)
 

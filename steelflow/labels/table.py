@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,13 @@ from steelflow.archive.fetch import ImageRef
 from steelflow.archive.names import kind_of
 from steelflow.errors import LabelError
 from steelflow.labels.names import nfc, spellings
+from steelflow.report.sheets import original
 
 _IMAGE = ("path", "image", "key", "object_key")
 _COLUMNS = ("member", "ordinal", "label", "who", "at")
 _SHOWN = 5
+_SHOWN_COLUMNS = 12
+_COLUMN_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,29}")  # anything else is no header, but a file that is not meant for us
 _LONGEST_KEY = 1024  # of S3
 
 
@@ -73,7 +77,7 @@ def table(file: Path, zone: ZoneInfo, problems: Problems) -> Iterator[Row]:
                     what = f"the row has {len(cells)} fields, the header {len(header)}; is a comma or a quote missing?"
                     problems.add(f"row {number}", column, what)
                     continue
-                found = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                found = dict(zip(header, (original(cell.strip()) for cell in cells), strict=True))
                 if (row := _row(file.parent, number, image, found, zone, problems)) is not None:
                     yield row
     except csv.Error as exc:
@@ -95,7 +99,8 @@ def _header(file: Path, header: list[str]) -> str:
     elif doubled := next((name for name in (*_IMAGE, *_COLUMNS) if header.count(name) > 1), None):
         wrong = f"column {doubled} occurs twice"
     if wrong:
-        raise LabelError(f"{file}: row 1: {wrong}; it has {', '.join(header)[:200] or 'nothing'}")
+        names = ", ".join(name for name in header[:_SHOWN_COLUMNS] if _COLUMN_NAME.fullmatch(name))
+        raise LabelError(f"{file}: row 1: {wrong}; it has {names or 'no names of columns'}")
     return named[0]
 
 

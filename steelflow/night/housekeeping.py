@@ -19,17 +19,21 @@ from typing import Any
 
 from steelflow.config import Settings
 from steelflow.errors import LockHeld
+from steelflow.labels import open_labels
 from steelflow.records import ObjectInfo
 from steelflow.registry import Registry, open_registry
 from steelflow.registry.log import state_of
 from steelflow.report.layout import MARKS, REGIONS, REPORTS, RUNS, SUMMARIES, night_lock_key
+from steelflow.report.own import is_own
 from steelflow.store import Store, open_store
-from steelflow.store.lock import locked
+from steelflow.store.lock import locked, sweep
+from steelflow.store.unfinished import drop_unfinished
 
 _OF_LINES = (MARKS, SUMMARIES, REPORTS, REGIONS)  # in the order in which they are deleted
 _FILES = (MARKS, SUMMARIES)  # one file for each line; the others are folders
 _DRIFT = ("drift/explanations/", "drift/nights/")
 _DATE = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
+_SHOWN = 5  # files that are named
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,15 +49,23 @@ class Tidied:
     busy: list[dt.date] = field(default_factory=list)  # nights that are being inspected: left for the next time
     versions: list[str] = field(default_factory=list)
     cached: list[str] = field(default_factory=list)  # digests of model files of this machine
+    litter: int = 0  # claims, uploads and temporary files that killed processes have left
+    foreign: list[str] = field(default_factory=list)  # files among the reports that are not ours: they are left alone
 
     @property
     def text(self) -> str:
         """A summary in one line."""
         busy = f"; {len(self.busy)} nights are being inspected and were left out" if self.busy else ""
+        litter = f", {self.litter} leftovers of killed processes" if self.litter else ""
+        shown = ", ".join(self.foreign[:_SHOWN])
+        foreign = (
+            f"; {len(self.foreign)} files are not steelflow's and were left alone: {shown}" if self.foreign else ""
+        )
         size = f"{self.objects:,} objects, {self.bytes / 1e6:,.1f} MB"
         return (
             f"{'would be deleted' if self.dry_run else 'deleted'}: {len(self.nights)} nights and {len(self.drift)} "
-            f"drift tables ({size}), {len(self.versions)} model versions, {len(self.cached)} cached models{busy}"
+            f"drift tables ({size}), {len(self.versions)} model versions, {len(self.cached)} cached models"
+            f"{litter}{busy}{foreign}"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,8 +96,16 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
             continue
         tidied.drift.append(night)
         _delete(report, [info for top in _DRIFT for info in report.list(f"{top}{_named(night)}")], tidied)
-    _models(open_registry(settings), settings, tidied)
+    registry = open_registry(settings)
+    _models(registry, settings, tidied)
+    tidied.litter = sum(_litter(store, dry_run) for store in (report, registry.store, open_labels(settings).store))
+    tidied.foreign = [info.key for info in report.list(REPORTS) if not is_own(report, info)]
     return tidied
+
+
+def _litter(store: Store, dry_run: bool) -> int:
+    """What killed processes have left in a store: claims of locks, uploads and files that were not finished."""
+    return sweep(store, dry_run) + drop_unfinished(store, dry_run)
 
 
 def _dates(names: Iterable[str]) -> set[dt.date]:
@@ -140,9 +160,10 @@ def _night(report: Store, night: dt.date, lines: Iterable[str], whole: bool, tid
     there = list(report.list(f"{RUNS}{_named(night)}/")) if whole else []
     for top in _OF_LINES:
         for line in lines:
-            there += report.list(
+            listed = report.list(
                 f"{top}{_named(night)}/{line}.parquet" if top in _FILES else f"{top}{_named(night)}/{line}/"
             )
+            there += [info for info in listed if not info.key.startswith(REPORTS) or is_own(report, info)]
     if not there:
         return
     alone = locked(report, night_lock_key(night), f"the night of {night}")

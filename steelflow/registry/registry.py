@@ -37,6 +37,7 @@ from steelflow.registry.version import (
 from steelflow.store import Store, open_store
 from steelflow.store.clock import StoreClock
 from steelflow.store.lock import locked
+from steelflow.store.private import owner_only
 
 _LOCK = "locks/log"
 
@@ -225,7 +226,8 @@ class Registry:
         """The ONNX file in ``cache``, as ``<digest>/model.onnx``, with ``model.safetensors`` (weights) and ``model.md``
         (card) beside it. A file that is missing or damaged there is fetched."""
         found = self._found(version)
-        return kept(found, cache, lambda file: self.read(found, file))
+        with owner_only():
+            return kept(found, cache, lambda file: self.read(found, file))
 
     def read(self, version: str | Version, file: str) -> bytes:
         """One file of a version, as it was registered: ``model.onnx``, ``metrics.json``, ``reference.parquet``, …"""

@@ -46,16 +46,30 @@ def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]
         return dict(zip((info.key for info in infos), pool.map(lambda info: _read(store, info), infos), strict=True))
 
 
+def read_metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
+    """What the footer says about the rows; None if the file is gone, damaged or no Parquet file."""
+    try:
+        return _metadata(store, info)
+    except (ObjectNotFound, pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
+    tail = store.get(info.key, max(0, info.size - _GUESS))
+    length = int.from_bytes(tail[-8:-4], "little") + 8
+    if tail[-4:] != b"PAR1" or length > info.size:
+        return None
+    if length > len(tail):
+        tail = store.get(info.key, info.size - length)
+    # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
+    return pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
+
+
 def _read(store: Store, info: ObjectInfo) -> Footer:
     try:
-        tail = store.get(info.key, max(0, info.size - _GUESS))
-        length = int.from_bytes(tail[-8:-4], "little") + 8
-        if tail[-4:] != b"PAR1" or length > info.size:
+        metadata = _metadata(store, info)
+        if metadata is None:
             return _NONE
-        if length > len(tail):
-            tail = store.get(info.key, info.size - length)
-        # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
-        metadata = pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
         kept = metadata.metadata or {}
         found, ok, failed, ignored = json.loads(kept[COUNTS])
         depth = json.loads(kept.get(DEPTH, b"{}"))

@@ -16,9 +16,10 @@ The drift room keeps its own files below ``drift/`` (see ``drift.check`` and ``d
 from __future__ import annotations
 
 import datetime as dt
+import re
 from urllib.parse import quote, unquote
 
-from steelflow.records import Partition, Unit
+from steelflow.records import UNIT_ID, ObjectInfo, Partition, Unit
 
 REPORTS = "reports/"
 REGIONS = "regions/"
@@ -27,6 +28,7 @@ SUMMARIES = "summaries/"
 MARKS = "marks/"
 DAILY = "daily/"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
+_OWN = re.compile(rf"{REPORTS}date=[^/]+/line=[^/]+/({UNIT_ID.pattern})\.parquet")
 
 
 def folder(partition: Partition) -> str:
@@ -48,6 +50,11 @@ def regions_key(report: str, fingerprint: str) -> str:
 def is_report(key: str) -> bool:
     """Whether a key below a folder of reports is that of a report, and not of the regions beside it."""
     return key.endswith(".parquet") and not key.startswith(REGIONS)
+
+
+def has_own_name(info: ObjectInfo) -> bool:
+    """Whether a file below ``reports/`` has the name that steelflow gives to a report, in a partition's folder."""
+    return _OWN.fullmatch(info.key) is not None and parse_folder(info.key) is not None
 
 
 def summary_key(partition: Partition) -> str:

@@ -11,6 +11,7 @@ import polars as pl
 from steelflow.errors import ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
+from steelflow.report.own import own_reports
 from steelflow.report.scan import scan
 from steelflow.report.summary import MEANS, SUMMARY, SUMS, load_summary, merged
 from steelflow.store.base import Store
@@ -113,7 +114,8 @@ def files_of(
             partition = parse_folder(info.key)
             if partition is not None and info.key.endswith(".parquet") and is_asked(partition, dates, lines):
                 files.setdefault(partition, []).append(info)
-    return files
+    found = {partition: own_reports(store, infos) for partition, infos in files.items()}
+    return {partition: infos for partition, infos in found.items() if infos}
 
 
 def is_asked(partition: Partition, dates: Collection[dt.date] | None, lines: Collection[str | None] | None) -> bool:

@@ -12,6 +12,7 @@ from steelflow.records import ObjectInfo, Partition
 from steelflow.report.footer import Footer, read_footers
 from steelflow.report.good import is_good
 from steelflow.report.layout import REPORTS, folder, summary_key
+from steelflow.report.own import own_reports
 from steelflow.report.region_file import load_regions
 from steelflow.report.scan import scan
 from steelflow.schema import QUALITY
@@ -53,7 +54,7 @@ _VERSION = "2"  # raise it if the same rows give another summary: 2 counts regio
 
 def write_summary(store: Store, partition: Partition) -> None:
     """Summarise the rows of the partition's reports, and write the summary; see ``summarised``."""
-    files = [info for info in store.list(REPORTS + folder(partition)) if info.key.endswith(".parquet")]
+    files = own_reports(store, store.list(REPORTS + folder(partition)))
     if not files:
         return
     buffer = io.BytesIO()

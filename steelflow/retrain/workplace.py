@@ -13,6 +13,7 @@ from typing import Any
 from steelflow import __version__
 from steelflow.retrain.material import Material
 from steelflow.retrain.retraining import Learnt, Retraining
+from steelflow.store.private import own_folder, own_home, owner_only
 
 
 @contextlib.contextmanager
@@ -30,11 +31,13 @@ def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
     ]
     name = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
     folder = run.settings.home / "retrain" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    own_home(run.settings.home)
+    own_folder(folder)
     for other in folder.parent.iterdir():  # only one retraining runs at a time, so the others were given up
         if other != folder:
             shutil.rmtree(other, ignore_errors=True)
-    yield folder
+    with owner_only():
+        yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -15,8 +15,9 @@ from typing import Self
 
 from steelflow.errors import ServiceError
 from steelflow.service.state import forget, record, recorded_groups
+from steelflow.store.private import OWNER_ONLY, owner_only
 
-_OURS = (b"prefect", b"flows.serve", b"dashboard")
+STATE = "PREFECT_HOME"  # the variable that all children have, with the folder of the service's state
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 40.0
 
@@ -31,7 +32,7 @@ class Children:
 
     def start(self, name: str, arguments: tuple[str, ...], environment: Mapping[str, str]) -> None:
         """Run ``python <arguments>``."""
-        with self._log(name).open("ab") as log:
+        with owner_only(), self._log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603  our own interpreter and modules
                 [sys.executable, *arguments],
                 env={**environment, "PYTHONUNBUFFERED": "1"},
@@ -39,6 +40,7 @@ class Children:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                umask=OWNER_ONLY,
             )
 
     def record(self, url: str) -> None:
@@ -82,18 +84,18 @@ class Children:
 def end_leftovers(state: Path) -> None:
     """End the processes that a killed service has left running."""
     for group in reversed(recorded_groups(state)):
-        if _is_ours(group):
+        if _is_ours(group, state):
             _end_group(group)
     forget(state)
 
 
-def _is_ours(group: int) -> bool:
-    """Whether a process of the group runs our or Prefect's code; process ids can be reused."""
+def _is_ours(group: int, state: Path) -> bool:
+    """Whether a process of the group is of a service over this state; process ids can be reused."""
+    mark = f"{STATE}={state}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
             of_group = int((process / "stat").read_text().rpartition(")")[2].split()[2])
-            command = (process / "cmdline").read_bytes()
-            if of_group == group and any(name in command for name in _OURS):
+            if of_group == group and mark in (process / "environ").read_bytes().split(b"\0"):
                 return True
     return False
 

@@ -3,6 +3,7 @@
     home/prefect/          Prefect's home: its database and leases, kept across restarts
         server.log serve.log dashboard.log
         service.json service.lock       see ``service.state``
+        api-secret                      see ``service.secret``
 
 This module does not import Prefect. It starts Prefect and calls it over HTTP.
 """
@@ -11,10 +12,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,20 +23,26 @@ from urllib.parse import urlsplit
 from steelflow.config import EMBEDDED, Settings
 from steelflow.errors import ConfigError, ServiceError
 from steelflow.service.check import prefect_installed
-from steelflow.service.children import Children, end_leftovers
+from steelflow.service.children import STATE, Children, end_leftovers
+from steelflow.service.environment import of_child
+from steelflow.service.leftovers import end_orphans, marked
 from steelflow.service.ports import free_port, healthy, listens
+from steelflow.service.secret import api_secret, secret_file
 from steelflow.service.state import alone, state_folder
 from steelflow.store.embedded import serving
+from steelflow.store.private import own_folder, own_home
 
+SECRET = "PREFECT_API_AUTH_STRING"  # noqa: S105  the variable's name
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of a running service. ``storage`` and ``keys`` are None if no storage was started; ``dashboard`` is
-    None if it is not installed."""
+    """The addresses of a running service. ``secret`` is the file with the password that Prefect asks for. ``storage``
+    and ``keys`` are None if no storage was started; ``dashboard`` is None if it is not installed."""
 
     prefect: str
+    secret: Path
     dashboard: str | None
     storage: str | None
     keys: Path | None
@@ -60,19 +66,21 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
     fine, problem = prefect_installed()
     if not fine:
         raise ConfigError(problem)
-    state = state_folder(settings)
-    state.mkdir(parents=True, exist_ok=True)
+    own_home(settings.home.absolute())
+    state = own_folder(state_folder(settings))
     with alone(state), _signals() as stop:
         end_leftovers(state)
+        end_orphans(settings.home)
         with serving(settings) as reached, Children(state) as children:
             url = f"http://127.0.0.1:{free_port(port, '--port NUMBER')}"
             shown = free_port(settings.dashboard.port, "dashboard.port in the settings") if _has_dashboard() else None
-            if not _start(children, stop, url, shown, _environment(settings, state, config, url)):
+            if not _start(children, stop, url, shown, _added(settings, state, config, url)):
                 return
             embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
             storage = reached.store.endpoint if embedded else None
             keys = settings.home.absolute() / "s3" / "credentials.json" if embedded else None
-            ready(Addresses(url, f"http://127.0.0.1:{shown}" if shown else None, storage, keys, state))
+            page = f"http://127.0.0.1:{shown}" if shown else None
+            ready(Addresses(url, secret_file(state), page, storage, keys, state))
             while not stop.wait(_LOOK_SECONDS):
                 children.check()
                 if storage and not listens(storage):
@@ -80,20 +88,17 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
                     raise ServiceError(f"the embedded storage ended unexpectedly; its log is {log}; start again")
 
 
-def _start(
-    children: Children, stop: threading.Event, url: str, dashboard: int | None, environment: Mapping[str, str]
-) -> bool:
+def _start(children: Children, stop: threading.Event, url: str, dashboard: int | None, added: dict[str, str]) -> bool:
     """Start Prefect's server, the flows, and the dashboard on port ``dashboard``. Returns False if stopped."""
-    server = ("-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(urlsplit(url).port))
-    children.start("server", server, environment)
+    children.start("server", ("-m", "flows.server"), of_child("server") | added | _server(url, added[SECRET]))
     children.record(url)
     if not children.wait(stop, lambda: healthy(url)):
         return False
-    children.start("serve", ("-m", "flows.serve"), environment)
+    children.start("serve", ("-m", "flows.serve"), of_child("serve") | added)
     if dashboard is not None:
         at = ("--server.address", "127.0.0.1", "--server.port", str(dashboard), "--server.headless", "true")
-        quiet = ("--browser.gatherUsageStats", "false")
-        children.start("dashboard", ("-m", "dashboard", *at, *quiet), environment)
+        quiet = ("--quiet", "--browser.gatherUsageStats", "false")
+        children.start("dashboard", ("-m", "dashboard", *at, *quiet), of_child("dashboard") | added)
     children.record(url)
     return True
 
@@ -102,24 +107,35 @@ def _has_dashboard() -> bool:
     return all(importlib.util.find_spec(name) is not None for name in ("streamlit", "dashboard"))
 
 
-def _environment(settings: Settings, state: Path, config: Path | None, url: str) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_PROFILE"}
-    environment |= {
+def _added(settings: Settings, state: Path, config: Path | None, url: str) -> dict[str, str]:
+    """The variables that we set for every child."""
+    added = {
         "STEELFLOW_HOME": str(settings.home.absolute()),
-        "PREFECT_HOME": str(state),
+        STATE: str(state),
+        **marked(settings.home),
         "PREFECT_API_URL": f"{url}/api",
+        SECRET: api_secret(state),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",
+        "DO_NOT_TRACK": "1",
+    }
+    return added if config is None else added | {"STEELFLOW_CONFIG": str(config.absolute())}
+
+
+def _server(url: str, secret: str) -> dict[str, str]:
+    """The variables of Prefect's server alone."""
+    where = urlsplit(url)
+    return {
+        "PREFECT_SERVER_API_AUTH_STRING": secret,
+        "PREFECT_SERVER_API_HOST": str(where.hostname),
+        "PREFECT_SERVER_API_PORT": str(where.port),
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"{url},http://localhost:{where.port}",
         # With the default (in memory), a restarted server ends the current run after some minutes.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         # Runs older than three months are deleted; otherwise the server's database grows without limit.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "steelflow",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        "DO_NOT_TRACK": "1",
     }
-    if config is not None:
-        environment["STEELFLOW_CONFIG"] = str(config.absolute())
-    return environment
 
 
 @contextlib.contextmanager

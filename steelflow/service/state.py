@@ -15,6 +15,7 @@ from pathlib import Path
 
 from steelflow.config import Settings
 from steelflow.errors import LockHeld
+from steelflow.store.private import owner_only, write_own
 
 
 def state_folder(settings: Settings) -> Path:
@@ -34,7 +35,7 @@ def running(settings: Settings) -> str | None:
 
 def record(state: Path, url: str, groups: Mapping[str, int]) -> None:
     """Record the address of the service, and its process groups by name."""
-    _file(state).write_text(json.dumps({"url": url, "pid": os.getpid(), "groups": groups}))
+    write_own(_file(state), json.dumps({"url": url, "pid": os.getpid(), "groups": groups}))
 
 
 def recorded_groups(state: Path) -> list[int]:
@@ -51,7 +52,9 @@ def forget(state: Path) -> None:
 @contextlib.contextmanager
 def alone(state: Path) -> Iterator[None]:
     """Hold the lock of the service. Raises ``LockHeld`` if another process holds it."""
-    with (state / "service.lock").open("a") as lock:
+    with owner_only():
+        opened = (state / "service.lock").open("a")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

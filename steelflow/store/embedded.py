@@ -22,7 +22,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -35,9 +34,11 @@ from steelflow.config import EMBEDDED, Settings, StoreSettings
 from steelflow.errors import StoreError
 from steelflow.store import Store, open_store
 from steelflow.store.local import LocalStore
+from steelflow.store.private import OWNER_ONLY, own_folder, own_home, owner_only, write_own
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 1.0  # it would wait five for a connection that a client opened and never used; all puts are done
+_NEEDED = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")  # of our environment: the server needs no other secret than its own
 _CONNECTION = {
     *("endpoint", "access_key", "secret_key", "session_token"),
     *("credentials_file", "profile", "credentials", "addressing"),
@@ -92,10 +93,12 @@ def folder_of(settings: Settings, uri: str) -> Path | None:
 @contextlib.contextmanager
 def embedded_s3(home: Path, buckets: set[str] | frozenset[str] = frozenset()) -> Iterator[StoreSettings]:
     """Start or share the server over ``home/objects``, and create ``buckets``. Yields endpoint and credentials."""
-    state = home.absolute() / "s3"
-    state.mkdir(parents=True, exist_ok=True)
-    (state / ".gitignore").write_text("*\n")
-    with (state / "users.lock").open("a") as users:
+    state = own_folder(own_home(home.absolute()) / "s3")
+    if not (state / ".gitignore").exists():
+        write_own(state / ".gitignore", "*\n")
+    with owner_only():
+        lock = (state / "users.lock").open("a")
+    with lock as users:
         with _locked(state / "start.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
             store = _running(state) or _start(state, home.absolute() / "objects")
@@ -119,9 +122,7 @@ def credentials(state: Path) -> tuple[str, str]:
         kept = json.loads(path.read_text())
         return kept["access_key"], kept["secret_key"]
     made = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_urlsafe(30)}
-    with tempfile.NamedTemporaryFile("w", dir=state, delete=False) as file:  # has mode 0600 from the start
-        json.dump(made, file)
-    Path(file.name).replace(path)
+    write_own(path, json.dumps(made))
     return made["access_key"], made["secret_key"]
 
 
@@ -132,21 +133,22 @@ def _running(state: Path) -> StoreSettings | None:
 
 def _start(state: Path, objects: Path) -> StoreSettings:
     program = _program()
-    objects.mkdir(parents=True, exist_ok=True)
+    own_folder(objects)
     access, secret = credentials(state)
     log = state / "server.log"
     # The key pair goes through the environment: arguments can be read by every user of the machine.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RCLONE_")}
+    environment = {name: os.environ[name] for name in _NEEDED if name in os.environ}
     environment |= {"RCLONE_AUTH_KEY": f'"{access},{secret}"', "RCLONE_CONFIG": ""}
     command = [program, "serve", "s3", str(objects), "--addr", "127.0.0.1:0", "--dir-cache-time", "5s"]
     command += ["--log-file", str(log), "--log-file-max-size", "1M", "--log-file-max-backups", "1"]
-    with log.open("wb") as errors:
+    with owner_only(), log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603  the program is the installed package's own
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=errors,
             stderr=errors,
+            umask=OWNER_ONLY,
             start_new_session=True,  # Ctrl-C must not reach the server: it stops after its last user
         )
     _children[process.pid] = process
@@ -157,7 +159,7 @@ def _start(state: Path, objects: Path) -> StoreSettings:
             process.wait()
             raise StoreError(f"the embedded S3 server did not start; see its log {log}")
         time.sleep(0.02)
-    (state / "server.json").write_text(json.dumps(asdict(_Server(process.pid, port, str(log)))))
+    write_own(state / "server.json", json.dumps(asdict(_Server(process.pid, port, str(log)))))
     return _settings(state, port)
 
 
@@ -232,7 +234,9 @@ def _answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
+    with owner_only():
+        lock = path.open("a")
+    with lock as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

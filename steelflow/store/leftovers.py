@@ -16,14 +16,19 @@ def own_name(prefix: str) -> str:
     return f"{prefix}{_host()}-{os.getpid()}-{uuid.uuid4().hex}"
 
 
-def clear(folder: Path, prefix: str) -> None:
-    """Delete the files whose name starts with ``prefix`` and whose process, on this host, has ended."""
+def clear(folder: Path, prefix: str, dry_run: bool = False) -> int:
+    """Delete the files whose name starts with ``prefix`` and whose process, on this host, has ended. Returns their
+    number."""
+    cleared = 0
     named = re.compile(re.escape(f"{prefix}{_host()}-") + r"(\d+)-[0-9a-f]{32}")
     with contextlib.suppress(OSError):
         for path in folder.iterdir():
             found = named.fullmatch(path.name)
             if found and not _alive(int(found.group(1))):
-                path.unlink(missing_ok=True)
+                cleared += 1
+                if not dry_run:
+                    path.unlink(missing_ok=True)
+    return cleared
 
 
 def _alive(pid: int) -> bool:

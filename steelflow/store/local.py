@@ -30,6 +30,8 @@ _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # opening a pipe must not wa
 class LocalStore:
     """Objects are files. An object is replaced by a rename, so a reader never sees a part of it.
 
+    Whoever may read the root may read what is written: files and folders get its permissions, whatever the umask.
+
     ``etag`` is size and modification time. Symbolic links are followed for reading, except in the listing of an archive
     (see ``store.walk``). Nothing is written or deleted outside the folder.
 
@@ -101,6 +103,7 @@ class LocalStore:
             part = self.root / own_name(PART)
             try:
                 with _created(part) as file:
+                    os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode | self._readers(0o044))
                     if isinstance(data, Path):
                         with data.open("rb") as source:
                             shutil.copyfileobj(source, file, 1 << 20)
@@ -109,11 +112,31 @@ class LocalStore:
                     file.flush()
                     os.fsync(file.fileno())
                     info = _info(key, os.fstat(file.fileno()))
+                self._make(path.parent)
                 place(part, path)
             finally:
                 part.unlink(missing_ok=True)
             _sync(path.parent)
         return info
+
+    def drop_unfinished(self, dry_run: bool = False) -> int:
+        """Delete the files that dead processes of this machine have not finished. Returns their number."""
+        return clear(self.root, PART, dry_run) if self.root.is_dir() else 0
+
+    def _make(self, folder: Path) -> None:
+        """Create a folder below the root, and those above it."""
+        missing = []
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        for new in reversed(missing):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):  # as in _move, which makes it again
+                new.mkdir()
+                new.chmod(new.stat().st_mode | self._readers(0o055))
+
+    def _readers(self, most: int) -> int:
+        """The permissions of the root that what is in it shares, and of which the umask may have taken some."""
+        return self.root.stat().st_mode & most
 
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), _translated(self._own_path(key)) as path:

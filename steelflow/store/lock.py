@@ -12,6 +12,7 @@ void and is deleted. On the same machine, the claim of a dead process is void at
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import random
@@ -27,7 +28,9 @@ from steelflow.errors import LockHeld, ObjectNotFound, StoreError
 from steelflow.records import ObjectInfo
 from steelflow.store.base import Store
 
+LOCKS = "locks/"  # where all locks of a store are
 TTL = 60.0
+_LONG = 3600.0
 _RENEW = 15.0
 _POLL = 1.0
 _FIRST = f"-{0:09d}"  # the number of a claim that does not hold the lock yet
@@ -77,6 +80,28 @@ def locked(store: Store, key: str, what: str, wait: float = 0.0) -> Iterator[Non
             _withdraw(store, key, token)
 
 
+def sweep(store: Store, dry_run: bool = False) -> int:
+    """Delete the claims of dead holders below ``locks/``. Returns their number.
+
+    A claim of another machine counts as dead if it is an hour old: holders renew theirs four times a minute, and clocks
+    differ by less.
+    """
+    now, dead = dt.datetime.now(dt.UTC), 0
+    for info in list(store.list(LOCKS)):
+        late = info.modified is not None and (now - info.modified).total_seconds() > _LONG
+        try:
+            void = late or _is_dead(_Claim(**json.loads(store.get(info.key))))
+        except ObjectNotFound:
+            continue
+        except (ValueError, TypeError):
+            void = False  # of another version, or no claim
+        if void:
+            dead += 1
+            if not dry_run:
+                store.delete(info.key)
+    return dead
+
+
 def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
     """None if the lock is ours now; otherwise another claim, and whether it holds the lock."""
     _put(store, key, token, 0)
@@ -108,7 +133,7 @@ def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
         return None
     except (ValueError, TypeError):
         claim = _Claim("a machine with another version", "", 0, "")
-    dead = claim.machine != "" and claim.machine == _machine() and claim.born != _born(claim.pid)
+    dead = _is_dead(claim)
     age = (ours.modified - info.modified).total_seconds() if ours.modified and info.modified else 0.0
     if not dead and age < -TTL:  # the store's clock was set back: from now on the claim ages, unless it is renewed
         store.put(info.key, json.dumps(asdict(claim)).encode())
@@ -116,6 +141,11 @@ def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
         return claim
     store.delete(info.key)
     return None
+
+
+def _is_dead(claim: _Claim) -> bool:
+    """Whether the claim is of a process of this machine that has ended."""
+    return claim.machine != "" and claim.machine == _machine() and claim.born != _born(claim.pid)
 
 
 def _renew(store: Store, key: str, token: str, stop: threading.Event) -> None:

@@ -12,6 +12,7 @@ that ends early, an upload that the server no longer knows.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import io
 import os
 import random
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _PART_SIZE = 16 * 1024 * 1024
+_OLD_UPLOAD = dt.timedelta(days=1)
 _PROCESS = os.getpid()
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _SURE = 10.0  # seconds for which an object that was read shows that the store can be read
@@ -169,6 +171,20 @@ class S3Store:
     def delete(self, key: str) -> None:
         with contextlib.suppress(ObjectNotFound), self._translated(key):
             self._minio.remove_object(self.bucket, self._name(key))
+
+    def drop_unfinished(self, dry_run: bool = False) -> int:
+        """Abort the multipart uploads that are older than a day. Returns their number; 0 where the store does not list
+        uploads, or does not let us: they are deleted by the bucket's own rules then."""
+        before = dt.datetime.now(dt.UTC) - _OLD_UPLOAD
+        dropped = 0
+        with contextlib.suppress(StoreError), self._translated(self._root):
+            # minio has no public call for either; the version is in the lock file
+            for upload in self._minio._list_multipart_uploads(self.bucket, prefix=self._root).uploads:
+                if upload.initiated_time is not None and upload.initiated_time < before and upload.upload_id:
+                    if not dry_run:
+                        self._minio._abort_multipart_upload(self.bucket, str(upload.object_name), upload.upload_id)
+                    dropped += 1
+        return dropped
 
     def make_bucket(self) -> None:
         """Create the bucket if it does not exist."""

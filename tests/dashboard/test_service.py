@@ -58,8 +58,9 @@ def test_a_retraining_started_on_the_page_shows_progress_and_ends(up: Up) -> Non
     up.start()
     assert running(up.settings) is not None
     up.wait("the deployments", lambda: "retrain" in up.deployments())
-    url = f"http://127.0.0.1:{up.settings.dashboard.port}"
-    with browser() as started, opened(started, f"{url}/runs") as (tab, trouble):
+    link = re.search(r"dashboard (\S+)", up.output())
+    assert link is not None
+    with browser() as started, opened(started, link[1].replace("/?", "/runs?")) as (tab, trouble):
         tab.get_by_role("button", name="Retrain").click()
         tab.get_by_role("textbox", name="Reason").fill("a new grade")
         tab.get_by_role("textbox", name="Reason").press("Enter")

@@ -84,7 +84,7 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
     assert "already runs here" in second.stderr
     assert second.stderr.count("\n") == 1
     if importlib.util.find_spec("dashboard"):
-        at = re.search(r"dashboard (http://\S+)", up.output())
+        at = re.search(r"dashboard (http://[^/]+)/\?token=", up.output())
         assert at is not None
         up.wait("the dashboard", lambda: answers(f"{at[1]}/_stcore/health"))
 

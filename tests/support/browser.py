@@ -20,11 +20,14 @@ import pytest
 from paths import ROOT
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from steelflow.config import Settings
+from dashboard.auth.gate import cookie_name
+from steelflow.config import Settings, load_settings
+from steelflow.service import sessions
 
 WIDTH, HEIGHT = 1440, 900
 expect.set_options(timeout=60_000)  # milliseconds: a machine may be busy
 _PATIENCE = 120.0  # seconds
+_homes: dict[str, Path] = {}  # of the dashboards that run, by host and port
 Theme = Literal["light", "dark"]
 _QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -76,6 +79,7 @@ def dashboard(
     ours |= {"STEELFLOW_CONFIG": str(config), **(environment or {})}
     arguments = ("-m", "dashboard", "--server.port", str(port))
     url = f"http://127.0.0.1:{port}"
+    _homes[_host(url)] = load_settings(config).home
     with answering(arguments, log, f"{url}/_stcore/health", ours):
         yield url
 
@@ -124,8 +128,11 @@ class Trouble(list[str]):
 def opened(
     browser: Browser, url: str, theme: Theme = "light", hosts: Sequence[str] = ()
 ) -> Iterator[tuple[Page, Trouble]]:
-    """A new tab at ``url``, settled, with everything that it complained of. It asks its own host, and ``hosts``."""
+    """A new tab at ``url``, settled, with everything that it complained of. It asks its own host, and ``hosts``. A
+    dashboard of ours was opened by its link before."""
     context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
+    if (home := _homes.get(_host(url))) is not None:
+        context.add_cookies([session(home, url)])
     trouble = Trouble()
     page = context.new_page()
     page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
@@ -138,6 +145,15 @@ def opened(
         yield page, trouble
     finally:
         context.close()
+
+
+def session(home: Path, url: str) -> dict[str, str]:
+    """The cookie of somebody who has opened a link of the dashboard at ``url``."""
+    token = sessions.new_link(home, url).partition("token=")[2]
+    value = sessions.open_link(home, token)
+    assert value is not None
+    host, _, port = _host(url).partition(":")
+    return {"name": cookie_name(int(port)), "value": value, "domain": host, "path": "/"}
 
 
 def settled(page: Page) -> None:

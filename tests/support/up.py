@@ -15,9 +15,10 @@ from uuid import UUID
 import psutil
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from steelflow.config import Settings, load_settings
+from steelflow.service.secret import api_secret
 from steelflow.service.state import running
 
 PATIENCE = 300.0  # seconds, for a machine that is busy with other things
@@ -77,8 +78,9 @@ class Up:
     @contextlib.contextmanager
     def client(self) -> Iterator[SyncPrefectClient]:
         api = f"{running(self.settings)}/api"
+        secret = api_secret(self.home / "prefect")
         with (
-            temporary_settings({PREFECT_API_URL: api, PREFECT_HOME: self.home}),
+            temporary_settings({PREFECT_API_URL: api, PREFECT_API_AUTH_STRING: secret, PREFECT_HOME: self.home}),
             get_client(sync_client=True) as client,
         ):
             yield client
