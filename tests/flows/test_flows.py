@@ -307,7 +307,7 @@ def test_a_failed_unit_fails_the_night_after_the_rest(settings: Settings, monkey
     monkeypatch.setattr(LocalStore, "get", failing)
     state = run()
     assert state.is_failed()
-    assert f"1 work units failed, the others are done; run the night again; first: shard-{broken.name[:-4]}" in str(
+    assert f"1 work units failed, the others are done; run the night again; first: L1/shard-{broken.name[:-4]}" in str(
         state.message
     )
     assert f"{broken}: input/output error" in str(state.message)

@@ -216,7 +216,7 @@ def test_a_unit_that_fails_in_a_backfill_is_named_with_its_night(settings: Setti
     (report / "in the way").mkdir(parents=True)
     result = backfill(settings, NIGHT, SECOND, ["L1"])
     (failed,) = result.failed_units
-    assert failed.startswith(f"{SECOND} {report.stem}: ")
+    assert failed.startswith(f"{SECOND} L1/{report.stem}: ")
     assert "1 units failed; first: " in result.nights[1].text
     assert "units failed" not in result.nights[0].text
 
