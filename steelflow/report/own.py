@@ -33,14 +33,14 @@ def own_reports(store: Store, files: Iterable[ObjectInfo]) -> list[ObjectInfo]:
 
 def is_own(store: Store, info: ObjectInfo) -> bool:
     """Whether the file is a report. One with another name is, if it has the footer or the rows of a report, and is no
-    copy of one."""
+    copy of one: a copy has the footer of another unit."""
     if has_own_name(info):
         return True
     metadata = read_metadata(store, info) if info.key.endswith(".parquet") else None
     if metadata is None:
         return False
-    if FINGERPRINT not in (metadata.metadata or {}) and not set(metadata.schema.names) >= _COLUMNS:
-        return False
+    if FINGERPRINT not in (metadata.metadata or {}):  # made by another program, or by a version before fingerprints
+        return set(metadata.schema.names) >= _COLUMNS
     unit = _unit(metadata)
     name = info.key.rpartition("/")[2].removesuffix(".parquet")
     return unit is None or unit == name or UNIT_ID.fullmatch(unit) is None

@@ -231,7 +231,7 @@ def test_a_unit_that_cannot_be_written_is_named_and_done_by_the_next_run(setting
     (file / "in the way").mkdir(parents=True)
     result = inspect_night(settings, NIGHT, lines=["L1"])
     assert (result.state, result.done_units, result.judged, result.drift) == ("failed units", 0, 0, None)
-    assert [one.partition(":")[0] for one in result.failed_units] == [file.stem]
+    assert [one.partition(":")[0] for one in result.failed_units] == [f"L1/{file.stem}"]
     assert result.found == first.found - lost
     record = json.loads(Path(str(result.run_record)).read_text())
     assert record["units"] == {"done": 0, "skipped": 2, "failed": list(result.failed_units), "pending": 0}
