@@ -86,7 +86,7 @@ class LocalStore:
         self, keys: Sequence[str], etags: Sequence[str] | None = None
     ) -> Iterator[tuple[str, bytes | StoreError]]:
         for number, key in enumerate(keys):
-            yield key, self._whole(key, etags[number] if etags else None)
+            yield key, self._whole(key, etags[number]) if etags else self._whole(key)
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         return self._put(key, data, _move)
@@ -152,7 +152,7 @@ class LocalStore:
             if not self._create and not self.root.is_dir():
                 raise BucketNotFound(f"{self.root}: no such folder; create it or correct the path")
 
-    def _whole(self, key: str, etag: str | None) -> bytes | StoreError:
+    def _whole(self, key: str, etag: str | None = None) -> bytes | StoreError:
         self._check_key(key)
         try:  # without a file object: it makes twice the system calls, and each may give the GIL away
             descriptor = os.open(f"{self.root}/{key}", _READ)

@@ -46,10 +46,11 @@ def test_every_night_of_the_demo_accounts_for_every_image(printed: str) -> None:
 def test_the_first_labels_raise_the_recall_at_few_false_alarms(printed: str) -> None:
     told = re.search(r"recall (\d+)% without labels, (\d+)% with .*: (\d+) without labels, (\d+) with", printed)
     assert told is not None
-    before, after, _, alarms = (int(number) for number in told.groups())
+    before, after, many, alarms = (int(number) for number in told.groups())
     assert after > before > 0
     assert after >= 60
-    assert alarms <= 100  # per 100 m of strip: of about 2,600 frames
+    assert alarms <= 0.4 * many  # per 100 m of strip: of about 2,600 frames
+    assert alarms <= 150
 
 
 @pytest.mark.slow
