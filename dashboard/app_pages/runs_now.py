@@ -15,7 +15,8 @@ from dashboard.data import sources
 from dashboard.formats import plain
 
 _LOOK = 5.0  # seconds
-_DONE = "runs-done"
+_DONE = "runs-done"  # what the buttons above said last
+_CHANGED = "runs-changed"  # the same of those beside the runs: each fragment shows its own
 _LINES = 200  # of a log
 _POPOVERS = ("order-night", "order-nights", "order-retrain")
 
@@ -34,20 +35,27 @@ def start(server: Orchestrator) -> None:
         return
     yesterday = dt.date.today() - dt.timedelta(days=1)
     night, nights, retrain = _POPOVERS
+    # A form is drawn once the server knows that it is open: only then can the server close it.
     with st.container(horizontal=True, gap="small"):
-        with st.popover("Inspect a night", icon=":material/nightlight:", key=night, on_change="rerun"):
-            date = st.date_input("Night", yesterday, key="start-night", format="YYYY-MM-DD")
-            _go("start-nightly", server, "nightly", {"night": {"date": date.isoformat()}})
-        with st.popover("Inspect nights again", icon=":material/history:", key=nights, on_change="rerun"):
-            st.caption("With the current champion. Reports that are up to date stay.")
-            first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
-            last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
-            parameters = {"first": first.isoformat(), "last": last.isoformat()}
-            _go("start-backfill", server, "backfill", {"parameters": parameters}, first > last)
-        with st.popover("Retrain", icon=":material/model_training:", key=retrain, on_change="rerun"):
-            reason = st.text_input("Reason", key="start-reason", placeholder="new grade on L1", max_chars=200)
-            request = {"trigger": "manual", "reason": reason.strip(), "who": who.name}
-            _go("start-retrain", server, "retrain", {"request": request}, not reason.strip())
+        form = st.popover("Inspect a night", icon=":material/nightlight:", key=night, on_change="rerun")
+        if form.open:
+            with form:
+                date = st.date_input("Night", yesterday, key="start-night", format="YYYY-MM-DD")
+                _go("start-nightly", server, "nightly", {"night": {"date": date.isoformat()}})
+        form = st.popover("Inspect nights again", icon=":material/history:", key=nights, on_change="rerun")
+        if form.open:
+            with form:
+                st.caption("With the current champion. Reports that are up to date stay.")
+                first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
+                last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
+                parameters = {"first": first.isoformat(), "last": last.isoformat()}
+                _go("start-backfill", server, "backfill", {"parameters": parameters}, first > last)
+        form = st.popover("Retrain", icon=":material/model_training:", key=retrain, on_change="rerun")
+        if form.open:
+            with form:
+                reason = st.text_input("Reason", key="start-reason", placeholder="new grade on L1", max_chars=200)
+                request = {"trigger": "manual", "reason": reason.strip(), "who": who.name}
+                _go("start-retrain", server, "retrain", {"request": request}, not reason.strip())
     if told := st.session_state.get(_DONE):
         st.success(plain(told), icon=":material/play_arrow:")
 
@@ -79,13 +87,13 @@ def begin(server: Orchestrator, kind: Kind, parameters: dict[str, Any]) -> None:
 def cancel(server: Orchestrator, run: FlowRun) -> None:
     if (who := access.actor()) is not None:
         server.cancel(who, run.id)
-        st.session_state[_DONE] = f"{run.flow} is being cancelled, run {run.name}"
+        st.session_state[_CHANGED] = f"{run.flow} is being cancelled, run {run.name}"
 
 
 def repeat(server: Orchestrator, run: FlowRun) -> None:
     if (who := access.actor()) is not None:
         name = server.repeat(who, run.id, run.flow)
-        st.session_state[_DONE] = f"{run.flow} was started again as {name}"
+        st.session_state[_CHANGED] = f"{run.flow} was started again as {name}"
 
 
 @frame.fragment(run_every=_LOOK)
@@ -96,6 +104,8 @@ def under_way(server: Orchestrator) -> None:
     if coming:
         soon = "; ".join(f"{plain(run.flow)} {formats.moment(run.expected, zone)}" for run in coming)
         st.caption(f"Next: {soon}")
+    if told := st.session_state.get(_CHANGED):
+        st.success(plain(told), icon=":material/done:")
     for run in (run for run in runs if run.under_way):
         running(server, run, zone)
     if not runs:
