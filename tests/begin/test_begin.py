@@ -78,6 +78,6 @@ def test_magnetic_tiles() -> None:
     folder = os.environ.get("STEELFLOW_MAGNETIC_TILE_DIR")
     if not folder:
         pytest.skip("STEELFLOW_MAGNETIC_TILE_DIR is not set")
-    (figures,) = measured(read(Path(folder)), "free", 0, steps=400)
-    assert figures.auc > 0.8
-    assert figures.recall > 0.45
+    (figures,) = measured(read(Path(folder)), "free", 0, steps=150)
+    assert figures.auc > 0.75  # lookalikes are kept together, see docs/day-one.md
+    assert figures.recall > 0.3
