@@ -121,7 +121,8 @@ def test_rates_are_told_and_what_a_model_does_not_know(run: Any, plant: Path, tm
     known = run("--config", config(tmp_path, plant), "nightly", "--date", NIGHT, "--model", own)
     assert " per 1,000 images (" in known.out
     notes = [line for line in known.out.splitlines() if line.startswith("note: ")]
-    assert notes and all("the new reports replace them" in note for note in notes)
+    assert notes
+    assert all("the new reports replace them" in note for note in notes)
     told = run("infer", plant, "--out", tmp_path / "out", "--model", own, "--json").json["defects"]
     assert (told["per"], told["metres"], "patches" in told["classes"]) == ("1000 images", None, False)
     assert told["rate"] == pytest.approx(1000 * told["defects"] / told["images"])
