@@ -76,7 +76,8 @@ def test_promote(tmp_path: Path) -> None:
         champion = registry.champion()
         assert champion is not None
         assert champion.version == log[-1].version
-    entries = len(registry.log())
-    registry.promote("v1", who="ann", reason="after all kills")
+    entries, champion = len(registry.log()), registry.champion()
+    assert champion is not None
+    registry.promote("v1" if champion.version == "v2" else "v2", who="ann", reason="after all kills")
     assert len(registry.log()) == entries + 1
     assert [version.version for version in registry.versions()] == ["v1", "v2"]
