@@ -133,7 +133,7 @@ def _json_rows(data: bytes, warn: Warn) -> Iterator[RawRow]:
 
 def _object(row: object) -> dict[str, object]:
     if not isinstance(row, dict):
-        raise SidecarError(f"has {str(row)[:40]!r} where the values of an image should be: {{'position': 1.5, …}}")
+        raise SidecarError(f"has a {type(row).__name__} where the values of an image should be: {{'position': 1.5, …}}")
     return row
 
 
