@@ -24,7 +24,8 @@ SECRET = "do-not-tell-6f1d"
 
 
 @pytest.fixture
-def plant(tmp_path: Path) -> Path:
+def plant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STEELFLOW_HOME", str(tmp_path / "home-of-the-node"))
     return make_plant(tmp_path)
 
 
