@@ -84,7 +84,9 @@ def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure],
     sizes: list[tuple[int, ...]] = []
     good: list[int] = []
     failures: dict[int, Failure] = {}
-    for i, grey in enumerate(pictures):
+    i = -1
+    for grey in pictures:  # without ``enumerate``, which would keep a picture while the next one is decoded
+        i += 1
         if isinstance(grey, Failure):
             failures[i] = grey
             continue
@@ -92,6 +94,7 @@ def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure],
         quality.append(measure(grey))
         sizes.append(grey.shape)
         good.append(i)
+        del grey
     decoded = time.perf_counter()
     outputs = engine.run(batch[: len(good)]) if good else _nothing(engine)
     return Judged(
@@ -113,11 +116,14 @@ def judge_frames(places: list[ImagePlace], pictures: Iterable[Grey | Failure], h
     started = time.perf_counter()
     batch = FrameBatch(how.engine, how.spec, frame, how.batch_size)
     failures: dict[int, Failure] = {}
-    for i, grey in enumerate(pictures):
+    i = -1
+    for grey in pictures:  # as in ``judge_pictures``
+        i += 1
         if isinstance(grey, Failure):
             failures[i] = grey
         else:
             batch.add(i, grey, places[i])
+        del grey
     batch.flush()
     return batch.judged(places, failures, time.perf_counter() - started)
 

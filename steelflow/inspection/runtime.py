@@ -6,6 +6,8 @@ results are the same, but a nightly run is slower and needs more memory.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import warnings
 
@@ -15,7 +17,10 @@ import pyarrow as pa
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
+from steelflow.config import MIB
+
 _BLAS = "OPENBLAS_NUM_THREADS"
+_M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 def prepare() -> None:
@@ -28,5 +33,16 @@ def prepare() -> None:
         threadpool_limits(1, user_api="blas")
     # Arrow's own allocator keeps freed memory (20 to 40 MiB of 250 in a nightly run) and is not faster.
     pa.set_memory_pool(pa.system_memory_pool())
+    _return_large_blocks()
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # limits.image_pixels decides
     warnings.filterwarnings("ignore", module="PIL")  # the report row says what is wrong with a picture
+
+
+def _return_large_blocks() -> None:
+    """Have glibc return blocks of 4 MiB and more to the system when they are freed.
+
+    By itself it raises this limit to 32 MiB as it goes, and each thread then keeps what it has freed: with eight
+    threads and pictures of 100 megapixels, 3.4 GiB at the peak instead of 1.5.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 4 * MIB)
