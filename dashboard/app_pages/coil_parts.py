@@ -59,7 +59,6 @@ def of_night(night: dt.date) -> None:
     found = coils.coils(night)
     if not found:
         return
-    st.subheader("Coils to decide", anchor=False)
     st.caption(_counts(found))
     with st.container(horizontal=True, vertical_alignment="center"):
         shown = st.segmented_control(

@@ -64,8 +64,11 @@ def show() -> None:
     with left:
         drifting = drift(night)
     with right:
-        worst(night, unit)
-    coil_parts.of_night(night)
+        ranked, to_decide = st.tabs(["Worst coils", "Coils to decide"])
+        with ranked:
+            worst(night, unit)
+        with to_decide:
+            coil_parts.of_night(night)
     tonight_figures.numbers(daily, night, unit, tonight_figures.doubt(daily, night, record, drifting))
     left, right = st.columns((3, 2), gap="medium")
     with left:
@@ -150,9 +153,6 @@ def changes(daily: pl.DataFrame, night: dt.date, unit: RateUnit) -> None:
 
 
 def worst(night: dt.date, unit: RateUnit) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.subheader("Worst coils", anchor=False, width="content")
-        st.caption("A click opens the coil.", width="content")
     ranked = figures.coils(sources.summary(night), unit).filter(pl.col("coil").is_not_null()).head(20)
     if ranked.is_empty():
         st.caption("The keys of this archive have no coils.")
@@ -169,7 +169,7 @@ def worst(night: dt.date, unit: RateUnit) -> None:
     number = st.column_config.NumberColumn
     picked = st.dataframe(
         shown,
-        height=252,
+        height=220,
         row_height=28,
         hide_index=True,
         on_select="rerun",
@@ -177,7 +177,7 @@ def worst(night: dt.date, unit: RateUnit) -> None:
         key="worst",
         column_config={
             "line": st.column_config.TextColumn("Line", width=44),
-            "coil": st.column_config.TextColumn("Coil", width=76),
+            "coil": st.column_config.TextColumn("Coil", width=76, help="A click opens the coil."),
             "mostly": st.column_config.TextColumn("Mostly", width=106),
             "of_it": st.column_config.ProgressColumn(
                 "Of that class",
