@@ -190,7 +190,8 @@ def _unreachable(code: str | None, status: int | None, exc: Exception, at: Place
         )
     if code in _SLOW or status == 429:
         return StoreUnreachable(
-            f"{at.where}: the store asks for fewer requests ({code or status}); check its load, lower store.concurrency, then run again"
+            f"{at.where}: the store asks for fewer requests ({code or status}); check its load, lower "
+            "store.concurrency, then run again"
         )
     return StoreUnreachable(
         f"{at.where}: the object store at {at.endpoint} gave no valid answer "
