@@ -81,7 +81,7 @@ def of_night(night: dt.date) -> None:
             "line": st.column_config.TextColumn("Line", width=50),
             "coil": st.column_config.TextColumn("Coil", width=90),
             "proposed": st.column_config.TextColumn("Proposed", width=100),
-            "decided": st.column_config.TextColumn("Decided", width=170),
+            "decided": st.column_config.TextColumn("Decided", width=100),
             "why": st.column_config.TextColumn("Why", width="large"),
         },
     )
