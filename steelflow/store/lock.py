@@ -33,6 +33,7 @@ TTL = 60.0
 _LONG = 3600.0
 _RENEW = 15.0
 _POLL = 1.0
+_PUTS = 4  # of a claim that is not listed
 _FIRST = f"-{0:09d}"  # the number of a claim that does not hold the lock yet
 _CONTEST = 5.0  # seconds to wait if several processes want a free lock: one of them gets it by then
 
@@ -104,7 +105,6 @@ def sweep(store: Store, dry_run: bool = False) -> int:
 
 def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
     """None if the lock is ours now; otherwise another claim, and whether it holds the lock."""
-    _put(store, key, token, 0)
     other = _other(store, key, token)
     if other is None:
         _put(store, key, token, 1)
@@ -114,15 +114,27 @@ def _take(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
 
 
 def _other(store: Store, key: str, token: str) -> tuple[_Claim, bool] | None:
-    """A valid claim of another process; the holder's claim first."""
-    newest = {info.key.rpartition("-")[0]: info for info in sorted(store.list(f"{key}/"), key=lambda info: info.key)}
-    ours = newest.pop(f"{key}/{token}", None)
-    if ours is None:
-        raise StoreError(
-            f"{store.uri}/{key}: a listing does not show a new object; locks need a store that lists it at once"
-        )
+    """Put our claim. Returns a valid claim of another process; the holder's claim first."""
+    newest, ours = _claimed(store, key, token)
     living = [(claim, not info.key.endswith(_FIRST)) for info in newest.values() if (claim := _read(store, info, ours))]
     return max(living, key=lambda found: found[1], default=None)
+
+
+def _claimed(store: Store, key: str, token: str) -> tuple[dict[str, ObjectInfo], ObjectInfo]:
+    """Put our claim, and list: the newest object of each other claim, and ours.
+
+    The embedded server removes a folder whose last object was deleted, and can take a new object with it. So a claim
+    that is not listed is put again.
+    """
+    for _ in range(_PUTS):
+        _put(store, key, token, 0)
+        listed = sorted(store.list(f"{key}/"), key=lambda info: info.key)
+        newest = {info.key.rpartition("-")[0]: info for info in listed}
+        if (ours := newest.pop(f"{key}/{token}", None)) is not None:
+            return newest, ours
+    raise StoreError(
+        f"{store.uri}/{key}: a listing does not show a new object; locks need a store that lists it at once"
+    )
 
 
 def _read(store: Store, info: ObjectInfo, ours: ObjectInfo) -> _Claim | None:
