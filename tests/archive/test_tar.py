@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from packed import END, FORMATS, IMAGE, Packed, codes, good, header, padded, read
 
 from steelflow.archive import gunzip, tar
-from steelflow.archive.names import Ignored, kind_of
+from steelflow.archive.names import Ignored, is_other, kind_of
 from steelflow.archive.sniff import looks_like_image
 from steelflow.config import LimitSettings
 
@@ -55,7 +55,9 @@ def test_whole_archives_read_as_with_tarfile(entries: list[tuple[str, bytes]], l
         files = [(m.name, oracle.extractfile(m).read()) for m in oracle if m.isreg()]  # type: ignore[union-attr]
     ignored = Ignored()
     rows = read(gzip.compress(content) if packed else content, ignored=ignored)
-    expected = [(name, data) for name, data in files if kind_of(name) == "image" or looks_like_image(data)]
+    expected = [
+        (name, data) for name, data in files if kind_of(name) == "image" or (is_other(name) and looks_like_image(data))
+    ]
     assert good(rows) == expected
     assert codes(rows) == []
     assert ignored.count == len(files) - len(expected)
