@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
+import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame
@@ -188,11 +189,15 @@ def _counts(found: Sequence[CoilState]) -> str:
     return ", ".join(told)
 
 
+def _content(write: Callable[[pl.DataFrame], bytes], found: Sequence[CoilState]) -> bytes:
+    return write(table(found))
+
+
 def _downloads(night: dt.date, found: Sequence[CoilState]) -> None:
     for suffix, write in ((".csv", as_csv), (".parquet", as_parquet)):
         st.download_button(
             suffix.removeprefix(".").upper() if suffix == ".csv" else "Parquet",
-            lambda write=write: write(table(found)),  # type: ignore[misc]  # binds the function of this turn
+            partial(_content, write, found),
             file_name=f"coils-{night}{suffix}",
             icon=":material/download:",
             key=f"coils{suffix}",

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from steelflow.archive.groups import weight
 from steelflow.inspection.pipeline import Done, Seconds
@@ -25,7 +24,6 @@ _LEAST = 60.0  # seconds that any group may take
 _MEMORY = 0.8  # of the earlier rate, when a group is done
 
 UnitKey = tuple[Partition, str]
-Actor = TypeVar("Actor", bound=Hashable)
 
 
 def key_of(unit: Unit) -> UnitKey:

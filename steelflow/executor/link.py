@@ -92,7 +92,7 @@ class Link:
         now = time.monotonic()
         if now - self._beaten >= _BEAT:
             self._beaten = now
-            self._driver.send(Alive(self._dispatch.actors))
+            self._driver.send(Alive())
 
     def _check(self) -> None:
         now = time.monotonic()

@@ -38,9 +38,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """Sent every second; ``actors`` can work."""
-
-    actors: int
+    """A sign of life, sent every second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,8 +128,7 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], zone: ZoneI
             problems.add(where, "column at", f"{text!r} is not a time; use the form 2026-11-18T06:30:00Z")
     if problems.count > before:
         return None
-    # os.path, because Path.is_file raises if the name is too long
-    here = next((one for one in (path, *spellings(path)) if os.path.isfile(base / one)), None)  # noqa: PTH113
+    here = next((one for one in (path, *spellings(path)) if os.path.isfile(base / one)), None)  # noqa: PTH113  Path.is_file raises if a name is too long
     local, path = here is not None, here or path
     if kind_of(path) != "shard" and ordinal is None:
         ordinal = 0
