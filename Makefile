@@ -6,7 +6,7 @@ export STEELFLOW_NEU_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-cls))
 export STEELFLOW_MAGNETIC_TILE_DIR ?= $(abspath $(wildcard ../shared/datasets/magnetic-tile))
 export STEELFLOW_NEU_BOXES_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-boxes))
 
-.PHONY: help install lock sbom audit demo simulate screenshots test test-slow mutate lint bench docs wheel zoo zoo-status clean
+.PHONY: help install lock sbom audit demo simulate screenshots test test-slow test-again mutate lint bench docs wheel zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ test: .venv/installed  ## lint, types and the fast tests
 
 test-slow: .venv/installed  ## the tests that take longer: crashes, faults, a real Prefect service
 	$(BIN)/python -m pytest -m slow
+
+test-again: .venv/installed  ## the tests that failed in the last run, once more
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none
 
 mutate: .venv/installed  ## change ROOM=report in SAMPLE=60 places, one at a time: do its fast tests notice? (an hour or so)
 	$(BIN)/python tests/support/mutate.py $(or $(ROOM),report) --sample $(or $(SAMPLE),60)

@@ -40,7 +40,12 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.events.filters import EventFilter, EventNameFilter
 from prefect.flow_engine import run_flow
 from prefect.flows import load_flow_from_entrypoint
-from prefect.settings import PREFECT_HOME, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_REQUEST_TIMEOUT,
+    PREFECT_HOME,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    temporary_settings,
+)
 from prefect.states import Scheduled
 from prefect.testing.utilities import prefect_test_harness
 
@@ -70,8 +75,15 @@ PREFECT_YAML = ROOT / "infra" / "prefect.yaml"
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("prefect")
+    values = {
+        PREFECT_HOME: home,
+        PREFECT_SERVER_ANALYTICS_ENABLED: False,
+        # SQLite waits up to a minute for its lock. A client that gives up sooner asks again, and a state that is
+        # set already comes back without the flow's result.
+        PREFECT_API_REQUEST_TIMEOUT: 300,
+    }
     with (
-        temporary_settings({PREFECT_HOME: home, PREFECT_SERVER_ANALYTICS_ENABLED: False}),
+        temporary_settings(values),
         prefect_test_harness(server_startup_timeout=120),
     ):
         yield
