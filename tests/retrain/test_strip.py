@@ -145,6 +145,19 @@ def test_too_few_labels_are_said_before_anything_is_changed(
     assert open_registry(settings).champion() is None
 
 
+def test_a_golden_set_is_found_in_few_coils_with_a_rare_class_each(settings: Settings) -> None:
+    night(settings, 10)
+    for coil in range(10):
+        place = (40, 16, 16, 16)
+        say(settings, png(100 + coil, place), f"rare {coil}", coil, place)
+    result = run(settings, force=True)
+    assert result.state == "refused", result.text  # by the gate, on golden frames
+    golden = open_labels(settings).golden()
+    assert golden is not None
+    counts = dict(golden.frame.group_by("label").len().iter_rows())
+    assert min(counts[name] for name in ("dark", "bright")) >= 2
+
+
 def test_frames_are_read_from_their_labels(settings: Settings) -> None:
     data = png(1, (40, 16, 16, 16))
     image = say(settings, data, "hole", 1, (40, 16, 16, 16))

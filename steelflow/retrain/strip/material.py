@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from steelflow.retrain.wanted import LABELS, NAMELESS, left_out, too_few, wanted
 from steelflow.training.annotations import GOOD, Annotated, Annotations, Box
 
 _GOLDEN_SHARES = (0.2, 0.3, 0.4, 0.5)
+_GOLDEN_TRIES = 16  # choices of coils at each share, where the first leaves a class without golden regions
 _FEWEST = 5  # labelled regions (or frames) of a class in training; a new class with fewer waits for more
 
 
@@ -166,13 +167,11 @@ def _choose_golden(run: Retraining, frames: Sequence[LabelledFrame], good: str) 
     """Image and label of the golden frames; or why there are too few. They are those of about a fifth of the coils of
     every class; of more coils, up to half, while labels are few. Each class that can be learnt has some."""
     items = tuple(Annotated(path=one.image, group=one.group, label=one.label) for one in frames)
-    classes = tuple(sorted({item.label for item in items}))
-    every = Annotations(root=Path(), classes=classes, good=(good,), items=items)
     held_out: list[Annotated] = []
     of_image = {one.image: one for one in frames}
     rare: dict[str, int] = {}
-    for share in _GOLDEN_SHARES if items else ():
-        held_out = [items[index] for index in every.split(0, share)[1]]
+    for chosen in _choices_of_coils(items, good):
+        held_out = [items[index] for index in chosen]
         defects = sum(item.label != good for item in held_out)
         counts = _counts([of_image[item.path] for item in held_out], good)
         rare = {name: counts[name] for name in _learnable(_counts(frames, good)) if counts[name] < FEWEST_GOLDEN}
@@ -191,6 +190,20 @@ def _choose_golden(run: Retraining, frames: Sequence[LabelledFrame], good: str) 
         f"give it {len(held_out)} (at most half of the coils); label more regions and good frames, of more coils, on "
         "the page Review of the dashboard"
     )
+
+
+def _choices_of_coils(items: Sequence[Annotated], good: str) -> Iterator[list[int]]:
+    """Frames of some coils, the fewest coils first. Few coils with many classes have no choice that is even in every
+    class, so later ones are even in good and defective frames only."""
+    classes = tuple(sorted({item.label for item in items}))
+    by_class = Annotations(Path(), classes, (good,), tuple(items))
+    kinds = tuple(item if item.label == good else replace(item, label="") for item in items)
+    by_kind = Annotations(Path(), tuple(sorted({item.label for item in kinds})), (good,), kinds)
+    for share in _GOLDEN_SHARES if items else ():
+        yield by_class.split(0, share)[1]
+    for share in _GOLDEN_SHARES if items else ():
+        for seed in range(1, _GOLDEN_TRIES):
+            yield by_kind.split(seed, share)[1]
 
 
 def _learnable(counts: Mapping[str, int]) -> tuple[str, ...]:
