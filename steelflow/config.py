@@ -12,8 +12,9 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -108,17 +109,41 @@ class ArchiveSettings(_Section):
     )
 
 
+_SAMPLE_BITS = "bits that the cameras use in wider images that do not say it (12 in 16)"
+
+
+class LineLimits(_Section):
+    """What differs on a line."""
+
+    sample_bits: int | None = Field(default=None, ge=8, le=32, description=_SAMPLE_BITS)
+
+
 class LimitSettings(_Section):
-    """Limits above which a hostile or broken image is refused."""
+    """Limits above which a hostile or broken image is refused, and what its cameras do not say of it."""
 
     image_bytes: int = Field(default=64 * MIB, ge=1, description="encoded size of one image")
     image_pixels: int = Field(default=100_000_000, ge=1, description="width times height, read from the header")
     expansion: int = Field(
         default=200, ge=1, description="a zip member or a tar.gz that expands more than this is refused"
     )
-    sample_bits: int | None = Field(
-        default=None, ge=8, le=32, description="bits that the cameras use in wider images that do not say it (12 in 16)"
-    )
+    sample_bits: int | None = Field(default=None, ge=8, le=32, description=_SAMPLE_BITS)
+    lines: dict[str, LineLimits] = Field(default_factory=dict, description="what differs on a line")
+
+    def of(self, line: str | None) -> LimitSettings:
+        """The limits of one line, which differ on no other. Names are found as by ``FrameSettings.of``."""
+        if not self.lines:
+            return self
+        own = _of_line(self.lines, line)
+        given = {} if own is None else {name: getattr(own, name) for name in own.model_fields_set}
+        return self.model_copy(update={**given, "lines": {}})
+
+
+T = TypeVar("T")
+
+
+def _of_line(lines: Mapping[str, T], line: str | None) -> T | None:
+    alike = {name.casefold(): settings for name, settings in lines.items()}
+    return lines.get(line or "", alike.get((line or "").casefold()))
 
 
 class CameraSettings(_Section):
@@ -153,8 +178,7 @@ class FrameSettings(LineFrame):
     def of(self, line: str | None) -> LineFrame:
         """The settings of one line: its own fields, and the common ones for all others. A name in other letters, ``l3``
         for ``L3``, counts if no line of the settings has the very name."""
-        alike = {name.casefold(): settings for name, settings in self.lines.items()}
-        own = self.lines.get(line or "", alike.get((line or "").casefold()))
+        own = _of_line(self.lines, line)
         common = {name: getattr(self, name) for name in LineFrame.model_fields}
         return LineFrame(
             **common | ({} if own is None else {name: getattr(own, name) for name in own.model_fields_set})

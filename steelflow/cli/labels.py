@@ -151,7 +151,8 @@ def queue_command(
         reports = open_store(current.report.uri, current.store, create=True)
         known = open_labels(current).references()
         nights = [one.date() for one in night] if night else None
-        showable = Showable(open_store(current.archive.uri, current.store), current.limits)
+        template = KeyTemplate(current.archive.template, current.night.timezone)
+        showable = Showable(open_store(current.archive.uri, current.store), current.limits, template)
         rows = queue(ReportReader(reports), known, n, nights, line, showable)
         regions = region_queue(reports, known, n, nights, line, showable)
     text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)

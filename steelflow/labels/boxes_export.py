@@ -100,8 +100,9 @@ def _kept(
 ) -> Iterator[_Picture]:
     """Each image, after it was written with unchanged bytes."""
     folder.mkdir(parents=True)
+    limits_of = labels.limits_of(limits)
     for image, data in labels.images.get_many(images):
-        picture = decode(data, limits)
+        picture = decode(data, limits_of(image))
         if isinstance(picture, Failure):
             raise LabelError(
                 f"{labels.uri}: labelled image {image[:16]} cannot be read ({picture}); withdraw its label"
