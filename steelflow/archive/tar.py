@@ -278,7 +278,11 @@ def _check_tail(source: Source) -> None:
     header = tail[at : at + BLOCK]
     header += source.read(BLOCK - len(header))
     if len(header) == BLOCK and _is_sound(header):
-        raise ShardError("shard_corrupt", "more members follow the end mark (two joined tars?); unpack and pack again")
+        raise ShardError(
+            "shard_corrupt",
+            "more members follow the end mark (two joined tars?); join them with `tar -A`, or unpack with "
+            "`tar --ignore-zeros` and pack again",
+        )
 
 
 def _record(size: int) -> int:
