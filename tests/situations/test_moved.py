@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from steelflow.cli.main import app
 from steelflow.cli.output import state
-from steelflow.config import DriftSettings, Settings
+from steelflow.config import ArchiveSettings, DriftSettings, Settings
 from steelflow.drift.check import drift_table
 from steelflow.night.drop import drop
 from steelflow.night.run import inspect_night
@@ -91,6 +91,37 @@ def test_a_misfiled_coil_is_named_until_its_night_runs_again(settings: Settings)
     inspect_night(settings, NIGHT)
     assert counted(settings) == before
     assert inspect_night(settings, LATER, ["L1"]).missing == ()
+
+
+@pytest.mark.parametrize("to", ["another night", "another line"])
+def test_some_images_of_no_coil_that_moved_are_named(tmp_path: Path, to: str) -> None:
+    place = "line=L2", str(NIGHT) if to == "another line" else str(LATER)
+    archive = tmp_path / "images"
+    for line, date, first in (
+        ("line=L1", NIGHT, 0),
+        ("line=L1", LATER, 100),
+        ("line=L2", LATER, 200),
+        ("line=L2", NIGHT, 300),
+    ):
+        folder = archive / line / f"date={date}"
+        folder.mkdir(parents=True)
+        for number in range(100 * first, 100 * first + 6):
+            (folder / f"{number}.jpg").write_bytes(_picture(number))
+    found = local_settings(archive, tmp_path / "report")
+    template = ArchiveSettings(uri=str(archive), template="line={line}/date={date}/{name}")
+    found = small(found.model_copy(update={"archive": template}))
+    for date in (NIGHT, LATER):
+        assert inspect_night(found, date).missing == ()
+    for number in (4, 5):
+        name = f"{number}.jpg"
+        (archive / "line=L1" / f"date={NIGHT}" / name).rename(archive / place[0] / f"date={place[1]}" / name)
+    night = dt.date.fromisoformat(place[1])
+    said = inspect_night(found, night, ["L2"]).missing
+    assert [one.rpartition(": ")[2] for one in said] == [f"steelflow nightly --date {NIGHT}"]
+    assert said[0].startswith(f"line L1 on {NIGHT}: its reports have images that the archive now has in line L2")
+    inspect_night(found, NIGHT)
+    assert inspect_night(found, night, ["L2"]).missing == ()
+    assert counted(found) == 24
 
 
 def test_images_that_expired_or_were_copied_have_not_moved(settings: Settings) -> None:
