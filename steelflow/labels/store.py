@@ -191,6 +191,13 @@ class LabelStore:
         called good later are left out. ``verdict`` is good for a region that is no defect."""
         return self._counting(of_regions(self._until(at)), withdrawn)
 
+    def of_retired_classes(self, regions: bool = False) -> pl.DataFrame:
+        """The rows that ``current`` leaves out because their class is retired; with ``regions`` those of ``regions``,
+        too."""
+        retired = pl.col("label").is_in(list(self.class_names().retired))
+        whole = self.current(withdrawn=True).filter(retired)
+        return whole.vstack(self.regions(withdrawn=True).filter(retired)) if regions else whole
+
     def _counting(self, rows: pl.DataFrame, withdrawn: bool) -> pl.DataFrame:
         meaning = self.class_names()
         rows = meaning.today(rows)
