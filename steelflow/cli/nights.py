@@ -48,8 +48,8 @@ def drop(
     text = f"{date.date()}, line {line}: {dropped} reports deleted"
     if left:
         text += (
-            f"\n{left:,} images of that night are still in the drift reference that the champion brings; accept another "
-            f"night of the line instead: steelflow accept-drift --date … --line {shlex.quote(line)}"
+            f"\n{left:,} images of that night are still in the drift reference that the champion brings; accept "
+            f"another night of the line instead: steelflow accept-drift --date … --line {shlex.quote(line)}"
         )
     emit({"date": str(date.date()), "line": line, "reports": dropped, "still_in_reference": left}, as_json, text)
 
