@@ -96,9 +96,7 @@ def _layout(one: Directory) -> _Layout:
     if width < 1 or height < 1 or channels < 1:
         raise TiffError("corrupt", f"{width}×{height} pixels with {channels} samples")
     if channels > _MOST_CHANNELS:  # each plane is cut out of the file on its own
-        raise TiffError(
-            "unsupported", f"{channels:,} samples per pixel, the limit is {_MOST_CHANNELS}; save it as grey"
-        )
+        raise TiffError("unsupported", f"{channels:,} samples per pixel, at most {_MOST_CHANNELS} are read")
     kind = _KINDS.get(int(min(formats)))
     if len(bits) > 1 or len(formats) > 1 or kind is None:
         raise TiffError("unsupported", f"samples of bits {sorted(bits)} and formats {sorted(formats)}; save as grey")

@@ -100,9 +100,8 @@ def _empty_packets(tiles: int) -> bytes:
     sizes = struct.pack(">HIIIIIIIIHBBB", 0, 32 * tiles, 32, 0, 0, 32, 32, 0, 0, 1, 7, 1, 1)
     style = struct.pack(">BBHBBBBBB", 0, 0, 1000, 0, 32, 4, 4, 0, 1)
     steps = b"\x40" + b"\x48" * 97
-    head = b"".join(
-        m + struct.pack(">H", 2 + len(b)) + b for m, b in ((_SIZ, sizes), (_COD, style), (b"\xff\x5c", steps))
-    )
+    segments = (_SIZ, sizes), (_COD, style), (b"\xff\x5c", steps)
+    head = b"".join(marker + struct.pack(">H", 2 + len(body)) + body for marker, body in segments)
     part = b"\xff\x93" + bytes(33_000)
     starts = (b"\xff\x90" + struct.pack(">HHIBB", 10, tile, 12 + len(part), 0, 1) for tile in range(tiles))
     return b"\xff\x4f" + head + b"".join(start + part for start in starts) + b"\xff\xd9"
@@ -171,7 +170,7 @@ BOMBS = (
     Bomb("TIFF, a million strips of LZMA", lambda: _strips((1_000_000, 1), bytes(8), 34925, 1_000_000), "too_large"),
     Bomb(
         "TIFF, deflate of 10 billion pixels",
-        lambda: _strips((100_000, 100_000), bytes(8), 8, 1, rows=100_000),
+        lambda: _strips((99_999, 99_999), bytes(8), 8, 1, rows=99_999),
         "too_large",
     ),
     Bomb("TIFF, progressive JPEGs of 300 scans", _scans_in_strips, "bomb"),
