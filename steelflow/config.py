@@ -35,7 +35,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from steelflow.errors import ConfigError
+from steelflow.errors import LONG_NAME, ConfigError, shown
 
 MIB = 1024 * 1024
 EMBEDDED = "embedded"
@@ -92,7 +92,9 @@ Uri = Annotated[str, AfterValidator(_without_credentials)]
 
 def _five_fields(value: str) -> str:
     if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
-        raise ValueError(f"{value!r} is not a cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
+        raise ValueError(
+            f"{shown(value)} is not a cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'"
+        )
     return value
 
 
@@ -333,7 +335,7 @@ class NightSettings(_Section):
     def _times_of_day(cls, value: dict[str, str]) -> dict[str, str]:
         for name, begins in value.items():
             if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", begins):
-                raise ValueError(f"the shift {name!r} begins at {begins!r}; write hours and minutes: '06:00'")
+                raise ValueError(f"the shift {name!r} begins at {shown(begins)}; write hours and minutes: '06:00'")
         if len(set(value.values())) < len(value):
             raise ValueError("two shifts begin at the same time")
         return value
@@ -344,7 +346,9 @@ class NightSettings(_Section):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as exc:
-            raise ValueError(f"{value!r} is not a time zone; use a name such as 'Europe/Berlin'") from exc
+            raise ValueError(
+                f"{shown(value, LONG_NAME)} is not a time zone; use a name such as 'Europe/Berlin'"
+            ) from exc
         return value
 
 
@@ -458,7 +462,7 @@ class MailSettings(_Section):
             raise ValueError("a password needs security = 'starttls' or 'tls'")
         for address in (self.sender, *self.to):
             if "@" not in address or any(c in address for c in "\r\n,<>"):
-                raise ValueError(f"{address!r} is not a mail address")
+                raise ValueError(f"{shown(address, LONG_NAME)} is not a mail address")
         return self
 
 

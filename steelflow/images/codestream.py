@@ -67,8 +67,8 @@ class CodeStream:
 
 
 class _Style(NamedTuple):
-    """Of one channel: bytes per pixel of its code blocks and precincts, and precincts per pixel. A tile has at least one
-    packet for each resolution and layer."""
+    """Of one channel: bytes per pixel of its code blocks and precincts, and precincts per pixel. A tile has a packet
+    for each resolution and layer, or more."""
 
     cost: float
     resolutions: int
