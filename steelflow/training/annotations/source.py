@@ -159,8 +159,8 @@ def inside(name: str, where: Path) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name or _DRIVE.match(name):
         raise DataError(
-            f"{where}: names the picture {shown(name, LONG_NAME)}; a path must be inside the folder and relative to it, "
-            "with /"
+            f"{where}: names the picture {shown(name, LONG_NAME)}; a path must be inside the folder and relative to "
+            "it, with /"
         )
     return str(PurePosixPath(name))
 
