@@ -12,8 +12,9 @@ import math
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -34,7 +35,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from steelflow.errors import ConfigError
+from steelflow.errors import LONG_NAME, ConfigError, shown
 
 MIB = 1024 * 1024
 EMBEDDED = "embedded"
@@ -91,7 +92,9 @@ Uri = Annotated[str, AfterValidator(_without_credentials)]
 
 def _five_fields(value: str) -> str:
     if not re.fullmatch(r"[\d*/,A-Za-z#-]+(\s+[\d*/,A-Za-z#-]+){4}", value.strip()):
-        raise ValueError(f"{value!r} is not a cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'")
+        raise ValueError(
+            f"{shown(value)} is not a cron schedule; write minute, hour, day, month and weekday: '30 1 * * *'"
+        )
     return value
 
 
@@ -108,17 +111,41 @@ class ArchiveSettings(_Section):
     )
 
 
+_SAMPLE_BITS = "bits that the cameras use in wider images that do not say it (12 in 16)"
+
+
+class LineLimits(_Section):
+    """What differs on a line."""
+
+    sample_bits: int | None = Field(default=None, ge=8, le=32, description=_SAMPLE_BITS)
+
+
 class LimitSettings(_Section):
-    """Limits above which a hostile or broken image is refused."""
+    """Limits above which a hostile or broken image is refused, and what its cameras do not say of it."""
 
     image_bytes: int = Field(default=64 * MIB, ge=1, description="encoded size of one image")
     image_pixels: int = Field(default=100_000_000, ge=1, description="width times height, read from the header")
     expansion: int = Field(
         default=200, ge=1, description="a zip member or a tar.gz that expands more than this is refused"
     )
-    sample_bits: int | None = Field(
-        default=None, ge=8, le=32, description="bits that the cameras use in wider images that do not say it (12 in 16)"
-    )
+    sample_bits: int | None = Field(default=None, ge=8, le=32, description=_SAMPLE_BITS)
+    lines: dict[str, LineLimits] = Field(default_factory=dict, description="what differs on a line")
+
+    def of(self, line: str | None) -> LimitSettings:
+        """The limits of one line, which differ on no other. Names are found as by ``FrameSettings.of``."""
+        if not self.lines:
+            return self
+        own = _of_line(self.lines, line)
+        given = {} if own is None else {name: getattr(own, name) for name in own.model_fields_set}
+        return self.model_copy(update={**given, "lines": {}})
+
+
+T = TypeVar("T")
+
+
+def _of_line(lines: Mapping[str, T], line: str | None) -> T | None:
+    alike = {name.casefold(): settings for name, settings in lines.items()}
+    return lines.get(line or "", alike.get((line or "").casefold()))
 
 
 class CameraSettings(_Section):
@@ -153,8 +180,7 @@ class FrameSettings(LineFrame):
     def of(self, line: str | None) -> LineFrame:
         """The settings of one line: its own fields, and the common ones for all others. A name in other letters, ``l3``
         for ``L3``, counts if no line of the settings has the very name."""
-        alike = {name.casefold(): settings for name, settings in self.lines.items()}
-        own = self.lines.get(line or "", alike.get((line or "").casefold()))
+        own = _of_line(self.lines, line)
         common = {name: getattr(self, name) for name in LineFrame.model_fields}
         return LineFrame(
             **common | ({} if own is None else {name: getattr(own, name) for name in own.model_fields_set})
@@ -309,7 +335,7 @@ class NightSettings(_Section):
     def _times_of_day(cls, value: dict[str, str]) -> dict[str, str]:
         for name, begins in value.items():
             if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", begins):
-                raise ValueError(f"the shift {name!r} begins at {begins!r}; write hours and minutes: '06:00'")
+                raise ValueError(f"the shift {name!r} begins at {shown(begins)}; write hours and minutes: '06:00'")
         if len(set(value.values())) < len(value):
             raise ValueError("two shifts begin at the same time")
         return value
@@ -320,7 +346,9 @@ class NightSettings(_Section):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as exc:
-            raise ValueError(f"{value!r} is not a time zone; use a name such as 'Europe/Berlin'") from exc
+            raise ValueError(
+                f"{shown(value, LONG_NAME)} is not a time zone; use a name such as 'Europe/Berlin'"
+            ) from exc
         return value
 
 
@@ -434,7 +462,7 @@ class MailSettings(_Section):
             raise ValueError("a password needs security = 'starttls' or 'tls'")
         for address in (self.sender, *self.to):
             if "@" not in address or any(c in address for c in "\r\n,<>"):
-                raise ValueError(f"{address!r} is not a mail address")
+                raise ValueError(f"{shown(address, LONG_NAME)} is not a mail address")
         return self
 
 

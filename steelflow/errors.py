@@ -24,10 +24,13 @@ SteelflowError
 └── LockHeld               another process is doing the same work now
 
 A message is one line. It says what is wrong, where, and what to do about it. It contains no secret. Errors of other
-libraries are translated where they appear (``raise … from exc``).
+libraries are translated where they appear (``raise … from exc``). What a file contains is repeated only if it is short
+(``shown``): a wrong file may be a list of passwords.
 
 An image that cannot be read is not an error. It is a row of the report: see ``records.Failure``.
 """
+
+import re
 
 
 class SteelflowError(Exception):
@@ -120,3 +123,19 @@ class ServiceError(SteelflowError):
 
 class LockHeld(SteelflowError):
     pass
+
+
+_SHOWN = 20  # characters of a value: enough for a number, a time or a word
+LONG_NAME = 60  # characters of a path or of a class, which name what is meant
+_QUOTED = re.compile(rf"'[^']{{{_SHOWN + 1},}}'|\"[^\"]{{{_SHOWN + 1},}}\"")
+
+
+def shown(value: object, most: int = _SHOWN) -> str:
+    """A value that a file contains, for an error: quoted if it is short, otherwise its length alone."""
+    text = str(value)
+    return repr(text) if len(text) <= most and text.isprintable() else f"(of {len(text):,} characters)"
+
+
+def without_values(text: str) -> str:
+    """The message of another library's error, on one line and without the long values that it quotes."""
+    return _QUOTED.sub("(a long value)", " ".join(text.split()))[:200]

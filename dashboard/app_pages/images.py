@@ -191,7 +191,7 @@ def large(wanted: Wanted, image: ImageRef, line: str | None) -> None:
         )
         return
     data = pictures.full(image)
-    picture = pictures.grey(data)
+    picture = pictures.grey(data, image)
     found = frame_regions(wanted.night, row, image)
     if found is not None:
         with_regions(row, picture, found)

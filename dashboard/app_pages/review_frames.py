@@ -114,12 +114,17 @@ def say(review: Review, step: int, name: str, classes: list[str], how: Verdict, 
         review.say(actor, store, data, name, classes, name not in classes, how, whole)
 
 
+def _grey(row: Row) -> Grey | Failure:
+    image = images.reference(row)
+    return pictures.grey(pictures.full(image), image)
+
+
 def begin(review: Review, step: int) -> None:
     """Start with the box of the region, or one in the middle of the frame."""
     row = review.row
     if not review.strike(step):
         return
-    picture = None if row is None else pictures.grey(pictures.full(images.reference(row)))
+    picture = None if row is None else _grey(row)
     if row is None or picture is None or isinstance(picture, Failure):
         return
     height, width = picture.shape
@@ -131,7 +136,7 @@ def begin(review: Review, step: int) -> None:
 
 def draw(review: Review, row: Row, classes: list[str]) -> None:
     """The form for a box: by pointer in the frame, or by numbers."""
-    picture = pictures.grey(pictures.full(images.reference(row)))
+    picture = _grey(row)
     if isinstance(picture, Failure):
         st.warning(f"This image cannot be shown. {plain(picture)}", icon=":material/broken_image:")
         return

@@ -24,7 +24,8 @@ _WHY = {
 
 
 def image(row: Row, stretch: bool) -> None:
-    picture = pictures.grey(pictures.full(images.reference(row)))
+    reference = images.reference(row)
+    picture = pictures.grey(pictures.full(reference), reference)
     if not isinstance(picture, Failure) and labelling.is_frame(row):
         review_frames.shown(row, pictures.stretched(picture) if stretch else picture)
     elif isinstance(picture, Failure):

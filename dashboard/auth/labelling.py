@@ -16,6 +16,7 @@ from dashboard.auth.access import Actor
 from dashboard.auth.actions import Said
 from dashboard.data import images, regions, sources
 from steelflow.archive.fetch import ImageRef
+from steelflow.archive.template import KeyTemplate
 from steelflow.labels import LabelStore, open_labels, queue, region_queue
 from steelflow.labels.boxes import BOX, Box, Verdict
 from steelflow.labels.showable import Showable
@@ -204,7 +205,9 @@ def begin(store: LabelStore, line: str | None) -> Review:
     and images. Raises ``ReportError`` without reports."""
     lines = None if line is None else [line]
     labelled = store.references()
-    showable = Showable(sources.archive(), sources.settings().limits)
+    current = sources.settings()
+    template = KeyTemplate(current.archive.template, current.night.timezone)
+    showable = Showable(sources.archive(), current.limits, template)
     found = region_queue(sources.report(), labelled, AT_ONCE, None, lines, showable)
     single = queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines, showable)
     meaning = store.class_names()

@@ -14,8 +14,9 @@ import polars as pl
 import streamlit as st
 
 from dashboard.data import regions as data_regions
+from steelflow.archive.by_line import ImageLimits
 from steelflow.archive.fetch import ImageRef
-from steelflow.config import Settings, load_settings
+from steelflow.config import LimitSettings, Settings, load_settings
 from steelflow.drift.check import drift_table
 from steelflow.errors import ReportError
 from steelflow.models.shipped import SHIPPED
@@ -54,7 +55,7 @@ def forget_addresses() -> None:
     """Open the stores again after the storage did not answer: the embedded server may have another address, or must be
     started."""
     _open.close()
-    for made in (settings, report, archive, registry):
+    for made in (settings, report, archive, _image_limits, registry):
         made.clear()
 
 
@@ -66,6 +67,16 @@ def report() -> Store:
 @st.cache_resource(show_spinner=False)
 def archive() -> Store:
     return open_store(settings().archive.uri, settings().store)
+
+
+@st.cache_resource(show_spinner=False)
+def _image_limits() -> ImageLimits:
+    return ImageLimits.of_archive(settings())
+
+
+def limits_of(image: ImageRef) -> LimitSettings:
+    """How an image of the archive is decoded."""
+    return _image_limits().of(image.key, image.member)
 
 
 @st.cache_resource(show_spinner=False)

@@ -93,7 +93,7 @@ class Crops:
                 missing.setdefault(key[0], []).append(key)
         limits = sources.settings().limits
         for image, data in fetch_images(sources.archive(), list(missing), limits) if missing else ():
-            picture = decode(data, limits) if isinstance(data, bytes) else data
+            picture = decode(data, sources.limits_of(image)) if isinstance(data, bytes) else data
             for key in missing.get(image, ()):
                 found[key] = picture if isinstance(picture, Failure) else cropped(picture, *key[1:])
         with self._lock:

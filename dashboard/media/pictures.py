@@ -94,8 +94,9 @@ def prepare(images: Sequence[ImageRef]) -> None:
     _ahead().prepare(images)
 
 
-def grey(data: Encoded) -> Grey | Failure:
-    return data if isinstance(data, Failure) else decode(data, sources.settings().limits)
+def grey(data: Encoded, image: ImageRef) -> Grey | Failure:
+    """The pixels of ``image``, whose bytes are ``data``."""
+    return data if isinstance(data, Failure) else decode(data, sources.limits_of(image))
 
 
 def stretched(picture: Grey) -> Grey:

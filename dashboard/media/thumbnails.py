@@ -41,7 +41,7 @@ class Kept:
         missing = [one for one in references if one not in found]
         limits = sources.settings().limits
         for reference, data in fetch_images(sources.archive(), missing, limits) if missing else ():
-            found[reference] = small(data) if isinstance(data, bytes) else data
+            found[reference] = small(data, reference) if isinstance(data, bytes) else data
         with self._lock:
             for reference, thumbnail in found.items():
                 self._kept[reference] = thumbnail
@@ -56,15 +56,15 @@ def kept() -> Kept:
     return Kept()
 
 
-def small(data: bytes) -> Thumbnail:
-    """A grey JPEG of at most ``SIDE`` pixels from an encoded image."""
-    image = decode(data, sources.settings().limits)
-    if isinstance(image, Failure):
-        return image
-    height, width = image.shape[:2]
+def small(data: bytes, image: ImageRef) -> Thumbnail:
+    """A grey JPEG of at most ``SIDE`` pixels of ``image``, whose bytes are ``data``."""
+    grey = decode(data, sources.limits_of(image))
+    if isinstance(grey, Failure):
+        return grey
+    height, width = grey.shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    done, encoded = cv2.imencode(".jpg", cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    done, encoded = cv2.imencode(".jpg", cv2.resize(grey, size, interpolation=cv2.INTER_AREA))
     return bytes(np.asarray(encoded)) if done else Failure("unshown", "cannot be drawn")
 
 

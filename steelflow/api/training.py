@@ -108,9 +108,10 @@ def train(  # long: most of it documents the arguments
         from steelflow.training.wanted import Wanted
     except ImportError as exc:
         raise ConfigError(f"training needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
+    current = settings or load_settings()
     wanted = Wanted(
         arch=arch,
-        default_arch=(settings or load_settings()).selection.arch,
+        default_arch=current.selection.arch,
         epochs=epochs,
         seed=seed,
         input_size=input_size,
@@ -129,6 +130,7 @@ def train(  # long: most of it documents the arguments
         false_alarms=false_alarms,
         mm_per_pixel=mm_per_pixel,
         augment=augment or {},
+        limits=current.limits,
     )
     with _folder(data) as folder:
         return wanted.train(folder, Path(out).expanduser(), told(progress))

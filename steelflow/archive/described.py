@@ -14,7 +14,7 @@ from itertools import groupby
 from steelflow.archive.shard import too_large
 from steelflow.archive.sidecar import MAX_BYTES, SPLIT, SidecarError, raw_rows
 from steelflow.archive.template import Fields
-from steelflow.errors import ObjectNotFound, ObjectUnreadable
+from steelflow.errors import LONG_NAME, ObjectNotFound, ObjectUnreadable, shown
 from steelflow.records import Failure, ObjectInfo
 from steelflow.store.base import Store
 
@@ -146,7 +146,7 @@ class Described:
             if len(file.others) < _NAMES:
                 file.others.append(path[:_LONGEST])
         elif path in level:
-            self._errors.add(f"{where}: {name[:_LONGEST]!r} is named twice; none of its rows is used")
+            self._errors.add(f"{where}: {shown(name, LONG_NAME)} is named twice; none of its rows is used")
             level[path] = None
             file.refused += 1
             self._used.add(path)
@@ -165,7 +165,7 @@ class Described:
             try:
                 values[column] = _moment(value, self._zone) if column == "captured_at" else _READ[column](value)
             except (ValueError, OverflowError, TypeError) as exc:
-                self._errors.add(f"{where}: {column} {str(value)[:60]!r} {exc}; the value is not used")
+                self._errors.add(f"{where}: {column} {shown(value)} {exc}; the value is not used")
         return Fields(**values)  # type: ignore[arg-type]  # each value has the type that its reader gives
 
 

@@ -19,12 +19,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steelflow.config import MIB
+from steelflow.errors import shown
 
 MAX_BYTES = 8 * MIB
 MAX_ROWS = 200_000
 _MAX_TEXT = 4096  # characters of one text in Parquet, where a small file can repeat a long one a million times
 _MAX_UNPACKED = 64 * MIB
 _BATCH = 4096
+_SHOWN_COLUMNS = 12
+_COLUMN_NAME = re.compile(r"[a-z][a-z0-9_ -]{0,29}")  # anything else is no header, but a file that is not meant for us
 
 SPLIT = "write a sidecar per folder"
 
@@ -73,7 +76,8 @@ def raw_rows(key: str, data: bytes, warn: Warn) -> Iterator[RawRow]:
 def _columns(names: Sequence[object], warn: Warn) -> list[str]:
     columns = [str(name).strip().lower() for name in names]
     if "name" not in columns:
-        raise SidecarError(f"has no column 'name'; its columns are {', '.join(columns)[:200]}")
+        names = ", ".join(column for column in columns[:_SHOWN_COLUMNS] if _COLUMN_NAME.fullmatch(column))
+        raise SidecarError(f"has no column 'name'; its columns are {names or 'no names of columns'}")
     if twice := next((name for name in columns if name in COLUMNS and columns.count(name) > 1), None):
         raise SidecarError(f"has the column {twice!r} twice")
     _warn_of_misspelt(columns, warn)
@@ -141,7 +145,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} occurs twice in one object")
+        raise ValueError(f"{shown(next(name for name in names if names.count(name) > 1))} occurs twice in one object")
     return found
 
 

@@ -187,7 +187,7 @@ def _number(field: bytes) -> int:
     except ValueError:
         value = -1
     if value < 0:
-        raise ShardError("shard_corrupt", f"a tar header has {field!r} instead of a number; pack the shard again")
+        raise ShardError("shard_corrupt", "a tar header has something else than a number; pack the shard again")
     return value
 
 
@@ -214,7 +214,7 @@ def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
         length = data[at : max(space, at)]
         end = at + int(length) if length.isdigit() else at
         if not at < space < end <= len(data) or data[end - 1] != ord("\n"):
-            raise ShardError("shard_corrupt", f"a damaged pax record: {data[at : at + 40]!r}; pack the shard again")
+            raise ShardError("shard_corrupt", "a damaged pax record in a header; pack the shard again")
         key, _, value = data[space + 1 : end - 1].partition(b"=")
         if key in (b"path", b"linkpath", b"size", _PAX_SPARSE + b"name"):
             found[key] = value
@@ -248,7 +248,7 @@ def _named(name: bytes) -> str:
 
 def _pax_size(text: bytes) -> int:
     if not text.isdigit() or len(text) > 20:
-        raise ShardError("shard_corrupt", f"a pax header has {text[:40]!r} instead of a size; pack the shard again")
+        raise ShardError("shard_corrupt", "a pax header has something else than a size; pack the shard again")
     return int(text)
 
 
@@ -278,7 +278,11 @@ def _check_tail(source: Source) -> None:
     header = tail[at : at + BLOCK]
     header += source.read(BLOCK - len(header))
     if len(header) == BLOCK and _is_sound(header):
-        raise ShardError("shard_corrupt", "more members follow the end mark (two joined tars?); unpack and pack again")
+        raise ShardError(
+            "shard_corrupt",
+            "more members follow the end mark (two joined tars?); join them with `tar -A`, or unpack with "
+            "`tar --ignore-zeros` and pack again",
+        )
 
 
 def _record(size: int) -> int:

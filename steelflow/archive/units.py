@@ -22,7 +22,7 @@ from steelflow.archive.packed import PLACE_BYTES, Packed, pack, packed_key
 from steelflow.archive.template import KeyTemplate
 from steelflow.records import UNIT_ID, ObjectInfo, Partition, Unit
 
-LOOKED_INTO = 1000  # objects of a line's night that are opened, although their names are of no images
+LOOKED_INTO = 1000  # objects of a suffix in a line's night that are opened, although their names are of no images
 
 _COIL_BITS = 16
 _KEY_BITS = 64
@@ -52,13 +52,14 @@ def plan(
     """Divide a partition's objects into units. Every image and shard is in exactly one unit.
 
     ``template`` gives the coil of a loose object. An object that it does not fit is placed by its key alone.
-    ``misnamed`` is given the first objects that are no images by their names, and returns those that are images.
+    ``misnamed`` is given objects that are no images by their names, and returns those that are images: ``LOOKED_INTO``
+    objects of each suffix, spread over all of them, and the rest of a suffix if one of them is an image.
     """
     loose: list[bytes] = []
     units: list[Unit] = []
     coils: dict[str, int] = {}
     ignored, misplaced = Ignored(), Counter[str]()
-    others: list[ObjectInfo] = []
+    others: dict[str, list[bytes]] = {}
     sidecars: dict[str, list[ObjectInfo]] = {}
     for info in objects:
         kind = kind_of(info.key)
@@ -72,16 +73,27 @@ def plan(
             sidecars.setdefault(_folder(info.key), []).append(info)
         else:
             ignored.add(info.key)
-            if len(others) < LOOKED_INTO and info.size and is_other(info.key):
-                others.append(info)
-    for info in misnamed(others):
-        loose.append(pack(_path(info.key, template, coils, misplaced), info))
-        ignored.remove(info.key)
+            if info.size and is_other(info.key):
+                others.setdefault(info.key[info.key.rfind(".") :].lower(), []).append(pack(0, info))
+    for group in others.values():
+        for info in _images_of(Packed(group), misnamed):
+            loose.append(pack(_path(info.key, template, coils, misplaced), info))
+            ignored.remove(info.key)
     units.extend(_buckets(partition, loose, max_images))
     if sidecars:
         units = [replace(unit, sidecars=_beside(unit, sidecars)) for unit in units]
     ordered = tuple(sorted(units, key=attrgetter("id")))
     return Plan(ordered, ignored.count, tuple(ignored.sample), misplaced.total(), tuple(sorted(misplaced)[:_SAMPLE]))
+
+
+def _images_of(group: Packed, misnamed: Callable[[Sequence[ObjectInfo]], Iterable[ObjectInfo]]) -> Iterator[ObjectInfo]:
+    """The images among the objects of one suffix."""
+    every = -(-len(group) // LOOKED_INTO)
+    found = list(misnamed(group[::every]))
+    yield from found
+    for start in range(1, every) if found else ():
+        for first in range(0, len(group), every * LOOKED_INTO):
+            yield from misnamed(group[first + start : first + every * LOOKED_INTO : every])
 
 
 def superseded(existing: Collection[str], planned: Collection[str]) -> set[str]:

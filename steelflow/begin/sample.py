@@ -136,7 +136,7 @@ def _images(
 
 
 def _decoded(image: RawImage, line: str | None, limits: LimitSettings, seen: Seen) -> Iterator[Frame]:
-    grey = image.data if isinstance(image.data, Failure) else decode(image.data, limits)
+    grey = image.data if isinstance(image.data, Failure) else decode(image.data, limits.of(line))
     if isinstance(grey, Failure):
         seen.failed += 1
         return

@@ -37,6 +37,9 @@ def show(as_json: Json = False) -> None:
         dumped["frame"]["lines"] = {
             name: line.model_dump(mode="json", exclude_unset=True) for name, line in current.frame.lines.items()
         }
+    dumped["limits"]["lines"] = {
+        name: line.model_dump(mode="json", exclude_unset=True) for name, line in current.limits.lines.items()
+    }
     if as_json:
         typer.echo(json.dumps(dumped))
         return

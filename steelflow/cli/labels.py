@@ -19,10 +19,11 @@ from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, region_queue
-from steelflow.labels.boxes_export import BoxFormat, write_boxes
+from steelflow.labels.boxes_export import BoxFormat, counted, write_boxes
 from steelflow.labels.export import new, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
 from steelflow.labels.showable import Showable
+from steelflow.labels.snapshot import part_of
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
 from steelflow.report.reader import ReportReader
@@ -89,9 +90,30 @@ def export(
         if isinstance(chosen, Snapshot) and part is not None and part != "golden":
             chosen = chosen.only(part)
         write_labels(labels, chosen, out, kind)
-    counts = dict(chosen.frame.group_by("label").len().sort("label").iter_rows())
-    result = {"out": str(out), "images": chosen.frame.height, "classes": counts, "hash": chosen.hash}
-    emit(result, as_json, f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}")
+        retired = counted(_retired(labels, chosen, part))
+    counts = counted(chosen.frame)
+    figures = {"images": chosen.frame.height, "classes": counts, "hash": chosen.hash, "retired": retired}
+    result = {"out": str(out), **figures}
+    text = f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}"
+    emit(result, as_json, text + _retired_text(retired))
+
+
+def _retired(labels: LabelStore, chosen: Snapshot | Golden, part: str | None) -> pl.DataFrame:
+    """The labels of retired classes that an export leaves out."""
+    if isinstance(chosen, Golden):
+        return chosen.chosen.join(chosen.frame, on="image", how="anti")
+    golden = labels.golden()
+    rows = labels.of_retired_classes()
+    if golden is not None:
+        rows = rows.join(golden.chosen, on="image", how="anti")
+    return rows.filter(pl.Series([part in (None, part_of(image)) for image in rows["image"]], dtype=pl.Boolean))
+
+
+def _retired_text(retired: dict[str, int]) -> str:
+    if not retired:
+        return ""
+    names = ", ".join(f"{name} {count:,}" for name, count in retired.items())
+    return f"\nlabels of retired classes are left out: {names}; `steelflow labels restore` brings a class back"
 
 
 def _export_boxes(
@@ -111,7 +133,7 @@ def _export_boxes(
     text = f"{found.images:,} images, {sum(found.boxes.values()):,} boxes of {len(found.boxes)} classes in {out}"
     if found.left_out:
         text += f"\n{found.left_out:,} images with a class but without a box are left out; `--format folders` has them"
-    emit({"out": str(out), **asdict(found)}, as_json, text)
+    emit({"out": str(out), **asdict(found)}, as_json, text + _retired_text(found.retired))
 
 
 @app.command()
@@ -151,7 +173,8 @@ def queue_command(
         reports = open_store(current.report.uri, current.store, create=True)
         known = open_labels(current).references()
         nights = [one.date() for one in night] if night else None
-        showable = Showable(open_store(current.archive.uri, current.store), current.limits)
+        template = KeyTemplate(current.archive.template, current.night.timezone)
+        showable = Showable(open_store(current.archive.uri, current.store), current.limits, template)
         rows = queue(ReportReader(reports), known, n, nights, line, showable)
         regions = region_queue(reports, known, n, nights, line, showable)
     text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)

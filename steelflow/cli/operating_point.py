@@ -14,7 +14,7 @@ import typer
 from steelflow.cli.output import Json, emit, settings, user
 from steelflow.cli.registry import Who
 from steelflow.cli.training import FormatOption, GoodOption, PicturesOption, ScaleOption
-from steelflow.config import Settings
+from steelflow.config import LimitSettings, Settings
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import ConfigError, ModelError
 from steelflow.registry import resolved
@@ -66,7 +66,7 @@ def operating_point(
     _consistent(point, false_alarms, data, reset)
     with _opened(model) as place:
         shown = None if data is None else _Data(data, form, pictures, tuple(good or ()), false_alarms, mm_per_pixel)
-        measured = None if shown is None else _measured(place, shown, line)
+        measured = None if shown is None else _measured(place, shown, line, settings().limits)
         wanted = point if measured is None or false_alarms is None else measured.operating_point
         changed: PointChange | None = None
         if reset:
@@ -120,7 +120,7 @@ def _consistent(point: float | None, false_alarms: str | None, data: Path | None
         raise ConfigError(f"--set {point:g}: give a number from 0 to below 1")
 
 
-def _measured(place: _Place, data: _Data, line: str | None) -> AtPoint:
+def _measured(place: _Place, data: _Data, line: str | None, limits: LimitSettings) -> AtPoint:
     """What the present point, or the one for these false alarms, buys on all pictures of the data."""
     try:
         from steelflow.training.annotations import load_annotations
@@ -128,7 +128,7 @@ def _measured(place: _Place, data: _Data, line: str | None) -> AtPoint:
     except ImportError as exc:
         raise ConfigError(f"--data needs {exc.name}; install it with `pip install 'steelflow[train]'`") from exc
     spec = place.engine.spec
-    pictures = load_annotations(data.path, form=data.form, good=data.good, pictures=data.pictures)
+    pictures = load_annotations(data.path, form=data.form, good=data.good, pictures=data.pictures, limits=limits)
     everything = range(len(pictures.items))
     share = None
     if data.false_alarms is not None:

@@ -93,16 +93,14 @@ def page(
     parts = [f"<h1>Drift{night}: {verdict.verdict}</h1>", _list(verdict.reasons)]
     for line in verdict.lines:
         if line.breaches and line.line in before and line.line in after:
-            old, new = before[line.line], after[line.line]
+            old, new, own = before[line.line], after[line.line], limits.of(line.line)
             parts += [_line(line), *(_drawing(one, old, new) for one in line.breaches)]
-            parts.append(f"<h3>Pictures before</h3>{_pictures(old, fetch_before, limits)}")
-            parts.append(f"<h3>Pictures of the night</h3>{_pictures(new, fetch_after, limits)}")
+            parts.append(f"<h3>Pictures before</h3>{_pictures(old, fetch_before, own)}")
+            parts.append(f"<h3>Pictures of the night</h3>{_pictures(new, fetch_after, own)}")
             worst = line.breaches[0].signal
             flags = SIGNALS[worst](LineRows(old)).standing_out(LineRows(new))
             if flags is not None and flags.any():
-                parts.append(
-                    f"<h3>Those that stand out ({worst})</h3>{_pictures(new.filter(flags), fetch_after, limits)}"
-                )
+                parts.append(f"<h3>Those that stand out ({worst})</h3>{_pictures(new.filter(flags), fetch_after, own)}")
     made = dt.datetime.now(dt.UTC).isoformat(timespec="minutes")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '

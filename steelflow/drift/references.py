@@ -203,6 +203,38 @@ class Growing:
         return rows["date"].n_unique() >= self._settings.reference_nights and rows.height >= enough
 
 
+def forget_night(report: Store, date: dt.date, line: str | None) -> int:
+    """Take a line's night out of all references below the root of the reports, whatever the model: its reports were
+    dropped. A reference that has nothing else is deleted, and the next one in the order counts. Profiles that versions
+    of a registry bring do not change. Returns the number of images that were taken out.
+
+    Raises:
+        DriftError: a reference is damaged.
+    """
+    gone = 0
+    for root in (FIRST_NIGHTS, ACCEPTED):
+        for info in [one for one in report.list(root) if one.key.endswith(".parquet")]:
+            profile = parse_profile(report.get(info.key), f"{report.uri}/{info.key}")
+            kept = profile.rows.filter(~_of_night(date, line))
+            if kept.is_empty():
+                report.delete(info.key)
+            elif kept.height < profile.rows.height:
+                report.put(info.key, profile_of(kept, profile.model_digest).to_bytes())
+            gone += profile.rows.height - kept.height
+    return gone
+
+
+def brought_rows(brought: bytes | None, date: dt.date, line: str | None) -> int:
+    """How many images of a line's night the profile has that a version brings."""
+    if brought is None:
+        return 0
+    return parse_profile(brought, "the reference of the model").rows.filter(_of_night(date, line)).height
+
+
+def _of_night(date: dt.date, line: str | None) -> pl.Expr:
+    return (pl.col("date") == date).fill_null(False) & pl.col("line").eq_missing(pl.lit(line, pl.String()))
+
+
 def _more(nights: int) -> str:
     """What is to be run until there are verdicts."""
     if nights < 1:

@@ -11,11 +11,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from steelflow.records import Failure
 
 MOST_TILES = 8192
 MOST_LAYERS = 1000
+MOST_PACKETS = 4_000_000  # 0.4 µs each, measured where all are empty; one takes a byte at least
 
 _START, _SIZ = b"\xff\x4f\xff\x51", 0xFF51
 _COD, _COC, _SOT, _SOD, _END = 0xFF52, 0xFF53, 0xFF90, 0xFF93, 0xFFD9
@@ -49,18 +51,32 @@ class CodeStream:
             tiles = -(-(right - tile[2]) // tile[0]) * -(-(down - tile[3]) // tile[1])
             if tiles > MOST_TILES:
                 return Failure("bomb", f"{tiles:,} tiles in one JPEG 2000, the limit is {MOST_TILES:,}; save it again")
-            cost = 0.0
-            for layers, needed in _styles(data, at + 2, channels):
+            pixels = (right - left) * (down - top)
+            cost, most, packets = 0.0, 1, 0.0
+            for layers, style in _styles(data, at + 2, channels):
                 if layers > MOST_LAYERS:
                     return Failure("bomb", f"{layers:,} layers, the limit is {MOST_LAYERS:,}; save it again")
-                cost = max(cost, needed * channels)
+                most = max(most, layers)
+                cost = max(cost, style.cost * channels)
+                packets = max(packets, (tiles * style.resolutions + pixels * style.precincts) * channels)
+            if min(most * packets, len(data)) > MOST_PACKETS:
+                return Failure("bomb", f"more than {MOST_PACKETS:,} packets in one JPEG 2000; save it again")
         except (ValueError, IndexError, struct.error):
             return Failure("corrupt", "the header of the JPEG 2000 is damaged")
         return cls(right - left, down - top, channels, (precision & 0x7F) + 1, bool(precision >> 7), cost)
 
 
-def _styles(data: bytes, at: int, channels: int) -> Iterator[tuple[int, float]]:
-    """(layers, bytes per pixel) of every coding style, in the main header and in those of the tile parts."""
+class _Style(NamedTuple):
+    """Of one channel: bytes per pixel of its code blocks and precincts, and precincts per pixel. A tile has a packet
+    for each resolution and layer, or more."""
+
+    cost: float
+    resolutions: int
+    precincts: float
+
+
+def _styles(data: bytes, at: int, channels: int) -> Iterator[tuple[int, _Style]]:
+    """(layers, style) of every coding style, in the main header and in those of the tile parts."""
     part = 0
     for _ in range(_MOST_MARKERS):
         if at + 4 > len(data):
@@ -71,23 +87,24 @@ def _styles(data: bytes, at: int, channels: int) -> Iterator[tuple[int, float]]:
             part = at + length if length >= 14 else len(data)
         elif marker == _COD:
             layers = struct.unpack_from(">H", data, at + 6)[0]
-            yield layers, _bytes_per_pixel(data[at + 9 : at + 2 + size], bool(data[at + 4] & 1))
+            yield layers, _style(data[at + 9 : at + 2 + size], bool(data[at + 4] & 1))
         elif marker == _COC:
             wide = 2 if channels > 256 else 1
-            yield 0, _bytes_per_pixel(data[at + 5 + wide : at + 2 + size], bool(data[at + 4 + wide] & 1))
+            yield 0, _style(data[at + 5 + wide : at + 2 + size], bool(data[at + 4 + wide] & 1))
         elif marker == _END or marker < 0xFF00:
             return
         at = part if marker == _SOD else at + 2 + size
     raise ValueError
 
 
-def _bytes_per_pixel(style: bytes, own_precincts: bool) -> float:
-    """Of the code blocks and precincts of one channel. ``style`` begins with the number of decompositions."""
+def _style(style: bytes, own_precincts: bool) -> _Style:
+    """``style`` begins with the number of decompositions."""
     levels = style[0]
     if levels > 32:
         raise ValueError
-    found = _BLOCK / (1 << ((style[1] & 15) + (style[2] & 15) + 4))
+    blocks = 1 / (1 << ((style[1] & 15) + (style[2] & 15) + 4))
+    precincts = 0.0
     if own_precincts:
         for level, sides in enumerate(style[5 : 6 + levels]):
-            found += _PRECINCT / (1 << ((sides & 15) + (sides >> 4) + 2 * (levels - level)))
-    return found
+            precincts += 1 / (1 << ((sides & 15) + (sides >> 4) + 2 * (levels - level)))
+    return _Style(_BLOCK * blocks + _PRECINCT * precincts, levels + 1, precincts)

@@ -13,7 +13,7 @@ from steelflow.records import Failure
 MAGIC = b"\xff\xd8\xff"
 MOST_SEGMENTS = 4096  # before the pixels: cameras write ten, colour profiles and comments some hundred
 
-_SCAN = b"\xff\xda"
+SCAN = b"\xff\xda"
 _SCAN_BYTES = 8  # of the shortest scan
 _LOSSLESS = {0xC3: "lossless", 0xCB: "lossless", 0xF7: "JPEG-LS"}
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC} | {0xF7}  # markers of the header with the size
@@ -44,8 +44,15 @@ def too_many_scans(data: bytes, width: int, height: int, limits: LimitSettings) 
     pixels, most = max(_FEWEST, width * height), _PASSES * limits.image_pixels
     if pixels <= _SCANS_MATTER and (len(data) // _SCAN_BYTES * pixels <= most or _has_one_scan(data)):
         return None  # the usual image is not searched
-    scans = data.count(_SCAN)
-    if scans * pixels > most or (scans > _MOST_SCANS and pixels > _SCANS_MATTER):
+    return too_much_work(data.count(SCAN), pixels, 1, limits)
+
+
+def too_much_work(scans: int, pixels: int, images: int, limits: LimitSettings) -> Failure | None:
+    """The failure of ``images`` JPEGs with together ``scans`` scans, each over ``pixels`` pixels."""
+    pixels = max(_FEWEST, pixels)
+    if scans * pixels > _PASSES * limits.image_pixels or (
+        scans > _MOST_SCANS * images and images * pixels > _SCANS_MATTER
+    ):
         return Failure("bomb", f"{scans:,} scans in one JPEG: each takes the time of a whole image; save it again")
     return None
 

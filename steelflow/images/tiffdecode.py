@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, TiffImagePlugin
 
 from steelflow.config import LimitSettings
-from steelflow.images import tiff
+from steelflow.images import jpeg, tiff
 from steelflow.images.limits import Turn, too_many_pixels
 from steelflow.images.orientation import turned
 from steelflow.images.samples import Depth, Grey, Span, Values, grey_levels, luma, over_white
@@ -24,6 +24,7 @@ from steelflow.images.tiff import Directory, TiffError
 from steelflow.records import Failure
 
 _BYTES = frozenset((1, 5, 8, 32773, 32946, 34925, 50000))  # none, LZW, deflate, PackBits, deflate, LZMA, Zstandard
+_JPEG = frozenset((6, 7))
 _BY_PILLOW = frozenset((2, 3, 4, 6, 7, 32771))  # fax, JPEG
 _WHITE_IS_0, _BLACK_IS_0, _RGB, _PALETTE, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 3, 5, 6, 8, 9
 _CHANNELS = {_WHITE_IS_0: 1, _BLACK_IS_0: 1, _RGB: 3, _PALETTE: 1, _CMYK: 4, _LAB: 3, _ICC_LAB: 3}
@@ -68,6 +69,8 @@ def _grey(one: Directory, limits: LimitSettings, seen: Depth | None, turn: Turn 
     if refused := too_many_pixels(width, height, limits, _cost(one, layout), turn):
         return refused
     _check_segments(one, layout)
+    if one.first(tiff.COMPRESSION, 1) in _JPEG:
+        _check_scans(one, width, height, limits)
     if one.first(tiff.COMPRESSION, 1) not in _BYTES or layout.photometric == _YCBCR:
         return _by_pillow(one, layout)
     needed = _CHANNELS.get(layout.photometric)
@@ -92,6 +95,8 @@ def _layout(one: Directory) -> _Layout:
     channels = one.first(tiff.CHANNELS, 1)
     if width < 1 or height < 1 or channels < 1:
         raise TiffError("corrupt", f"{width}×{height} pixels with {channels} samples")
+    if channels > _MOST_CHANNELS:  # each plane is cut out of the file on its own
+        raise TiffError("unsupported", f"{channels:,} samples per pixel, at most {_MOST_CHANNELS} are read")
     kind = _KINDS.get(int(min(formats)))
     if len(bits) > 1 or len(formats) > 1 or kind is None:
         raise TiffError("unsupported", f"samples of bits {sorted(bits)} and formats {sorted(formats)}; save as grey")
@@ -145,6 +150,15 @@ def _check_segments(one: Directory, layout: _Layout) -> None:
         last = height if tiled else layout.height - (down - 1) * height
         if any(size < row * (last if i % down == down - 1 else height) for i, size in enumerate(sizes)):
             raise TiffError("truncated", "a strip or tile has too few bytes; copy or write the file again")
+
+
+def _check_scans(one: Directory, width: int, height: int, limits: LimitSettings) -> None:
+    """libtiff goes over a strip or tile once for each scan of its JPEG, and cannot be interrupted."""
+    segments = one.segments()
+    pixels = -(-width * height // len(segments))
+    scans = sum(one.data.count(jpeg.SCAN, start, start + size) for start, size in segments)
+    if refused := jpeg.too_much_work(scans, pixels, len(segments), limits):
+        raise TiffError(refused.code, refused.detail)
 
 
 def _samples(one: Directory, layout: _Layout) -> Values:

@@ -20,7 +20,7 @@ from steelflow.archive.names import SIDECARS, kind_of
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import Plan, plan, superseded
 from steelflow.archive.unlisted import Unlisted
-from steelflow.config import Settings
+from steelflow.config import LimitSettings, Settings
 from steelflow.errors import ConfigError, ObjectNotFound
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units, load_model, new_run_id
 from steelflow.records import ObjectInfo, Partition, Unit
@@ -118,7 +118,7 @@ def inspect_source(
         archive=archive,
         report=open_store(dest, settings.store, create=True),
         template=template,
-        limits=settings.limits,
+        limits=_limits(settings, archive, template, planned.units),
         model=model,
         run_id=new_run_id(),
         key_of=_Keys(prefix),
@@ -136,6 +136,18 @@ def inspect_source(
     said = source, prefix, time.perf_counter() - clock
     result = _result(job, planned, current, done, said, alone)
     return replace(result, notes=(*unlisted.sentences(), *result.notes))
+
+
+def _limits(settings: Settings, source: Store, template: KeyTemplate, units: Sequence[Unit]) -> LimitSettings:
+    """The limits of the line of which the source is a part of the archive; otherwise those of all lines, and the key of
+    an image says its line."""
+    limits, uri = settings.limits, settings.archive.uri
+    root = (uri if "://" in uri else str(Path(uri).expanduser().absolute())).rstrip("/") + "/"
+    if not limits.lines or not source.uri.startswith(root):
+        return limits
+    folder = source.uri.removeprefix(root)
+    lines = {template.read(f"{folder}/{unit.objects[0].key}").line for unit in units}
+    return limits.of(lines.pop()) if len(lines) == 1 and None not in lines else limits
 
 
 def _result(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,8 @@ _SQUEEZED = 4  # a NEU picture has twice the side of the model's pictures; a def
 @dataclass(frozen=True, slots=True)
 class Judge:
     """How the images of one line are judged. ``frame`` is None if they are judged as a whole; ``spec`` is the engine's,
-    with the operating point of the line. ``batch_size`` views go through the engine together. Large pictures wait in
+    with the operating point of the line. ``limits_of`` gives the limits of an image, if they are not the same for all.
+    ``batch_size`` views go through the engine together. Large pictures wait in
     the ``room`` for memory."""
 
     engine: Engine
@@ -34,6 +35,7 @@ class Judge:
     frame: LineFrame | None = None
     batch_size: int = 64
     room: Room | None = None
+    limits_of: Callable[[RawImage], LimitSettings] | None = None
 
     def images(self, images: list[RawImage]) -> Judged:
         """Judge a chunk. An image that cannot be decoded becomes a failure row."""
@@ -46,11 +48,15 @@ class Judge:
         turn = Turn(self.room)
         try:
             for image in images:
-                yield image.data if isinstance(image.data, Failure) else decode(image.data, self.limits, seen, turn)
+                data = image.data
+                yield data if isinstance(data, Failure) else decode(data, self._limits_of(image), seen, turn)
                 if turn.held:
                     turn.give_back()
         finally:
             turn.give_back()
+
+    def _limits_of(self, image: RawImage) -> LimitSettings:
+        return self.limits if self.limits_of is None else self.limits_of(image)
 
     def pictures(self, places: list[ImagePlace], pictures: Iterable[Grey | Failure]) -> Judged:
         """Judge grey pictures, uint8 (H, W) each; failures are kept. There is one item per place."""
@@ -70,9 +76,14 @@ def frame_of(settings: FrameSettings | None, spec: ModelSpec, line: str | None) 
     return found if found.judged == "views" else None
 
 
-def judge(images: list[RawImage], engine: Engine, limits: LimitSettings) -> Judged:
+def judge(
+    images: list[RawImage],
+    engine: Engine,
+    limits: LimitSettings,
+    limits_of: Callable[[RawImage], LimitSettings] | None = None,
+) -> Judged:
     """Decode, measure and classify a chunk, each image as a whole."""
-    return Judge(engine, limits, engine.spec).images(images)
+    return Judge(engine, limits, engine.spec, limits_of=limits_of).images(images)
 
 
 def judge_pictures(places: list[ImagePlace], pictures: Iterable[Grey | Failure], engine: Engine) -> Judged:

@@ -22,6 +22,7 @@ from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
 
+from steelflow.archive.by_line import ImageLimits
 from steelflow.archive.described import SidecarErrors
 from steelflow.archive.names import Ignored, kind_of
 from steelflow.archive.readers import read_unit
@@ -46,6 +47,7 @@ _CHUNK_BYTES = 16 * MIB
 _CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batches; and memory is that of all chunks
 _CHUNKS_PER_WORKER = 3
 _DRAFTS = 16  # units that wait to be written; each has an open file
+_BY_LINE = {"lines"}
 _GRADES = 4  # of a coil that are kept
 _UNOPENED = 5  # shards of a unit that are named
 _REFUSED = frozenset(("cold_storage", "denied", "unreadable", "changed"))  # failures of an object, not of its bytes
@@ -147,8 +149,11 @@ class Inspection:
     severity: tuple[SeverityRule, ...] = ()
 
     def fingerprint(self, unit: Unit) -> str:
-        how = f"{PIPELINE_VERSION} {self.limits.model_dump_json(exclude_none=True)} {self.template.text}"
         line = unit.partition.line
+        limits = self.limits_of(line)
+        how = f"{PIPELINE_VERSION} {limits.model_dump_json(exclude_none=True, exclude=_BY_LINE)} {self.template.text}"
+        if limits.lines:
+            how += f" {limits.model_dump_json(exclude_none=True, include=_BY_LINE)}"
         if (frame := self.frame_of(line)) is not None:
             how += f" {frame.model_dump_json()} frames {FRAMES_VERSION}"
         if (point := self.model.point(line)) is not None:
@@ -164,10 +169,23 @@ class Inspection:
         """How the frames of a line are judged; None if they are judged as a whole."""
         return frame_of(self.frame, self.model.spec, line)
 
+    def limits_of(self, line: str | None) -> LimitSettings:
+        """The limits of a line; all of them for a source without lines, where the keys of its images may name them."""
+        return self.limits if line is None else self.limits.of(line)
+
     def judge(self, line: str | None) -> Judge:
         """How the images of a line are judged."""
-        model = self.model
-        return Judge(model.engine, self.limits, model.spec_on(line), self.frame_of(line), model.batch_size, model.room)
+        model, limits = self.model, self.limits_of(line)
+        by_key = ImageLimits(limits, self.template)
+        return Judge(
+            model.engine,
+            limits,
+            model.spec_on(line),
+            self.frame_of(line),
+            model.batch_size,
+            model.room,
+            (lambda image: by_key.of(image.key, image.member)) if limits.lines else None,
+        )
 
 
 def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:

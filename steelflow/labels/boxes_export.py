@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,12 +31,14 @@ _Write = Callable[[Path, "Iterator[_Picture]"], None]
 @dataclass(frozen=True, slots=True)
 class Boxed:
     """What was written: images, the boxes of each class, and good images without boxes. ``left_out`` images have a
-    class but no box, which these formats cannot say."""
+    class but no box, which these formats cannot say. ``retired`` counts the labels of retired classes, by class, which
+    are left out, too."""
 
     images: int
     boxes: dict[str, int]
     good: int
     left_out: int
+    retired: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +73,26 @@ def write_boxes(
     is_good = pl.col("verdict").eq_missing("good") | pl.col("label").is_in(list(good))
     plain = whole.filter(is_good, ~pl.col("image").is_in(list(of_image)))["image"].to_list()
     images = sorted([*of_image, *plain])
+    retired = counted(_chosen(labels, labels.of_retired_classes(regions=True), part))
     if not images:
         raise DataError(
-            f"{labels.uri}: no labelled image has a box or is good; label regions on the page Review of the dashboard"
+            f"{labels.uri}: no labelled image has a box or is good{_but(retired)}; label regions on the page Review of "
+            "the dashboard"
         )
     write: _Write = _coco if kind == "coco" else _voc
     write(folder, _kept(labels, images, of_image, folder / _PICTURES[kind], limits or LimitSettings()))
-    counts = dict(regions.group_by("label").len().sort("label").iter_rows())
+    counts = counted(regions)
     left_out = whole.filter(~pl.col("image").is_in(images)).height
-    return Boxed(len(images), counts, len(plain), left_out)
+    return Boxed(len(images), counts, len(plain), left_out, retired)
+
+
+def counted(rows: pl.DataFrame) -> dict[str, int]:
+    """How many rows each class has."""
+    return dict(rows.group_by("label").len().sort("label").iter_rows())
+
+
+def _but(retired: dict[str, int]) -> str:
+    return f", but for those of retired classes ({', '.join(retired)})" if retired else ""
 
 
 def _chosen(labels: LabelStore, rows: pl.DataFrame, part: Part | None) -> pl.DataFrame:
@@ -100,8 +113,9 @@ def _kept(
 ) -> Iterator[_Picture]:
     """Each image, after it was written with unchanged bytes."""
     folder.mkdir(parents=True)
+    limits_of = labels.limits_of(limits)
     for image, data in labels.images.get_many(images):
-        picture = decode(data, limits)
+        picture = decode(data, limits_of(image))
         if isinstance(picture, Failure):
             raise LabelError(
                 f"{labels.uri}: labelled image {image[:16]} cannot be read ({picture}); withdraw its label"

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Callable, Collection
 
+from steelflow.errors import LONG_NAME, shown
 from steelflow.labels.batches import Label
 from steelflow.labels.boxes import problem_of_box
 
@@ -18,7 +19,7 @@ _AHEAD = dt.timedelta(days=1)  # tolerance for wrong clocks of other machines
 
 def unknown_class(name: str, known: Collection[str]) -> str:
     """The message for an unknown class, with the class that may have been meant."""
-    return f"{name!r} is not a known class; {similar(name, known)} Use --new-class for a new one"
+    return f"{shown(name, LONG_NAME)} is not a known class; {similar(name, known)} Use --new-class for a new one"
 
 
 def similar(name: str, known: Collection[str]) -> str:
@@ -30,9 +31,9 @@ def similar(name: str, known: Collection[str]) -> str:
 def bad_name(name: str) -> str | None:
     """Why this cannot be the name of a class, which becomes a column and a folder. None if it can."""
     if not name.strip() or name != name.strip() or not name.isprintable() or len(name) > MAX_NAME:
-        return f"{name[:MAX_NAME]!r} is not a valid name; use 1 to {MAX_NAME} printable characters"
+        return f"{shown(name)} is not a valid name; use 1 to {MAX_NAME} printable characters"
     if name.startswith(".") or "/" in name or "\\" in name:
-        return f"{name!r} is not a valid name for a folder"
+        return f"{shown(name, LONG_NAME)} is not a valid name for a folder"
     return None
 
 
@@ -43,10 +44,10 @@ def problem_of(label: Label, now: Callable[[], dt.datetime]) -> str | None:
         now: tells the time by the clock of the label store; it is asked if the label has a time.
     """
     if not re.fullmatch("[0-9a-f]{64}", label.image):
-        return f"image {label.image[:MAX_NAME]!r} is not a SHA-256 in hex"
+        return f"image {shown(label.image)} is not a SHA-256 in hex"
     for what in (label.who, label.source):
         if not what.strip() or not what.isprintable() or len(what) > MAX_NAME:
-            return f"who and source need a name of 1 to {MAX_NAME} printable characters, not {what[:MAX_NAME]!r}"
+            return f"who and source need a name of 1 to {MAX_NAME} printable characters, not {shown(what)}"
     if label.note is not None and len(label.note) > MAX_NOTE:
         return f"the note is too long; use at most {MAX_NOTE} characters"
     if label.at is not None and label.at.tzinfo is None:

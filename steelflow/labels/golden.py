@@ -95,13 +95,15 @@ def read_golden(store: Store, images: Images) -> Golden | None:
 
 
 def freeze(store: Store, images: Images, frame: pl.DataFrame, who: str, reason: str) -> Golden:
-    """Make ``frame`` (image, label) the golden set. If it is the current one, nothing changes.
+    """Make ``frame`` (image, label, and ``line`` if it matters) the golden set. If it is the current one, nothing
+    changes.
 
     Raises:
         LabelError: it is empty; an image is repeated, has no label, or is not in the store; or there is no reason.
         LockHeld: another process is choosing a golden set.
     """
-    frame = frame.select("image", "label").unique().sort("image")
+    columns = [name for name in ("image", "label", "line") if name in frame.columns]
+    frame = frame.select(columns).unique(["image", "label"], keep="first", maintain_order=True).sort("image")
     if frame.is_empty() or frame["label"].null_count() or frame["image"].is_duplicated().any():
         raise LabelError("golden set: it needs images, each with one label; correct the list")
     if not reason.strip():

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
+from steelflow.archive.by_line import ImageLimits
 from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.archive.names import kind_of
 from steelflow.archive.template import KeyTemplate, Members
@@ -44,6 +45,12 @@ class Source:
     archive: Store
     template: KeyTemplate
     limits: LimitSettings
+
+    def limits_of(self, local: bool, reference: ImageRef) -> LimitSettings:
+        """How an image is decoded. A file beside the table is of no line."""
+        if local:
+            return self.limits.of(None)
+        return ImageLimits(self.limits, self.template).of(reference.key, reference.member)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +113,11 @@ class Intake:
         self.rows = self._seen(rows, problems)
         problems.check()
 
+    @property
+    def by_line(self) -> bool:
+        """Whether images are decoded differently by the line that they come from."""
+        return bool(self._source.limits.lines)
+
     def labels(self, who: str, source: str, note: str | None = None) -> list[Label]:
         """One label for each image."""
         return [self._label(row, who, source, note) for row in self.rows]
@@ -165,7 +177,8 @@ class Intake:
             by_place.setdefault((row.local, row.reference), []).append(number)
         seen: dict[int, Row] = {}
         for (local, reference), data in _fetched(self._source, list(by_place)):
-            picture = data if isinstance(data, Failure) else decode(data, self._source.limits)
+            limits = self._source.limits_of(local, reference)
+            picture = data if isinstance(data, Failure) else decode(data, limits)
             digest = "" if isinstance(data, Failure) else hashlib.sha256(data).hexdigest()
             named = by_place.get((local, reference), [])
             by_name = by_place.get((local, reference._replace(ordinal=None)), [])
@@ -260,8 +273,12 @@ def choose_golden(labels: LabelStore, intake: Intake, who: str, reason: str) -> 
                 "decide on one; nothing was changed"
             )
     intake.keep(labels)
-    rows = [(row.image, row.label) for row in intake.rows]
-    return labels.freeze(pl.DataFrame(rows, {"image": pl.String, "label": pl.String}, orient="row"), who, reason)
+    said = intake.labels(who, "golden")
+    columns = ("image", "label", "line") if intake.by_line else ("image", "label")
+    frame = pl.DataFrame(
+        {name: [getattr(one, name) for one in said] for name in columns}, dict.fromkeys(columns, pl.String)
+    )
+    return labels.freeze(frame, who, reason)
 
 
 def _fetched(

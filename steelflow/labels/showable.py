@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
+from steelflow.archive.by_line import ImageLimits
 from steelflow.archive.fetch import ImageRef, fetch_images
+from steelflow.archive.template import KeyTemplate
 from steelflow.config import LimitSettings
 from steelflow.errors import ObjectNotFound, ObjectUnreadable
 from steelflow.images.decode import decode
@@ -22,14 +24,16 @@ _THREADS = 16
 
 class Showable:
     """Looks the images of a queue up in ``archive``. ``hidden`` counts those that cannot be shown, by the reason.
+    ``template`` is the archive's, for limits that differ by line.
 
     Raises:
         StoreError: the archive cannot be reached.
     """
 
-    def __init__(self, archive: Store, limits: LimitSettings) -> None:
+    def __init__(self, archive: Store, limits: LimitSettings, template: KeyTemplate | None = None) -> None:
         self._archive = archive
         self._limits = limits
+        self._limits_of = ImageLimits(limits, template).of
         self._known: dict[ImageRef, str | None] = {}
 
     @property
@@ -52,7 +56,7 @@ class Showable:
     def _shown(self, rows: pl.DataFrame) -> pl.DataFrame:
         asked = [ImageRef(*row) for row in rows.select(_REFERENCE).unique(maintain_order=True).iter_rows()]
         for place, data in fetch_images(self._archive, [one for one in asked if one not in self._known], self._limits):
-            picture = data if isinstance(data, Failure) else decode(data, self._limits)
+            picture = data if isinstance(data, Failure) else decode(data, self._limits_of(place.key, place.member))
             self._known[place] = picture.code if isinstance(picture, Failure) else None
         return rows.join(self._gone(), on=_REFERENCE, how="anti", nulls_equal=True, maintain_order="left")
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from steelflow.config import Settings
+from steelflow.config import LimitSettings, Settings
 from steelflow.errors import LabelError
+from steelflow.images.beside import note_bits
 from steelflow.labels import golden, snapshot
 from steelflow.labels.batches import Batches, Label, composed, frame_of
 from steelflow.labels.boxes import BOX, of_regions, of_whole_images
@@ -59,7 +60,7 @@ class Added:
 def open_labels(settings: Settings) -> LabelStore:
     """The label store of these settings. No connection is opened yet."""
     store = open_store(settings.labels_uri, settings.store, create=True)
-    return LabelStore(store, ZoneInfo(settings.night.timezone))
+    return LabelStore(store, ZoneInfo(settings.night.timezone), settings.limits)
 
 
 class LabelStore:
@@ -70,14 +71,16 @@ class LabelStore:
 
     Args:
         zone: the plant's time zone, for times without one; by default they are refused.
+        limits: how the images are decoded; they may differ by the line that an image comes from.
     """
 
-    def __init__(self, store: Store, zone: dt.tzinfo | None = None) -> None:
+    def __init__(self, store: Store, zone: dt.tzinfo | None = None, limits: LimitSettings | None = None) -> None:
         self.store = store
         self.images = Images(store)
         self.clock = StoreClock(store)
         self._batches = Batches(store)
         self._zone = zone
+        self._limits = limits or LimitSettings()
 
     @property
     def uri(self) -> str:
@@ -188,6 +191,13 @@ class LabelStore:
         called good later are left out. ``verdict`` is good for a region that is no defect."""
         return self._counting(of_regions(self._until(at)), withdrawn)
 
+    def of_retired_classes(self, regions: bool = False) -> pl.DataFrame:
+        """The rows that ``current`` leaves out because their class is retired; with ``regions`` those of ``regions``,
+        too."""
+        retired = pl.col("label").is_in(list(self.class_names().retired))
+        whole = self.current(withdrawn=True).filter(retired)
+        return whole.vstack(self.regions(withdrawn=True).filter(retired)) if regions else whole
+
     def _counting(self, rows: pl.DataFrame, withdrawn: bool) -> pl.DataFrame:
         meaning = self.class_names()
         rows = meaning.today(rows)
@@ -267,13 +277,36 @@ class LabelStore:
 
     def export(self, labelled: Snapshot | Golden, folder: Path) -> int:
         """Write the images to ``folder/<class>/<first 16 of the SHA-256>.<suffix>``, the layout for training, with
-        unchanged bytes. Returns their number. Other files in the folder stay: pass an empty folder."""
-        frame = labelled.frame
+        unchanged bytes. Returns their number. Other files in the folder stay: pass an empty folder. Where the settings
+        of a line say how many bits its cameras use, a note beside the classes says it to ``train`` and ``evaluate``."""
+        frame, bits = labelled.frame, dict[str, int]()
+        limits_of = self.limits_of()
         for name in frame["label"].unique():
             (folder / name).mkdir(parents=True, exist_ok=True)
         for label, (image, data) in zip(frame["label"], self.images.get_many(frame["image"]), strict=True):
-            (folder / label / f"{image[:16]}{suffix_of(data)}").write_bytes(data)
+            name = f"{image[:16]}{suffix_of(data)}"
+            (folder / label / name).write_bytes(data)
+            if self._limits.lines and (own := limits_of(image).sample_bits):
+                bits[name] = own
+        note_bits(folder, bits)
         return frame.height
+
+    def _lines(self) -> dict[str, str]:
+        """The line that each image comes from, by its SHA-256, where a label or the golden set says it."""
+        chosen = golden.read_golden(self.store, self.images)
+        said = [] if chosen is None or "line" not in chosen.frame.columns else [chosen.frame]
+        rows = pl.concat([one.select("image", "line") for one in (*said, self._batches.read())])
+        return dict(rows.drop_nulls().iter_rows())
+
+    def limits_of(self, limits: LimitSettings | None = None) -> Callable[[str], LimitSettings]:
+        """How each image is decoded, by its SHA-256: as the images of the line that it comes from.
+
+        Args:
+            limits: instead of those of this store.
+        """
+        known = self._limits if limits is None else limits
+        lines = self._lines() if known.lines else {}
+        return lambda image: known.of(lines.get(image))
 
     def golden(self) -> Golden | None:
         """The current golden set, with its manifest verified, by today's names of its classes and without retired ones.

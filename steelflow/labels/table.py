@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from steelflow.archive.fetch import ImageRef
 from steelflow.archive.names import kind_of
-from steelflow.errors import LabelError
+from steelflow.errors import LONG_NAME, LabelError, shown
 from steelflow.labels.names import nfc, spellings
 from steelflow.report.sheets import original
 
@@ -112,20 +112,24 @@ def _row(base: Path, number: int, image: str, found: dict[str, str], zone: ZoneI
     if not path:
         problems.add(where, f"column {image}", "is empty; name the image")
     elif ".." in (slashed := path.replace("\\", "/")).split("/") or slashed.startswith("/") or "\0" in path:
-        problems.add(where, f"column {image}", f"{path!r}: use a path relative to the CSV, or a key of the archive")
+        problems.add(
+            where,
+            f"column {image}",
+            f"{shown(path, LONG_NAME)}: use a path relative to the CSV, or a key of the archive",
+        )
     elif len(path.encode()) > _LONGEST_KEY:
         problems.add(where, f"column {image}", f"is too long; a key has at most {_LONGEST_KEY:,} bytes")
     if text := found.get("ordinal"):
         if text.isdecimal() and text.isascii() and len(text) < 9:
             ordinal = int(text)
         else:
-            problems.add(where, "column ordinal", f"{text!r} is not a place in a shard; use 0, 1, 2, …")
+            problems.add(where, "column ordinal", f"{shown(text)} is not a place in a shard; use 0, 1, 2, …")
     if text := found.get("at"):
         try:
             moment = dt.datetime.fromisoformat(text)
             at = moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
         except ValueError:
-            problems.add(where, "column at", f"{text!r} is not a time; use the form 2026-11-18T06:30:00Z")
+            problems.add(where, "column at", f"{shown(text)} is not a time; use the form 2026-11-18T06:30:00Z")
     if problems.count > before:
         return None
     here = next((one for one in (path, *spellings(path)) if os.path.isfile(base / one)), None)  # noqa: PTH113  Path.is_file raises if a name is too long

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from steelflow.archive.by_line import ImageLimits
 from steelflow.archive.fetch import ImageRef, fetch_images
 from steelflow.coils.defects import report_files
 from steelflow.coils.listing import CoilState
 from steelflow.coils.proposal import Coil
-from steelflow.config import LimitSettings, Settings
+from steelflow.config import Settings
 from steelflow.errors import StoreError
 from steelflow.images.decode import Grey, decode
 from steelflow.morning.content import Picture
@@ -61,7 +62,7 @@ def pictures(
             chosen.setdefault((line, row["coil"]), {})[_reference(row)] = row
     archive = open_store(settings.archive.uri, settings.store)
     rows = {image: row for own in chosen.values() for image, row in own.items()}
-    found = _pictures(archive, rows, settings.limits)
+    found = _pictures(archive, rows, ImageLimits.of_archive(settings))
     return [tuple(found[image] for image in chosen.get((one.line, one.coil), ())) for one in coils]
 
 
@@ -116,13 +117,13 @@ def _reference(row: Row) -> ImageRef:
     return ImageRef(row["object_key"], row["member"], row["ordinal"])
 
 
-def _pictures(archive: Store, rows: Mapping[ImageRef, Row], limits: LimitSettings) -> dict[ImageRef, Picture]:
+def _pictures(archive: Store, rows: Mapping[ImageRef, Row], limits: ImageLimits) -> dict[ImageRef, Picture]:
     """A picture of each image; one image is in memory at a time. A store that fails costs the pictures, not the
     report."""
     found = {image: Picture(None, f"{_caption(row)}: not in the archive") for image, row in rows.items()}
     try:
-        for image, data in fetch_images(archive, sorted(rows, key=str), limits) if rows else ():
-            picture = data if isinstance(data, Failure) else decode(data, limits)
+        for image, data in fetch_images(archive, sorted(rows, key=str), limits.limits) if rows else ():
+            picture = data if isinstance(data, Failure) else decode(data, limits.of(image.key, image.member))
             found[image] = _picture(rows[image], picture)
     except StoreError as exc:
         return {image: Picture(None, f"{_caption(row)}: {exc}") for image, row in rows.items()}

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 
 from steelflow.drift.check import forget_line
+from steelflow.drift.references import forget_night
 from steelflow.errors import ReportError
 from steelflow.records import Partition
 from steelflow.report.daily import write_daily
@@ -31,9 +32,9 @@ def reports_of(report: Store, date: dt.date, line: str | None) -> list[str]:
 
 
 def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: str) -> int:
-    """Delete a line's reports of a night, with all that was made from them, and its verdict in the drift table. Who did
-    it and why is kept below ``dropped/``; the run records of the night say that the line was dropped. Images of the
-    archive stay. Returns the number of reports.
+    """Delete a line's reports of a night, with all that was made from them, its verdict in the drift table, and its
+    images in the drift references. Who did it and why is kept below ``dropped/``; the run records of the night say that
+    the line was dropped. Images of the archive stay. Returns the number of reports.
 
     Raises:
         ReportError: there are no reports.
@@ -54,6 +55,7 @@ def drop(report: Store, date: dt.date, line: str | None, *, who: str, reason: st
             report.delete(info.key)
         write_daily(report, [date])
         forget_line(report, date, line)
+        forget_night(report, date, line)
         for key, record in list(records_of(report, date)):
             if line in record.lines and line not in record.dropped:
                 report.put(key, record.model_copy(update={"dropped": (*record.dropped, line)}).to_json())

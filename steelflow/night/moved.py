@@ -1,8 +1,8 @@
 """Images that count twice: the archive has them elsewhere by now, and the reports of their old place still count them.
 
-Only nights are looked at whose images may have moved: a coil of this night is in their reports, too, or the archive has
-no folder for them any more. Then images are compared by their names below the folders of line and date, and by the
-figures of their pictures.
+Only nights are looked at whose images may have moved: a coil of this night is in their reports, too, or both have
+images without a coil, or the archive has no folder for them any more. Then images are compared by their names below the
+folders of line and date, and by the figures of their pictures.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from steelflow.schema import QUALITY
 from steelflow.store import Store
 
 _ROWS = 5000  # of one line's night that are compared
+_BARE_ROWS = 200_000  # the same where no coil says which images may have moved
 _LOOKED_FOR = 20  # objects
 _SAME = ("place", "member", "ordinal", "width", "height", *QUALITY)
 
@@ -59,9 +60,10 @@ def moved(
         if gone and partition.date == date:  # named as a line without images
             continue
         rows = scan(report, infos)
-        if not gone:
-            rows = rows.filter(pl.col("coil").is_in(ours.coils))
-        for found in ours.twins(rows.head(_ROWS)):
+        of_coils = rows if gone else rows.filter(pl.col("coil").is_in(ours.coils))
+        bare = rows.filter(pl.col("coil").is_null())
+        for part in (of_coils.head(_ROWS), *((bare.head(_BARE_ROWS),) if ours.bare and not gone else ())):
+            found = ours.twins(part)
             if any(_is_gone(archive, key) for key in found["object_key"].unique().head(_LOOKED_FOR)):
                 yield _sentence(partition, found, date, gone)
                 break
@@ -78,20 +80,18 @@ class _Ours:
         except ReportError:  # nothing was inspected
             self._rows = pl.LazyFrame(schema={"coil": pl.String(), "object_key": pl.String(), "line": pl.String()})
         self._depth = template.nightly_depth
-        coils = self._rows.select(pl.col("coil").drop_nulls().unique()).collect(engine="streaming")
-        self.coils: list[str] = coils["coil"].to_list()
+        coils = self._rows.select(pl.col("coil").unique()).collect(engine="streaming")["coil"]
+        self.coils: list[str] = coils.drop_nulls().to_list()
+        self.bare = coils.null_count() > 0
         self._known: pl.DataFrame | None = None
 
-    def twins(self, rows: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-        """``object_key`` of the rows that are images of this night, with its ``line``; nothing if there are none."""
+    def twins(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        """``object_key`` of the rows that are images of this night, with its ``line``."""
         asked = self._marked(rows, "object_key").collect()
-        if asked.is_empty():
-            return
-        if self._known is None:
+        if self._known is None and not asked.is_empty():
             self._known = self._marked(self._rows, "line").collect(engine="streaming")
-        found = asked.join(self._known, on="mark", how="inner")
-        if not found.is_empty():
-            yield found
+        known = pl.DataFrame(schema={"mark": pl.UInt64(), "line": pl.String()}) if self._known is None else self._known
+        return asked.join(known, on="mark", how="inner")
 
     def _marked(self, rows: pl.LazyFrame, column: str) -> pl.LazyFrame:
         """One number for each image, and ``column``. An even picture looks like any other: it is left out."""

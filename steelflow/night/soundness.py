@@ -18,6 +18,7 @@ from steelflow.drift.references import Doubts
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import BucketNotFound, ConfigError, SteelflowError
 from steelflow.inspection.judge import judge
+from steelflow.labels import open_labels
 from steelflow.labels.golden import Golden, read_golden
 from steelflow.labels.images import Images
 from steelflow.models.shipped import shipped
@@ -110,9 +111,11 @@ def _judged(golden: Golden, engine: Engine, settings: Settings) -> tuple[float, 
     unit = Unit(id="", partition=Partition(None, None), kind="loose", objects=())
     origin = Origin(unit=unit, spec=engine.spec, model_digest=engine.digest, run_id="", novelty=engine.novelty)
     tables, truth = [], []
+    limits_of = open_labels(settings).limits_of()
     for batch in _batches(golden.load()):
         raw = [RawImage(image, None, 0, data) for image, _, data in batch]
-        tables.append(rows(judge(raw, engine, settings.limits), origin).select(["label", "confidence"]))
+        judged = judge(raw, engine, settings.limits, lambda image: limits_of(image.key))
+        tables.append(rows(judged, origin).select(["label", "confidence"]))
         truth += [label for _, label, _ in batch]
     frame = pl.DataFrame(pa.concat_tables(tables))
     right = (frame["label"] == pl.Series(truth)).fill_null(False)

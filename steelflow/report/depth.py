@@ -19,5 +19,6 @@ def depth_note(what: str, counts: Counts) -> str | None:
     likely = next(bits for bits in _CAMERAS if bits >= counts.bits)
     return (
         f"{what}: its 16-bit images ({counts.wide:,}) never use more than {counts.bits} bits, so they were judged as "
-        f"dark images; if the camera has {likely} bits, set limits.sample_bits = {likely}"
+        f"dark images; if the camera has {likely} bits, set limits.sample_bits = {likely} (of a single line: "
+        f"limits.lines.<line>.sample_bits)"
     )

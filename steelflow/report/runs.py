@@ -74,7 +74,27 @@ def backfills(store: Store) -> dict[str, list[RunRecord]]:
     for record in sorted(_records(store, [info.key for info in store.list(RUNS)]), key=_order):
         if record.backfill:
             found.setdefault(record.backfill, []).append(record)
-    return dict(sorted(found.items(), key=lambda one: max(each.started_at for each in one[1]), reverse=True))
+    return {name: found[name] for name in reversed(_as_they_ran(found))}
+
+
+def _as_they_ran(found: dict[str, list[RunRecord]]) -> list[str]:
+    """The names of backfills, the earliest first. If two inspected the same night, the numbers of its records say which
+    was first; otherwise their times do, which a wrong clock may have given."""
+    first: dict[str, set[str]] = {name: set() for name in found}  # those that ran before
+    of_night: dict[dt.date, list[tuple[int, str]]] = {}
+    for name, records in found.items():
+        for record in records:
+            of_night.setdefault(record.date, []).append((record.number, name))
+    for runs in of_night.values():
+        for number, name in runs:
+            first[name] |= {other for place, other in runs if place < number and other != name}
+    left = sorted(found, key=lambda name: max(each.started_at for each in found[name]))
+    ordered: list[str] = []
+    while left:
+        ready = (name for name in left if not first[name].intersection(left))
+        ordered.append(next(ready, left[0]))  # two that ran at once may each be first on some night
+        left.remove(ordered[-1])
+    return ordered
 
 
 def _order(record: RunRecord) -> tuple[dt.date, int, dt.datetime]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 _SAMPLE = 20
+_IN_TAR = re.compile(r"\.(tar(\.[a-z0-9]+)?|tgz|tbz2?|txz|tzst)/", re.IGNORECASE)
+_IN_ZIP = re.compile(r"\.zip/", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class SidecarProblems:
 
 def sidecar_problems(notes: Iterable[Notes], whole: bool) -> SidecarProblems:
     """The problems of all units together. If ``whole``, the units are all that there are: then a name in a sidecar that
-    none of them has is a problem, too."""
+    none of them has is a problem, too. A sidecar within a shard has only the images of its shard in any case."""
     count = 0
     told: dict[str, None] = {}
     unused: dict[str, tuple[int, int, set[str]]] = {}
@@ -73,8 +76,10 @@ def sidecar_problems(notes: Iterable[Notes], whole: bool) -> SidecarProblems:
             _, before, common = unused.get(key, (0, 0, set(lacking)))
             unused[key] = (total, before + used, common & set(lacking))
     for key, (total, used, names) in unused.items():
-        if whole and used < total:
+        in_tar = _IN_TAR.search(key)
+        if used < total and (whole or in_tar or _IN_ZIP.search(key)):
             count += total - used
             named = f": {', '.join(sorted(names))}" if names else ""
-            told[f"{key}: {total - used:,} of {total:,} names have no image{named}"] = None
+            behind = " behind the sidecar; pack it before its images" if in_tar else ""
+            told[f"{key}: {total - used:,} of {total:,} names have no image{behind}{named}"] = None
     return SidecarProblems(count, tuple(told)[:_SAMPLE])

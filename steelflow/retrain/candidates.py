@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError, ModelError, TrainingError
 from steelflow.labels.snapshot import HELD_OUT_RULE, is_held_out
 from steelflow.retrain.material import Material
@@ -72,6 +73,7 @@ class Plan:
     is_new: Callable[[bytes], bool]
     about: str
     seed: int = 0
+    limits: LimitSettings | None = None
 
 
 def candidates(run: Retraining, material: Material, work: Path, champion: Path) -> list[Candidate]:
@@ -92,6 +94,7 @@ def candidates(run: Retraining, material: Material, work: Path, champion: Path) 
         rule=f"the golden set ({material.golden.hash[:12]}), and of the others {HELD_OUT_RULE}",
         is_held_out=lambda digest: digest in sacred or is_held_out(digest),
         is_new=new.__contains__,
+        limits=run.settings.limits,
         about=f"Labels of {run.labels.uri}, snapshot {material.snapshot.hash[:12]}.",
     )
     return train_candidates(plan, run.tell, run.progress)
@@ -142,6 +145,7 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
                     start=None if start is None else str(start),
                     hold_out=hold_out,
                     about=plan.about,
+                    limits=plan.limits,
                 ),
                 folder,
                 on_epoch=lambda p: watch(p.epoch, p.epochs, p.loss),

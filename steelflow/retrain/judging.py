@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -28,8 +28,10 @@ def answers(
     truth: Sequence[str],
     limits: LimitSettings,
     meaning: Classes = AS_THEY_ARE,
+    limits_of: Callable[[str], LimitSettings] | None = None,
 ) -> Answers:
-    """The answers of ``engine`` for N ``images`` (reference, encoded bytes); ``truth`` has their N labels in order.
+    """The answers of ``engine`` for N ``images`` (reference, encoded bytes); ``truth`` has their N labels in order, and
+    ``limits_of`` says how an image is decoded, if not all are in the same way.
 
     An image that cannot be decoded counts as wrong for every model. A model that was trained before a class was renamed
     or merged answers by its name of today (``meaning``).
@@ -39,7 +41,7 @@ def answers(
     probability: list[float] = []
     for batch in _batches(images):
         raw = [RawImage(reference, None, 0, data) for reference, data in batch]
-        judged = judge(raw, engine, limits)
+        judged = judge(raw, engine, limits, limits_of and (lambda image: limits_of(image.key)))
         rows = dict(zip(judged.good.tolist(), judged.probabilities, strict=True))
         for number in range(len(batch)):
             row, right = rows.get(number), truth[len(labels)]

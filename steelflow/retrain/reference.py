@@ -94,7 +94,7 @@ def _judged(settings: Settings, partition: Partition, references: pl.DataFrame, 
     unit = Unit(id="", partition=partition, kind="loose", objects=())
     origin = Origin(unit=unit, spec=engine.spec, model_digest=engine.digest, run_id="", novelty=engine.novelty)
     frame = frame_of(settings.frame, engine.spec, partition.line)
-    judge = Judge(engine, settings.limits, engine.spec, frame)
+    judge = Judge(engine, settings.limits.of(partition.line), engine.spec, frame)
     fetched = fetch_images(archive, [ImageRef(*row) for row in coils], settings.limits)
     tables = []
     while batch := [

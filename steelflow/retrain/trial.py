@@ -75,7 +75,9 @@ class Trial:
 
     def _answers(self, engine: Engine, frame: pl.DataFrame, truth: list[str], meaning: Classes) -> Answers:
         images = self.labels.images.get_many(frame["image"].to_list())
-        return answers(engine, images, truth, self.settings.limits, meaning)
+        return answers(
+            engine, images, truth, self.settings.limits, meaning, self.labels.limits_of(self.settings.limits)
+        )
 
     def _check_parity(self, challenger: Path) -> None:
         """ONNX and torch have to give the same logits for real images, if there are torch weights. Raises
@@ -87,10 +89,10 @@ class Trial:
         from steelflow.training.export import TOLERANCE, parity
 
         model, spec = load_torch(weights)
-        pictures = []
+        pictures, limits_of = [], self.labels.limits_of(self.settings.limits)
         for frame in self.sets.values():
-            for _, data in self.labels.images.get_many(frame["image"].head(_PARITY_IMAGES).to_list()):
-                grey = decode(data, self.settings.limits)
+            for image, data in self.labels.images.get_many(frame["image"].head(_PARITY_IMAGES).to_list()):
+                grey = decode(data, limits_of(image))
                 if not isinstance(grey, Failure):
                     pictures.append(resize(grey, spec.input_size))
         if pictures and not (difference := parity(model, challenger, np.stack(pictures)[:, None])) <= TOLERANCE:

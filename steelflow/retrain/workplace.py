@@ -27,6 +27,7 @@ def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
         run.settings.retrain.epochs,
         sorted(material.fresh["image"]),
         sorted(run.details.without),
+        run.settings.limits.model_dump(mode="json"),
         __version__,
     ]
     name = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]

@@ -177,14 +177,27 @@ class S3Store:
         uploads, or does not let us: they are deleted by the bucket's own rules then."""
         before = dt.datetime.now(dt.UTC) - _OLD_UPLOAD
         dropped = 0
-        with contextlib.suppress(StoreError), self._translated(self._root):
-            # minio has no public call for either; the version is in the lock file
-            for upload in self._minio._list_multipart_uploads(self.bucket, prefix=self._root).uploads:
-                if upload.initiated_time is not None and upload.initiated_time < before and upload.upload_id:
+        with contextlib.suppress(StoreError):
+            for key, upload, begun in self._uploads():
+                if begun is not None and begun < before:
                     if not dry_run:
-                        self._minio._abort_multipart_upload(self.bucket, str(upload.object_name), upload.upload_id)
+                        with contextlib.suppress(ObjectNotFound), self._translated(key):
+                            self._minio._abort_multipart_upload(self.bucket, key, upload)
                     dropped += 1
         return dropped
+
+    def _uploads(self) -> Iterator[tuple[str, str, dt.datetime | None]]:
+        """(name, id, begin) of the multipart uploads below the root."""
+        after: str | None = None
+        while True:
+            with self._translated(self._root):
+                # minio has no public call for this, nor for aborting one; the version is in the lock file
+                page = self._minio._list_multipart_uploads(self.bucket, prefix=self._root, key_marker=after)
+            for one in page.uploads:
+                yield str(one.object_name), str(one.upload_id), one.initiated_time
+            before, after = after, page.next_key_marker
+            if not page.is_truncated or not after or after == before:
+                return
 
     def make_bucket(self) -> None:
         """Create the bucket if it does not exist."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from steelflow.config import LimitSettings
 from steelflow.engine import open_engine
 from steelflow.models.spec import ModelSpec
 from steelflow.training.annotations import Annotations, Listing
@@ -81,9 +82,9 @@ def train_annotated(
     )
 
 
-def held_out_by_group(listing: Listing, seed: int) -> HoldOut:
+def held_out_by_group(listing: Listing, seed: int, limits: LimitSettings | None = None) -> HoldOut:
     """The rule that holds out whole groups of pictures without places, for ``training.train``."""
-    data = listing.annotations()
+    data = listing.annotations(limits)
     held_out = {data.items[index].digest for index in data.split(seed)[1]}
     groups = "groups of the manifest" if listing.rule is None else f"groups by {listing.rule.pattern!r}"
     which = hashlib.sha256(b"".join(sorted(held_out))).hexdigest()[:12]  # other groups are another training

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from steelflow.config import LimitSettings
 from steelflow.errors import DataError
+from steelflow.images.beside import limits_in
 from steelflow.images.decode import Grey, decode, resize
 from steelflow.records import Failure
 from steelflow.training.manifest import MANIFESTS, list_manifest
@@ -114,7 +115,7 @@ def read_images(
         DataError: see ``load_folder``.
     """
     check_classes(source, listed, at_least)
-    limits = limits or LimitSettings()
+    limits_of = limits_in(root, limits)
     images: list[Grey] = []
     labels: list[int] = []
     paths: list[str] = []
@@ -125,7 +126,7 @@ def read_images(
         for path in of_class:
             try:
                 data = (root / path).read_bytes()
-                picture = decode(data, limits)
+                picture = decode(data, limits_of(path))
             except OSError as exc:
                 picture = Failure("unreadable", exc.strerror or type(exc).__name__)
             if isinstance(picture, Failure):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from steelflow.config import LimitSettings, Settings
 from steelflow.errors import DataError
+from steelflow.images.beside import limits_in
 from steelflow.images.decode import Grey, decode, resize
 from steelflow.inspection.pipeline import Model, load_model
 from steelflow.records import Failure
@@ -173,8 +174,9 @@ def _judge(
     size, classes = model.engine.spec.input_size, len(model.engine.spec.classes)
     plain = np.empty((len(part), 1, size, size), np.uint8)
     disturbed = {name: np.empty_like(plain) for name in conditions}
+    limits_of = limits_in(root, limits)
     for place, index in enumerate(part):
-        picture = _picture(root / listed.paths[index], limits)
+        picture = _picture(root / listed.paths[index], limits_of(listed.paths[index]))
         resize(picture, size, plain[place, 0])
         for name, condition in conditions.items():
             rng = np.random.default_rng([seed, int.from_bytes(listed.digests[index])])

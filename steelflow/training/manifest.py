@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from steelflow.errors import DataError
+from steelflow.errors import LONG_NAME, DataError, shown
 
 MANIFESTS = (".csv", ".parquet")
 _COLUMNS = ("path", "label")
@@ -42,7 +42,8 @@ def inside(path: str, where: str) -> str:
     parts = PurePosixPath(path).parts
     if not parts or path.startswith("/") or ".." in parts or "\0" in path:
         raise DataError(
-            f"{where} has the path {path!r}; a path must be inside the folder of the manifest and relative to it"
+            f"{where} has the path {shown(path, LONG_NAME)}; a path must be inside the folder of the manifest and "
+            "relative to it"
         )
     return str(PurePosixPath(path))
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError, DataError
 from steelflow.models import Architecture, architecture
 from steelflow.models.weights_file import origin_of
@@ -72,6 +73,7 @@ class TrainingPlan:
         precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network on
             this machine. With ``auto``, another machine may choose differently and get other weights.
         about: description and citation of the data, for the model card.
+        limits: how the images are decoded; the defaults of the settings when not given.
     """
 
     arch: str
@@ -90,6 +92,7 @@ class TrainingPlan:
     device: str | None = None
     precision: Wanted = "fp32"
     about: str = ""
+    limits: LimitSettings | None = None
 
     def ready(self) -> Ready:
         """Check the plan and load its models, before any image is read.
@@ -184,6 +187,7 @@ class Ready:
             "device": self.device.type,
             "precision": self.precision,
             "torch": str(torch.__version__),
+            **({"sample_bits": plan.limits.sample_bits} if plan.limits and plan.limits.sample_bits else {}),
         }
 
 

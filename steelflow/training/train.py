@@ -67,7 +67,7 @@ def train(
     """
     ready = plan.ready()
     started = time.perf_counter()
-    data = load_images(data_dir, ready.input_size)
+    data = load_images(data_dir, ready.input_size, plan.limits)
     recipe = ready.recipe_for(len(data.labels))
     checkpoint = Checkpoint(out_dir / f"{ready.name}.checkpoint.safetensors", ready.fingerprint(data, recipe))
     trained = train_in_memory(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError
 from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork
@@ -45,6 +46,7 @@ class Wanted:
     false_alarms: float | str | None = None
     mm_per_pixel: float | None = None
     augment: Mapping[str, object] = field(default_factory=dict)
+    limits: LimitSettings | None = None
 
     def train(self, data: Path, out: Path, progress: Callable[[Any], None]) -> TrainingResult | AnnotatedResult:
         """Train on ``data``, and write the model to ``out``.
@@ -58,7 +60,7 @@ class Wanted:
         if self.of_whole_pictures(listing):
             return train(data, self._plan(listing), out, progress)
         return train_annotated(
-            listing.annotations(),
+            listing.annotations(self.limits),
             out,
             self._strip_plan(),
             false_alarms=FALSE_ALARMS if self.false_alarms is None else self.false_alarms,
@@ -95,9 +97,10 @@ class Wanted:
             pretrained=self.pretrained,
             start=self.start,
             teachers=self.teachers,
-            hold_out=held_out_by_group(listing, self.seed) if listing.grouped else None,
+            hold_out=held_out_by_group(listing, self.seed, self.limits) if listing.grouped else None,
             device=self.device,
             precision=self.precision,
+            limits=self.limits,
         )
 
     def _strip_plan(self) -> StripPlan:

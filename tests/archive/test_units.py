@@ -4,6 +4,7 @@ import datetime as dt
 import random
 import re
 import tracemalloc
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from steelflow.archive.names import kind_of
 from steelflow.archive.packed import Packed, pack
 from steelflow.archive.template import KeyTemplate
-from steelflow.archive.units import Plan, fingerprint, plan, superseded
+from steelflow.archive.units import LOOKED_INTO, Plan, fingerprint, plan, superseded
 from steelflow.records import ObjectInfo, Partition, Unit
 
 TEMPLATE = KeyTemplate("coil={coil}/{name}")
@@ -165,3 +166,21 @@ def test_a_planned_object_takes_little_room() -> None:
         tracemalloc.stop()
     assert len(found.units) > 2
     assert taken / len(keys) < 60  # bytes, of which the key is 24
+
+
+@pytest.mark.parametrize("images", [0, 1, 3, 2500])
+def test_images_of_a_suffix_that_is_none_are_found_beyond_those_looked_into(images: int) -> None:
+    """If one of the files that are looked into is an image, all of its suffix are: otherwise all are counted."""
+    objects = [info(f"coil=C/{i:04}.txt") for i in range(2500)] + [info(f"coil=C/{i:04}.pdf") for i in range(1500)]
+    hidden = {one.key for one in objects[:images]}
+    opened: list[str] = []
+
+    def misnamed(some: Sequence[ObjectInfo]) -> list[ObjectInfo]:
+        assert len(some) <= LOOKED_INTO
+        opened.extend(one.key for one in some)
+        return [one for one in some if one.key in hidden]
+
+    found = plan(HERE, objects, TEMPLATE, 8192, misnamed)
+    assert {one.key for unit in found.units for one in unit.objects} == hidden
+    assert found.ignored_count == len(objects) - images
+    assert len(opened) == len(set(opened)) <= (2 * LOOKED_INTO if not images else 2500 + LOOKED_INTO)

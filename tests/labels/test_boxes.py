@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from steelflow.cli.main import app
 from steelflow.errors import DataError, LabelError
 from steelflow.labels import Label, LabelStore
 from steelflow.labels.batches import SCHEMA
@@ -169,3 +172,30 @@ def test_other_programs_read_the_boxes(
     assert boxes == {A: "scratches"}, "what is no defect is no box for training"
     assert by_name[frames[1][:16]].label == "good"
     assert labels.image(frames[0]) in {path.read_bytes() for path in folder.rglob("*.png")}
+
+
+@pytest.mark.parametrize("kind", ["coco", "voc", "folders", "csv", "parquet"])
+def test_an_export_says_what_it_leaves_out_of_retired_classes(
+    labels: LabelStore, frames: list[str], minutes: Iterator[dt.datetime], tmp_path: Path, kind: str
+) -> None:
+    boxes = [said(frames[0], "scratches", next(minutes), A, "drawn"), said(frames[0], "inclusion", next(minutes), B)]
+    whole = [said(frames[1], "inclusion", next(minutes)), said(frames[2], "good", next(minutes), verdict="good")]
+    labels.add([*boxes, *whole], CLASSES)
+    labels.change_class("merge", "inclusion", "dirt", who="olga", reason="one name", classes=["dirt"])
+
+    def exported(name: str) -> tuple[dict[str, int], str]:
+        home = [f"--config={tmp_path / 'steelflow.toml'}", "labels", "export", str(tmp_path / name), "--format", kind]
+        told = CliRunner().invoke(app, home)
+        assert told.exit_code == 0, told.output
+        found = CliRunner().invoke(app, [*home[:3], f"{tmp_path / name}.json", *home[4:], "--json"])
+        return json.loads(found.stdout)["retired"], told.stdout
+
+    (tmp_path / "steelflow.toml").write_text(f'home = "{tmp_path}/home"\n[labels]\nuri = "{labels.uri}"\n')
+    retired, text = exported("before")
+    assert (retired, "retired" in text) == ({}, False)
+    labels.change_class("retire", "dirt", who="olga", reason="no defect")
+    retired, text = exported("after")
+    assert retired == {"dirt": 2 if kind in ("coco", "voc") else 1}
+    assert f"labels of retired classes are left out: dirt {retired['dirt']}; `steelflow labels restore`" in " ".join(
+        text.split()
+    )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import polars as pl
 import pytest
 from plants import FOUND, NIGHT, UNITS, local_settings, make_plant
 
+from steelflow.inspection.infer import inspect_source
 from steelflow.night.run import NightResult, inspect_night
 
 
@@ -46,3 +49,25 @@ def test_a_night_tells_what_is_wrong_in_a_sidecar_and_a_correction_is_inspected(
     mended, rows = run(f"name,coil,position\n{image.name},C77,1.5\n")
     assert (mended.sidecar_errors, mended.done_units) == (0, result.done_units)
     assert rows == [("C77", pytest.approx(1.5))]
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_a_sidecar_behind_its_images_in_a_tar_is_named(tmp_path: Path, where: str) -> None:
+    image = sorted(make_plant(tmp_path / "plant").rglob("*.jpg"))[0]
+    members = [("a.jpg", image.read_bytes()), ("frames.csv", b"name,position\na.jpg,1.5\n")]
+    shard = tmp_path / f"images/line=L1/date={NIGHT}/coil=C1/n.tar"
+    shard.parent.mkdir(parents=True)
+    with tarfile.open(shard, "w") as tar:
+        for name, data in members if where == "behind" else members[::-1]:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    alone = inspect_source(str(shard), str(tmp_path / "alone"), settings)
+    night = inspect_night(settings, NIGHT)
+    for result in (alone, night):
+        assert result.sidecar_errors == (where == "behind")
+        for told in result.sidecar_sample:
+            assert "n.tar/frames.csv: 1 of 1 names have no image behind the sidecar; pack it before its" in told
+    positions = pl.read_parquet(alone.files)["position"].to_list()
+    assert positions == [None if where == "behind" else 1.5]

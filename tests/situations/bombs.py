@@ -95,6 +95,47 @@ def _jp2(side: int, marker: bytes, at: int, value: bytes) -> bytes:
     return data[:place] + value + data[place + len(value) :]
 
 
+def _empty_packets(tiles: int) -> bytes:
+    """A JPEG 2000 of small tiles with 33 resolutions in 1,000 layers, all of them empty."""
+    sizes = struct.pack(">HIIIIIIIIHBBB", 0, 32 * tiles, 32, 0, 0, 32, 32, 0, 0, 1, 7, 1, 1)
+    style = struct.pack(">BBHBBBBBB", 0, 0, 1000, 0, 32, 4, 4, 0, 1)
+    steps = b"\x40" + b"\x48" * 97
+    segments = (_SIZ, sizes), (_COD, style), (b"\xff\x5c", steps)
+    head = b"".join(marker + struct.pack(">H", 2 + len(body)) + body for marker, body in segments)
+    part = b"\xff\x93" + bytes(33_000)
+    starts = (b"\xff\x90" + struct.pack(">HHIBB", 10, tile, 12 + len(part), 0, 1) for tile in range(tiles))
+    return b"\xff\x4f" + head + b"".join(start + part for start in starts) + b"\xff\xd9"
+
+
+def _strips(shape: tuple[int, int], strip: bytes, codec: int, count: int, **tags: int) -> bytes:
+    more = {277: tags.get("channels", 1), 284: tags.get("planar", 1)}
+    short = {number: (SHORT, [value]) for number, value in {259: codec, **more}.items()}
+    return tiff(page(shape, [strip] * count, 8, tags={**short, 278: (LONG, [tags.get("rows", 1)])}))
+
+
+def _scans_in_strips() -> bytes:
+    data = repeated_scan(300)
+    return _strips((4000, 990), data, 7, 4, rows=1000)
+
+
+def _loop() -> bytes:
+    """Two directories, of which the second leads back to the first."""
+    data = bytearray(tiff(_PAGE, _PAGE))
+    (first,) = struct.unpack_from("<I", data, 4)
+    (tags,) = struct.unpack_from("<H", data, first)
+    (second,) = struct.unpack_from("<I", data, first + 2 + 12 * tags)
+    (tags,) = struct.unpack_from("<H", data, second)
+    struct.pack_into("<I", data, second + 2 + 12 * tags, first)
+    return bytes(data)
+
+
+def _webp() -> bytes:
+    """The header of the largest WebP, without pixels."""
+    bits = (16383 - 1) | (16383 - 1) << 14
+    body = b"\x2f" + struct.pack("<I", bits) + bytes(64)
+    return b"RIFF" + struct.pack("<I", 12 + len(body)) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body + b"\0"
+
+
 _COD, _SIZ = b"\xff\x52", b"\xff\x51"
 _PAGE = page((8, 8), [bytes(64)], 8)
 _PROFILE = chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(MIB - 1), 9))
@@ -123,5 +164,17 @@ BOMBS = (
     Bomb("JPEG 2000, 65,535 layers", lambda: _jp2(500, _COD, 6, b"\xff\xff"), "bomb"),
     Bomb("JPEG 2000, code blocks of 4 × 4", lambda: _jp2(9000, _COD, 10, b"\0\0"), "too_large"),
     Bomb("JPEG 2000, tiles of 1 × 1", lambda: _jp2(500, _SIZ, 22, struct.pack(">II", 1, 1)), "bomb"),
+    Bomb("JPEG 2000, eight million empty packets", lambda: _empty_packets(256), "bomb"),
+    Bomb("TIFF, 60,000 planes", lambda: _strips((1, 2), bytes(2), 1, 60_000, channels=60_000, planar=2), "unsupported"),
+    Bomb("TIFF, a million strips", lambda: _strips((1_000_000, 1), b"\0", 1, 1_000_000), "too_large"),
+    Bomb("TIFF, a million strips of LZMA", lambda: _strips((1_000_000, 1), bytes(8), 34925, 1_000_000), "too_large"),
+    Bomb(
+        "TIFF, deflate of 10 billion pixels",
+        lambda: _strips((99_999, 99_999), bytes(8), 8, 1, rows=99_999),
+        "too_large",
+    ),
+    Bomb("TIFF, progressive JPEGs of 300 scans", _scans_in_strips, "bomb"),
+    Bomb("TIFF, directories that lead back", _loop, "several"),
+    Bomb("WebP, 16,383 × 16,383 pixels", _webp, "too_large"),
     Bomb("JPEG 2000, 300 channels", lambda: _jp2(500, _SIZ, 38, struct.pack(">H", 300)), "unsupported"),
 )

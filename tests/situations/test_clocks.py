@@ -19,7 +19,7 @@ from steelflow.night.housekeeping import tidy
 from steelflow.registry import Registry
 from steelflow.report.layout import run_key
 from steelflow.report.record import RunRecord
-from steelflow.report.runs import next_number, night_record, run_records
+from steelflow.report.runs import backfills, next_number, night_record, run_records
 from steelflow.retrain.record import RetrainResult, last_snapshot, put_record, records
 from steelflow.store.clock import StoreClock
 from steelflow.store.local import LocalStore
@@ -83,6 +83,23 @@ def test_the_latest_record_of_a_night_is_the_one_that_was_written_last(tmp_path:
         assert latest is not None
         assert latest.model.digest == run_records(store, 1)[0].model.digest == f"m{place}"
     assert "number" not in json.loads(run_record("x", now, 0, "m").to_json()), "as earlier versions wrote it"
+
+
+@WRONG
+def test_backfills_are_in_the_order_in_which_they_ran(tmp_path: Path, ahead: dt.timedelta) -> None:
+    """Those of the same nights by the numbers of their records; others, and those that ran at once, by their times."""
+    store = LocalStore(tmp_path, create=True)
+    now = dt.datetime(2026, 11, 2, 3, tzinfo=dt.UTC)
+    runs = (("one", now, 0), ("two", now + ahead, 2), ("three", now + dt.timedelta(hours=1), 3))
+    for name, at, number in runs:
+        record = run_record(name, at, number, "m").model_copy(update={"backfill": name})
+        store.put(run_key(NIGHT, name), record.to_json())
+    assert list(backfills(store)) == ["three", "two", "one"]
+    other = NIGHT + dt.timedelta(1)
+    for name, number in (("one", 9), ("three", 2)):
+        record = run_record(f"{name} again", now, number, "m").model_copy(update={"backfill": name, "date": other})
+        store.put(run_key(other, f"{name}-again"), record.to_json())
+    assert sorted(backfills(store)) == ["one", "three", "two"]
 
 
 @WRONG

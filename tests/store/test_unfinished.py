@@ -7,12 +7,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from plain_s3 import PlainS3, refusal
 
+from steelflow.store import open_store
 from steelflow.store.local import LocalStore
 from steelflow.store.lock import locked, sweep
+from steelflow.store.s3 import S3Store
 from steelflow.store.unfinished import drop_unfinished
 
 HOLD = """
@@ -84,3 +88,28 @@ def test_who_may_read_the_folder_may_read_what_is_written(tmp_path: Path, mode: 
         os.umask(before)
     assert (root / "a" / "b" / "c").stat().st_mode & 0o777 == mode & 0o644
     assert (root / "a" / "b").stat().st_mode & 0o777 == mode
+
+
+def test_uploads_to_s3_that_a_dead_process_left_are_aborted_after_a_day() -> None:
+    """By a server of ours: the embedded one does not list uploads. Those of others in the bucket stay, and new ones."""
+    now = dt.datetime.now(dt.UTC)
+    with PlainS3({}) as server:
+        old = {(f"reports/{number}.parquet", f"id{number}"): now - dt.timedelta(days=2) for number in range(5)}
+        stay = {("reports/new", "a"): now, ("reports2/x", "b"): now - dt.timedelta(days=9)}
+        server.uploads.update(old | stay)
+        store = open_store("s3://images/reports", server.settings)
+        assert drop_unfinished(store, dry_run=True) == 5
+        assert len(server.uploads) == 7
+        assert drop_unfinished(store) == 5
+        assert server.uploads.keys() == stay.keys()
+        assert drop_unfinished(store) == 0
+        server.answers["*"] = refusal(403, "AccessDenied")
+        assert drop_unfinished(store) == 0
+
+
+def test_the_embedded_server_lists_no_uploads(fresh_bucket: Callable[[], S3Store]) -> None:
+    """If it begins to, the test above can be done with it."""
+    store = fresh_bucket()
+    store._minio._create_multipart_upload(store.bucket, "a", {})
+    assert store._minio._list_multipart_uploads(store.bucket).uploads == []
+    assert drop_unfinished(store) == 0

@@ -45,6 +45,7 @@ class PlainS3:
     lists, and "*" for every request. ``before`` is called with the key before an object is given.
 
     ``tokens`` are the session tokens that are accepted; if it is empty, none is asked for. ``asked`` has the requests.
+    ``uploads`` has the begin of unfinished multipart uploads by key and id; they are listed two at a time.
     The server also gives keys with the last of ``given``: to a web identity (POST), and to a container at ``/keys``.
     """
 
@@ -55,6 +56,7 @@ class PlainS3:
         self.before: Callable[[str], object] = lambda key: None
         self.tokens: set[str] = set()
         self.given: list[str] = []
+        self.uploads: dict[tuple[str, str], dt.datetime] = {}
         self.expires = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -94,6 +96,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._handle()
 
+    def do_DELETE(self) -> None:
+        """Abort a multipart upload."""
+        url = urlsplit(self.path)
+        key, (upload,) = unquote(url.path).lstrip("/").partition("/")[2], parse_qs(url.query)["uploadId"]
+        gone = self.server.s3.uploads.pop((key, upload), None)
+        self._say(Answer(204) if gone else refusal(404, "NoSuchUpload"), b"")
+
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.s3.asked.append(("POST", self.path, dict(self.headers)))
@@ -127,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(refused, b"")
         elif bucket != s3.bucket:
             self._say(refusal(404, "NoSuchBucket"), b"")
+        elif not key and "uploads" in parse_qs(url.query, keep_blank_values=True):
+            self._say(Answer(), self._unfinished(parse_qs(url.query)), {"Content-Type": "text/xml"})
         elif not key:
             self._say(s3.answers.get("", Answer()), self._listed(parse_qs(url.query)), {"Content-Type": "text/xml"})
         else:
@@ -160,6 +171,19 @@ class _Handler(BaseHTTPRequestHandler):
         if s3.tokens and token not in s3.tokens:
             return refusal(400, "ExpiredToken", f"<Token-0>{token}</Token-0>")
         return None
+
+    def _unfinished(self, query: dict[str, list[str]]) -> bytes:
+        prefix, after = query.get("prefix", [""])[0], query.get("key-marker", [""])[0]
+        found = sorted(one for one in self.server.s3.uploads.items() if one[0][0].startswith(prefix))
+        left = [one for one in found if one[0][0] > after]
+        items = "".join(
+            f"<Upload><Key>{escape(key)}</Key><UploadId>{upload}</UploadId><Initiated>{begun:%Y-%m-%dT%H:%M:%S}.000Z"
+            "</Initiated></Upload>"
+            for (key, upload), begun in left[:2]
+        )
+        more = f"<NextKeyMarker>{escape(left[1][0][0])}</NextKeyMarker>" if len(left) > 2 else ""
+        head = f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}"
+        return f"<?xml version='1.0'?><ListMultipartUploadsResult>{head}{items}</ListMultipartUploadsResult>".encode()
 
     def _listed(self, query: dict[str, list[str]]) -> bytes:
         s3 = self.server.s3

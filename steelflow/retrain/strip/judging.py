@@ -47,7 +47,7 @@ def look(
     found: dict[str, Seen] = {}
     for line in sorted({one.line for one in frames}, key=str):
         spec = engine.spec.model_copy(update={"operating_point": point_on(points, line, engine.spec)})
-        judge = Judge(engine, settings.limits, spec, frame_of(settings.frame, spec, line))
+        judge = Judge(engine, settings.limits.of(line), spec, frame_of(settings.frame, spec, line))
         stored = labels.images.get_many([one.image for one in frames if one.line == line])
         while batch := list(islice(stored, _TOGETHER)):
             found |= _judged(judge, batch)

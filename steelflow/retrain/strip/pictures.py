@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from steelflow.config import LimitSettings
+from steelflow.images.beside import note_bits
 from steelflow.images.decode import decode
 from steelflow.labels import LabelStore
 from steelflow.labels.store import suffix_of
@@ -41,11 +42,13 @@ def annotations_of(
     wanted = [one for one in frames if one.label == good or one.boxes or one.label in learnt]
     stored = labels.images.get_many(one.image for one in wanted)
     for frame, (image, data) in zip(wanted, stored, strict=True):
-        grey = decode(data, limits)
+        own = limits.of(frame.line)
+        grey = decode(data, own)
         if isinstance(grey, Failure):
             continue
         path = folder / f"{image[:16]}{suffix_of(data)}"
         path.write_bytes(data)
+        note_bits(folder, {path.name: own.sample_bits} if own.sample_bits and limits.lines else {})
         item = _annotated(frame, pointed.get(image, ()), learnt, good, (grey.shape[0], grey.shape[1]))
         items.append(replace(item, path=path.name, digest=hashlib.sha256(data).digest()))
     names = tuple(sorted({good, *(item.label for item in items), *(b.label for i in items for b in i.boxes)}))

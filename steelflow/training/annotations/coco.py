@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from steelflow.errors import DataError
+from steelflow.errors import LONG_NAME, DataError, shown, without_values
 from steelflow.records import Failure
 from steelflow.training.annotations import shapes
 from steelflow.training.annotations.item import Box
@@ -96,7 +96,7 @@ def _box(label: str, found: dict[str, Any]) -> Box:
         given = found.get("bbox") or ()
         x, y, width, height = (float(value) for value in given)
         if not all(math.isfinite(v) and abs(v) < 1e6 for v in (x, y, width, height)) or width < 0 or height < 0:
-            raise ValueError(f"a box of {label} is {given}, not x, y, width and height in pixels")
+            raise ValueError(f"a box of {label} is {shown(given, LONG_NAME)}, not x, y, width and height in pixels")
         around = shapes.enclosing(x, y, x + width, y + height)
     return Box(label, *around, shape)
 
@@ -111,5 +111,6 @@ def _shape(found: Any) -> shapes.Shape | None:
 
 
 def _reason(exc: Exception) -> str:
-    text = f"{exc.args[0]!r} is missing" if isinstance(exc, KeyError) else str(exc) or type(exc).__name__
-    return text.splitlines()[0][:200]
+    if isinstance(exc, KeyError):
+        return f"{shown(exc.args[0])} is missing"
+    return without_values(str(exc)) or type(exc).__name__

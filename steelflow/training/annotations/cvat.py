@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from steelflow.errors import DataError
+from steelflow.errors import DataError, without_values
 from steelflow.records import Failure
 from steelflow.training.annotations import shapes
 from steelflow.training.annotations.item import Box
@@ -52,7 +52,7 @@ def read(source: Source) -> Found:
         try:
             found.drafts.append(_draft(path, image))
         except (ValueError, TypeError) as exc:
-            found.skip(path, "bad_annotation", str(exc))
+            found.skip(path, "bad_annotation", without_values(str(exc)))
     return found
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from steelflow.config import LimitSettings
 from steelflow.errors import DataError
+from steelflow.images.beside import limits_in
 from steelflow.images.decode import Grey, decode
 from steelflow.records import Failure
 from steelflow.training.annotations.shapes import Shape, paint
@@ -106,7 +107,7 @@ class Annotations:
         Raises:
             DataError: the picture or its mask has changed since the data set was listed.
         """
-        picture = _decoded(self.root / item.path, self.limits)
+        picture = _decoded(self.root / item.path, limits_in(self.root, self.limits)(item.path))
         if picture.shape != item.size:
             raise DataError(f"{self.root / item.path}: {_CHANGED}")
         if not self.good or not (item.placed or item.label in self.good):

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from steelflow.errors import DataError
+from steelflow.errors import DataError, without_values
 from steelflow.records import Failure
 from steelflow.training.annotations import shapes
 from steelflow.training.annotations.item import Box
@@ -44,7 +44,7 @@ def read(source: Source) -> Found:
             name = _name(task["data"])
             results = _results(task)
         except (ValueError, TypeError, KeyError, AttributeError) as exc:
-            found.skip(f"{file}, task {number}", "bad_annotation", str(exc))
+            found.skip(f"{file}, task {number}", "bad_annotation", without_values(str(exc)))
             continue
         path = _picture(source, name, PurePosixPath(file).parent.as_posix().removeprefix("."))
         if isinstance(path, Failure):
@@ -89,12 +89,17 @@ def _add(found: Found, where: Path, path: str, results: list[dict[str, Any]]) ->
                     "COCO with run lengths"
                 )
     except (ValueError, TypeError, KeyError) as exc:
-        found.skip(path, "bad_annotation", str(exc) if isinstance(exc, ValueError) else f"a result lacks {exc}")
+        found.skip(path, "bad_annotation", _reason(exc))
         return
     if len(choices) > 1 and not boxes:
         found.skip(path, "bad_annotation", f"has several choices: {', '.join(choices)}; leave one")
         return
     found.drafts.append(Draft(path, choices[0] if choices and not boxes else None, tuple(boxes), size=size))
+
+
+def _reason(exc: Exception) -> str:
+    text = without_values(str(exc))
+    return text if isinstance(exc, ValueError) else f"a result lacks {text}"
 
 
 def _results(task: dict[str, Any]) -> list[dict[str, Any]] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from steelflow.config import LimitSettings
 from steelflow.errors import ConfigError, DataError
+from steelflow.images.beside import limits_in
 from steelflow.images.decode import decode
 from steelflow.records import Failure
 from steelflow.training.annotations import folders, masks, table
@@ -73,15 +74,16 @@ class Listing:
             ConfigError: no picture has one of the given good classes, or the rule for groups matches no path.
         """
         limits, good = limits or LimitSettings(), self._good_name()
+        limits_of = limits_in(self.source.root, limits)
         items: list[Annotated] = []
         skipped = list(self.found.skipped)
         for draft in self.found.drafts:
-            item = _checked(self.source, draft, good, limits)
+            item = _checked(self.source, draft, good, limits, limits_of(draft.path))
             if isinstance(item, Failure):
                 skipped.append(Skipped(draft.path, item))
             else:
                 items.append(item)
-        items = self._in_groups(items, limits, alike)
+        items = self._in_groups(items, limits_of, alike)
         items.sort(key=lambda item: item.path.split("/"))
         classes = self._classes(items, skipped, good)
         return Annotations(
@@ -94,7 +96,9 @@ class Listing:
             limits=limits,
         )
 
-    def _in_groups(self, items: list[Annotated], limits: LimitSettings, search: bool) -> list[Annotated]:
+    def _in_groups(
+        self, items: list[Annotated], limits_of: Callable[[str], LimitSettings], search: bool
+    ) -> list[Annotated]:
         """The pictures with their groups. Lookalikes share one, unless somebody said what the groups are."""
         rule, data = self.rule, self.source.given
         if rule is not None and items and not any(rule.search(item.path) for item in items):
@@ -102,7 +106,7 @@ class Listing:
         named = [item.group or group_of(item.path, rule) for item in items]
         alike: list[tuple[int, int]] = []
         if items and search and not self.grouped and len(items) <= MOST:
-            alike = lookalikes(_thumbnail(self.source.root / item.path, limits) for item in items)
+            alike = lookalikes(_thumbnail(self.source.root / item.path, limits_of(item.path)) for item in items)
         groups = joined(named, [item.digest for item in items], alike)
         return [replace(item, group=group) for item, group in zip(items, groups, strict=True)]
 
@@ -179,13 +183,14 @@ def list_annotations(
     return Listing(source, chosen.NAME, chosen.read(source), tuple(good), rule)
 
 
-def _checked(source: Source, draft: Draft, good: str, limits: LimitSettings) -> Annotated | Failure:
-    """The picture, with its boxes cut at its edges; or the reason why it cannot be used."""
+def _checked(source: Source, draft: Draft, good: str, limits: LimitSettings, own: LimitSettings) -> Annotated | Failure:
+    """The picture, with its boxes cut at its edges; or the reason why it cannot be used. ``own`` are the picture's
+    limits, ``limits`` those of its mask."""
     try:
         data = (source.root / draft.path).read_bytes()
     except OSError as exc:
         return Failure("unreadable", exc.strerror or type(exc).__name__)
-    picture = decode(data, limits)
+    picture = decode(data, own)
     if isinstance(picture, Failure):
         return picture
     size = (picture.shape[0], picture.shape[1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steelflow.config import MIB
-from steelflow.errors import DataError
+from steelflow.errors import DataError, shown
 from steelflow.training.annotations.source import content
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ def number(text: str | None) -> float:
     """A finite number. Raises ``ValueError``."""
     value = float(text or "")
     if not math.isfinite(value) or abs(value) > 1e6:
-        raise ValueError(f"{text} is not a place in a picture")
+        raise ValueError(f"{shown(text)} is not a place in a picture")
     return value

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from steelflow.config import MIB
-from steelflow.errors import DataError
+from steelflow.errors import LONG_NAME, DataError, shown
 from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
 from steelflow.training.data import Skipped
@@ -159,7 +159,8 @@ def inside(name: str, where: Path) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name or "\\" in name or _DRIVE.match(name):
         raise DataError(
-            f"{where}: names the picture {name[:200]!r}; a path must be inside the folder and relative to it, with /"
+            f"{where}: names the picture {shown(name, LONG_NAME)}; a path must be inside the folder and relative to "
+            "it, with /"
         )
     return str(PurePosixPath(name))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from steelflow.errors import DataError
+from steelflow.errors import LONG_NAME, DataError, shown
 from steelflow.training.annotations.item import Box
 from steelflow.training.annotations.shapes import enclosing
 from steelflow.training.annotations.source import Draft, Found, Source
@@ -61,7 +61,9 @@ def _draft(where: str, source: Source, row: dict[str, str | None]) -> Draft:
             if not all(math.isfinite(v) and abs(v) < 1e6 for v in (x, y, width, height)) or min(width, height) <= 0:
                 raise ValueError
         except ValueError as exc:
-            raise DataError(f"{where} has the box {given}; give x, y, width and height in pixels, or none") from exc
+            raise DataError(
+                f"{where} has the box {shown(given, LONG_NAME)}; give x, y, width and height in pixels, or none"
+            ) from exc
         boxes = (Box(label, *enclosing(x, y, x + width, y + height)),)
     if boxes and mask:
         raise DataError(f"{where} has a box and a mask; give one of them")

@@ -12,7 +12,7 @@ import math
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from steelflow.errors import DataError
+from steelflow.errors import DataError, without_values
 from steelflow.records import Failure
 from steelflow.training.annotations.item import Box
 from steelflow.training.annotations.safe_xml import number, parse
@@ -56,7 +56,7 @@ def read(source: Source) -> Found:
             boxes = tuple(_box(one) for one in root.iter("object"))
             found.drafts.append(Draft(path, None, boxes, size=_size(root)))
         except ValueError as exc:
-            found.skip(path, "bad_annotation", str(exc))
+            found.skip(path, "bad_annotation", without_values(str(exc)))
     _without_file(source, annotated, found)
     return found
 
