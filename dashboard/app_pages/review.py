@@ -91,12 +91,6 @@ def look_again(session: Session) -> None:
         sessions().take(session)
 
 
-def _classes(night: dt.date) -> list[str]:
-    """The classes of the model, in its order, then those that people have added."""
-    of_model = labelling.model_classes(night)
-    return labelling.labels().class_names().offered([*of_model, *labelling.labels().classes()])
-
-
 @frame.fragment()
 def label(session: Session, night: dt.date) -> None:
     """The image and the keys. It reruns by itself, so the next image appears at once.
@@ -107,7 +101,7 @@ def label(session: Session, night: dt.date) -> None:
     review.pass_over(labelling.known(labelling.labels()))
     if actor is not None and actor.may("labeller"):
         sessions().take(session)
-    row, classes = review.row, _classes(night)
+    row, classes = review.row, labelling.offered(night)
     if row is not None and review.drawing:
         review_frames.draw(review, row, classes)
         return
@@ -247,7 +241,7 @@ def say(review: Review, step: int, name: str, classes: list[str], new: bool = Fa
     if isinstance(data, Failure):
         st.error(f"The image is no longer in the archive and cannot be labelled: {plain(data)}")
         return
-    verdict = review_frames.verdict(row, name)
+    verdict = labelling.verdict(row, name)
     review.say(actor, labelling.labels(), data, name, classes, new, verdict)
 
 

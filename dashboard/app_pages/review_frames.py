@@ -94,13 +94,6 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
     return [name for name in classes if name not in (good, *sources.good_classes(row["date"]))]
 
 
-def verdict(row: Row, name: str) -> Verdict | None:
-    """What a class means that was chosen for a row: None for an image that is no frame."""
-    if regions.box(row) is None:
-        return None
-    return "confirmed" if name == row["label"] else "relabelled"
-
-
 def say(review: Review, step: int, name: str, classes: list[str], how: Verdict, whole: bool = False) -> None:
     actor, row = access.actor(), review.row
     if row is None or not review.strike(step):

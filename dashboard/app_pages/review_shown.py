@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import formats, links
-from dashboard.app_pages import review_frames
+from dashboard.app_pages import bulk, review_frames
 from dashboard.auth import labelling
 from dashboard.auth.labelling import Review, Row
 from dashboard.data import images, regions
@@ -97,6 +97,7 @@ def clusters(review: Review) -> None:
                     on_click=review.first,
                     args=(number,),
                 )
+                bulk.button([dict(row) for row in rows], f"cluster-{number}-label", "Label all {number} …")
             shown = rows[:_SHOWN]
             captions = [plain(f"{row['line'] or ''} {row['coil'] or ''}".strip() or formats.NOTHING) for row in shown]
             addresses = [links.to("images", links.of_image(row["date"], row)) for row in shown]

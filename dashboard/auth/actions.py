@@ -17,7 +17,7 @@ from steelflow.registry import Entry, Registry
 
 REVIEW = "review"
 _WHOLE = (None, None, None, None)
-_PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
+PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def label(
     actor.must_be("labeller")
     image = labels.images.put(data)
     last = _last(labels, image, box) or {"label": None, "who": None}
-    place = {column: row[column] for column in _PLACE}
+    place = {column: row[column] for column in PLACE}
     said = Label(image, name, actor.name, REVIEW, verdict=verdict, **place | _sides(box))
     added = labels.add([said], classes=classes, new_classes=[name] if new else ())
     return Said(image, name, last["label"], last["who"], place, box, verdict, tuple(added.remarks))

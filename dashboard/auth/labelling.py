@@ -16,6 +16,7 @@ from dashboard.auth.access import Actor
 from dashboard.auth.actions import Said
 from dashboard.data import images, regions, sources
 from steelflow.archive.fetch import ImageRef
+from steelflow.errors import ReportError
 from steelflow.labels import LabelStore, open_labels, queue, region_queue
 from steelflow.labels.boxes import BOX, Box, Verdict
 from steelflow.labels.showable import Showable
@@ -185,6 +186,26 @@ def good_class(row: Row) -> str:
 
 def agrees(row: Row, said: Said) -> bool:
     return said.verdict != "drawn" and said.label == row["label"]
+
+
+def verdict(row: Row, name: str) -> Verdict | None:
+    """What a class means that was chosen for a row: None for an image that is no frame."""
+    good = name in sources.good_classes(row["date"])
+    if regions.box(row) is None:
+        return "good" if good and is_frame(row) else None
+    if good:
+        return "good"
+    return "confirmed" if name == row["label"] else "relabelled"
+
+
+def offered(night: dt.date) -> list[str]:
+    """The classes of the model, in its order, then those that people have added."""
+    store = labels()
+    try:
+        of_model = model_classes(night)
+    except ReportError:  # the night's reports were deleted
+        of_model = model_classes(sources.nights()[-1])
+    return store.class_names().offered([*of_model, *store.classes()])
 
 
 def labels() -> LabelStore:

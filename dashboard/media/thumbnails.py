@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import cv2
 import numpy as np
@@ -69,17 +69,22 @@ def small(data: bytes) -> Thumbnail:
 
 
 def gallery(
-    references: Sequence[ImageRef], captions: Sequence[str], addresses: Sequence[str | None], columns: int = 8
+    references: Sequence[ImageRef],
+    captions: Sequence[str],
+    addresses: Sequence[str | None],
+    columns: int = 8,
+    below: Callable[[int], None] | None = None,
 ) -> None:
     """A grid of thumbnails with captions, each a link to its image. A missing image shows the reason. Captions are
-    Markdown; ``addresses`` are those of ``links.to``, None for an image that no page shows."""
+    Markdown; ``addresses`` are those of ``links.to``, None for an image that no page shows. ``below`` shows more below
+    the picture with that number."""
     if not references:
         st.caption("No image to show.")
         return
     with st.spinner("Fetching images …"):
         pictures = kept().get(references)
     with st.grid(columns, gap="xsmall", min_column_width=110):
-        for reference, caption, address in zip(references, captions, addresses, strict=True):
+        for number, (reference, caption, address) in enumerate(zip(references, captions, addresses, strict=True)):
             with st.container(gap="xsmall"):
                 picture = pictures.get(reference, Failure("missing", "no longer in the archive"))
                 if isinstance(picture, Failure):
@@ -87,3 +92,5 @@ def gallery(
                 else:
                     st.image(picture, width="stretch", alt=reference.member or reference.key, link=address)
                 st.caption(caption)
+                if below is not None:
+                    below(number)
