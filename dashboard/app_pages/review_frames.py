@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import formats, frame
-from dashboard.auth import access, labelling
+from dashboard.auth import access, labelling, standing
 from dashboard.auth.actions import Said
 from dashboard.auth.labelling import Review, Row
 from dashboard.charts import drawing
@@ -98,7 +98,7 @@ def say(review: Review, step: int, name: str, classes: list[str], how: Verdict, 
     actor, row = access.actor(), review.row
     if row is None or not review.strike(step):
         return
-    if labelling.is_known(labelling.labels(), review, row):
+    if standing.is_known(labelling.labels(), review, row, "" if actor is None else actor.name):
         review.note = "Somebody else has labelled that place meanwhile. Your key did nothing."
         return
     data = _bytes(row)

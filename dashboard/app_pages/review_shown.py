@@ -19,6 +19,7 @@ _WHY = {
     "region": ":red-badge[region] a defect for the model",
     "novel": ":orange-badge[novel] unlike the training images",
     "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
+    "moved": ":orange-badge[moved] far from the reference",
     "diverse": ":gray-badge[diverse] unlike the other images of this queue; the model may be confident and wrong",
 }
 
@@ -74,7 +75,7 @@ def after(review: Review) -> None:
             right.markdown(f":green-badge[agrees] You and the model ({how_sure}) say **{yours}**.")
         else:
             right.markdown(f":orange-badge[differs] You say **{yours}**, the model says **{its}** ({how_sure}).")
-    if said.before is not None and said.before != said.label:
+    if said.before is not None and said.before != said.label and not said.second:
         before, by = plain(formats.class_name(said.before)), plain(said.by)
         st.caption(f"{by} labelled the same image {before}. Your label counts now; both are kept.")
 

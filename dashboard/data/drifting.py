@@ -8,8 +8,10 @@ from typing import Any
 import polars as pl
 
 from dashboard.data import images
+from steelflow.drift import movers as moved
+from steelflow.drift.check import drift_table
 from steelflow.drift.references import References
-from steelflow.errors import ObjectNotFound
+from steelflow.errors import DriftError, ObjectNotFound
 from steelflow.registry import Registry
 from steelflow.report.reader import ReportReader
 from steelflow.store.base import Store
@@ -38,6 +40,23 @@ def after(reader: ReportReader, date: dt.date, line: str | None, most: int, nove
     rows = images.rows(reader, date, line).filter(pl.col("status") == "ok")
     dated = rows.with_columns(date=pl.lit(date))
     return _drawn(dated.filter("novel") if novel else dated, most)
+
+
+def movers(report: Store, registry: Registry, date: dt.date, line: str | None, signal: str) -> pl.DataFrame:
+    """The images of a line and night, those that moved the signal most in front, see ``drift.movers``.
+
+    Raises:
+        DriftError: there is no such signal, or the line has no reference.
+        ReportError: the night has no report of this line.
+    """
+    table = drift_table(report, [date]).filter(pl.col("line").eq_missing(pl.lit(line, pl.String())))
+    if table.is_empty():
+        raise DriftError(f"{line or 'the plant'} was not checked on {date}; run `steelflow drift`")
+    digest = table["model_digest"][0]
+    reference = References(report, digest, _profile(registry, digest)).line(line)
+    if reference is None:
+        raise DriftError(f"{line or 'the plant'} has no reference; run `steelflow nightly` for more nights")
+    return moved.movers(signal, reference, moved.line_rows(ReportReader(report), date, line, digest))
 
 
 def explanation(report: Store, date: dt.date) -> bytes | None:
