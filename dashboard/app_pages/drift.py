@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import address, formats, frame, links
-from dashboard.app_pages import wrong
+from dashboard.app_pages import drift_actions, drift_spread, wrong
 from dashboard.charts import drift as charts_drift
 from dashboard.charts.drift import NO_LINE, VERDICTS
 from dashboard.data import drifting, images, sources
@@ -54,6 +54,7 @@ def show() -> None:
             )
     here = tonight.filter(pl.col("line").fill_null(NO_LINE) == line)
     verdict(here)
+    drift_actions.show(table, here, night)
     left, right = st.columns((1, 1), gap="medium")
     with left:
         st.subheader("Every line, every night", anchor=False)
@@ -77,6 +78,7 @@ def show() -> None:
             )
             st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
+    drift_spread.show(here, night)
     pictures(night, here)
 
 

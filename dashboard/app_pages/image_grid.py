@@ -44,8 +44,10 @@ def grid(rows: list[dict[str, Any]], key: str, night: dt.date, picking: Wanted |
                     args=(reference, row["line"]),
                     help=plain(reference.member or reference.key),
                 )
-                with st.container(horizontal=True, gap="xxsmall"):
-                    if picking is not None and row["status"] == "ok":
+                if row["status"] != "ok":
+                    continue
+                with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center"):
+                    if picking is not None:
                         bulk.tick(picking, row, f"{key}-tick-{number}")
                     wrong.button({**row, "date": night}, f"{key}-wrong-{number}", short=True)
 
