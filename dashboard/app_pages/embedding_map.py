@@ -8,7 +8,6 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, frame, links
-from dashboard.app_pages import model_parts
 from dashboard.charts import models as charts_models
 from dashboard.data import embedding, sources
 from dashboard.formats import plain
@@ -46,13 +45,13 @@ def show() -> None:
     if mark is not None:
         row = found.row(int(mark["number"]), named=True)
         st.switch_page(links.script("images"), query_params=links.of_image(night, row, line))
-    novel = int(found["novel"].sum())
-    model_parts.judged_by(summary.filter(pl.col("line").eq_missing(pl.lit(line, pl.String()))))
+    of_all = f"{formats.count(found.height)} of {formats.count(embedding.total_of(summary, line))}"
+    judged = sources.model_named(found["model_digest"][0])
     st.caption(
-        f"{formats.count(found.height)} of {formats.count(embedding.total_of(summary, line))} images of {plain(name)}, "
-        f"always the same ones; {formats.count(novel)} of them are unlike the training images (triangles). The two "
-        f"directions have {formats.share(found['explained'][0], 0)} of the variance (principal components). Click a "
-        "point to see its image."
+        f"{of_all} images of {plain(name)}, always the same ones, judged by {plain(judged)}. Triangles: "
+        f"{formats.count(int(found['novel'].sum()))} that are unlike the training images. The two directions have "
+        f"{formats.share(found['explained'][0], 0)} of the variance (principal components). Click a point to see its "
+        "image."
     )
 
 

@@ -16,6 +16,8 @@ from dashboard.formats import percent, plain
 from steelflow.registry import Version
 from steelflow.registry.version import CARD, CURVES
 
+_FEW = 10  # rows without scrolling
+
 
 @frame.fragment()
 def one(version: Version) -> None:
@@ -40,6 +42,8 @@ def one(version: Version) -> None:
         charts = charts_models.learning(metrics.get("curves") or {})
         for chart in charts:
             st.altair_chart(chart, alt="Learning curve")
+        if charts and not any((metrics.get("curves") or {}).get("validation_loss") or ()):
+            st.caption("It was trained without a validation part, so only its training loss is known.")
         if not charts and CURVES in version.files:
             st.image(of_versions.file_of(version.version, CURVES), alt="Learning curves")
         elif not charts:
@@ -93,12 +97,11 @@ def origin(version: Version, metrics: Mapping[str, Any]) -> None:
         return
     rows = of_versions.origin(labelled)
     left, right = st.columns((2, 1), gap="medium")
-    left.dataframe(rows, hide_index=True, row_height=28, height=min(300, 40 + 28 * rows.height), key="origin")
+    left.dataframe(rows, hide_index=True, row_height=28, height="auto" if rows.height <= _FEW else 300, key="origin")
     of_line = rows.group_by("line").agg(pl.col("images", "training").sum()).sort("line")
     right.dataframe(of_line, hide_index=True, row_height=28, key="origin-lines")
-    st.caption(
-        f"{formats.count(labelled['image'].n_unique())} labelled images of the snapshot {version.data_hash or ''}."[:90]
-    )
+    number = formats.count(labelled["image"].n_unique())
+    st.caption(f"{number} labelled images, snapshot {(version.data_hash or '')[:12]}.")
 
 
 @st.cache_data(max_entries=4, show_spinner=False)

@@ -52,7 +52,7 @@ def points(reader: ReportReader, night: dt.date, line: str | None, total: int, m
     digest = found["model_digest"].value_counts().sort("count", "model_digest", descending=[True, False])[0, 0]
     found = found.filter(pl.col("model_digest") == digest).head(most)
     place, explained = projected(np.array(found["embedding"].to_list(), np.float64))
-    return found.drop("embedding", "draw", "model_digest").with_columns(
+    return found.drop("embedding", "draw").with_columns(
         x=pl.Series(place[:, 0]),
         y=pl.Series(place[:, 1]),
         explained=pl.lit(explained),
