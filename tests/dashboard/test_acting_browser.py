@@ -16,6 +16,7 @@ from dashboard.media import originals
 from steelflow.archive.fetch import ImageRef
 from steelflow.drift import check_night
 from steelflow.labels import open_labels
+from steelflow.night.run import inspect_night
 from steelflow.registry import resolved
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
@@ -105,8 +106,19 @@ def test_a_selection_gets_one_label_with_one_confirmation(shown: Shown) -> None:
         assert trouble == []
 
 
+def with_more_images(shown: Shown) -> None:
+    """Both nights of L1 with enough images for a verdict."""
+    archive = open_store(shown.settings.archive.uri, shown.settings.store)
+    for night in (NIGHT, SECOND):
+        some = [info.key for info in archive.list(f"line=L1/date={night}/coil=C0001/") if info.key.endswith(".jpg")]
+        for number, key in enumerate(sorted(some)[:9]):
+            archive.put(key.replace(".jpg", f"_{number}.jpg"), archive.get(key))
+        inspect_night(shown.settings, night)
+
+
 def test_drift_is_accepted_and_reviewed(shown: Shown) -> None:
     report = open_store(shown.settings.report.uri, shown.settings.store)
+    with_more_images(shown)
     with opened(shown.browser, f"{shown.url}/drift?night={NIGHT}&line=L1") as (page, trouble):
         page.get_by_role("button", name="Retrain").first.click()
         settled(page)
@@ -153,19 +165,9 @@ def test_two_versions_and_the_map_of_a_night(shown: Shown) -> None:
         chart = page.get_by_test_id("stVegaLiteChart").last
         chart.scroll_into_view_if_needed()
         expect(page.get_by_text("always the same ones")).to_be_visible()
-        point = chart.locator("canvas").evaluate(
-            """canvas => {
-                const view = canvas.getContext("2d"), {width, height} = canvas, box = canvas.getBoundingClientRect();
-                const data = view.getImageData(0, 0, width, height).data;
-                for (let y = Math.round(height * 0.9); y > height * 0.2; y--)
-                    for (let x = Math.round(width * 0.06); x < width; x++) {
-                        const [r, g, b, a] = data.slice(4 * (y * width + x), 4 * (y * width + x) + 4);
-                        if (a > 140 && Math.max(r, g, b) - Math.min(r, g, b) > 60)
-                            return [box.left + (x + 2) * box.width / width, box.top + (y - 2) * box.height / height];
-                    }
-            }"""
-        )
-        page.mouse.click(*point)
+        box = chart.locator("svg .mark-symbol.role-mark path").first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         expect(page.locator("h1").first).to_have_text("Images")
         settled(page)
         expect(page.get_by_role("button", name="This is wrong").first).to_be_visible()
