@@ -14,7 +14,7 @@ from dashboard.data import versions as of_versions
 from dashboard.formats import plain
 from steelflow.registry import Version
 
-_SHARES = ("precision", "recall", "f1")
+_SHARES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
 @frame.fragment()
@@ -76,7 +76,11 @@ def _classes(rows: pl.DataFrame, old: Version, new: Version) -> None:
     sides = (("old", old.version), ("new", new.version))
     shown: list[dict[str, Any]] = [
         {"class": formats.class_name(row["class"])}
-        | {f"{name} {word}": formats.percent(row[f"{name}_{side}"]) for name in _SHARES for side, word in sides}
+        | {
+            f"{words} {word}": formats.percent(row[f"{name}_{side}"])
+            for name, words in _SHARES.items()
+            for side, word in sides
+        }
         | {"recall, change": formats.percent(row["change"])}
         for row in rows.iter_rows(named=True)
     ]

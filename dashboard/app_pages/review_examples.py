@@ -22,7 +22,7 @@ def show(classes: list[str]) -> None:
     if not found:
         return
     with st.expander("What each class looks like", expanded=True, icon=":material/menu_book:"):
-        with st.grid(2, min_column_width=150, gap="xsmall"):
+        with st.grid(2, min_column_width=204, gap="xsmall"):
             for name, shown in found.items():
                 with st.container(gap=None):
                     st.caption(plain(formats.class_name(name)))

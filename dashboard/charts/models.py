@@ -130,7 +130,7 @@ def embedding(points: pl.DataFrame, height: int = 460) -> Chart:
             shape=alt.Shape(
                 "novelty:N",
                 scale=alt.Scale(domain=["familiar", "novel"], range=["circle", "triangle-up"]),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=None,
             ),
             size=alt.condition("datum.novelty == 'novel'", alt.value(110), alt.value(36)),
             opacity=alt.condition("datum.novelty == 'novel'", alt.value(1.0), alt.value(0.6)),

@@ -20,7 +20,6 @@ FIGURES = {
     "macro_f1": "macro F1, held out",
     "ece": "calibration error (ECE)",
     "speed": "speed, times the champion before",
-    "images": "held-out images",
 }
 """The figures of a version's manifest, in the order of the table, with their names."""
 
