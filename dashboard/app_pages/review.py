@@ -30,10 +30,11 @@ def show() -> None:
     actor = access.actor()
     if actor is None or not actor.may("labeller"):
         st.info("You can look at images. To label them you need the role labeller.", icon=":material/visibility:")
-    lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
+    moved = _moved()
+    of_moved = [st.query_params["line"]] if moved is not None and "line" in st.query_params else []  # perhaps not today
+    lines = sorted({*sources.summary(nights[-1])["line"].drop_nulls(), *of_moved})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         line = address.choose("Line", "line", [_ALL, *lines], _ALL, 130, every=_ALL)
-        moved = _moved()
         session = _session(line, "" if actor is None else actor.name, moved)
         address.write(line=None if line == _ALL else line, session=session.id)
         address.put(moved=moved and moved[0].isoformat(), signal=moved and moved[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 import streamlit as st
+from nights import DAY, DIGEST, night_rows, put_report
 from pages import opened, texts
 from plants import NIGHT, local_settings, make_plant
 from streamlit.testing.v1 import AppTest
@@ -18,7 +20,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.auth import queues, standing
 from dashboard.auth.access import Actor, NotAllowed
 from dashboard.auth.normal import accept_as_normal
-from steelflow.config import Settings
+from steelflow.config import DriftSettings, Settings
+from steelflow.drift import check_night
 from steelflow.errors import DriftError
 from steelflow.labels import Label, LabelStore, open_labels
 from steelflow.labels.second import agreement, pairs
@@ -152,6 +155,32 @@ def test_who_accepts_a_night_is_kept_with_the_reason(plant: Settings) -> None:
     assert resolved(plant).digest[:16] in about
     kept = json.loads(report.get(about))
     assert (kept["who"], kept["reason"], kept["nights"]) == ("olga", "a new lamp", [str(NIGHT)])
+
+
+def test_drift_says_since_when_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "images").mkdir()
+    settings = local_settings(tmp_path / "images", tmp_path / "report")
+    store = open_store(settings.report.uri, settings.store, create=True)
+    rules = DriftSettings(min_images=100, reference_nights=1)
+    for number, light in enumerate((1.0, 1.0, 0.4, 0.4)):
+        night = DAY + dt.timedelta(days=number)
+        for line, factor in (("L1", 1.0), ("L2", light)):
+            put_report(store, night, line, night_rows(seed=number, light=factor))
+        check_night(store, night, rules, DIGEST)
+    app = opened(settings, tmp_path, monkeypatch, "drift")
+    assert not app.exception
+    first = DAY + dt.timedelta(days=2)
+    assert f"**L2 drifts since {first:%a %d %b}**: 2 nights." in texts(app)
+    assert not app.button(key="accept").disabled
+    app.selectbox(key="line").set_value("L1").run()
+    assert "drifts since" not in texts(app)
+    where = {"moved": str(night), "signal": "brightness", "line": "L2"}
+    st.cache_resource.clear()
+    assert "cannot be shown" in texts(opened(settings, tmp_path, monkeypatch, "review", **where))
+    for wrong, words in (({"signal": "noise"}, "no signal 'noise'"), ({"moved": "yesterday"}, "is not here")):
+        app = opened(settings, tmp_path, monkeypatch, "review", **(where | wrong))
+        assert not app.exception
+        assert any(words in one.value.replace("\\", "") for one in app.error)
 
 
 def report_of(settings: Settings) -> Store:
