@@ -108,7 +108,7 @@ def look_again(session: Session) -> None:
 def label(session: Session, night: dt.date) -> None:
     """The image and the keys. It reruns by itself, so the next image appears at once.
 
-    The keys come after the image, and the name of the step last: ``browser.js`` lets no key count before all is there.
+    The keys come after the image, and the name of the step after both: ``browser.js`` lets no key count before all is there.
     """
     actor, review = access.actor(), session.review
     review.pass_over(standing.settled(labelling.labels(), review, session.who))
@@ -134,8 +134,8 @@ def label(session: Session, night: dt.date) -> None:
             else:
                 review_keys.keys(review, classes, actor)
         review_shown.after(review)
-        review_examples.show(classes)
         st.container(key=f"step-{review.step}").empty()
+        review_examples.show(classes)  # no key waits for these pictures
     if row is None or not labelling.is_frame(row):
         review_shown.clusters(review)
     pictures.prepare(review.coming(_AHEAD))
