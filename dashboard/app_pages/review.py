@@ -108,7 +108,8 @@ def look_again(session: Session) -> None:
 def label(session: Session, night: dt.date) -> None:
     """The image and the keys. It reruns by itself, so the next image appears at once.
 
-    The keys come after the image, and the name of the step after both: ``browser.js`` lets no key count before all is there.
+    The keys come after the image, and the name of the step after both: ``browser.js`` lets no key count before all of
+    this is there.
     """
     actor, review = access.actor(), session.review
     review.pass_over(standing.settled(labelling.labels(), review, session.who))

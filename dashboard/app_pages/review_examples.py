@@ -28,7 +28,7 @@ def show(classes: list[str]) -> None:
                     st.caption(plain(formats.class_name(name)))
                     with st.container(horizontal=True, gap="xxsmall"):
                         for picture in shown:
-                            st.image(picture, width=64, alt=f"An example of {formats.class_name(name)}")
+                            st.image(picture, width=64, alt="An example of this class")
         st.caption("Labelled images on which nobody disagrees, those of the golden set first.")
 
 
