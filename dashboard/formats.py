@@ -33,6 +33,11 @@ def share(value: float | None, digits: int = 1) -> str:
     return NOTHING if value is None else f"{100 * value:.{digits}f}{_THIN}%"
 
 
+def percent(value: object) -> float | None:
+    """A share as a number of percent, for the columns of a table; None for what is no number."""
+    return 100 * value if isinstance(value, float | int) else None
+
+
 def points(value: float | None) -> str | None:
     """A difference of shares in percentage points, with sign."""
     return None if value is None else f"{100 * value:+.1f} points"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 import streamlit as st
@@ -22,6 +22,7 @@ from steelflow.errors import (
     StoreUnreachable,
 )
 
+_DONE = "done"  # what the last action says at the top of the page
 _P = ParamSpec("_P")
 _log = logging.getLogger("steelflow.dashboard")
 
@@ -65,6 +66,16 @@ def heading(title: str, about: str = "") -> None:
         st.title(title, anchor=False, width="content")
         if about:
             st.caption(about, width="content")
+    if told := st.session_state.pop(_DONE, None):
+        text, remarks = told
+        st.success(plain(text), icon=":material/check_circle:")
+        for remark in remarks:
+            st.warning(plain(remark), icon=":material/info:")
+
+
+def done(text: str, remarks: Sequence[str] = ()) -> None:
+    """What an action did, for the top of the page when it runs next; and what a person should know of it."""
+    st.session_state[_DONE] = text, tuple(remarks)
 
 
 def empty(what: str, to_do: str) -> None:

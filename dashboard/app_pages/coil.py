@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import address, formats, frame, links
-from dashboard.app_pages import coil_parts, model_parts, region_parts
+from dashboard.app_pages import coil_parts, model_parts, region_parts, wrong
 from dashboard.charts import coil as charts_coil
 from dashboard.charts import figures as charts
 from dashboard.charts import regions as charts_regions
@@ -270,7 +270,8 @@ def images(rows: pl.DataFrame, coil: str, night: dt.date, line: str) -> None:
         references.append(ImageRef(row["object_key"], row["member"], row["ordinal"]))
         captions.append(_caption(row))
         addresses.append(links.to("images", links.of_image(night, row, line)))
-    thumbnails.gallery(references, captions, addresses)
+    shown = [{**row, "date": night, "line": line, "coil": coil} for row in part.iter_rows(named=True)]
+    thumbnails.gallery(references, captions, addresses, below=wrong.below(shown, "coil"))
 
 
 def _stretch(rows: pl.DataFrame, coil: str) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import address, formats, frame, links
+from dashboard.app_pages import drift_actions, drift_spread, wrong
 from dashboard.charts import drift as charts_drift
 from dashboard.charts.drift import NO_LINE, VERDICTS
 from dashboard.data import drifting, images, sources
@@ -53,6 +54,7 @@ def show() -> None:
             )
     here = tonight.filter(pl.col("line").fill_null(NO_LINE) == line)
     verdict(here)
+    drift_actions.show(table, here, night)
     left, right = st.columns((1, 1), gap="medium")
     with left:
         st.subheader("Every line, every night", anchor=False)
@@ -76,6 +78,7 @@ def show() -> None:
             )
             st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
+    drift_spread.show(here, night)
     pictures(night, here)
 
 
@@ -154,21 +157,22 @@ def pictures(night: dt.date, here: pl.DataFrame) -> None:
     st.subheader("Images of the reference", anchor=False)
     known = before(line, digest)
     if known:
-        _gallery(known)
+        _gallery(known, "before")
     else:
         st.caption("This line has no reference yet.")
     st.subheader("Images of the night", anchor=False)
-    _gallery(after(night, line, novel=False))
+    _gallery(after(night, line, novel=False), "after")
     odd = after(night, line, novel=True)
     if odd:
         st.subheader("Images of the night that are unlike the training images", anchor=False)
-        _gallery(odd)
+        _gallery(odd, "odd")
 
 
-def _gallery(rows: Rows) -> None:
+def _gallery(rows: Rows, key: str) -> None:
     captions = [f"{plain(formats.class_name(row['label']))} {formats.share(row['confidence'], 0)}" for row in rows]
     addresses = [None if row["date"] is None else links.to("images", links.of_image(row["date"], row)) for row in rows]
-    thumbnails.gallery([images.reference(row) for row in rows], captions, addresses, _PICTURES)
+    below = wrong.below(rows, key) if all(row["date"] is not None for row in rows) else None
+    thumbnails.gallery([images.reference(row) for row in rows], captions, addresses, _PICTURES, below)
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)

@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import formats, links
+from dashboard.app_pages import wrong
 from dashboard.data import regions
 from dashboard.formats import plain
 from dashboard.media import boxes
@@ -25,7 +26,7 @@ def gallery(rows: pl.DataFrame, page_size: int, key: str) -> None:
     with st.spinner("Fetching frames …"):
         found = boxes.crops().get(part)
     with st.grid(_COLUMNS, min_column_width=120, gap="xsmall"):
-        for row, crop in zip(part, found, strict=True):
+        for number, (row, crop) in enumerate(zip(part, found, strict=True)):
             with st.container(gap=None):
                 if isinstance(crop, Failure):
                     st.caption(f":material/broken_image: {plain(crop)[:120]}")
@@ -33,6 +34,7 @@ def gallery(rows: pl.DataFrame, page_size: int, key: str) -> None:
                     alt = f"{row['label']} in {row['member'] or row['object_key']}"
                     st.image(crop, width="stretch", alt=alt, link=links.to("images", address(row)))
                 st.page_link(links.script("images"), label=_caption(row), query_params=address(row))
+                wrong.button(row, f"{key}-wrong-{number}", short=True)
 
 
 def address(row: Mapping[str, Any]) -> dict[str, str]:

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import address, formats, frame
-from dashboard.app_pages import review_frames, review_shown
-from dashboard.auth import access, labelling
-from dashboard.auth.access import Actor
-from dashboard.auth.labelling import Review
+from dashboard import address, frame
+from dashboard.app_pages import review_examples, review_frames, review_gain, review_keys, review_shown
+from dashboard.auth import access, labelling, queues, standing
 from dashboard.auth.sessions import Session, sessions
-from dashboard.data import images, sources
+from dashboard.data import sources
 from dashboard.formats import plain
 from dashboard.media import pictures
-from steelflow.errors import LabelError
-from steelflow.records import Failure
 
 _ALL = "all"
 _STATE = "review"
 _NAME = "session"  # in the address
 _LOOK = 8.0  # seconds
 _AHEAD = 6
-_KEYS = 9  # classes with their own key
-# Streamlit cannot put the cursor into a field.
-_FOCUS = """<script>
-function focusName(tries) {
-    const field = document.querySelector(".st-key-new-name input");
-    if (field) field.focus(); else if (tries) setTimeout(focusName, 50, tries - 1);
-}
-focusName(20);
-</script>"""
 
 
 def show() -> None:
@@ -44,70 +30,92 @@ def show() -> None:
     actor = access.actor()
     if actor is None or not actor.may("labeller"):
         st.info("You can look at images. To label them you need the role labeller.", icon=":material/visibility:")
-    lines = sorted(sources.summary(nights[-1])["line"].drop_nulls().unique())
+    moved = _moved()
+    of_moved = [st.query_params["line"]] if moved is not None and "line" in st.query_params else []  # perhaps not today
+    lines = sorted({*sources.summary(nights[-1])["line"].drop_nulls(), *of_moved})
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         line = address.choose("Line", "line", [_ALL, *lines], _ALL, 130, every=_ALL)
-        session = _session(line, "" if actor is None else actor.name)
+        session = _session(line, "" if actor is None else actor.name, moved)
         address.write(line=None if line == _ALL else line, session=session.id)
+        address.put(moved=moved and moved[0].isoformat(), signal=moved and moved[1])
         st.session_state[_STATE] = line, session.review
         st.button(
             "New queue",
             icon=":material/refresh:",
-            on_click=sessions().end,
+            on_click=_new,
             args=(session,),
             help="Choose images again, from the latest reports and labels",
         )
-    if not session.review.rows and session.review.hidden:
+    if session.review.about:
+        st.info(plain(session.review.about), icon=":material/trending_up:")
+    if session.review.rows:
+        label(session, nights[-1])
+        look_again(session)
+    elif session.review.hidden:
         frame.empty(
             "Nothing to label",
             "The images of the latest nights cannot be shown: they left the archive or cannot be read. Put them back, "
             "or inspect a newer night (`steelflow nightly`).",
         )
-        return
-    if not session.review.rows:
+    else:
         frame.empty("Nothing to label", "All useful images of the latest nights have a label.")
-        return
-    label(session, nights[-1])
-    look_again(session)
+    review_gain.show(session.review)
 
 
-def _session(line: str, who: str) -> Session:
+def _moved() -> tuple[dt.date, str] | None:
+    """The night and the signal of drift whose images the address asks for."""
+    night, signal = st.query_params.get("moved"), st.query_params.get("signal")
+    if night is None or signal is None:
+        return None
+    try:
+        return dt.date.fromisoformat(night), signal
+    except ValueError:
+        raise address.NotThere(f"the night {night!r} is not here; open Review again from the page Drift") from None
+
+
+def _session(line: str, who: str, moved: tuple[dt.date, str] | None) -> Session:
     """The session that the address names: it goes on after a reload. Else a new one with a new queue."""
     asked = st.query_params.get(_NAME) or address.context().get(_NAME)
-    found = sessions().get(asked, who, line)
+    queue = line if moved is None else f"{line} {moved[0]} {moved[1]}"
+    found = sessions().get(asked, who, queue)
     if found is not None:
         return found
+    store, name = labelling.labels(), None if line == _ALL else line
     with st.spinner("Choosing images …"):
-        return sessions().begin(who, line, lambda: labelling.begin(labelling.labels(), None if line == _ALL else line))
+        if moved is not None:
+            return sessions().begin(who, queue, lambda: queues.moved(store, moved[0], name, moved[1]))
+        return sessions().begin(who, queue, lambda: queues.begin(store, name, who))
+
+
+def _new(session: Session) -> None:
+    """The usual queue again, from the start."""
+    sessions().end(session)
+    for name in ("moved", "signal"):
+        st.query_params.pop(name, None)
 
 
 @frame.fragment(run_every=_LOOK)
 def look_again(session: Session) -> None:
     """Hold the image, and go on if somebody else has labelled it meanwhile."""
     review = session.review
-    if review.row is not None and labelling.is_known(labelling.labels(), review, review.row):
+    if review.row is not None and standing.is_known(labelling.labels(), review, review.row, session.who):
         st.rerun()
     if session.shown is not None:
         sessions().take(session)
-
-
-def _classes(night: dt.date) -> list[str]:
-    """The classes of the model, in its order, then those that people have added."""
-    of_model = labelling.model_classes(night)
-    return labelling.labels().class_names().offered([*of_model, *labelling.labels().classes()])
 
 
 @frame.fragment()
 def label(session: Session, night: dt.date) -> None:
     """The image and the keys. It reruns by itself, so the next image appears at once.
 
-    The keys come after the image, and the name of the step last: ``browser.js`` lets no key count before all is there.
+    The keys come after the image, and the name of the step after both: ``browser.js`` lets no key count before all of
+    this is there.
     """
     actor, review = access.actor(), session.review
-    review.pass_over(labelling.known(labelling.labels()))
+    review.pass_over(standing.settled(labelling.labels(), review, session.who))
     if actor is not None and actor.may("labeller"):
         sessions().take(session)
-    row, classes = review.row, _classes(night)
+    row, classes = review.row, labelling.offered(night)
     if row is not None and review.drawing:
         review_frames.draw(review, row, classes)
         return
@@ -123,148 +131,15 @@ def label(session: Session, night: dt.date) -> None:
             st.info(review.note, icon=":material/group:")
         with st.container(key="keys"):
             if review.naming and row is not None:
-                name_it(review, classes)
+                review_keys.name_it(review, classes)
             else:
-                keys(review, classes, actor)
+                review_keys.keys(review, classes, actor)
         review_shown.after(review)
         st.container(key=f"step-{review.step}").empty()
+        review_examples.show(classes)  # no key waits for these pictures
     if row is None or not labelling.is_frame(row):
         review_shown.clusters(review)
     pictures.prepare(review.coming(_AHEAD))
-
-
-def keys(review: Review, classes: list[str], actor: Actor | None) -> None:
-    """The keys of the current image. They know its step: if a key is pressed twice before the next image appears, the
-    second press belongs to the image before and does nothing."""
-    may = actor is not None and actor.may("labeller")
-    row, place = review.row, review.place
-    open_, framed = row is not None, row is not None and labelling.is_frame(row)
-    shown = classes
-    if row is not None and framed:
-        shown = review_frames.keys(review, row, classes, may)
-    with st.grid(2, min_column_width=150, gap="xsmall"):
-        for number, name in enumerate(shown, 1):
-            st.button(
-                plain(formats.class_name(name)),
-                key=f"class-{place}-{number}",
-                shortcut=str(number) if number <= _KEYS else None,
-                width="stretch",
-                disabled=not (may and open_),
-                on_click=_said,
-                args=(review, review.step, name, classes),
-            )
-    tools(review, may, bool(shown), framed)
-
-
-def tools(review: Review, may: bool, classes: bool, framed: bool) -> None:
-    """The keys that do not choose a class. ``classes``: there are some to choose from."""
-    open_, place = review.row is not None, review.place
-    with st.grid(2, min_column_width=150, gap="xsmall"):
-        st.button(
-            "New class",
-            key=f"new-{place}",
-            icon=":material/add:",
-            shortcut="n",
-            width="stretch",
-            disabled=not (may and open_) or (framed and not classes),
-            on_click=_on,
-            args=(review, review.step, review.name_a_class, True),
-        )
-        st.button(
-            "Skip" if classes else "Next",
-            key=f"skip-{place}",
-            icon=":material/skip_next:",
-            shortcut="s",
-            width="stretch",
-            disabled=not open_,
-            on_click=_on,
-            args=(review, review.step, review.skip),
-        )
-        st.button(
-            "Undo",
-            key=f"undo-{place}",
-            icon=":material/undo:",
-            shortcut="u",
-            width="stretch",
-            disabled=not review.done or not may,
-            on_click=_undone,
-            args=(review, review.step),
-        )
-        st.button(
-            "Stretch contrast",
-            key=f"stretch-{place}",
-            icon=":material/contrast:",
-            shortcut="t",  # Streamlit uses C
-            width="stretch",
-            type="primary" if review.stretch else "secondary",
-            disabled=not open_,
-            on_click=_on,
-            args=(review, review.step, review.stretch_contrast),
-            help="For dark images and images with little contrast; stays on until you switch it off",
-        )
-
-
-def name_it(review: Review, classes: list[str]) -> None:
-    """The form for a new class. It replaces the keys, so typing does not label."""
-    with st.form("new-class"):
-        st.text_input("Name of the new class", key="new-name", placeholder="edge_crack", max_chars=100)
-        if review.wrong:
-            st.error(plain(review.wrong))
-        st.caption("A retraining adds this class to the model if it has enough images.")
-        with st.container(horizontal=True):
-            st.form_submit_button(
-                "Label it", type="primary", key="name-it", on_click=_named, args=(review, review.step, classes)
-            )
-            st.form_submit_button(
-                "Cancel",
-                key="leave-it",
-                shortcut="Esc",
-                on_click=_on,
-                args=(review, review.step, review.name_a_class, False),
-            )
-    st.html(_FOCUS, unsafe_allow_javascript=True)
-
-
-def say_new(review: Review, step: int, classes: list[str]) -> None:
-    name = st.session_state["new-name"].strip()
-    if not name:
-        review.wrong = "Enter a name for the class."
-        return
-    try:
-        say(review, step, name, classes, new=True)
-    except LabelError as exc:
-        review.wrong = str(exc)
-
-
-def say(review: Review, step: int, name: str, classes: list[str], new: bool = False) -> None:
-    actor, row = access.actor(), review.row
-    if actor is None or row is None or not review.strike(step):
-        return
-    if labelling.is_known(labelling.labels(), review, row):
-        review.note = "Somebody else has labelled that image meanwhile. Your key did nothing."
-        return
-    data = pictures.full(images.reference(row))
-    if isinstance(data, Failure):
-        st.error(f"The image is no longer in the archive and cannot be labelled: {plain(data)}")
-        return
-    verdict = review_frames.verdict(row, name)
-    review.say(actor, labelling.labels(), data, name, classes, new, verdict)
-
-
-def take_back(review: Review, step: int) -> None:
-    if (actor := access.actor()) is not None and review.strike(step):
-        review.undo(actor, labelling.labels())
-
-
-def _on(review: Review, step: int, act: Callable[..., None], *how: bool) -> None:
-    """A key that changes no label."""
-    if review.strike(step):
-        act(*how)
-
-
-_said: Callable[[Review, int, str, list[str]], None] = frame.guarded(say)
-_named: Callable[[Review, int, list[str]], None] = frame.guarded(say_new)
-_undone: Callable[[Review, int], None] = frame.guarded(take_back)
 
 
 show()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from dashboard import formats, frame
-from dashboard.auth import access, labelling
+from dashboard.auth import access, labelling, standing
 from dashboard.auth.actions import Said
 from dashboard.auth.labelling import Review, Row
 from dashboard.charts import drawing
@@ -94,18 +94,11 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
     return [name for name in classes if name not in (good, *sources.good_classes(row["date"]))]
 
 
-def verdict(row: Row, name: str) -> Verdict | None:
-    """What a class means that was chosen for a row: None for an image that is no frame."""
-    if regions.box(row) is None:
-        return None
-    return "confirmed" if name == row["label"] else "relabelled"
-
-
 def say(review: Review, step: int, name: str, classes: list[str], how: Verdict, whole: bool = False) -> None:
     actor, row = access.actor(), review.row
     if row is None or not review.strike(step):
         return
-    if labelling.is_known(labelling.labels(), review, row):
+    if standing.is_known(labelling.labels(), review, row, "" if actor is None else actor.name):
         review.note = "Somebody else has labelled that place meanwhile. Your key did nothing."
         return
     data = _bytes(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import formats, links
-from dashboard.app_pages import review_frames
+from dashboard.app_pages import bulk, review_frames
 from dashboard.auth import labelling
 from dashboard.auth.labelling import Review, Row
 from dashboard.data import images, regions
@@ -19,6 +19,7 @@ _WHY = {
     "region": ":red-badge[region] a defect for the model",
     "novel": ":orange-badge[novel] unlike the training images",
     "uncertain": ":blue-badge[uncertain] the model hardly prefers one class",
+    "moved": ":orange-badge[moved] far from the reference",
     "diverse": ":gray-badge[diverse] unlike the other images of this queue; the model may be confident and wrong",
 }
 
@@ -75,7 +76,7 @@ def after(review: Review) -> None:
             right.markdown(f":green-badge[agrees] You and the model ({how_sure}) say **{yours}**.")
         else:
             right.markdown(f":orange-badge[differs] You say **{yours}**, the model says **{its}** ({how_sure}).")
-    if said.before is not None and said.before != said.label:
+    if said.before is not None and said.before != said.label and not said.second:
         before, by = plain(formats.class_name(said.before)), plain(said.by)
         st.caption(f"{by} labelled the same image {before}. Your label counts now; both are kept.")
 
@@ -98,6 +99,7 @@ def clusters(review: Review) -> None:
                     on_click=review.first,
                     args=(number,),
                 )
+                bulk.button([dict(row) for row in rows], f"cluster-{number}-label", "Label all {number} …")
             shown = rows[:_SHOWN]
             captions = [plain(f"{row['line'] or ''} {row['coil'] or ''}".strip() or formats.NOTHING) for row in shown]
             addresses = [links.to("images", links.of_image(row["date"], row)) for row in shown]

@@ -15,10 +15,10 @@ from dashboard.data import sources
 from dashboard.formats import plain
 
 _LOOK = 5.0  # seconds
-_DONE = "runs-done"  # what the buttons above said last
+DONE = "runs-done"  # what the buttons above said last
 _CHANGED = "runs-changed"  # the same of those beside the runs: each fragment shows its own
 _LINES = 200  # of a log
-_POPOVERS = ("order-night", "order-nights", "order-retrain")
+_POPOVERS = ("order-night", "order-nights", "order-retrain", "order-retrain-drift")
 
 
 def show(server: Orchestrator) -> None:
@@ -34,14 +34,14 @@ def start(server: Orchestrator) -> None:
         st.caption("To start runs you need the role operator.")
         return
     yesterday = dt.date.today() - dt.timedelta(days=1)
-    night, nights, retrain = _POPOVERS
+    night, nights, retrain, _ = _POPOVERS
     # A form is drawn once the server knows that it is open: only then can the server close it.
     with st.container(horizontal=True, gap="small"):
         form = st.popover("Inspect a night", icon=":material/nightlight:", key=night, on_change="rerun")
         if form.open:
             with form:
                 date = st.date_input("Night", yesterday, key="start-night", format="YYYY-MM-DD")
-                _go("start-nightly", server, "nightly", {"night": {"date": date.isoformat()}})
+                go("start-nightly", server, "nightly", {"night": {"date": date.isoformat()}})
         form = st.popover("Inspect nights again", icon=":material/history:", key=nights, on_change="rerun")
         if form.open:
             with form:
@@ -49,18 +49,18 @@ def start(server: Orchestrator) -> None:
                 first = st.date_input("From", yesterday, key="start-first", format="YYYY-MM-DD")
                 last = st.date_input("To", yesterday, key="start-last", format="YYYY-MM-DD")
                 parameters = {"first": first.isoformat(), "last": last.isoformat()}
-                _go("start-backfill", server, "backfill", {"parameters": parameters}, first > last)
+                go("start-backfill", server, "backfill", {"parameters": parameters}, first > last)
         form = st.popover("Retrain", icon=":material/model_training:", key=retrain, on_change="rerun")
         if form.open:
             with form:
                 reason = st.text_input("Reason", key="start-reason", placeholder="new grade on L1", max_chars=200)
                 request = {"trigger": "manual", "reason": reason.strip(), "who": who.name}
-                _go("start-retrain", server, "retrain", {"request": request}, not reason.strip())
-    if told := st.session_state.get(_DONE):
+                go("start-retrain", server, "retrain", {"request": request}, not reason.strip())
+    if told := st.session_state.get(DONE):
         st.success(plain(told), icon=":material/play_arrow:")
 
 
-def _go(key: str, server: Orchestrator, kind: Kind, parameters: dict[str, Any], disabled: bool = False) -> None:
+def go(key: str, server: Orchestrator, kind: Kind, parameters: dict[str, Any], disabled: bool = False) -> None:
     st.button(
         "Start",
         key=key,
@@ -79,7 +79,7 @@ def begin(server: Orchestrator, kind: Kind, parameters: dict[str, Any]) -> None:
     name = f"{kind}:{parameters}:{dt.datetime.now(dt.UTC):%Y%m%d%H%M}"
     key = st.session_state.setdefault("wish", {}).setdefault(name, uuid.uuid4().hex)
     started = server.start(who, kind, parameters, key)
-    st.session_state[_DONE] = f"{kind} was started as {started}"
+    st.session_state[DONE] = f"{kind} was started as {started}"
     for popover in _POPOVERS:
         st.session_state[popover] = False
 

@@ -13,11 +13,12 @@ from steelflow.errors import LabelError, RegistryError
 from steelflow.labels import ClassChange, Label, LabelStore
 from steelflow.labels.boxes import BOX, Box, Verdict
 from steelflow.labels.classes import ClassAction
+from steelflow.labels.second import SECOND, UNDONE
 from steelflow.registry import Entry, Registry
 
 REVIEW = "review"
 _WHOLE = (None, None, None, None)
-_PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
+PLACE = ("object_key", "member", "ordinal", "line", "date", "coil")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Said:
     box: Box | None = None
     verdict: Verdict | None = None
     remarks: tuple[str, ...] = ()  # why the label does not count, if it does not
+    second: bool = False  # by the second reader, who must not see the first label
 
 
 def label(
@@ -45,6 +47,7 @@ def label(
     new: bool = False,
     box: Box | None = None,
     verdict: Verdict | None = None,
+    second: bool = False,
 ) -> Said:
     """Label an image, or the region of it in ``box``. The image's bytes are stored, because archives expire.
 
@@ -52,6 +55,7 @@ def label(
         row: the row of the report: the image's reference, line, date and coil.
         data: the encoded image from the archive.
         classes: the classes of the model; ``new`` allows an unknown class.
+        second: the actor is the second reader of this image.
 
     Raises:
         NotAllowed: the actor is not a labeller.
@@ -60,10 +64,10 @@ def label(
     actor.must_be("labeller")
     image = labels.images.put(data)
     last = _last(labels, image, box) or {"label": None, "who": None}
-    place = {column: row[column] for column in _PLACE}
-    said = Label(image, name, actor.name, REVIEW, verdict=verdict, **place | _sides(box))
+    place = {column: row[column] for column in PLACE}
+    said = Label(image, name, actor.name, SECOND if second else REVIEW, verdict=verdict, **place | _sides(box))
     added = labels.add([said], classes=classes, new_classes=[name] if new else ())
-    return Said(image, name, last["label"], last["who"], place, box, verdict, tuple(added.remarks))
+    return Said(image, name, last["label"], last["who"], place, box, verdict, tuple(added.remarks), second)
 
 
 def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
@@ -78,7 +82,7 @@ def undo(actor: Actor, labels: LabelStore, said: Said) -> None:
     assert last is not None, "it was labelled"
     if last["who"] != actor.name or last["label"] != said.label:
         raise LabelError(f"{last['who']} has labelled this image since, as {last['label']}; nothing was undone")
-    note = "undone" if said.before is None else f"undone; {said.by} had said so"
+    note = UNDONE if said.before is None else f"{UNDONE}; {said.by} had said so"
     labels.add([Label(said.image, said.before, actor.name, REVIEW, note=note, **{**said.place, **_sides(said.box)})])
 
 

@@ -16,15 +16,12 @@ from dashboard.auth.access import Actor
 from dashboard.auth.actions import Said
 from dashboard.data import images, regions, sources
 from steelflow.archive.fetch import ImageRef
-from steelflow.archive.template import KeyTemplate
-from steelflow.labels import LabelStore, open_labels, queue, region_queue
+from steelflow.errors import ReportError
+from steelflow.labels import LabelStore, open_labels
 from steelflow.labels.boxes import BOX, Box, Verdict
-from steelflow.labels.showable import Showable
 from steelflow.report.reader import ReportReader
 from steelflow.schema import PROBABILITY
 
-AT_ONCE = 60  # images in a queue
-_REGIONS = 2 / 3  # share of the queue, if there are regions
 Row = Mapping[str, Any]
 Key = tuple[ImageRef, Box | None]  # an image, or a region of it
 
@@ -46,6 +43,8 @@ class Review:
     step: int = 0  # rises with every key that counts
     note: str = ""  # what became of the last key, if it did not label
     wrong: str = ""  # what is wrong with the name of a new class
+    second: set[Key] = field(default_factory=set)  # labelled by one other person, to be labelled again
+    about: str = ""  # how the rows were chosen, if it is not the usual queue
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def strike(self, step: int) -> bool:
@@ -89,7 +88,8 @@ class Review:
         """
         row = self.rows[self.place]
         box = None if whole else regions.box(row)
-        self._pass(actions.label(actor, labels, row, data, name, classes, new, box, verdict))
+        again = key_of(row) in self.second
+        self._pass(actions.label(actor, labels, row, data, name, classes, new, box, verdict, again))
 
     def draw(
         self, actor: Actor, labels: LabelStore, data: bytes, name: str, classes: Collection[str], box: Box
@@ -188,6 +188,26 @@ def agrees(row: Row, said: Said) -> bool:
     return said.verdict != "drawn" and said.label == row["label"]
 
 
+def verdict(row: Row, name: str) -> Verdict | None:
+    """What a class means that was chosen for a row: None for an image that is no frame."""
+    good = name in sources.good_classes(row["date"])
+    if regions.box(row) is None:
+        return "good" if good and is_frame(row) else None
+    if good:
+        return "good"
+    return "confirmed" if name == row["label"] else "relabelled"
+
+
+def offered(night: dt.date) -> list[str]:
+    """The classes of the model, in its order, then those that people have added."""
+    store = labels()
+    try:
+        of_model = model_classes(night)
+    except ReportError:  # the night's reports were deleted
+        of_model = model_classes(sources.nights()[-1])
+    return store.class_names().offered([*of_model, *store.classes()])
+
+
 def labels() -> LabelStore:
     """The label store of this session. It caches what it reads, and is not safe for several threads."""
     settings = sources.settings()
@@ -200,56 +220,9 @@ def _labels(uri: str, endpoint: str) -> LabelStore:
     return open_labels(sources.settings())
 
 
-def begin(store: LabelStore, line: str | None) -> Review:
-    """A new queue from the latest nights, without labelled images: regions of frames, if the newest model finds some,
-    and images. Raises ``ReportError`` without reports."""
-    lines = None if line is None else [line]
-    labelled = store.references()
-    current = sources.settings()
-    template = KeyTemplate(current.archive.template, current.night.timezone)
-    showable = Showable(sources.archive(), current.limits, template)
-    found = region_queue(sources.report(), labelled, AT_ONCE, None, lines, showable)
-    single = queue(ReportReader(sources.report()), labelled, AT_ONCE, None, lines, showable)
-    meaning = store.class_names()
-    boxes: list[Row] = [_as_item(row) for row in meaning.today(found).iter_rows(named=True)]
-    whole: list[Row] = list(meaning.today(single).iter_rows(named=True))
-    most = round(_REGIONS * AT_ONCE) if boxes else 0
-    boxes = boxes[: max(most, AT_ONCE - len(whole))]
-    return Review(_mixed(boxes, whole[: AT_ONCE - len(boxes)]), hidden=sum(showable.hidden.values()))
-
-
-def _as_item(row: Row) -> Row:
-    """A row of the queue of regions with the names of the queue of images."""
-    told = {"reason": "region", "confidence": row["score"], "cluster": row["group"], "cluster_size": row["group_size"]}
-    return {**row, **told}
-
-
-def _mixed(boxes: list[Row], whole: list[Row]) -> list[Row]:
-    """Both in their order, evenly mixed, a region first."""
-    places = [((i + 0.4) / len(boxes), row) for i, row in enumerate(boxes)]
-    places += [((i + 0.6) / len(whole), row) for i, row in enumerate(whole)]
-    return [row for _, row in sorted(places, key=lambda one: one[0])]
-
-
 def known(store: LabelStore) -> set[Key]:
     """The images and regions that a person has labelled."""
     return {(ImageRef(*row[:3]), None if row[3] is None else row[3:]) for row in store.boxes().iter_rows()}
-
-
-def is_known(store: LabelStore, review: Review, row: Row) -> bool:
-    """Whether somebody has labelled a row, or the whole frame around it, since the review chose it."""
-    mine = {key_of(row), (images.reference(row), None)} & known(store)
-    for key in mine & review.again:
-        if _stands(store, key):  # labelled again after it was undone here
-            review.again.discard(key)
-    return bool(mine - review.again)
-
-
-def _stands(store: LabelStore, key: Key) -> bool:
-    """Whether an image or a region has a label that nobody has undone."""
-    image, box = key
-    rows = (store.current() if box is None else store.regions()).filter(images.is_image(image))
-    return any(box is None or regions.box(row) == box for row in rows.iter_rows(named=True))
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=4, show_spinner=False)

@@ -125,6 +125,48 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     return alt.layer(drawn, limits, points).properties(height=height)
 
 
+def distribution(frame: pl.DataFrame, height: int = 190) -> Chart:
+    """The shares of the images by bin or class, of the reference and of the night; ``data.distributions.SCHEMA``."""
+    sides = alt.Color(
+        "side:N",
+        scale=alt.Scale(domain=["reference", "night"], range=[palette.IDLE, palette.LINES[1]]),
+        legend=None,
+    )
+    share = alt.Tooltip("share:Q", format=".1%")
+    if frame["label"].null_count() < frame.height:
+        bars: Chart = (
+            alt.Chart(frame.with_columns(_words(pl.col("label"))))
+            .mark_bar()
+            .encode(
+                x=alt.X("share:Q", title=None, axis=alt.Axis(format=".0%", tickCount=4)),
+                y=alt.Y("label:N", title=None, axis=alt.Axis(labelLimit=110)),
+                yOffset=alt.YOffset("side:N", sort=["reference", "night"]),
+                color=sides,
+                tooltip=["label:N", "side:N", share],
+            )
+            .properties(height=height)
+        )
+        return bars
+    made: Chart = (
+        alt.Chart(frame)
+        .mark_bar(opacity=0.6, binSpacing=0)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title=None, axis=alt.Axis(tickCount=4, format=".3~g", grid=False)),
+            x2="high:Q",
+            y=alt.Y("share:Q", stack=None, title=None, axis=alt.Axis(format=".0%", tickCount=3)),
+            color=sides,
+            tooltip=[
+                "side:N",
+                alt.Tooltip("low:Q", format=".4~g", title="from"),
+                alt.Tooltip("high:Q", format=".4~g", title="to"),
+                share,
+            ],
+        )
+        .properties(height=height)
+    )
+    return made
+
+
 def _nights() -> alt.X:
     return alt.X(
         "yearmonthdate(date):O",

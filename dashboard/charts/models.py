@@ -98,3 +98,44 @@ def pareto(points: pl.DataFrame, height: int = 280) -> Chart:
     )
     texts = base.mark_text(align="left", dx=9, dy=-9, color=palette.IDLE).encode(text="model:N")
     return alt.layer(line, dots, texts).properties(height=height)
+
+
+def embedding(points: pl.DataFrame, height: int = 460) -> Chart:
+    """Images as points, coloured by class; novel ones are triangles. ``points``: x, y, label, novel, confidence, coil,
+    and the order of the rows, which ``number`` names in the selection."""
+    names, shades = palette.scale(points["label"])
+    frame = points.select(
+        "x",
+        "y",
+        pl.col("label").map_elements(class_name, pl.String),
+        pl.when("novel").then(pl.lit("novel")).otherwise(pl.lit("familiar")).alias("novelty"),
+        "confidence",
+        pl.col("coil").fill_null("–"),
+        number=pl.int_range(pl.len()),
+    )
+    pick = alt.selection_point(name="pick", fields=["number"])
+    axis = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+    made: Chart = (
+        alt.Chart(frame)
+        .mark_point(filled=True, cursor="pointer")
+        .add_params(pick)
+        .encode(
+            x=alt.X("x:Q", title="first direction", axis=axis, scale=alt.Scale(zero=False)),
+            y=alt.Y("y:Q", title="second direction", axis=axis, scale=alt.Scale(zero=False)),
+            color=alt.Color(
+                "label:N",
+                scale=alt.Scale(domain=[class_name(name) for name in names], range=shades),
+                legend=alt.Legend(title=None, orient="top", columns=4, labelLimit=200),
+            ),
+            shape=alt.Shape(
+                "novelty:N",
+                scale=alt.Scale(domain=["familiar", "novel"], range=["circle", "triangle-up"]),
+                legend=None,
+            ),
+            size=alt.condition("datum.novelty == 'novel'", alt.value(110), alt.value(36)),
+            opacity=alt.condition("datum.novelty == 'novel'", alt.value(1.0), alt.value(0.6)),
+            tooltip=["label:N", "novelty:N", alt.Tooltip("confidence:Q", format=".1%"), "coil:N"],
+        )
+        .properties(height=height)
+    )
+    return made

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Any
 
 import polars as pl
 
 from dashboard.data import images
-from steelflow.drift.references import References
-from steelflow.errors import ObjectNotFound
+from steelflow.drift import movers as moved
+from steelflow.drift.check import drift_table
+from steelflow.drift.references import ACCEPTED, References, reference_key
+from steelflow.errors import DriftError, ObjectNotFound
 from steelflow.registry import Registry
 from steelflow.report.reader import ReportReader
 from steelflow.store.base import Store
@@ -26,7 +29,7 @@ def before(report: Store, registry: Registry, line: str | None, digest: str, mos
     Raises:
         DriftError, RegistryError: the reference is damaged.
     """
-    rows = References(report, digest, _profile(registry, digest)).line(line)
+    rows = reference(report, registry, line, digest)
     if rows is None:
         return []
     dated = rows if "date" in rows.columns else rows.with_columns(date=pl.lit(None, pl.Date()))
@@ -38,6 +41,42 @@ def after(reader: ReportReader, date: dt.date, line: str | None, most: int, nove
     rows = images.rows(reader, date, line).filter(pl.col("status") == "ok")
     dated = rows.with_columns(date=pl.lit(date))
     return _drawn(dated.filter("novel") if novel else dated, most)
+
+
+def reference(report: Store, registry: Registry, line: str | None, digest: str) -> pl.DataFrame | None:
+    """The rows that a line is compared with, see ``References.line``. None if it has no reference.
+
+    Raises:
+        DriftError, RegistryError: the reference is damaged.
+    """
+    return References(report, digest, _profile(registry, digest)).line(line)
+
+
+def movers(report: Store, registry: Registry, date: dt.date, line: str | None, signal: str) -> pl.DataFrame:
+    """The images of a line and night, those that moved the signal most in front, see ``drift.movers``.
+
+    Raises:
+        DriftError: there is no such signal, or the line has no reference.
+        ReportError: the night has no report of this line.
+    """
+    table = drift_table(report, [date]).filter(pl.col("line").eq_missing(pl.lit(line, pl.String())))
+    if table.is_empty():
+        raise DriftError(f"{line or 'the plant'} was not checked on {date}; run `steelflow drift`")
+    digest = table["model_digest"][0]
+    known = reference(report, registry, line, digest)
+    if known is None:
+        raise DriftError(f"{line or 'the plant'} has no reference; run `steelflow nightly` for more nights")
+    return moved.movers(signal, known, moved.line_rows(ReportReader(report), date, line, digest))
+
+
+def accepted(report: Store, digest: str, line: str | None) -> dict[str, Any] | None:
+    """Who accepted which nights of a line as normal for a model, when and why; None if nobody did."""
+    key = reference_key(ACCEPTED, digest, line).removesuffix(".parquet") + ".json"
+    try:
+        found = json.loads(report.get(key))
+    except (ObjectNotFound, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def explanation(report: Store, date: dt.date) -> bytes | None:

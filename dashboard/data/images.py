@@ -19,6 +19,8 @@ from steelflow.report.reader import ReportReader
 
 Order = Literal["archive", "least sure", "most novel"]
 ORDERS: tuple[Order, ...] = ("archive", "least sure", "most novel")
+SCORES = {"least sure": ("confidence", False), "most novel": ("novelty", True)}
+"""The column that an order is by, and whether its highest value comes first."""
 
 COLUMNS = {
     "object_key": pl.String(),
@@ -112,7 +114,7 @@ def page(
                 most -= frames[-1].height
             offset = max(0, offset - counts[line])
     elif lines:
-        score, down = ("confidence", False) if wanted.order == "least sure" else ("novelty", True)
+        score, down = SCORES[wanted.order]
         chosen = pl.concat([rows(reader, wanted.night, line) for line in lines]).filter(wanted.expression)
         order = [score, "object_key", "ordinal"]
         best = chosen.sort(order, descending=[down, False, False], nulls_last=True).head(offset + most)

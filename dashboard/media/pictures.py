@@ -1,6 +1,7 @@
 """Images of the archive at full size: fetched ahead, cached, and encoded again from their pixels.
 
-A browser never gets a file of the archive, only pixels that were decoded here.
+A page never shows a file of the archive, only pixels that were decoded here. The file itself is a download
+(``originals``).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ import streamlit as st
 from dashboard.data import sources
 from dashboard.formats import plain
 from steelflow.archive.fetch import ImageRef, fetch_images
-from steelflow.images.decode import decode
+from steelflow.images.decode import Grey, decode
 from steelflow.records import Failure
 
 SIDE = 168  # pixels
@@ -59,8 +59,11 @@ def kept() -> Kept:
 def small(data: bytes, image: ImageRef) -> Thumbnail:
     """A grey JPEG of at most ``SIDE`` pixels of ``image``, whose bytes are ``data``."""
     grey = decode(data, sources.limits_of(image))
-    if isinstance(grey, Failure):
-        return grey
+    return grey if isinstance(grey, Failure) else shrunk(grey)
+
+
+def shrunk(grey: Grey) -> Thumbnail:
+    """A grey JPEG of at most ``SIDE`` pixels."""
     height, width = grey.shape
     scale = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -69,17 +72,22 @@ def small(data: bytes, image: ImageRef) -> Thumbnail:
 
 
 def gallery(
-    references: Sequence[ImageRef], captions: Sequence[str], addresses: Sequence[str | None], columns: int = 8
+    references: Sequence[ImageRef],
+    captions: Sequence[str],
+    addresses: Sequence[str | None],
+    columns: int = 8,
+    below: Callable[[int], None] | None = None,
 ) -> None:
     """A grid of thumbnails with captions, each a link to its image. A missing image shows the reason. Captions are
-    Markdown; ``addresses`` are those of ``links.to``, None for an image that no page shows."""
+    Markdown; ``addresses`` are those of ``links.to``, None for an image that no page shows. ``below`` shows more below
+    the picture with that number."""
     if not references:
         st.caption("No image to show.")
         return
     with st.spinner("Fetching images …"):
         pictures = kept().get(references)
     with st.grid(columns, gap="xsmall", min_column_width=110):
-        for reference, caption, address in zip(references, captions, addresses, strict=True):
+        for number, (reference, caption, address) in enumerate(zip(references, captions, addresses, strict=True)):
             with st.container(gap="xsmall"):
                 picture = pictures.get(reference, Failure("missing", "no longer in the archive"))
                 if isinstance(picture, Failure):
@@ -87,3 +95,5 @@ def gallery(
                 else:
                     st.image(picture, width="stretch", alt=reference.member or reference.key, link=address)
                 st.caption(caption)
+                if below is not None:
+                    below(number)

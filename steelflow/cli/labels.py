@@ -289,6 +289,7 @@ def _stats_text(result: dict[str, Any]) -> str:
         lines += ["", f"by {title}: " + ", ".join(f"{name} {count:,}" for name, count in result[title].items())]
     lines += ["", "labels by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
     lines += ["", f"conflicts: {result['conflicts']:,} images, {result['disputed']:,} disputed between people"]
+    lines += _second_text(result["second_reader"])
     chosen = result["golden"]
     lines.append(
         f"golden set: {chosen['hash'][:12]}, {chosen['images']:,} images" if chosen else "golden set: none yet"
@@ -297,6 +298,23 @@ def _stats_text(result: dict[str, Any]) -> str:
         since = result["since"]
         lines.append(f"new since the snapshot {since['snapshot'][:12]}: {since['images']:,} images")
     return "\n".join(lines)
+
+
+def _second_text(found: dict[str, Any]) -> list[str]:
+    """How far the second readers agree with the first ones, by class."""
+    if not found["images"]:
+        return ["second reader: no image was labelled twice yet"]
+    lines = [
+        f"second reader: {found['images']:,} images, {found['agreement']:.1%} with the same label, "
+        f"kappa {_kappa(found['kappa'])}"
+    ]
+    for name, one in found["classes"].items():
+        lines.append(f"  {name:<22} {one['images']:>7,} images {one['agreement']:>7.1%}  kappa {_kappa(one['kappa'])}")
+    return lines
+
+
+def _kappa(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _box(row: dict[str, Any]) -> str:

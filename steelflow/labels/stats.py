@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
 
+from steelflow.labels.second import agreement, pairs
 from steelflow.labels.snapshot import Snapshot, part_of
 from steelflow.labels.store import LabelStore
 
 
 def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
     """Labelled images by class, part (training, evaluation, golden), person and source; labelled regions by class; all
-    labels ever given, by day (UTC); conflicts; the golden set; and the images that are new or relabelled ``since`` a
-    snapshot.
+    labels ever given, by day (UTC); conflicts; how far second readers agree; the golden set; and the images that are
+    new or relabelled ``since`` a snapshot.
 
     Raises:
         LabelError: a batch or the golden set is damaged.
@@ -38,6 +40,7 @@ def stats(labels: LabelStore, since: Snapshot | None = None) -> dict[str, Any]:
         "days": _counts(history.with_columns(day=pl.col("at").dt.date().cast(pl.String)), "day"),
         "conflicts": conflicts["image"].n_unique(),
         "disputed": conflicts.filter("disputed")["image"].n_unique(),
+        "second_reader": asdict(agreement(pairs(history, labels.class_names()))),
         "retired": sorted(labels.class_names().retired),
         "golden": None if golden is None else _pin(golden.pin.number, golden.hash, golden.frame.height),
     }

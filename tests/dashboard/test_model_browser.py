@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 import pytest
 from browser import Shown, change, confirm, opened, press, settled
 from plants import EVIL, NIGHT
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from steelflow.labels import open_labels
+from steelflow.labels import LabelStore, open_labels
 from steelflow.registry import open_registry
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
@@ -16,25 +18,40 @@ from steelflow.store import open_store
 pytestmark = pytest.mark.slow
 
 
+def said(page: Page, labels: LabelStore, *names: str) -> None:
+    """Wait until these are the labels that stand."""
+    for _ in range(600):
+        if sorted(labels.current()["label"]) == sorted(names):
+            return
+        page.wait_for_timeout(200)
+    assert sorted(labels.current()["label"]) == sorted(names)
+
+
 def test_labels_are_given_by_keyboard(shown: Shown) -> None:
     labels = open_labels(shown.settings)
     with opened(shown.browser, f"{shown.url}/review") as (page, trouble):
         press(page, "2")
+        said(page, labels, "inclusion")
         (found,) = labels.current().iter_rows(named=True)
         assert (found["label"], found["who"], found["source"]) == ("inclusion", "anna", "review")
         archive = open_store(shown.settings.archive.uri, shown.settings.store)
         if found["member"] is None:
             assert labels.image(found["image"]) == archive.get(found["object_key"])
+        expect(page.get_by_text(re.compile(r"^2 of \d+"))).to_be_visible()
         press(page, "s")
-        assert labels.current().height == 1
+        expect(page.get_by_text(re.compile(r"^3 of \d+"))).to_be_visible()
+        said(page, labels, "inclusion")
         press(page, "6")
-        assert labels.current().height == 2
+        said(page, labels, "inclusion", "scratches")
+        expect(page.get_by_text(re.compile(r"^4 of \d+"))).to_be_visible()
         press(page, "u")
-        assert labels.current().height == 1
+        said(page, labels, "inclusion")
+        expect(page.get_by_text(re.compile(r"^3 of \d+"))).to_be_visible()
         press(page, "n")
+        expect(page.locator(".st-key-new-name input")).to_be_focused()
         page.keyboard.type("sun 2")  # its letters are keys elsewhere on the page
         press(page, "Enter")
-        assert sorted(labels.current()["label"]) == ["inclusion", "sun 2"]
+        said(page, labels, "inclusion", "sun 2")
         expect(page.get_by_role("button", name="sun 2")).to_be_visible()
         assert trouble == []
 
