@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import address, frame, head
+from dashboard import address, finder, frame, head
 from dashboard.auth import access
 from dashboard.data import sources
 from dashboard.formats import plain
@@ -68,6 +68,7 @@ def main() -> None:
         if who.name != access.GUEST:
             st.button("Log out", on_click=access.log_out)
     address.enter(page.url_path)
+    finder.show()
     frame.guarded(page.run)()
 
 

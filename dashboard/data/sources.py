@@ -21,6 +21,7 @@ from steelflow.errors import ReportError
 from steelflow.models.shipped import SHIPPED
 from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
+from steelflow.report.coil_index import coil_index
 from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
@@ -84,6 +85,13 @@ def daily(latest: dt.date | None) -> pl.DataFrame:
     """All nights by line, status and label: ``report.daily.SCHEMA``. ``latest`` is the last night that it must have."""
     del latest  # part of the cache key: a new night is read at once, not when the old answer expires
     return report_daily.daily(report())
+
+
+@st.cache_resource(ttl=STALE, max_entries=4, show_spinner=False, refresh_mode="background")
+def coils_of_all(latest: dt.date | None) -> pl.DataFrame:
+    """The coils of all nights and lines, columns ``report.coil_index.COILS``; ``latest`` as of ``daily``."""
+    del latest
+    return coil_index(report())
 
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
@@ -218,3 +226,9 @@ def champion() -> str | None:
     """The champion's version. None if no version was promoted."""
     found = registry().champion()
     return None if found is None else found.version
+
+
+@st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)
+def versions() -> list[tuple[str, str]]:
+    """The versions of the registry with their architecture, the latest first."""
+    return [(one.version, one.arch) for one in reversed(registry().versions())]
