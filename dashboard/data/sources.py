@@ -146,7 +146,7 @@ def failed_in(date: dt.date, run_id: str) -> int:
 
 COIL = (
     *("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at"),
-    *("model_name", "model_version"),
+    *("model_name", "model_version", "camera", "side", "length", "width", "height"),
 )
 
 
