@@ -62,6 +62,7 @@ def test_a_coil_is_found_from_every_page_by_keyboard(strip: Shown) -> None:
         assert trouble == []
 
 
+MAP = ".st-key-map canvas, .st-key-map svg.marks"
 TOOLTIP = "#vg-tooltip-element.visible"
 
 
@@ -75,7 +76,7 @@ def hovered(page: Page, x: float, y: float) -> str:
 
 def the_broken_frames(page: Page) -> tuple[float, float, float, float]:
     """Left, right, top and bottom on the page of the stretch that no image could show."""
-    chart = page.locator(".st-key-map canvas").first
+    chart = page.locator(MAP).first
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
     assert box is not None
@@ -101,7 +102,7 @@ def test_regions_and_gaps_of_the_map_open_their_picture(strip: Shown) -> None:
         arrived(page, "Coil")
         left, right, top, bottom = the_broken_frames(page)
         report = RegionReader(open_store(strip.settings.report.uri, strip.settings.store)).regions([NIGHT], ["L1"])
-        # The hole is where frames 40 to 42 of the camera b1 are: from it follows the place of any region of this camera.
+        # The hole is where three frames of the camera b1 are: from it follows the place of any region of this camera.
         of_camera = report.filter(pl.col("coil") == "C7001", pl.col("camera") == "b1").collect()
         region = of_camera.sort("score", "area", descending=True).row(0, named=True)
         metre = (right - left) / ((BROKEN[-1] - BROKEN[0]) * STEP + LENGTH)
@@ -124,5 +125,5 @@ def test_the_map_fits_a_phone_and_paper(strip: Shown, theme: browser.Theme) -> N
         expect(page.get_by_role("combobox", name="Find")).to_be_visible()
         page.emulate_media(media="print")
         expect(page.get_by_role("combobox", name="Find")).to_be_hidden()
-        expect(page.locator(".st-key-map canvas").first).to_be_visible()
+        expect(page.locator(MAP).first).to_be_visible()
         assert trouble == []
