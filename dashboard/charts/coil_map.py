@@ -58,7 +58,9 @@ def coil_map(found: CoilMap, dark: bool = False) -> Chart:
         name="zoom", bind="scales", encodings=["x"], zoom="wheel![event.shiftKey]", clear="dblclick"
     )
     strip = alt.Chart(_strip(found, panels)).mark_rect(clip=True, color=palette.IDLE, opacity=0.18)
-    layers: list[alt.Chart] = [strip.encode(x=x, x2="end:Q", y=y, y2="bottom:Q"), _holes(found, panels, dark, x, y)]
+    seen = [alt.Tooltip("panel:N", title="side"), "camera:N"]
+    drawn = strip.encode(x=x, x2="end:Q", y=y, y2="bottom:Q", tooltip=seen)
+    layers: list[alt.Chart] = [drawn, _holes(found, panels, dark, x, y)]
     layers += _names(found, panels, y)
     layers.append(_regions(found, panels, x, y))
     layers += _marks(found, panels, x, y)
@@ -113,7 +115,7 @@ def _placed(rows: pl.DataFrame, panels: list[_Panel]) -> pl.DataFrame:
 def _strip(found: CoilMap, panels: list[_Panel]) -> pl.DataFrame:
     """Each lane as long as the coil."""
     lanes = found.lanes.with_columns(start=pl.lit(found.low), end=pl.lit(found.high))
-    return _placed(lanes, panels).select(_SHOWN)
+    return _placed(lanes.with_columns(pl.col("camera").fill_null("–")), panels).select(*_SHOWN, "panel", "camera")
 
 
 def _holes(found: CoilMap, panels: list[_Panel], dark: bool, x: alt.X, y: alt.Y) -> alt.Chart:
@@ -152,10 +154,10 @@ def _names(found: CoilMap, panels: list[_Panel], y: alt.Y) -> list[alt.Chart]:
     middle = (pl.col("low") + pl.col("high")) / 2
     lanes = _placed(found.lanes.drop_nulls("camera").with_columns(low=middle, high=middle), panels)
     bold = alt.Chart(pl.DataFrame(sides)).mark_text(
-        align="left", fontWeight="bold", fontSize=11, color=palette.UNREADABLE
+        align="left", fontWeight="bold", fontSize=11, color=palette.UNREADABLE, tooltip=None
     )
     small = alt.Chart(lanes.select("top", name="camera")).mark_text(
-        align="right", x=alt.expr("width - 6"), fontSize=11, color=palette.UNREADABLE
+        align="right", x=alt.expr("width - 6"), fontSize=11, color=palette.UNREADABLE, tooltip=None
     )
     return [bold.encode(x=alt.value(2), y=y, text="name:N"), small.encode(y=y, text="name:N")]
 
@@ -213,15 +215,16 @@ def _marks(found: CoilMap, panels: list[_Panel], x: alt.X, y: alt.Y) -> list[alt
     if found.marks.is_empty():
         return []
     ticks = _placed(found.ticks.with_columns(low="across", high="across"), panels)
-    texts = _placed(found.marks.with_columns(low="across", high="across", start="first"), panels)
+    texts = _placed(found.marks.with_columns(low="across", high="across"), panels)
     shade = alt.value(palette.UNREADABLE)
     drawn = alt.Chart(ticks.select("top", "name", start="place")).mark_tick(
         clip=True, orient="vertical", size=26, thickness=1.4, opacity=0.9
     )
-    told = alt.Chart(texts.select("start", "top", "told")).mark_text(
-        clip=False, align="left", baseline="bottom", dy=-15, fontSize=11, fontWeight="bold"
+    # The text stays at the left end of the plot when somebody zooms.
+    told = alt.Chart(texts.select("top", "told")).mark_text(
+        x=4, align="left", baseline="bottom", dy=-15, fontSize=11, fontWeight="bold", tooltip=None
     )
     return [
         drawn.encode(x=x, y=y, color=shade, tooltip=["name:N", alt.Tooltip("start:Q", title="metres", format=",.2f")]),
-        told.encode(x=x, y=y, color=shade, text="told:N"),
+        told.encode(y=y, color=shade, text="told:N"),
     ]
