@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import cast
 
 import altair as alt
 import polars as pl
@@ -76,7 +77,7 @@ def _panels(found: CoilMap) -> list[_Panel]:
     made = []
     for number, name in enumerate(names):
         lanes = found.lanes.filter(panel=name)
-        low, high = float(lanes["low"].min() or 0.0), float(lanes["high"].max() or 1.0)
+        low, high = cast(float, lanes["low"].min()), cast(float, lanes["high"].max())
         unit = "mm" if lanes["scale"].null_count() == 0 else "pixels"
         made.append(_Panel(name, low, high, (len(names) - 1 - number) * (_PANEL + _GAP), unit))
     return made
@@ -125,7 +126,7 @@ def _holes(found: CoilMap, panels: list[_Panel], dark: bool, x: alt.X, y: alt.Y)
     shades = {data_lanes.UNREADABLE: palette.UNREADABLE, data_lanes.MISSING: paper, data_lanes.OFF: paper}
     kinds = [what for what in shades if what in rows["what"].to_list()]
     legend = alt.Legend(title=None, orient="bottom", columns=LEGEND, symbolType="square", offset=4)
-    return (
+    made: alt.Chart = (
         alt.Chart(rows.select("pick", *_SHOWN, "what", "images"))
         .mark_rect(clip=True, stroke=palette.UNREADABLE, strokeDash=[3, 2], strokeWidth=1)
         .encode(
@@ -146,6 +147,7 @@ def _holes(found: CoilMap, panels: list[_Panel], dark: bool, x: alt.X, y: alt.Y)
             ],
         )
     )
+    return made
 
 
 def _names(found: CoilMap, panels: list[_Panel], y: alt.Y) -> list[alt.Chart]:
@@ -182,7 +184,7 @@ def _regions(found: CoilMap, panels: list[_Panel], x: alt.X, y: alt.Y) -> alt.Ch
         pl.col("mark").fill_null("–").alias("repeats"),
     )
     legend = alt.Legend(title=None, orient="top", columns=LEGEND, labelLimit=140, offset=6, symbolType="square")
-    return (
+    made: alt.Chart = (
         alt.Chart(rows)
         .mark_rect(clip=True, cursor="pointer", strokeWidth=2.5, strokeJoin="round", fillOpacity=0.75)
         .encode(
@@ -208,6 +210,7 @@ def _regions(found: CoilMap, panels: list[_Panel], x: alt.X, y: alt.Y) -> alt.Ch
             ],
         )
     )
+    return made
 
 
 def _marks(found: CoilMap, panels: list[_Panel], x: alt.X, y: alt.Y) -> list[alt.Chart]:

@@ -46,7 +46,7 @@ class CoilMap:
     @property
     def unplaced(self) -> int:
         """Images of the coil that have no position, and are not on the map."""
-        return self.images.height - self.images["placed"].sum()
+        return self.images.filter(~pl.col("placed")).height
 
 
 def coil_map(

@@ -14,12 +14,12 @@ from typing import Literal
 import polars as pl
 
 from dashboard import formats, links
+from dashboard.data.fitting import PART, fit, fits
 from dashboard.data.when import When, when
 
 Kind = Literal["coil", "night", "line", "class", "model", "image"]
 MOST = 8  # hits
 _FEW = 5  # names of each kind that are told if nothing was found
-_LOOSE = r"[^\p{L}\p{N}]+"  # what names are compared without
 _IDLE = {"of", "on", "in", "the", "at", "from", "and"}
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("coil", "coils"), "coil"),
@@ -29,7 +29,6 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("model", "models", "version", "versions"), "model"),
     **dict.fromkeys(("image", "images", "picture", "pictures", "frame", "frames"), "image"),
 }
-_EXACT, _NUMBER, _START, _END, _PART = 100, 90, 70, 50, 40  # how well a name fits
 _NIGHT = 95
 
 
@@ -171,7 +170,7 @@ def _classes(name: str, asked: Asked, plant: Plant, here: Here) -> list[tuple[in
         return []
     made = []
     for label in plant.labels:
-        score = _fit(name, label)
+        score = fit(name, label)
         if score:
             places = {"night": night.isoformat(), **({} if asked.line is None else {"line": asked.line})}
             about = f"images, {asked.line or 'all lines'}, {formats.night(night)}"
@@ -184,9 +183,9 @@ def _models(name: str, asked: Asked, plant: Plant) -> list[tuple[int, Hit]]:
         return []
     made = []
     for version, about in plant.models.items():
-        score = max(_fit(name, version), _PART * bool(_fit(name, about)))
+        score = max(fit(name, version), PART * bool(fit(name, about)))
         if score:  # a number alone is a coil first
-            score = _PART if name.isdecimal() and asked.kind is None else score
+            score = PART if name.isdecimal() and asked.kind is None else score
             made.append((score, Hit("model", version, about, "models", {"version": version})))
     return made
 
@@ -203,7 +202,7 @@ def _coils(name: str, asked: Asked, plant: Plant, here: Here, most: int) -> list
         rows = rows.filter(date=night)
     if asked.line is not None:
         rows = rows.filter(line=asked.line)
-    scored = rows.with_columns(score=_fits(name)) if name else rows.with_columns(score=pl.lit(_PART - 1))
+    scored = rows.with_columns(score=fits(name)) if name else rows.with_columns(score=pl.lit(PART - 1))
     best = (
         scored.filter(pl.col("score") > 0)
         .with_columns(
@@ -230,36 +229,6 @@ def _of(asked: Asked, plant: Plant, here: Here) -> dt.date | None:
     if asked.when is not None:
         return asked.when.night if asked.when.night in plant.nights else None
     return here.night if here.night in plant.nights else plant.nights[-1] if plant.nights else None
-
-
-def _fit(name: str, of: str) -> int:
-    """How well a name fits; 0 if it does not. An empty name fits all."""
-    score: int = pl.DataFrame({"coil": [of]}).select(_fits(name)).item()
-    return score
-
-
-def _fits(name: str) -> pl.Expr:
-    """``_fit`` of a column ``coil``. Letters and digits count. A number is that of a coil whatever stands before it: 42
-    is C0042."""
-    text = "".join(char for char in name.casefold() if char.isalnum())
-    if not text:
-        return pl.lit(0 if name else _PART)
-    loose = pl.col("coil").str.to_lowercase().str.replace_all(_LOOSE, "")
-    number = loose.str.extract(r"(\d+)$").str.strip_chars_start("0")
-    is_number = (number == text.lstrip("0")) if text.isdecimal() else pl.lit(False)
-    return (
-        pl.when(loose == text)
-        .then(_EXACT)
-        .when(is_number)
-        .then(_NUMBER)
-        .when(loose.str.starts_with(text))
-        .then(_START)
-        .when(loose.str.ends_with(text))
-        .then(_END)
-        .when(loose.str.contains(text, literal=True))
-        .then(_PART)
-        .otherwise(0)
-    )
 
 
 def _some(names: Sequence[str]) -> str:
