@@ -43,13 +43,13 @@ def answer(text: str, here: Here) -> Answer:
         hits = [*pictures, *hits][:MOST]
         if not hits and night is not None and understood.kind == "image":
             told = f"No image of {formats.night(night)} has “{understood.name}” in its name. Add another night."
-    if hits or told:
+    if hits:
         return Answer(hits, told)
-    narrowed = Asked(understood.text, understood.name)
-    elsewhere = found(narrowed, plant, here) if narrowed != understood else []
+    wider = Asked(understood.text, understood.name)
+    elsewhere = found(wider, plant, here) if understood.name and wider != understood else []
     if elsewhere:
-        return Answer(elsewhere, f"Nothing is called “{understood.name}” there, but elsewhere.")
-    return Answer([], f"Nothing is called “{text.strip()}”. {there(plant)}")
+        return Answer(elsewhere, f"{told} Nothing is called “{understood.name}” there, but elsewhere.".lstrip())
+    return Answer([], told or f"Nothing is called “{text.strip()}”. {there(plant)}")
 
 
 def _plant() -> Plant:

@@ -49,7 +49,7 @@ def test_a_coil_is_found_from_every_page_by_keyboard(strip: Shown) -> None:
         expect(page.locator(".find-found a").first).to_contain_text("C7001")
         page.keyboard.press("Enter")
         expect(page.locator(".find-found")).to_be_hidden()
-        page.wait_for_url("**coil=C7001*", timeout=60_000)
+        page.wait_for_url("**coil=C7001*", timeout=120_000)
         assert arrived(page, "Coil") == {**wanted, "coil": "C7001"}
         page.go_back()
         assert arrived(page, "Coil") == wanted
