@@ -8,7 +8,7 @@ edge; else it has its pixels, apart from the other lanes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import polars as pl
 
@@ -112,58 +112,65 @@ def holes(frames: pl.DataFrame, low: float, high: float) -> pl.DataFrame:
     """Stretches of each lane between ``low`` and ``high`` without a readable image: ``side``, ``camera``, ``what``
     (``UNREADABLE`` or ``MISSING``), ``start``, ``end``, ``images`` and ``number``, the first of them.
 
-    Gaps of less than half an image are none: positions may be rounded.
+    Stretches of less than half an image are none: positions may be rounded. An unreadable image makes no hole where a
+    readable one shows the strip as well.
     """
-    parts = [pl.DataFrame(schema=_HOLES)]
-    for (side, camera), lane in frames.group_by(KEYS, maintain_order=True):
-        made = pl.concat([_unreadable(lane), _gaps(lane, low, high)])
-        keys = pl.lit(side, pl.String()).alias("side"), pl.lit(camera, pl.String()).alias("camera")
-        parts.append(made.select(*keys, *_SPAN))
-    return pl.concat(parts)
+    rows: list[tuple[object, ...]] = []
+    for (side, camera), lane in frames.sort("start", maintain_order=True).group_by(KEYS, maintain_order=True):
+        least = cast(float, (lane["end"] - lane["start"]).median()) / 2
+        readable = lane.filter(pl.col("status") == "ok")
+        unseen = _gaps(readable, low, high, least)
+        made = [(UNREADABLE, *one) for one in _longest(_within(_runs(lane), unseen, least))]
+        made += [(MISSING, *one, 0, None) for one in _longest(_gaps(lane, low, high, least))]
+        rows += [(side, camera, *one) for one in made]
+    return pl.DataFrame(rows, schema=_HOLES, orient="row")
 
 
-_SPAN = ("what", "start", "end", "images", "number")
 _HOLES = pl.Schema(
     {"side": pl.String(), "camera": pl.String(), "what": pl.String()}
     | {"start": pl.Float64(), "end": pl.Float64(), "images": pl.UInt32(), "number": pl.UInt32()}
 )
+Span = tuple[float, float]
+Run = tuple[float, float, int, int]  # start, end, images, number of the first
 
 
-def _unreadable(lane: pl.DataFrame) -> pl.DataFrame:
-    """Unreadable images that follow each other are one stretch."""
-    failed = pl.col("status") != "ok"
-    ordered = lane.sort("start", maintain_order=True).with_columns(
-        run=(failed != failed.shift()).fill_null(True).cum_sum()
-    )
-    runs = ordered.filter(failed).group_by("run", maintain_order=True)
-    found = runs.agg(
-        pl.col("start").min(), pl.col("end").max(), pl.len().cast(pl.UInt32).alias("images"), pl.col("number").first()
-    )
-    return _longest(found.with_columns(what=pl.lit(UNREADABLE)).select(_SPAN))
-
-
-def _gaps(lane: pl.DataFrame, low: float, high: float) -> pl.DataFrame:
-    """Stretches of which there is no image."""
-    ordered = lane.sort("start", maintain_order=True).select("start", "end")
+def _gaps(ordered: pl.DataFrame, low: float, high: float, least: float) -> list[Span]:
+    """Stretches that no image shows."""
     before = pl.concat([pl.Series([low]), ordered["end"].cum_max()])
     after = pl.concat([ordered["start"], pl.Series([high])])
-    least = cast(float, (ordered["end"] - ordered["start"]).median()) / 2
-    spans = pl.DataFrame({"start": before, "end": after}).filter(pl.col("end") - pl.col("start") > least)
-    return _longest(
-        spans.select(
-            "start",
-            "end",
-            what=pl.lit(MISSING),
-            images=pl.lit(0, pl.UInt32()),
-            number=pl.lit(None, pl.UInt32()),
-        ).select(_SPAN)
-    )
+    spans = pl.DataFrame({"start": before, "end": after})
+    return list(spans.filter(pl.col("end") - pl.col("start") > least).iter_rows())
 
 
-def _longest(spans: pl.DataFrame) -> pl.DataFrame:
-    return (
-        spans.sort(pl.col("end") - pl.col("start"), descending=True, maintain_order=True).head(MOST_HOLES).sort("start")
-    )
+def _runs(ordered: pl.DataFrame) -> list[Run]:
+    """Unreadable images that follow each other."""
+    failed = pl.col("status") != "ok"
+    numbered = ordered.with_columns(run=(failed != failed.shift()).fill_null(True).cum_sum())
+    runs = numbered.filter(failed).group_by("run", maintain_order=True)
+    found = runs.agg(pl.col("start").min(), pl.col("end").max(), pl.len(), pl.col("number").first())
+    return list(found.drop("run").iter_rows())
+
+
+def _within(runs: Sequence[Run], spans: Sequence[Span], least: float) -> list[Run]:
+    """The parts of runs that lie in spans. Both ascend."""
+    found, place = [], 0
+    for start, end, images, number in runs:
+        while place < len(spans) and spans[place][1] <= start:
+            place += 1
+        for first, last in spans[place:]:
+            if first >= end:
+                break
+            if min(end, last) - max(start, first) > least:
+                found.append((max(start, first), min(end, last), images, number))
+    return found
+
+
+_Span = TypeVar("_Span", Span, Run)
+
+
+def _longest(spans: Sequence[_Span]) -> list[_Span]:
+    longest = sorted(spans, key=lambda span: span[0] - span[1])[:MOST_HOLES]
+    return sorted(longest)
 
 
 def with_frames(regions: pl.DataFrame, frames: pl.DataFrame) -> pl.DataFrame:

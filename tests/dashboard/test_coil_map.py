@@ -93,7 +93,8 @@ def test_gaps_are_what_the_cameras_did_not_see(parts: tuple[pl.DataFrame, pl.Dat
     gap, broken = found[lanes.MISSING, "top"], found[lanes.UNREADABLE, "bottom"]
     before, after = (MISSING[0] - 1) * STEP + LENGTH, (MISSING[-1] + 1) * STEP
     assert (gap["start"], gap["end"], gap["low"]) == pytest.approx((before, after, ACROSS["t2"]), abs=1e-5)
-    assert (broken["start"], broken["end"]) == pytest.approx((BROKEN[0] * STEP, BROKEN[-1] * STEP + LENGTH), abs=1e-5)
+    shown_before, shown_after = (BROKEN[0] - 1) * STEP + LENGTH, (BROKEN[-1] + 1) * STEP  # by readable frames
+    assert (broken["start"], broken["end"]) == pytest.approx((shown_before, shown_after), abs=1e-5)
     assert (broken["images"], broken["low"]) == (len(BROKEN), ACROSS["b1"])
     assert made.images["object_key"][broken["number"]].endswith(f"_{BROKEN[0]:03d}.png")
     assert (made.low, made.high) == (0.0, pytest.approx(WHOLE))
@@ -176,6 +177,14 @@ def test_what_is_beside_the_strip_is_no_strip() -> None:
     (off,) = made.holes.iter_rows(named=True)
     assert (off["what"], off["low"], off["high"], off["start"], off["end"]) == (lanes.OFF, -40.0, 0.0, 0.0, 3.0)
     assert coil_map.targets(made)[-1] is None
+
+
+def test_an_unreadable_image_beside_a_readable_one_is_no_hole() -> None:
+    positions: list[float | None] = [0.0, 1.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    status = ["ok", "ok", "failed", "failed", "failed", "ok", "failed"]
+    made = coil_map.coil_map(images(positions, length=1.0, status=status), on(images([0.0]), []), NO_MARKS, {})
+    found = made.holes.select("what", "start", "end", "images", "number").rows()
+    assert found == [(lanes.UNREADABLE, 2.0, 4.0, 3, 2), (lanes.UNREADABLE, 5.0, 6.0, 1, 6)]
 
 
 RULES = [SeverityRule(severity="major", min_score=0.8), SeverityRule(severity="minor")]

@@ -105,8 +105,8 @@ def test_regions_and_gaps_of_the_map_open_their_picture(strip: Shown) -> None:
         # The hole is where three frames of the camera b1 are: from it follows the place of any region of this camera.
         of_camera = report.filter(pl.col("coil") == "C7001", pl.col("camera") == "b1").collect()
         region = of_camera.sort("score", "area", descending=True).row(0, named=True)
-        metre = (right - left) / ((BROKEN[-1] - BROKEN[0]) * STEP + LENGTH)
-        x = left + (region["along"] - BROKEN[0] * STEP) * metre
+        first, last = (BROKEN[0] - 1) * STEP + LENGTH, (BROKEN[-1] + 1) * STEP
+        x = left + (region["along"] - first) * (right - left) / (last - first)
         y = top + (region["across_mm"] - ACROSS["b1"]) * (bottom - top) / (2 * WIDTH)
         told = hovered(page, x, y)
         assert f"{region['along']:.2f}" in told
