@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import address, formats, frame
 from dashboard.app_pages import coil_along, coil_images, coil_map_parts, coil_parts, model_parts
+from dashboard.charts import regions as charts_regions
 from dashboard.data import figures, sources, strips
 from dashboard.formats import plain
 
@@ -22,6 +23,41 @@ def show() -> None:
     if not nights:
         frame.empty("No night was inspected yet", "Run `steelflow nightly` to inspect the last night.")
         return
+    chosen = choice(nights)
+    if chosen is None:
+        return
+    night, line, coil, of_line = chosen
+    rows = sources.coil(night, line, coil)
+    if rows.is_empty():
+        frame.empty(
+            "The report no longer has images of this coil", "The night was inspected again. Open the page again."
+        )
+        return
+    named = pl.concat_str("model_name", "model_version", separator=" ")
+    model_parts.judged_by(rows.select("status", model=named, images=pl.lit(1)))
+    order = sorted(of_line["coil"].unique())
+    place = order.index(coil)
+    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
+    segments = strips.segments(sources.positions(night, line, tuple(names)))
+    scale = strips.scale(segments)
+    found = sources.regions(night, line).filter(pl.col("coil") == coil)
+    marks = sources.marks(night, line).filter(pl.col("coil") == coil)
+    mapped = sources.is_framed(night, line)
+    if not mapped:
+        coil_along.along(rows, scale, night, line)
+    coil_parts.of_coil(night, line, coil)
+    numbers(rows, of_line, coil)
+    if mapped:
+        coil_map_parts.of_coil(rows, found, marks, night, line)
+    elif found["along"].count():  # regions beside a report that does not tell its frames
+        st.altair_chart(charts_regions.along(found.drop_nulls("along"), scale), alt="Regions along and across the coil")
+    coil_map_parts.repeating(marks, scale)
+    coil_along.beside(of_line, names, coil, segments, scale)
+    coil_images.images(rows, coil, night, line)
+
+
+def choice(nights: list[dt.date]) -> tuple[dt.date, str, str, pl.DataFrame] | None:
+    """Night, line and coil, and the summary of the line; None if the night has no coils."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
         night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0]))
@@ -29,11 +65,11 @@ def show() -> None:
         if summary.is_empty():
             address.write(night=night.isoformat())
             frame.empty("No coils in this night", "The keys of the archive have no coil; see `archive.template`.")
-            return
+            return None
         lines = sorted(summary["line"].unique())
         line = address.choose("Line", "line", lines, lines[0])
-        order = sorted(summary.filter(pl.col("line") == line)["coil"].unique())
         of_line = summary.filter(pl.col("line") == line)
+        order = sorted(of_line["coil"].unique())
         worst = figures.coils(of_line, figures.unit_of_coils(of_line))["coil"][0]
         coil = address.choose("Coil", "coil", order, worst, 220)
         address.write(night=night.isoformat(), line=line, coil=coil)
@@ -56,30 +92,7 @@ def show() -> None:
             on_click=coil_along.go,
             args=(order[min(place + 1, len(order) - 1)],),
         )
-    rows = sources.coil(night, line, coil)
-    if rows.is_empty():
-        frame.empty(
-            "The report no longer has images of this coil", "The night was inspected again. Open the page again."
-        )
-        return
-    named = pl.concat_str("model_name", "model_version", separator=" ")
-    model_parts.judged_by(rows.select("status", model=named, images=pl.lit(1)))
-    here = night, line
-    names = order[max(0, place - _BESIDE) : place + _BESIDE + 1]
-    segments = strips.segments(sources.positions(night, line, tuple(names)))
-    scale = strips.scale(segments)
-    found = sources.regions(night, line).filter(pl.col("coil") == coil)
-    marks = sources.marks(night, line).filter(pl.col("coil") == coil)
-    mapped = sources.is_framed(night, line)
-    if not mapped:
-        coil_along.along(rows, scale, *here)
-    coil_parts.of_coil(night, line, coil)
-    numbers(rows, of_line, coil)
-    if mapped:
-        coil_map_parts.of_coil(rows, found, marks, *here)
-    coil_map_parts.repeating(marks, scale)
-    coil_along.beside(of_line, names, coil, segments, scale)
-    coil_images.images(rows, coil, *here)
+    return night, line, coil, of_line
 
 
 def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
