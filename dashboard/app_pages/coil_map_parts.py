@@ -102,8 +102,8 @@ def _told(made: coil_map.CoilMap, rows: pl.DataFrame) -> str:
         holes = made.holes.filter(what=what)
         if holes.height:
             length = float((holes["end"] - holes["start"]).sum())
-            unit = "m" if made.metres else "images"
-            parts.append(f"{length:,.1f} {unit} {word}, all cameras together")
+            size = f"{length:,.1f} m" if made.metres else f"{length:,.0f} images"
+            parts.append(f"{size} {word}, all cameras together")
     if made.unplaced:
         parts.append(f"{formats.count(made.unplaced)} images have no position and are not on the map")
     if not made.metres:

@@ -120,7 +120,7 @@ def holes(frames: pl.DataFrame, low: float, high: float) -> pl.DataFrame:
         least = cast(float, (lane["end"] - lane["start"]).median()) / 2
         readable = lane.filter(pl.col("status") == "ok")
         unseen = _gaps(readable, low, high, least)
-        made = [(UNREADABLE, *one) for one in _longest(_within(_runs(lane), unseen, least))]
+        made: list[tuple[object, ...]] = [(UNREADABLE, *one) for one in _longest(_within(_runs(lane), unseen, least))]
         made += [(MISSING, *one, 0, None) for one in _longest(_gaps(lane, low, high, least))]
         rows += [(side, camera, *one) for one in made]
     return pl.DataFrame(rows, schema=_HOLES, orient="row")
