@@ -13,6 +13,7 @@ Who decides what is chosen:
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -82,6 +83,25 @@ def choose(
     if picked is None:
         raise NotThere(f"the {key} {wanted!r} is not here; {_there(key, options)}")
     return str(picked)
+
+
+def keep(nights: Sequence[dt.date]) -> None:
+    """The night on a page that has no selector for it: that of the address, else that of the page before, else the
+    latest. It goes with the user to the next page.
+
+    Args:
+        nights: those that there are, ascending. Without any, nothing is asked and nothing written.
+
+    Raises:
+        NotThere: the address asks for another one.
+    """
+    if not nights:
+        return
+    names = [night.isoformat() for night in reversed(nights)]
+    wanted, refused = _wanted("night", names, names[0], None)
+    if refused:
+        raise NotThere(f"the night {wanted!r} is not here; {_there('night', names)}")
+    write(night=wanted)
 
 
 def typed(label: str, key: str, placeholder: str, width: int) -> str:

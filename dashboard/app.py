@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage as Page
 
-from dashboard import address, frame, head
+from dashboard import address, finder, frame, head
 from dashboard.auth import access
 from dashboard.data import sources
 from dashboard.formats import plain
@@ -27,6 +28,7 @@ PAGES = {
     ),
     "Operation": (("runs", "Runs", ":material/schedule:", "Watch and start nights, retrainings and backfills."),),
 }
+_WITHOUT_NIGHT = ("review", "classes", "models", "runs")  # pages without a selector of nights
 _HERE = Path(__file__).parent
 
 
@@ -68,7 +70,15 @@ def main() -> None:
         if who.name != access.GUEST:
             st.button("Log out", on_click=access.log_out)
     address.enter(page.url_path)
-    frame.guarded(page.run)()
+    finder.show()
+    frame.guarded(run)(page)
+
+
+def run(page: Page) -> None:
+    """The page, with its night in the address; most pages have a selector that puts it there."""
+    if page.url_path in _WITHOUT_NIGHT:
+        address.keep(sorted({*sources.nights(), *sources.recorded_nights()}))
+    page.run()
 
 
 def logged_out() -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from dashboard.ahead import import_ahead
+from dashboard.data import find
+from dashboard.data.finding import Here
 from steelflow.inspection.runtime import prepare
 
 APP = Path(__file__).parent / "app.py"
@@ -30,7 +32,7 @@ def main() -> None:
     seconds["imports, once per process"] = round(time.perf_counter() - started, 3)
     app = AppTest.from_file(APP, default_timeout=_PATIENCE)
 
-    def timed(what: str, act: Callable[[], AppTest]) -> None:
+    def timed(what: str, act: Callable[[], object]) -> None:
         started = time.perf_counter()
         act()
         seconds[what] = round(time.perf_counter() - started, 3)
@@ -59,6 +61,10 @@ def main() -> None:
     timed("Images, the last night", app.run)
     night = app.selectbox(key="night")
     timed("Images, a night of 100", lambda: night.set_value(night.options[-1]).run())
+    timed("Find, a coil, first", lambda: find.answer("C1042", Here()))
+    timed("Find, a coil of last tuesday", lambda: find.answer("1007 last tuesday", Here()))
+    timed("Find, a name that is not there", lambda: find.answer("xyzzy", Here()))
+    timed("Find, an image of a night", lambda: find.answer("image _00017", Here()))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"seconds": seconds, "peak_mib": round(peak)}) + "\n")
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
-Page = Literal["coil", "images", "drift", "defects", "runs", "models", "review"]
+Page = Literal["tonight", "coil", "images", "drift", "defects", "runs", "models", "review"]
 
 
 def to(page: Page, places: Mapping[str, str]) -> str:
     """The address of a page, relative to any other page. ``browser.js`` opens it in the same tab."""
-    return f"{page}?{urlencode(places)}"
+    return f"{'./' if page == 'tonight' else page}?{urlencode(places)}"
 
 
 def script(page: Page) -> str:

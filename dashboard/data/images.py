@@ -132,6 +132,27 @@ def one(reader: ReportReader, night: dt.date, line: str | None, image: ImageRef)
     return found.row(0, named=True) if found.height else None
 
 
+def named(
+    reader: ReportReader, night: dt.date, line: str | None, coil: str | None, text: str, most: int
+) -> list[dict[str, Any]]:
+    """At most ``most`` images of a night (and line, and coil) whose key or name in the shard contains a text, in upper
+    or lower case; columns ``COLUMNS``. An image in a shard has the key of the shard, ``/`` or ``#``, and its name."""
+    try:
+        images = reader.images([night], None if line is None else [line])
+    except ReportError:
+        return []
+    if coil is not None:
+        images = images.filter(pl.col("coil") == coil)
+    whole = pl.concat_str("object_key", "member", separator="/", ignore_nulls=True).str.to_lowercase()
+    asked = text.replace("#", "/").replace("\\", "/").lower()
+    there = images.collect_schema().names()
+    rows = images.filter(whole.str.contains(asked, literal=True)).select(
+        (pl.col(name) if name in there else pl.lit(None)).cast(kind).alias(name) for name, kind in COLUMNS.items()
+    )
+    first = rows.sort("line", "object_key", "ordinal", nulls_last=True).head(most)
+    return list(first.collect(engine="streaming").iter_rows(named=True))
+
+
 def is_image(image: ImageRef) -> pl.Expr:
     return (
         (pl.col("object_key") == image.key)

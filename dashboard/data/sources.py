@@ -22,6 +22,7 @@ from steelflow.errors import ReportError
 from steelflow.models.shipped import SHIPPED
 from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
+from steelflow.report.coil_index import coil_index
 from steelflow.report.marks import read_marks
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
@@ -97,6 +98,13 @@ def daily(latest: dt.date | None) -> pl.DataFrame:
     return report_daily.daily(report())
 
 
+@st.cache_resource(ttl=STALE, max_entries=4, show_spinner=False, refresh_mode="background")
+def coils_of_all(latest: dt.date | None) -> pl.DataFrame:
+    """The coils of all nights and lines, columns ``report.coil_index.COILS``; ``latest`` as of ``daily``."""
+    del latest
+    return coil_index(report())
+
+
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def summary(date: dt.date) -> pl.DataFrame:
     """One night by line, coil, status and label, see ``ReportReader.summary``."""
@@ -149,7 +157,7 @@ def failed_in(date: dt.date, run_id: str) -> int:
 
 COIL = (
     *("object_key", "member", "ordinal", "coil", "position", "status", "error", "label", "confidence", "captured_at"),
-    *("model_name", "model_version"),
+    *("model_name", "model_version", "camera", "side", "length", "width", "height"),
 )
 
 
@@ -229,3 +237,9 @@ def champion() -> str | None:
     """The champion's version. None if no version was promoted."""
     found = registry().champion()
     return None if found is None else found.version
+
+
+@st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)
+def versions() -> list[tuple[str, str]]:
+    """The versions of the registry with their architecture, the latest first."""
+    return [(one.version, one.arch) for one in reversed(registry().versions())]

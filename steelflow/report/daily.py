@@ -54,7 +54,7 @@ this status and label, or with regions of this label, in any band and of any mod
 coils of this line and night. ``night_strip`` is their length in metres, null unless it is known for every coil with
 readable images. All three repeat in several rows. Means are over the images."""
 
-_Part = tuple[Partition, ObjectInfo]
+Part = tuple[Partition, ObjectInfo]
 _Known = tuple[str, Sequence[str | None]]  # etag and coils of a summary
 
 
@@ -66,11 +66,11 @@ def daily(store: Store, first: dt.date | None = None, last: dt.date | None = Non
     Raises:
         StoreError: the summaries cannot be listed or read.
     """
-    months = _parts(store, first, last)
+    months = parts_by_month(store, first, last)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
-        known = dict(zip(months, pool.map(lambda month: _month(store, month), months), strict=True))
+        known = dict(zip(months, pool.map(lambda month: month_file(store, month), months), strict=True))
         frames = [pl.DataFrame(schema=SCHEMA)]
-        missing: list[_Part] = []
+        missing: list[Part] = []
         for month, parts in months.items():
             etags, rows = _etags(known[month][0]), known[month][1]
             good = [part for part in parts if etags.get(part[1].key) == part[1].etag]
@@ -89,13 +89,13 @@ def daily_of_coils(
     If all coils of a night match, its rows come from the month's file. If some match, the summary is read: one or two
     milliseconds for each line and night.
     """
-    months = _parts(store, first, last)
+    months = parts_by_month(store, first, last)
     start = beginning.lower()
     frames = [pl.DataFrame(schema=SCHEMA)]
-    some: list[_Part] = []
+    some: list[Part] = []
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="daily") as pool:
         for parts, (known, rows) in zip(
-            months.values(), pool.map(lambda month: _month(store, month), months), strict=True
+            months.values(), pool.map(lambda month: month_file(store, month), months), strict=True
         ):
             whole: list[Partition] = []
             for partition, info in parts:
@@ -120,8 +120,8 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
     """
     wanted = None if dates is None else {_month_of(date) for date in dates}
     written = 0
-    for month, parts in _parts(store).items():
-        known, _ = _month(store, month)
+    for month, parts in parts_by_month(store).items():
+        known, _ = month_file(store, month)
         unasked = wanted is not None and month not in wanted
         if _etags(known) == {info.key: info.etag for _, info in parts} or (known and unasked):
             continue
@@ -137,9 +137,9 @@ def write_daily(store: Store, dates: Collection[dt.date] | None = None) -> int:
     return written
 
 
-def _parts(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> dict[str, list[_Part]]:
+def parts_by_month(store: Store, first: dt.date | None = None, last: dt.date | None = None) -> dict[str, list[Part]]:
     """The existing summaries, by month."""
-    months: dict[str, list[_Part]] = {}
+    months: dict[str, list[Part]] = {}
     for info in store.list(SUMMARIES):
         partition = parse_folder(info.key.removesuffix(".parquet"))
         if partition is not None and partition.date is not None and _within(partition.date, first, last):
@@ -147,7 +147,7 @@ def _parts(store: Store, first: dt.date | None = None, last: dt.date | None = No
     return months
 
 
-def _month(store: Store, month: str) -> tuple[dict[str, _Known], pl.DataFrame]:
+def month_file(store: Store, month: str) -> tuple[dict[str, _Known], pl.DataFrame]:
     """A month's file: the etags and coils of its summaries, by key, and its rows. Both are empty if it is missing or
     damaged."""
     try:
@@ -163,7 +163,7 @@ def _etags(known: Mapping[str, _Known]) -> dict[str, str]:
     return {key: etag for key, (etag, _) in known.items()}
 
 
-def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
+def _read(store: Store, part: Part, beginning: str = "") -> pl.DataFrame:
     """A summary with its line and date, for coils whose name starts with ``beginning``. No rows if it was deleted after
     it was listed."""
     partition, _ = part
@@ -177,7 +177,7 @@ def _read(store: Store, part: _Part, beginning: str = "") -> pl.DataFrame:
     return summary.with_columns(date=date, line=line)
 
 
-def _read_sound(store: Store, part: _Part) -> pl.DataFrame | None:
+def _read_sound(store: Store, part: Part) -> pl.DataFrame | None:
     """A summary, or None if it is damaged: a damaged old night must not stop tonight's run."""
     try:
         return _read(store, part)
@@ -185,9 +185,7 @@ def _read_sound(store: Store, part: _Part) -> pl.DataFrame | None:
         return None
 
 
-def _in_batches(
-    store: Store, executor: Executor, parts: Sequence[_Part], beginning: str = ""
-) -> Iterator[pl.DataFrame]:
+def _in_batches(store: Store, executor: Executor, parts: Sequence[Part], beginning: str = "") -> Iterator[pl.DataFrame]:
     """Summaries without their coils, a limited number in memory at a time."""
     yield pl.DataFrame(schema=SCHEMA)
     for start in range(0, len(parts), _TOGETHER):

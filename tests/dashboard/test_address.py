@@ -118,3 +118,30 @@ def test_models_are_counted_by_their_readable_images() -> None:
         }
     )
     assert figures.judged_by(rows) == {"b 2": 5, "a 1": 1}
+
+
+def nightless() -> None:
+    import datetime as dt
+
+    import streamlit as st
+
+    from dashboard import address
+
+    address.enter(st.session_state.get("page", "models"))
+    try:
+        address.keep([dt.date(2026, 11, 1), dt.date(2026, 11, 2)])
+    except address.NotThere as exc:
+        st.error(str(exc))
+
+
+def test_a_page_without_a_selector_of_nights_keeps_the_night_in_its_address() -> None:
+    run = AppTest.from_function(nightless)
+    assert dict(run.run().query_params) in ({"night": "2026-11-02"}, {"night": ["2026-11-02"]})
+    run.query_params["night"] = "2026-11-01"
+    assert not run.run().error
+    run.query_params.clear()
+    run.session_state["page"] = "runs"  # the navigation empties the address
+    assert run.run().query_params["night"] in ("2026-11-01", ["2026-11-01"])
+    run.query_params["night"] = "2026-02-30"
+    assert "2026-02-30" in run.run().error[0].value
+    assert "2026-11-02" in run.error[0].value

@@ -552,3 +552,15 @@ def test_what_is_usual_takes_some_nights() -> None:
     assert figures.usual(rates, SECOND, 7) is None
     more = pl.concat([rates, rates.with_columns(pl.col("date") + dt.timedelta(days=2))])
     assert figures.usual(more, NIGHT + dt.timedelta(days=3), 7) == pytest.approx(5 / 3)
+
+
+@pytest.mark.parametrize("page", ["review", "classes", "models", "runs"])
+def test_pages_without_a_selector_of_nights_have_the_night_in_their_address(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    app = opened(plant, tmp_path, monkeypatch, page, night=NIGHT.isoformat())
+    assert not app.exception
+    assert app.query_params["night"] in (NIGHT.isoformat(), [NIGHT.isoformat()])
+    refused = opened(plant, tmp_path, monkeypatch, page, night="2019-02-30")
+    (told,) = [one.value.replace("\\", "") for one in refused.error]
+    assert "2019-02-30" in told

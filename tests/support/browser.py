@@ -25,7 +25,7 @@ from steelflow.config import Settings, load_settings
 from steelflow.service import sessions
 
 WIDTH, HEIGHT = 1440, 900
-expect.set_options(timeout=60_000)  # milliseconds: a machine may be busy
+expect.set_options(timeout=120_000)  # milliseconds: a machine may be busy
 _PATIENCE = 120.0  # seconds
 _homes: dict[str, Path] = {}  # of the dashboards that run, by host and port
 Theme = Literal["light", "dark"]
@@ -158,7 +158,7 @@ def session(home: Path, url: str) -> dict[str, str]:
 
 def settled(page: Page) -> None:
     """Wait until the page has been drawn and nothing runs any more."""
-    page.wait_for_selector('[data-testid="stMain"]', timeout=60_000)
+    page.wait_for_selector('[data-testid="stMain"]', timeout=120_000)
     page.wait_for_timeout(300)
     page.wait_for_function(
         """() => {
@@ -167,7 +167,7 @@ def settled(page: Page) -> None:
                 && !document.querySelector('[data-testid="stSkeleton"]')
                 && !document.querySelector('[data-stale="true"]');
         }""",
-        timeout=60_000,
+        timeout=120_000,
     )
     page.wait_for_timeout(700)  # charts are drawn in the next frames
 
