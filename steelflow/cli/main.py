@@ -116,7 +116,10 @@ def main() -> None:
     try:
         app()
     except SteelflowError as exc:
-        sys.stderr.write(f"steelflow: {_printable(str(exc))}\n")
+        if state.json_logs:
+            logging.getLogger("steelflow").error("%s", exc)
+        else:
+            sys.stderr.write(f"steelflow: {_printable(str(exc))}\n")
         sys.exit(1)
     except SystemExit as exc:
         if exc.code != _INTERRUPTED:
