@@ -32,6 +32,7 @@ from steelflow.archive.groups import groups
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
 from steelflow.inspection.pipeline import Done
+from steelflow.metrics.publish import publish
 from steelflow.night.dates import night_of
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.progress import NightProgress
@@ -222,6 +223,7 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
     follow_up(settings, date, result.drift)
     if result.done_units or result.new_missing:
         send_report(settings, date)
+    publish(settings)
     if result.failed_units:
         return Failed(
             message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "

@@ -14,6 +14,7 @@ from steelflow.api.reports import inspect
 from steelflow.cli.output import Json, complain, counting, emit, following, settings
 from steelflow.config import EngineName, ExecutorKind, Settings
 from steelflow.inspection.infer import InspectionResult
+from steelflow.metrics.publish import publish
 from steelflow.morning.send import send_report_of
 from steelflow.morning.trust import trust_of
 from steelflow.night.dates import night_of
@@ -93,6 +94,7 @@ def nightly(
         trusted = trust_of(current, night)
         if result.done_units or result.new_missing:
             send_report_of(current, night)
+        publish(current)
     if result.done_units:
         alert_of_drift(base, night, result.drift)
         alert_of_notes(base, night, result.new_notes, result.model)
