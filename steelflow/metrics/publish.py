@@ -62,7 +62,10 @@ def _push(settings: Settings, samples: list[Sample]) -> None:
     from prometheus_client.exposition import basic_auth_handler, default_handler
 
     assert settings.metrics.push is not None
-    parts = urlsplit(settings.metrics.push.get_secret_value())
+    try:
+        parts = urlsplit(settings.metrics.push.get_secret_value())
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError("metrics.push: not an http or https URL of a push gateway")
     address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
