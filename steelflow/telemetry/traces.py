@@ -18,6 +18,7 @@ from typing import Any
 _ASKED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SDK = "opentelemetry.sdk.trace"
 _log = logging.getLogger(__name__)
+_roots: list[Any] = []  # the spans under way that have no parent
 
 
 class Span:
@@ -40,17 +41,28 @@ def span(name: str, *, current: bool = True, **attributes: Any) -> Iterator[Span
         yield Span()
         return
     known = {f"steelflow.{key}": value for key, value in attributes.items() if value is not None}
-    if current:
-        with tracer.start_as_current_span(name, attributes=known) as inner:
-            yield Span(inner)
-        return
-    inner = tracer.start_span(name, attributes=known)
+    from opentelemetry import trace
+
+    # A thread of the night has no span of its own: the night's, if there is one night, is the parent.
+    alone = not trace.get_current_span().get_span_context().is_valid
+    parent = trace.set_span_in_context(_roots[0]) if alone and len(_roots) == 1 else None
+    inner = tracer.start_span(name, context=parent, attributes=known)
+    if is_root := alone and not _roots:
+        _roots.append(inner)
     try:
-        yield Span(inner)
+        with (
+            trace.use_span(inner, record_exception=False, set_status_on_exception=False)
+            if current
+            else contextlib.nullcontext()
+        ):
+            yield Span(inner)
     except Exception as exc:
         inner.record_exception(exc)
+        inner.set_status(trace.Status(trace.StatusCode.ERROR, type(exc).__name__))
         raise
     finally:
+        if is_root:
+            _roots.remove(inner)
         inner.end()
 
 
