@@ -21,6 +21,7 @@ from steelflow.cli import (
     dashboard,
     data,
     demo,
+    doctor,
     drift,
     inspection,
     labels,
@@ -94,7 +95,7 @@ app.command(rich_help_panel=_SERVICE, cls=service.OptionalValue)(service.up)
 app.command(rich_help_panel=_SERVICE)(service.metrics)
 app.command("dashboard", rich_help_panel=_SERVICE)(dashboard.dashboard)
 app.command(rich_help_panel=_SERVICE)(operations.housekeeping)
-app.command(rich_help_panel=_SERVICE)(config.doctor)
+app.command(rich_help_panel=_SERVICE)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_TOOLS)(demo.demo)
 app.command(rich_help_panel=_TOOLS)(data.synth)
