@@ -35,9 +35,9 @@ from steelflow.inspection.pipeline import Done
 from steelflow.metrics.publish import publish
 from steelflow.night.dates import night_of
 from steelflow.night.plan import PartitionPlan
-from steelflow.night.progress import NightProgress
 from steelflow.night.run import Night, NightResult
 from steelflow.records import Partition, Unit
+from steelflow.report.progress import NightProgress
 from steelflow.telemetry.logs import about
 
 _LOCK_WAIT = 12 * 3600.0

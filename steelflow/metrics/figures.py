@@ -20,9 +20,9 @@ from steelflow.errors import ReportError, SteelflowError, StoreError, StoreUnrea
 from steelflow.labels.review import waiting
 from steelflow.labels.store import open_labels
 from steelflow.metrics.names import BY_NAME
-from steelflow.night.progress import under_way
 from steelflow.registry import open_registry
 from steelflow.report.layout import PROGRESS
+from steelflow.report.progress import under_way
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import DriftVerdict, RunRecord, RunState
 from steelflow.report.runs import backfills, run_records

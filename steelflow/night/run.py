@@ -41,7 +41,7 @@ from steelflow.night.coverage import (
 from steelflow.night.drift import measure_drift
 from steelflow.night.moved import moved
 from steelflow.night.plan import PartitionPlan, plan_partition
-from steelflow.night.progress import NightProgress, Tracker
+from steelflow.night.progress import Tracker
 from steelflow.night.soundness import not_complete
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
@@ -50,6 +50,7 @@ from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.model_notes import models_note, replaced_note
 from steelflow.report.notes import notes
+from steelflow.report.progress import NightProgress
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits

@@ -26,9 +26,9 @@ from steelflow.metrics.names import BY_NAME
 from steelflow.metrics.publish import publish, write_textfile
 from steelflow.metrics.server import MetricsServer, Watch
 from steelflow.metrics.text import written
-from steelflow.night.progress import NightProgress
 from steelflow.night.run import inspect_night
 from steelflow.report.layout import progress_key
+from steelflow.report.progress import NightProgress
 from steelflow.report.reader import ReportReader
 from steelflow.service.ports import Address
 from steelflow.store import open_store

@@ -11,10 +11,11 @@ from plants import FOUND, NIGHT, UNITS, local_settings, make_plant, snapshot
 
 from steelflow.inspection.pipeline import Done, Seconds
 from steelflow.night import progress as module
-from steelflow.night.progress import NightProgress, Tracker, under_way
+from steelflow.night.progress import Tracker
 from steelflow.night.run import inspect_night
 from steelflow.records import ObjectInfo, Partition, Unit
 from steelflow.report.layout import progress_key
+from steelflow.report.progress import NightProgress, under_way
 from steelflow.report.writer import Counts
 from steelflow.store import open_store
 from steelflow.store.local import LocalStore

