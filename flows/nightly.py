@@ -91,7 +91,7 @@ class Progress:
     def unit_done(self, now: NightProgress) -> None:
         """Update it in steps of some percent."""
         percent = 100 * now.share
-        if percent - self._shown >= _STEP:
+        if percent - self._shown >= _STEP or self._shown < percent == 100:
             update_progress_artifact(self._id, percent, now.text)
             self._shown = percent
 
