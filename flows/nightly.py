@@ -28,14 +28,17 @@ from pydantic import BaseModel, Field
 from flows.consequences import follow_up, send_report, tell_missing, tell_notes
 from flows.outcome import hooks, settled
 from flows.patience import patient
-from steelflow.archive.groups import groups, weight
+from steelflow.archive.groups import groups
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
 from steelflow.inspection.pipeline import Done
+from steelflow.metrics.publish import publish
 from steelflow.night.dates import night_of
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.run import Night, NightResult
 from steelflow.records import Partition, Unit
+from steelflow.report.progress import NightProgress
+from steelflow.telemetry.logs import about
 
 _LOCK_WAIT = 12 * 3600.0
 _STEP = 5.0  # percent
@@ -78,31 +81,18 @@ class Group:
 
 
 class Progress:
-    """The progress artifact of a night. Each line has an equal share, because later lines are not planned yet."""
+    """The progress artifact of a night: the share that is done, with rate and time left."""
 
-    def __init__(self, lines: int) -> None:
-        self._part = 100 / max(lines, 1)
-        self._lines_done = 0
-        self._line_images = self._images = 0
+    def __init__(self) -> None:
         self._shown = 0.0
-        artifact = create_progress_artifact(0.0, "nightly-progress", "Inspected share of the night, in percent")
-        self._artifact = cast(UUID, artifact)  # Prefect's type leaves room for a coroutine
+        made = create_progress_artifact(0.0, "nightly-progress", "Inspected share of the night, in percent")
+        self._id = cast(UUID, made)  # Prefect's type leaves room for a coroutine
 
-    def begin_line(self, units: Iterable[Unit]) -> None:
-        self._line_images, self._images = sum(map(weight, units)), 0
-
-    def unit_done(self, unit: Unit) -> None:
-        self._images += weight(unit)
-        self._show(self._lines_done + self._images / self._line_images)
-
-    def line_done(self) -> None:
-        self._lines_done += 1
-        self._show(self._lines_done)
-
-    def _show(self, lines: float) -> None:
-        percent = min(lines * self._part, 100.0)
-        if percent - self._shown >= _STEP:
-            update_progress_artifact(self._artifact, percent)
+    def unit_done(self, now: NightProgress) -> None:
+        """Update it in steps of some percent."""
+        percent = 100 * now.share
+        if percent - self._shown >= _STEP or self._shown < percent == 100:
+            update_progress_artifact(self._id, percent, now.text)
             self._shown = percent
 
 
@@ -145,7 +135,7 @@ def inspect_units(night: Night, group: Group, progress: Progress) -> None:
     """Inspect the remaining units of a group."""
     for done in night.inspect(group.left):
         group.done.append(done.light())
-        progress.unit_done(done.unit)
+        progress.unit_done(night.tracker.now())
 
 
 @task(**patient)
@@ -191,6 +181,11 @@ def _heap_set_aside() -> Iterator[None]:
 
 
 def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> dict[str, Any] | State[Any]:
+    with about(night=date.isoformat()):
+        return _inspect_night(settings, date, parameters)
+
+
+def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameters) -> dict[str, Any] | State[Any]:
     seconds: list[float] = []
     _library_seconds.set(seconds)
     night = open_night(settings, date, parameters.lines)
@@ -202,20 +197,20 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     with night.lock(_LOCK_WAIT):
         night.refuse_mixture(parameters.limit)
         started, seconds[:] = time.perf_counter(), []
-        progress = Progress(len(night.partitions))
+        progress = Progress()
         for partition in night.partitions:
             plan = plan_line(night, partition)
             plans.append(plan.light())
             todo = plan.take(left)
             left = None if left is None else max(0, left - len(todo))
-            progress.begin_line(todo)
+            night.tracker.expect(todo)
             # A cluster divides the work by itself; it would wait for the last unit of each group.
             pieces = [todo] if night.executor.spread else list(groups(todo, settings.night.group_images))
             for number, units in enumerate(pieces, 1):
                 group = Group(f"{partition.line} {number}/{len(pieces)}", units)
                 inspect_units(night, group, progress)
                 done += group.done
-            progress.line_done()
+            progress.unit_done(night.tracker.now())  # a line can have nothing to do
         result = record_night(night, plans, done)
     create_markdown_artifact(summary(result, plans, done), "nightly-summary", f"Night of {date}")
     recorded = {
@@ -228,6 +223,7 @@ def _inspect(settings: Settings, date: dt.date, parameters: NightParameters) -> 
     follow_up(settings, date, result.drift)
     if result.done_units or result.new_missing:
         send_report(settings, date)
+    publish(settings)
     if result.failed_units:
         return Failed(
             message=f"night of {date}: {len(result.failed_units)} work units failed, the others are done; "

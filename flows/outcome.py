@@ -15,6 +15,7 @@ from steelflow.errors import SteelflowError
 from steelflow.inspection.runtime import prepare
 from steelflow.service.alerts import alert
 from steelflow.store.embedded import serving
+from steelflow.telemetry.logs import configure
 
 _R = TypeVar("_R")
 
@@ -24,6 +25,7 @@ def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
     prepare()
     try:
         settings = load_settings()
+        configure(settings)
         with serving(settings) as reached:
             return work(reached)
     except SteelflowError as exc:

@@ -42,6 +42,7 @@ from flows.nightly import nightly
 from flows.retrain import RetrainRequest, retrain
 from steelflow.config import Settings, load_settings
 from steelflow.service.alerts import alert
+from steelflow.telemetry.logs import configure
 
 BY_CALENDAR = RetrainRequest(trigger="calendar", reason="the calendar", who="schedule")
 TIDY_UP = "0 5 * * *"  # in the plant's time zone, after the night
@@ -128,6 +129,7 @@ def _runs(
 
 def main() -> None:
     settings = load_settings()
+    configure(settings)
     served = ours(settings)
     with get_client(sync_client=True) as client:
         take_up(client, deployments(settings), settings)

@@ -477,6 +477,32 @@ class MorningSettings(_Section):
     pictures: int = Field(default=3, ge=0, le=6, description="of each coil that is held or to be held")
 
 
+class LogSettings(_Section):
+    """How the program logs."""
+
+    format: Literal["text", "json"] = Field(
+        default="text", description="'json': one object a line, with the run, the night and the line that it is about"
+    )
+
+
+class MetricsSettings(_Section):
+    """Where the figures for Prometheus go when a night is done. `steelflow up --metrics` serves them as well."""
+
+    textfile: Path | None = Field(
+        default=None, description="file for node_exporter's textfile collector; its name ends in .prom"
+    )
+    push: SecretStr | None = Field(default=None, description="URL of a push gateway; it may have a user and password")
+    job: str = Field(default="steelflow", min_length=1, description="the job's name at the push gateway")
+    timeout: float = Field(default=10.0, gt=0, description="seconds for the push gateway")
+
+    @field_validator("textfile")
+    @classmethod
+    def _collected(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix != ".prom":
+            raise ValueError(f"{value}: the textfile collector reads names that end in .prom only")
+        return value
+
+
 class RetentionSettings(_Section):
     """What housekeeping deletes. None keeps everything. The champion is never deleted."""
 
@@ -535,6 +561,8 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     mail: MailSettings = MailSettings()
     morning: MorningSettings = MorningSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     retention: RetentionSettings = RetentionSettings()
     dashboard: DashboardSettings = DashboardSettings()
 

@@ -30,6 +30,7 @@ def show() -> None:
     with work:
         server = orchestrator(sources.settings())
         if server is None:
+            runs_now.by_hand_only()
             no_prefect()
         else:
             frame.guarded(runs_now.show)(server)

@@ -106,8 +106,11 @@ def under_way(server: Orchestrator) -> None:
         st.caption(f"Next: {soon}")
     if told := st.session_state.get(_CHANGED):
         st.success(plain(told), icon=":material/done:")
-    for run in (run for run in runs if run.under_way):
+    ours = [run for run in runs if run.under_way]
+    for run in ours:
         running(server, run, zone)
+    if not any(run.flow in ("nightly", "backfill") for run in ours):
+        by_hand()
     if not runs:
         st.caption("No run yet.")
         return
@@ -134,7 +137,23 @@ def running(server: Orchestrator, run: FlowRun, zone: str) -> None:
         if run.progress is None:
             st.caption(plain(run.state))
         else:
-            st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f} %")
+            st.progress(min(run.progress / 100, 1.0), plain(run.told) or f"{run.progress:.0f} %")
+
+
+@frame.fragment(run_every=_LOOK)
+def by_hand_only() -> None:
+    """The same, where Prefect does not run."""
+    by_hand()
+
+
+def by_hand() -> None:
+    """The nights that have begun and are not recorded, as storage tells: those of a terminal, too."""
+    for one in sources.nights_under_way():
+        left = f"{one.units_left:,} units left" if one.units_left else "the lines that follow are being planned"
+        with st.container(border=True):
+            st.markdown(f"**Night of {one.night}** · run {plain(one.run_id)}")
+            st.progress(one.share, f"{one.text}; {left}")
+            st.caption(f"If it stands still, it was stopped: `steelflow nightly --date {one.night}` continues it.")
 
 
 def table(runs: list[FlowRun], zone: str) -> int:

@@ -35,7 +35,8 @@ class OrchestratorDown(SteelflowError):
 
 @dataclass(frozen=True, slots=True)
 class FlowRun:
-    """One run of a flow. ``progress`` is in percent, None if the flow reports none. ``who`` started it, None if
+    """One run of a flow. ``progress`` is in percent, None if the flow reports none; ``told`` says it with rate and time
+    left. ``who`` started it, None if
     unknown."""
 
     id: str
@@ -49,6 +50,7 @@ class FlowRun:
     seconds: float
     under_way: bool
     progress: float | None
+    told: str = ""
 
     @property
     def can_repeat(self) -> bool:
@@ -146,15 +148,17 @@ class Orchestrator:
         wanted = {"deployments": {"name": {"any_": [*KINDS, *_OTHERS]}}, "limit": 50}
         return {one["id"]: one["name"] for one in self._ask("POST", "/api/deployments/filter", wanted)}
 
-    def _progress(self, ids: list[str]) -> dict[str, float]:
+    def _progress(self, ids: list[str]) -> dict[str, tuple[float, str]]:
         if not ids:
             return {}
         wanted = {"flow_run_id": {"any_": ids}, "type": {"any_": ["progress"]}}
         found = self._ask("POST", "/api/artifacts/filter", {"artifacts": wanted, "limit": 100, "sort": "CREATED_DESC"})
-        told: dict[str, float] = {}
+        told: dict[str, tuple[float, str]] = {}
         for artifact in found:
             with contextlib.suppress(TypeError, ValueError):
-                told.setdefault(artifact["flow_run_id"], float(artifact["data"]))
+                text = str(artifact.get("description") or "")
+                known = text if text[:1].isdigit() else ""  # until the first update it says what the artifact is
+                told.setdefault(artifact["flow_run_id"], (float(artifact["data"]), known))
         return told
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -210,7 +214,8 @@ def _given() -> str | None:
     return basic(secret) if secret else None
 
 
-def _flow_run(run: dict[str, Any], names: dict[str, str], progress: dict[str, float]) -> FlowRun:
+def _flow_run(run: dict[str, Any], names: dict[str, str], progress: dict[str, tuple[float, str]]) -> FlowRun:
+    share, told = progress.get(run["id"], (None, ""))
     who = next((tag.removeprefix(_BY) for tag in run.get("tags", ()) if tag.startswith(_BY)), None)
     return FlowRun(
         id=run["id"],
@@ -223,5 +228,6 @@ def _flow_run(run: dict[str, Any], names: dict[str, str], progress: dict[str, fl
         started=run.get("start_time"),
         seconds=float(run.get("total_run_time") or 0.0),
         under_way=run.get("state_type") in _UNDER_WAY,
-        progress=progress.get(run["id"]),
+        progress=share,
+        told=told,
     )

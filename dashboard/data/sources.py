@@ -24,6 +24,7 @@ from steelflow.registry import Registry, open_registry
 from steelflow.report import daily as report_daily
 from steelflow.report.coil_index import coil_index
 from steelflow.report.marks import read_marks
+from steelflow.report.progress import NightProgress, under_way
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import RunRecord
 from steelflow.report.regions import RegionReader
@@ -33,6 +34,7 @@ from steelflow.retrain.record import RetrainResult, records
 from steelflow.store import Store, open_store
 from steelflow.store.embedded import serving
 
+_NOW = 3.0  # seconds that the progress of a running night is cached
 FRESH = 20.0  # seconds that an answer about running work is cached
 STALE = 60.0  # seconds that data of finished nights is cached
 _PATIENCE = {"retries": 1, "connect_timeout": 3.0, "read_timeout": 8.0}  # upper limits for the store's settings
@@ -128,6 +130,12 @@ def runs(nights: int, before: dt.date | None = None) -> list[RunRecord]:
 def recorded_nights() -> list[dt.date]:
     """The nights that have run records, ascending."""
     return run_nights(report())
+
+
+@st.cache_data(ttl=_NOW, max_entries=1, show_spinner=False)
+def nights_under_way() -> list[NightProgress]:
+    """The nights that have begun and are not recorded."""
+    return list(under_way(report()))
 
 
 @st.cache_data(ttl=FRESH, max_entries=1, show_spinner=False)

@@ -1,24 +1,13 @@
-"""``steelflow config show`` and ``steelflow doctor``."""
+"""``steelflow config show``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import typer
 
-from steelflow.archive.template import KeyTemplate
-from steelflow.cli.output import Json, emit, settings, stdout
-from steelflow.config import Settings
-from steelflow.engine import open_engine
-from steelflow.engine.onnx import available_providers
-from steelflow.errors import SteelflowError
-from steelflow.registry import model_file
-from steelflow.service.check import check_prefect
-from steelflow.store import open_store
-from steelflow.store.embedded import serving
+from steelflow.cli.output import Json, settings, stdout
 
 app = typer.Typer(help="Show the settings in force.", no_args_is_help=True)
 
@@ -77,80 +66,3 @@ def _value(value: Any) -> str:
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(name)} = {_value(one)}" for name, one in value.items()) + "}"
     return json.dumps(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    name: str
-    ok: bool
-    says: str
-
-
-def doctor(as_json: Json = False) -> None:
-    """Check storage, model, engine, GPU and Prefect, and say what to do about each failure."""
-    current = settings()
-    checks = [
-        _check("archive", lambda: _storage(current, current.archive.uri)),
-        _check("reports", lambda: _storage(current, current.report.uri)),
-        _check("template", lambda: f"{KeyTemplate(current.archive.template).text}"),
-        _check("model", lambda: _model(current)),
-        _check(
-            "engine",
-            lambda: (
-                f"onnxruntime offers {', '.join(n.removesuffix('ExecutionProvider') for n in available_providers())}"
-            ),
-        ),
-        _check("gpu", _gpu),
-        _prefect(current),
-    ]
-    result: dict[str, Any] = {
-        "ok": all(check.ok for check in checks),
-        "checks": {check.name: {"ok": check.ok, "says": check.says} for check in checks},
-    }
-    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name:<9} {check.says}" for check in checks]
-    emit(result, as_json, "\n".join(lines))
-    if not result["ok"]:
-        raise typer.Exit(1)
-
-
-def _check(name: str, test: Callable[[], str]) -> Check:
-    try:
-        return Check(name, True, test())
-    except SteelflowError as exc:
-        return Check(name, False, str(exc))
-
-
-def _storage(current: Settings, uri: str) -> str:
-    with serving(current) as reached:
-        store = open_store(uri, reached.store, create=uri == current.report.uri)
-        first = next(store.folders(), None)
-        embedded = " (embedded S3 server)" if reached.store != current.store else ""
-        return f"{uri} answers{embedded}; {'holds ' + first + '/ …' if first else 'it is empty'}"
-
-
-def _model(current: Settings) -> str:
-    engine = open_engine(model_file(current), current.model.engine)
-    spec = engine.spec
-    return (
-        f"{spec.name} {spec.version}, {len(spec.classes)} classes, {spec.input_size}×{spec.input_size}, "
-        f"runs on {engine.name}"
-    )
-
-
-def _gpu() -> str:
-    if any(name.startswith(("Tensorrt", "CUDA")) for name in available_providers()):
-        return "onnxruntime can use CUDA"
-    try:
-        import torch
-    except ImportError:
-        return "not used; torch is not installed, inspection runs on the CPU"
-    if torch.cuda.is_available():
-        return (
-            f"{torch.cuda.get_device_name(0)} through torch; `pip install onnxruntime-gpu` lets onnxruntime use it too"
-        )
-    return "not found; inspection runs on the CPU"
-
-
-def _prefect(current: Settings) -> Check:
-    ok, says = check_prefect(current)
-    return Check("prefect", ok, says)

@@ -11,9 +11,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from steelflow.api.reports import inspect
-from steelflow.cli.output import Json, counting, emit, settings
+from steelflow.cli.output import Json, complain, counting, emit, following, settings
 from steelflow.config import EngineName, ExecutorKind, Settings
 from steelflow.inspection.infer import InspectionResult
+from steelflow.metrics.publish import publish
 from steelflow.morning.send import send_report_of
 from steelflow.morning.trust import trust_of
 from steelflow.night.dates import night_of
@@ -25,6 +26,7 @@ from steelflow.service.night_notes import alert_of_notes
 from steelflow.store import open_store
 from steelflow.store.clock import StoreClock
 from steelflow.store.embedded import serving
+from steelflow.telemetry.logs import about
 
 INCOMPLETE = 3  # exit code of a night that misses something, see docs/states.md
 _REASONS = 5
@@ -86,11 +88,13 @@ def nightly(
     with contextlib.ExitStack() as stack:
         current = stack.enter_context(serving(base))
         night = date.date() if date else _last_night(current)
-        tick = stack.enter_context(counting(f"night of {night}"))
-        result = inspect_night(current, night, line or (), limit, wait, lambda done: tick(done.counts.found))
+        stack.enter_context(about(night=night.isoformat()))
+        show = stack.enter_context(following(f"night of {night}"))
+        result = inspect_night(current, night, line or (), limit, wait, follow=lambda now: show(now.text, now.share))
         trusted = trust_of(current, night)
         if result.done_units or result.new_missing:
             send_report_of(current, night)
+        publish(current)
     if result.done_units:
         alert_of_drift(base, night, result.drift)
         alert_of_notes(base, night, result.new_notes, result.model)
@@ -125,7 +129,7 @@ def _last_night(current: Settings) -> dt.date:
     clock = StoreClock(open_store(current.report.uri, current.store, create=True))
     night = night_of(clock.now(), ZoneInfo(current.night.timezone))
     if (note := clock.note()) is not None:
-        typer.echo(f"steelflow: {note}", err=True)
+        complain(note)
     return night
 
 
@@ -184,5 +188,5 @@ def _drift(drift: NightDrift | None) -> str:
 
 def _complain(failed_units: tuple[str, ...]) -> None:
     if failed_units:
-        typer.echo(f"steelflow: {len(failed_units)} units failed, run again; first: {failed_units[0]}", err=True)
+        complain(f"{len(failed_units)} units failed, run again; first: {failed_units[0]}")
         raise typer.Exit(1)

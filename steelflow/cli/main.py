@@ -21,6 +21,7 @@ from steelflow.cli import (
     dashboard,
     data,
     demo,
+    doctor,
     drift,
     inspection,
     labels,
@@ -90,10 +91,11 @@ app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
 app.command(rich_help_panel=_MODELS)(train.train)
 app.command(rich_help_panel=_MODELS)(training.evaluate)
 app.command(rich_help_panel=_MODELS)(selection.reproduce)
-app.command(rich_help_panel=_SERVICE)(service.up)
+app.command(rich_help_panel=_SERVICE, cls=service.OptionalValue)(service.up)
+app.command(rich_help_panel=_SERVICE)(service.metrics)
 app.command("dashboard", rich_help_panel=_SERVICE)(dashboard.dashboard)
 app.command(rich_help_panel=_SERVICE)(operations.housekeeping)
-app.command(rich_help_panel=_SERVICE)(config.doctor)
+app.command(rich_help_panel=_SERVICE)(doctor.doctor)
 app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
 app.command(rich_help_panel=_TOOLS)(demo.demo)
 app.command(rich_help_panel=_TOOLS)(data.synth)
@@ -116,7 +118,10 @@ def main() -> None:
     try:
         app()
     except SteelflowError as exc:
-        sys.stderr.write(f"steelflow: {_printable(str(exc))}\n")
+        if state.json_logs:
+            logging.getLogger("steelflow").error("%s", exc)
+        else:
+            sys.stderr.write(f"steelflow: {_printable(str(exc))}\n")
         sys.exit(1)
     except SystemExit as exc:
         if exc.code != _INTERRUPTED:

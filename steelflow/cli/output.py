@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from steelflow.config import Settings, load_settings
 from steelflow.store.private import own_home
+from steelflow.telemetry.logs import configure
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
@@ -28,6 +30,7 @@ stderr = Console(stderr=True, highlight=False, markup=False, emoji=False)
 @dataclass
 class _State:
     config_file: Path | None = None
+    json_logs: bool = False
 
 
 state = _State()
@@ -36,6 +39,7 @@ state = _State()
 def settings() -> Settings:
     """The settings. A ``home`` that an earlier version left readable by others is closed."""
     found = load_settings(state.config_file)
+    state.json_logs = configure(found)
     if found.home.is_dir():
         own_home(found.home)
     return found
@@ -57,6 +61,14 @@ def emit(result: dict[str, Any], as_json: bool, text: str) -> None:
         stdout.print(text)
 
 
+def complain(text: str) -> None:
+    """Say on standard error what is wrong: as a line of the log, if logs are JSON."""
+    if state.json_logs:
+        logging.getLogger("steelflow").warning("%s", text)
+    else:
+        typer.echo(f"steelflow: {text}", err=True)
+
+
 class Counter(Protocol):
     def __call__(self, images: int) -> None: ...
 
@@ -74,6 +86,21 @@ def counting(what: str) -> Iterator[Counter]:
     ) as progress:
         task = progress.add_task(what, total=None)
         yield lambda images: progress.advance(task, images)
+
+
+class Follower(Protocol):
+    def __call__(self, text: str, share: float) -> None: ...
+
+
+@contextmanager
+def following(what: str) -> Iterator[Follower]:
+    """A progress bar with a text on stderr; removed at the end. Call it with the text and the share, from 0 to 1."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[told]}"))
+    with Progress(
+        *columns, TimeElapsedColumn(), console=stderr, transient=True, disable=not stderr.is_terminal
+    ) as progress:
+        task = progress.add_task(what, total=1.0, told="")
+        yield lambda text, share: progress.update(task, completed=share, told=text)
 
 
 @contextmanager

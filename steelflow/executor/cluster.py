@@ -15,10 +15,11 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from steelflow.config import ExecutorSettings
-from steelflow.errors import ClusterError
+from steelflow.errors import ClusterError, ConfigError
 from steelflow.executor.actor import Inspector, Refused
 from steelflow.executor.assignment import Assignment
 from steelflow.executor.dispatch import Group
+from steelflow.executor.reach import check_reach
 from steelflow.inspection.pipeline import Done
 
 _LOOK = 2.0  # seconds between looks for room
@@ -54,6 +55,7 @@ class Cluster:
 
     Raises:
         ClusterError: no cluster answers at the address.
+        ConfigError: the store is one that only this machine reaches, and a node is elsewhere.
     """
 
     def __init__(self, settings: ExecutorSettings, assignment: Assignment) -> None:
@@ -73,6 +75,11 @@ class Cluster:
                 f"no Ray cluster at {settings.address}: {''.join(first)}; start one with `ray start --head`, "
                 "and name its address in executor.address"
             ) from exc
+        try:
+            check_reach(assignment, _judging())
+        except ConfigError:
+            ray.shutdown()
+            raise
 
     @property
     def opening(self) -> int:
@@ -158,3 +165,9 @@ class Cluster:
         for actor in list(self._actors):
             self.drop(actor)
         ray.shutdown()
+
+
+def _judging() -> list[str]:
+    """The addresses of the nodes that can have actors."""
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray has no type for it
+    return [str(node["NodeManagerAddress"]) for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) > 0]

@@ -89,6 +89,29 @@ def queue(
     return showable.choose(found, lambda pool: _chosen(pool, n))
 
 
+def waiting(reader: ReportReader, labelled: pl.DataFrame) -> int:
+    """How many novel images of the latest ``NIGHTS`` nights, of the newest model, have no label.
+
+    Args:
+        labelled: as for ``queue``.
+
+    Raises:
+        ReportError: there are no reports.
+    """
+    nights = sorted(reader.nights(), reverse=True)[:NIGHTS]
+    if not nights:
+        raise ReportError("there are no reports to choose images from; run `steelflow nightly`")
+    known = labelled.select(_REFERENCE).cast({"ordinal": pl.Int32}).lazy()
+    digest = newest_model(reader.store, nights[0], reader.images(nights[:1]))
+    count = 0
+    for night in nights:
+        rows = reader.images([night])
+        if "novel" in rows.collect_schema().names():
+            novel = rows.filter(pl.col("novel"), pl.col("model_digest") == digest).select(_REFERENCE)
+            count += novel.join(known, on=_REFERENCE, how="anti", nulls_equal=True).collect(engine="streaming").height
+    return count
+
+
 def _chosen(found: pl.DataFrame, n: int) -> pl.DataFrame:
     """The queue of at most ``n`` images from these candidates."""
     if found.is_empty():

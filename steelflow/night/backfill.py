@@ -158,12 +158,14 @@ def inspect_again(
         for partition in night.partitions:
             plan = night.plan(partition)
             if gone := _gone(report, plan):
+                night.tracker.expect(())
                 kept.append(
                     f"{partition.line}: {gone:,} objects of its report are no longer in the archive, the report stays"
                 )
                 continue
             night.clear(plan)
             plans.append(plan.light())
+            night.tracker.expect(plan.todo)
             yield from plan.todo
 
     with night.lock(wait):

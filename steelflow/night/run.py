@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,6 +41,7 @@ from steelflow.night.coverage import (
 from steelflow.night.drift import measure_drift
 from steelflow.night.moved import moved
 from steelflow.night.plan import PartitionPlan, plan_partition
+from steelflow.night.progress import Tracker
 from steelflow.night.soundness import not_complete
 from steelflow.records import Partition, Unit
 from steelflow.report.daily import write_daily
@@ -48,6 +50,7 @@ from steelflow.report.layout import night_lock_key, report_key, run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
 from steelflow.report.model_notes import models_note, replaced_note
 from steelflow.report.notes import notes
+from steelflow.report.progress import NightProgress
 from steelflow.report.rates import Rates, rates
 from steelflow.report.reader import ReportReader
 from steelflow.report.record import NightDrift, RunEngine, RunModel, RunRecord, RunState, RunUnits
@@ -60,10 +63,13 @@ from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.clock import StoreClock
 from steelflow.store.lock import locked
+from steelflow.telemetry.logs import about
+from steelflow.telemetry.traces import span
 
 _WHOLE = ("complete", "incomplete", "empty")  # states of a night whose units are all done
 _LATEST = 7  # nights
 _SAMPLE = 20  # names of ignored files and folders in a record
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,7 @@ class Night:
         self._discover()
         self.model: Model = load_model(settings)
         self.executor = open_executor(settings)
+        self.tracker = Tracker(self.report, date)
         self._stopped: str | None = None
 
     @contextmanager
@@ -187,7 +194,11 @@ class Night:
         with locked(self.report, night_lock_key(self.date), f"the night of {self.date}", wait):
             self._discover()
             self.started = self.time.now()
-            with self.executor:
+            self.tracker.begin(self.run_id, len(self.partitions))
+            run, night = self.run_id, self.date.isoformat()
+            with about(run_id=run, night=night), span("night", run_id=run, night=night), self.executor:
+                lines = ", ".join(str(partition.line) for partition in self.partitions) or "none"
+                _log.info("night of %s: begins; lines: %s; model %s", self.date, lines, self._model_name)
                 yield
 
     def _discover(self) -> None:
@@ -218,7 +229,12 @@ class Night:
 
     def plan(self, partition: Partition) -> PartitionPlan:
         """What is to be done of a partition, see ``plan_partition``."""
-        return plan_partition(self.job(), partition, self.settings.archive.unit_images)
+        with span("plan", line=partition.line) as stage:
+            plan = plan_partition(self.job(), partition, self.settings.archive.unit_images)
+            stage.set(units=len(plan.todo), skipped=plan.skipped)
+        told = "line %s: %d units to inspect, %d up to date"
+        _log.info(told, partition.line, len(plan.todo), plan.skipped, extra={"line": partition.line})
+        return plan
 
     def clear(self, plan: PartitionPlan) -> None:
         """Delete the reports whose images now belong to other units. This comes before those units are written, so a
@@ -242,14 +258,31 @@ class Night:
 
     def inspect(self, units: Iterable[Unit]) -> Iterator[Done]:
         """Inspect units. If no node of a cluster is left, it ends early, and the night is ``limited``."""
-        try:
-            yield from self.executor.inspect(units, self.job())
-        except ClusterError as exc:
-            self._stopped = str(exc)
+        spent = Seconds()
+        with span("inspect", current=False) as stage:
+            try:
+                for one in self.executor.inspect(units, self.job()):
+                    spent += one.seconds
+                    self.tracker.done(one)
+                    _tell(one)
+                    yield one
+            except ClusterError as exc:
+                self._stopped = str(exc)
+                _log.info("night of %s: stopped", self.date, extra={"figures": {"error": str(exc)}})
+            finally:
+                stage.set(images=self.tracker.now().images, **{f"{k}_seconds": v for k, v in asdict(spent).items()})
 
     def finish(self, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
         """Write the summaries and, last, the run record. If nothing was to be done and an equal record exists, no
         object changes."""
+        with span("record") as stage:
+            result = self._finish(plans, done)
+            stage.set(state=result.state, found=result.found, failed=result.failed)
+        self.tracker.end()
+        _tell_end(result)
+        return result
+
+    def _finish(self, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
         record = self._record(plans, done)
         known = self._equal(record) if self._is_up_to_date(record, plans, done) else None
         key: str | None = None
@@ -269,12 +302,16 @@ class Night:
         return NightResult.of(
             record,
             run_record=None if key is None else f"{self.report.uri}/{key}",
-            model=self.model.version or self.model.engine.digest[:12],
+            model=self._model_name,
             defects=rates(summary),
             new_notes=told,
             new_missing=lacking,
             severities=self._severities(record, summary),
         )
+
+    @property
+    def _model_name(self) -> str:
+        return self.model.version or self.model.engine.digest[:12]
 
     def _severities(self, record: RunRecord, summary: pl.DataFrame) -> dict[str, int]:
         rules = self.settings.severity
@@ -403,15 +440,17 @@ class Night:
             told += replaced_note(night_record(self.report, self.date), digest)
         drift = None
         if record.state in ("complete", "incomplete"):
-            drift = measure_drift(
-                self.settings,
-                self.report,
-                self.archive,
-                self.date,
-                digest=digest,
-                version=self.model.version,
-                doubt=not_complete(record) if record.missing else None,
-            )
+            with span("drift") as stage:
+                drift = measure_drift(
+                    self.settings,
+                    self.report,
+                    self.archive,
+                    self.date,
+                    digest=digest,
+                    version=self.model.version,
+                    doubt=not_complete(record) if record.missing else None,
+                )
+                stage.set(verdict="none" if drift is None else drift.verdict)
         found = {"drift": drift, "roll_marks": marks, "notes": told, "finished_at": self.time.now()}
         return record.model_copy(update={**found, "number": next_number(self.report, self.date)})
 
@@ -452,6 +491,22 @@ def _pending(plans: list[PartitionPlan], done: list[Done]) -> int:
     return len(planned) - len(back)
 
 
+def _tell_end(result: NightResult) -> None:
+    figures = {name: getattr(result, name) for name in ("state", "found", "ok", "failed", "judged", "seconds")}
+    text = "night of %s: %s; %d found, %d failed, %d judged in %.1f s"
+    counts = (result.found, result.failed, result.judged, result.seconds)
+    _log.info(text, result.date, result.state, *counts, extra={"figures": figures})
+
+
+def _tell(one: Done) -> None:
+    """Log a unit. One that failed is no warning: the command and the flow tell of it at the end."""
+    extra: dict[str, Any] = {"line": one.unit.partition.line}
+    if one.error is None:
+        _log.info("unit %s: %d images, %d failed", _named(one.unit), one.counts.found, one.counts.failed, extra=extra)
+    else:
+        _log.info("unit %s: failed", _named(one.unit), extra=extra | {"figures": {"error": one.error}})
+
+
 def _named(unit: Unit) -> str:
     """A unit among those of all lines."""
     return unit.id if unit.partition.line is None else f"{unit.partition.line}/{unit.id}"
@@ -487,6 +542,7 @@ def inspect_night(
     limit: int | None = None,
     wait: float = 0.0,
     progress: Progress = lambda _: None,
+    follow: Callable[[NightProgress], None] = lambda _: None,
 ) -> NightResult:
     """Inspect a night in this process, one partition after the other.
 
@@ -494,6 +550,8 @@ def inspect_night(
         lines: only these; when empty, those of the settings, or all.
         limit: at most this many units, for a trial.
         wait: seconds to wait for another process that inspects the same night.
+        progress: called with each unit that is done.
+        follow: called after each unit with how far the night is.
 
     Raises:
         LockHeld: another process still inspects it.
@@ -511,6 +569,7 @@ def inspect_night(
             plans.append(plan.light())
             todo = plan.take(left)
             left = None if left is None else max(0, left - len(todo))
+            night.tracker.expect(todo)
             yield from todo
 
     with night.lock(wait):
@@ -518,4 +577,5 @@ def inspect_night(
         for one in night.inspect(units()):
             done.append(one.light())
             progress(one)
+            follow(night.tracker.now())
         return night.finish(plans, done)

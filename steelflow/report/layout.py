@@ -8,6 +8,7 @@ daily/month=2026-11.parquet                         the month's summaries withou
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
 dropped/date=2026-11-18/line=L1/<number>-<time>.json who dropped its reports, and why
 locks/night-2026-11-18/                             held while a night runs
+progress/date=2026-11-18.json                       how far it is; deleted when the night is recorded
 
 The drift room keeps its own files below ``drift/`` (see ``drift.check`` and ``drift.references``), the labels below
 ``labels/`` and the registry below ``registry/``.
@@ -27,6 +28,7 @@ RUNS = "runs/"
 SUMMARIES = "summaries/"
 MARKS = "marks/"
 DAILY = "daily/"
+PROGRESS = "progress/"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _OWN = re.compile(rf"{REPORTS}date=[^/]+/line=[^/]+/({UNIT_ID.pattern})\.parquet")
 
@@ -72,6 +74,10 @@ def daily_key(month: str) -> str:
 
 def run_key(date: dt.date, run_id: str) -> str:
     return f"{RUNS}date={date.isoformat()}/{run_id}.json"
+
+
+def progress_key(date: dt.date) -> str:
+    return f"{PROGRESS}date={date.isoformat()}.json"
 
 
 def night_lock_key(date: dt.date) -> str:

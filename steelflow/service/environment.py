@@ -1,7 +1,7 @@
 """The environment of each child of the service: what it needs, and nothing else.
 
-The webhook's address, which may contain a token, reaches the process that sends alerts only. The keys of the storage do
-not reach Prefect's server. (``store.embedded`` does the same for the storage's program.)
+The addresses of the webhook and the push gateway, which may contain secrets, reach the process that sends to them only.
+The keys of the storage do not reach Prefect's server. (``store.embedded`` does the same for the storage's program.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
-Child = Literal["server", "serve", "dashboard"]
+Child = Literal["server", "serve", "dashboard", "metrics"]
 
 _MACHINE = (
     r"PATH|HOME|USER|LOGNAME|LANG|LANGUAGE|LC_\w+|TZ|TZDIR|TMPDIR|TEMP|TMP|XDG_\w+|TERM|NO_COLOR|COLUMNS"
@@ -26,10 +26,12 @@ _WEBHOOK = "STEELFLOW_ALERTS__WEBHOOK"
 
 _NEEDS: dict[Child, str] = {
     "server": rf"{_MACHINE}|PREFECT_\w+",
-    "serve": rf"{_MACHINE}|{_COMPUTING}|{_PROXIES}|{_STORAGE}|PREFECT_\w+",
+    "serve": rf"{_MACHINE}|{_COMPUTING}|{_PROXIES}|{_STORAGE}|PREFECT_\w+|OTEL_\w+",
+    "metrics": rf"{_MACHINE}|{_COMPUTING}|{_STORAGE}|PREFECT_API_URL",
     "dashboard": rf"{_MACHINE}|{_COMPUTING}|{_PROXIES}|{_STORAGE}|PREFECT_API_\w+|STREAMLIT_\w+",
 }
-_NOT_FOR_ALL = {_WEBHOOK: ("serve",), "PREFECT_PROFILE": ()}
+_PUSH = "STEELFLOW_METRICS__PUSH"
+_NOT_FOR_ALL = {_WEBHOOK: ("serve",), _PUSH: ("serve",), "PREFECT_PROFILE": ()}
 
 
 def of_child(child: Child, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

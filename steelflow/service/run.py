@@ -1,7 +1,7 @@
 """The service of one machine: embedded storage, Prefect's server, the process that serves our flows, the dashboard.
 
     home/prefect/          Prefect's home: its database and leases, kept across restarts
-        server.log serve.log dashboard.log
+        server.log serve.log dashboard.log metrics.log
         service.json service.lock       see ``service.state``
         api-secret                      see ``service.secret``
 
@@ -26,7 +26,7 @@ from steelflow.service.check import prefect_installed
 from steelflow.service.children import STATE, Children, end_leftovers
 from steelflow.service.environment import of_child
 from steelflow.service.leftovers import end_orphans, marked
-from steelflow.service.ports import free_port, healthy, listens
+from steelflow.service.ports import Address, free_port, healthy, listens
 from steelflow.service.secret import api_secret, secret_file
 from steelflow.service.state import alone, state_folder
 from steelflow.store.embedded import serving
@@ -39,7 +39,8 @@ _LOOK_SECONDS = 1.0
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """The addresses of a running service. ``secret`` is the file with the password that Prefect asks for. ``storage``
-    and ``keys`` are None if no storage was started; ``dashboard`` is None if it is not installed."""
+    and ``keys`` are None if no storage was started; ``dashboard`` is None if it is not installed, ``metrics`` if
+    they are not served."""
 
     prefect: str
     secret: Path
@@ -47,15 +48,23 @@ class Addresses:
     storage: str | None
     keys: Path | None
     logs: Path
+    metrics: str | None = None
 
 
-def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Addresses], None]) -> None:
+def run(
+    settings: Settings,
+    port: int,
+    config: Path | None,
+    ready: Callable[[Addresses], None],
+    metrics: Address | None = None,
+) -> None:
     """Run the service until SIGINT, SIGTERM or SIGHUP, then stop its parts one after the other.
 
     Args:
         port: of Prefect's server, on 127.0.0.1; 0: any free port.
         config: the configuration file for the flows, if it is not the default file.
         ready: called once with the addresses, when all parts are running.
+        metrics: where to serve figures for Prometheus and the health of the service; by default they are not served.
 
     Raises:
         ConfigError: Prefect is missing or has incompatible parts, or the port is in use.
@@ -74,13 +83,15 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
         with serving(settings) as reached, Children(state) as children:
             url = f"http://127.0.0.1:{free_port(port, '--port NUMBER')}"
             shown = free_port(settings.dashboard.port, "dashboard.port in the settings") if _has_dashboard() else None
-            if not _start(children, stop, url, shown, _added(settings, state, config, url)):
+            figures = None if metrics is None else _free(metrics)
+            if not _start(children, stop, url, shown, _added(settings, state, config, url), figures):
                 return
             embedded = settings.store.endpoint == EMBEDDED and reached.store.endpoint != EMBEDDED
             storage = reached.store.endpoint if embedded else None
             keys = settings.home.absolute() / "s3" / "credentials.json" if embedded else None
             page = f"http://127.0.0.1:{shown}" if shown else None
-            ready(Addresses(url, secret_file(state), page, storage, keys, state))
+            told = None if figures is None else f"{figures.url}/metrics"
+            ready(Addresses(url, secret_file(state), page, storage, keys, state, told))
             while not stop.wait(_LOOK_SECONDS):
                 children.check()
                 if storage and not listens(storage):
@@ -88,8 +99,20 @@ def run(settings: Settings, port: int, config: Path | None, ready: Callable[[Add
                     raise ServiceError(f"the embedded storage ended unexpectedly; its log is {log}; start again")
 
 
-def _start(children: Children, stop: threading.Event, url: str, dashboard: int | None, added: dict[str, str]) -> bool:
-    """Start Prefect's server, the flows, and the dashboard on port ``dashboard``. Returns False if stopped."""
+def _free(metrics: Address) -> Address:
+    return Address(metrics.host, free_port(metrics.port, "--metrics HOST:PORT", metrics.host))
+
+
+def _start(
+    children: Children,
+    stop: threading.Event,
+    url: str,
+    dashboard: int | None,
+    added: dict[str, str],
+    metrics: Address | None,
+) -> bool:
+    """Start Prefect's server, the flows, the dashboard on port ``dashboard``, and the figures. Returns False if
+    stopped."""
     children.start("server", ("-m", "flows.server"), of_child("server") | added | _server(url, added[SECRET]))
     children.record(url)
     if not children.wait(stop, lambda: healthy(url)):
@@ -99,6 +122,8 @@ def _start(children: Children, stop: threading.Event, url: str, dashboard: int |
         at = ("--server.address", "127.0.0.1", "--server.port", str(dashboard), "--server.headless", "true")
         quiet = ("--quiet", "--browser.gatherUsageStats", "false")
         children.start("dashboard", ("-m", "dashboard", *at, *quiet), of_child("dashboard") | added)
+    if metrics is not None:
+        children.start("metrics", ("-m", "steelflow.metrics", str(metrics)), of_child("metrics") | added)
     children.record(url)
     return True
 

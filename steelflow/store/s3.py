@@ -19,6 +19,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -54,6 +55,7 @@ _PART_SIZE = 16 * 1024 * 1024
 _OLD_UPLOAD = dt.timedelta(days=1)
 _PROCESS = os.getpid()
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_LOOKED_AT = 1000  # objects, for a folder, if none is listed
 _SURE = 10.0  # seconds for which an object that was read shows that the store can be read
 _DENIED = 20  # refused objects, before one was read, that stand for the whole store
 
@@ -92,9 +94,57 @@ class S3Store:
                 )
 
     def folders(self, prefix: str = "") -> Iterator[str]:
+        named = False
         for found in self._listed(prefix, recursive=False):
             if found.is_dir:
+                named = True
                 yield str(found.object_name)[len(self._root + prefix) :].rstrip("/")
+        if not named:
+            self._refuse_no_folders(prefix)
+
+    def _refuse_no_folders(self, prefix: str) -> None:
+        """Raise ``StoreError`` if there are folders although none is listed: some servers ignore the delimiter, and a
+        night would be found empty."""
+        for info in islice(self.list(prefix), _LOOKED_AT):
+            folder, slash, _ = info.key[len(prefix) :].partition("/")
+            if slash and folder and not any(one.is_dir for one in self._listed(prefix, recursive=False)):
+                raise StoreError(
+                    f"{self._where(prefix)}: the store has objects below {folder}/, but its listing with a delimiter "
+                    "names no folder; nights would be found empty; `steelflow doctor` checks the store"
+                )
+            if slash and folder:
+                return
+
+    def paged(self, prefix: str, size: int) -> Iterator[str]:
+        """The keys below a prefix, listed in pages of ``size``: to see whether the store goes on after a page."""
+        with self._translated(prefix):  # minio has no public call with a page's size; the version is in the lock file
+            for found in self._minio._list_objects(self.bucket, prefix=self._root + prefix, max_keys=size):
+                yield str(found.object_name)[len(self._root) :]
+
+    def honours_conditions(self, key: str) -> bool | None:
+        """Create an object that does not exist, with the text ``first``, and try to create it again. Returns whether
+        the second try was refused; None if the store refuses conditional writes as such.
+
+        Raises:
+            StoreError: the first try was refused.
+        """
+        with contextlib.suppress(ObjectExists):
+            for data in (b"first", b"second"):
+                try:
+                    with self._translated(key):
+                        obstore.put(self._rust, self._name(key), data, mode="create", use_multipart=False)
+                except Unconditional:
+                    self._conditional = False
+                    self.put(key, b"first")
+                    return None
+                except ObjectExists:
+                    if data == b"first":
+                        raise StoreError(
+                            f"{self._where(key)}: the store says that an object exists which does not; update the store"
+                        ) from None
+                    raise
+            return False
+        return True
 
     def _listed(self, prefix: str, recursive: bool) -> Iterator[Object]:
         """A list that goes on where it was if keys expire meanwhile."""

@@ -12,6 +12,9 @@ GIVEN = {
     "LC_ALL": "C.UTF-8",
     "https_proxy": "http://proxy",
     "STEELFLOW_ALERTS__WEBHOOK": "https://chat.example/token",
+    "STEELFLOW_METRICS__PUSH": "https://me:pass@gateway.example",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+    "PREFECT_API_URL": "http://127.0.0.1:4200/api",
     "STEELFLOW_STORE__SECRET_KEY": "s",
     "AWS_SECRET_ACCESS_KEY": "s",
     "PREFECT_PROFILE": "work",
@@ -23,15 +26,18 @@ GIVEN = {
     "MY_PASSWORD": "p",
 }
 EVERYWHERE = {"PATH", "HOME", "LC_ALL"}
+PREFECT = {"PREFECT_LOGGING_LEVEL", "PREFECT_API_URL"}
+SENT = {"STEELFLOW_ALERTS__WEBHOOK", "STEELFLOW_METRICS__PUSH"}
 STORAGE = {"STEELFLOW_STORE__SECRET_KEY", "AWS_SECRET_ACCESS_KEY"}
 
 
 @pytest.mark.parametrize(
     ("child", "more"),
     [
-        ("server", {"PREFECT_LOGGING_LEVEL"}),
-        ("serve", {"https_proxy", "PREFECT_LOGGING_LEVEL", "STEELFLOW_ALERTS__WEBHOOK", "OMP_NUM_THREADS"} | STORAGE),
-        ("dashboard", {"https_proxy", "STREAMLIT_SECRETS_FILES", "OMP_NUM_THREADS"} | STORAGE),
+        ("server", PREFECT),
+        ("serve", {"https_proxy", "OMP_NUM_THREADS", "OTEL_EXPORTER_OTLP_ENDPOINT"} | SENT | PREFECT | STORAGE),
+        ("metrics", {"OMP_NUM_THREADS", "PREFECT_API_URL"} | STORAGE),
+        ("dashboard", {"https_proxy", "STREAMLIT_SECRETS_FILES", "OMP_NUM_THREADS", "PREFECT_API_URL"} | STORAGE),
     ],
 )
 def test_a_child_gets_what_it_needs_and_nothing_else(child: Child, more: set[str]) -> None:

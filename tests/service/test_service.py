@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,7 @@ def reports(up: Up) -> list[Path]:
 @pytest.mark.timeout(1500)
 def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
     """Holds the pins of fastapi and SQLAlchemy true: with others, no run is ever created, or none can be listed."""
+    up.options = ["--metrics", "127.0.0.1:0"]
     up.start()
     up.wait("a scheduled run", lambda: any(run.auto_scheduled and run.state_name == "Completed" for run in up.runs()))
     assert reports(up)
@@ -87,6 +89,12 @@ def test_a_scheduled_night_runs_by_itself(up: Up) -> None:
         at = re.search(r"dashboard (http://[^/]+)/\?token=", up.output())
         assert at is not None
         up.wait("the dashboard", lambda: answers(f"{at[1]}/_stcore/health"))
+    figures = re.search(r"metrics   (http://127\.0\.0\.1:\d+)/metrics", up.output())
+    assert figures is not None
+    state = b'steelflow_night_state{state="complete"} 1.0'
+    up.wait("the figures of the night", lambda: state in read(f"{figures[1]}/metrics"))
+    up.wait("a service in good health", lambda: json.loads(read(f"{figures[1]}/healthz"))["ok"])
+    assert secret.encode() not in read(f"{figures[1]}/metrics") + read(f"{figures[1]}/healthz")
 
     assert len(up.alive()) >= 2
     assert up.end(signal.SIGTERM) == 0
@@ -150,6 +158,17 @@ def answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def read(url: str) -> bytes:
+    """The body, whatever the status; nothing if there is no answer."""
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as exc:
+        return exc.read()
+    except OSError:
+        return b'{"ok": false}'
 
 
 def state_of(up: Up, run: FlowRun) -> str | None:

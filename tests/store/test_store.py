@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+from odd_keys import KEYS
 from pydantic import SecretStr
 
 from steelflow.config import StoreSettings
@@ -28,20 +29,6 @@ from steelflow.errors import (
 from steelflow.store import Store, open_store
 from steelflow.store.local import LocalStore
 from steelflow.store.s3 import S3Store, endpoint_url
-
-KEYS = [
-    "line=1/date=2026-11-18/coil=C-7/0001.jpg",
-    "a b.jpg",
-    "a+b.jpg",
-    "50%.jpg",
-    "a%20b.jpg",
-    "Blechoberfläche/日本.jpg",
-    "q?x=1&y=2#z.jpg",
-    'it\'s "so".jpg',
-    "...",
-    "n" * 200 + "/" + "m" * 200 + ".jpg",
-    "/".join(["deep"] * 40) + "/x.jpg",
-]
 
 
 @pytest.fixture(params=["local", "s3", "s3-prefix"])

@@ -32,6 +32,7 @@ class Up:
         self.home = folder / "home"
         self.config = folder / "steelflow.toml"
         self.process: subprocess.Popen[bytes] | None = None
+        self.options: list[str] = []
 
     @property
     def settings(self) -> Settings:
@@ -41,7 +42,7 @@ class Up:
         starts = self.output().count("Ctrl-C")
         with (self.folder / "up.out").open("ab") as out:
             command = [sys.executable, "-m", "steelflow.cli.main", "--config", str(self.config), "up", "--port", "0"]
-            self.process = subprocess.Popen(command, cwd=self.folder, stdout=out, stderr=out)
+            self.process = subprocess.Popen([*command, *self.options], cwd=self.folder, stdout=out, stderr=out)
         self.wait("the service to be up", lambda: self.output().count("Ctrl-C") > starts)
 
     def end(self, number: int) -> int:
