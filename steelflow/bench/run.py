@@ -16,6 +16,7 @@ from steelflow.bench.memory import peak_mib
 from steelflow.bench.orchestration import prefect_share
 from steelflow.config import Settings
 from steelflow.inspection.pipeline import load_model
+from steelflow.inspection.tuned import cpu
 from steelflow.registry import model_file
 from steelflow.store import open_store
 from steelflow.store.embedded import embedded_s3
@@ -44,7 +45,7 @@ def run_bench(
                 made.append(sources.as_source("tars in S3", open_store("s3://tars", server)))
             figures = _measure(made, images, model, count, rounds, say)
         result: dict[str, Any] = {
-            "machine": {"cpu": _cpu(), "workers": model.workers, "python": platform.python_version()},
+            "machine": {"cpu": cpu(), "workers": model.workers, "python": platform.python_version()},
             "model": {"name": spec.name, "input_size": spec.input_size, "engine": model.engine.name},
             "batch_size": model.batch_size,
             "images": count,
@@ -101,10 +102,3 @@ def _measure(
             for source in made
         },
     }
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

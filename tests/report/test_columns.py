@@ -21,7 +21,15 @@ MISSING = np.array([False, True, False, False, True, False, False, False, True])
 
 @pytest.mark.parametrize(
     "values",
-    [[], ["a"], ["", "b", "cd"], ["x", None, "é", "日本", None], [None, None], ["plain"] * 9 + [None], [None] + ["é"] * 8],
+    [
+        [],
+        ["a"],
+        ["", "b", "cd"],
+        ["x", None, "é", "日本", None],
+        [None, None],
+        ["plain"] * 9 + [None],
+        [None, *"éééééééé"],
+    ],
 )
 def test_texts(values: list[str | None]) -> None:
     found = texts(values)
