@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import platform
 import statistics
 import tempfile
@@ -12,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.bench import sources, stages
+from steelflow.bench.compare import compare as compare_programs
 from steelflow.bench.memory import peak_mib
 from steelflow.bench.orchestration import prefect_share
+from steelflow.bench.peer_loops import BATCH
 from steelflow.config import Settings
 from steelflow.inspection.pipeline import load_model
 from steelflow.inspection.tuned import cpu
-from steelflow.registry import model_file
 from steelflow.store import open_store
 from steelflow.store.embedded import embedded_s3
 
@@ -52,11 +54,9 @@ def run_bench(
             **figures,
         }
         if compare:
-            from steelflow.bench.dataloader import dataloader_rate
-
-            say("PyTorch DataLoader on the same files, four settings")
-            rate, how = dataloader_rate(loose, model_file(settings), spec.input_size, len(spec.classes))
-            result["dataloader"] = {"images_per_second": rate, "setting": how}
+            found = compare_programs(settings, spec, {"loose": loose, "tars": tars}, count, rounds, say)
+            result["compare"] = found
+            result |= _dataloader(found)
         say(f"peak memory at {count:,} and {4 * count:,} images")
         four = root / "four"
         sources.write_loose(four, images, 4 * count)
@@ -102,3 +102,12 @@ def _measure(
             for source in made
         },
     }
+
+
+def _dataloader(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of PyTorch's DataLoader from loose files, as earlier versions named it."""
+    for one in found:
+        if (one["program"], one["source"]) == ("DataLoader", "loose") and "error" not in one:
+            how = f"{len(os.sched_getaffinity(0))} workers, batch {BATCH}"
+            return {"dataloader": {"images_per_second": one["images_per_second"], "setting": how}}
+    return {}
