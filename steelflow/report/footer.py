@@ -80,7 +80,11 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         found, ok, failed, ignored = json.loads(kept[COUNTS])
         depth = json.loads(kept.get(DEPTH, b"{}"))
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
-        schema, mark, good = metadata.schema.to_arrow_schema().remove_metadata(), kept[FINGERPRINT].decode(), good_classes(kept)
+        schema, mark, good = (
+            metadata.schema.to_arrow_schema().remove_metadata(),
+            kept[FINGERPRINT].decode(),
+            good_classes(kept),
+        )
         notes = Notes.from_json(kept.get(NOTES, b"{}"))
         if REGIONS not in kept:
             return Footer(mark, counts, schema, good=good, notes=notes)

@@ -148,12 +148,13 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
     f32 = pa.float32()
     keys, members, ordinals, coils, positions, captured, *frames = zip(*judged.places, strict=True)
     partition, spec = origin.unit.partition, origin.spec
+    day = None if partition.date is None else (partition.date - _DAY_0).days
     columns: dict[str, pa.Array] = {
         "object_key": texts(keys),
         "member": texts(members),
         "ordinal": some_numbers(ordinals, pa.int32()),
         "line": same_text(partition.line, count),
-        "date": some_numbers([partition.date and (partition.date - _DAY_0).days] * count, pa.date32()),
+        "date": some_numbers([day] * count, pa.date32()),
         "coil": texts(coils),
         "position": some_numbers(positions, pa.float64()),
         "captured_at": times(captured, STAMP),
