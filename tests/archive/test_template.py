@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import unicodedata
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
