@@ -8,6 +8,7 @@ loading come before. All decode with simplejpeg to grey and resize by area with 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import tarfile
@@ -129,7 +130,10 @@ def webdataset(files: list[str], tars: list[str], size: int) -> Iterable[tuple[l
     made = wds.WebDataset(tars, shardshuffle=False, nodesplitter=None, empty_check=False)
     pairs = made.map(lambda item: (item["__key__"], picture(item["jpg"], size)))
     batched = pairs.batched(BATCH, partial=True, collation_fn=_stacked)
-    return wds.WebLoader(batched, batch_size=None, num_workers=_workers(), worker_init_fn=_one_thread)
+    loader: Iterable[tuple[list[str], Pictures]] = wds.WebLoader(
+        batched, batch_size=None, num_workers=_workers(), worker_init_fn=_one_thread
+    )
+    return loader
 
 
 def ray_data(files: list[str], tars: list[str], size: int) -> Iterable[tuple[list[str], Pictures]]:
@@ -137,7 +141,7 @@ def ray_data(files: list[str], tars: list[str], size: int) -> Iterable[tuple[lis
     import ray
 
     if not ray.is_initialized():
-        ray.init(num_cpus=_workers(), include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        ray.init(num_cpus=_workers(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     paths = tars or files
 
     def read(row: dict[str, Any]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def _year(settings: Settings, nights: int, say: Say) -> dict[str, Any]:
 
 
 def _own(root: Path, how: str) -> Settings:
-    places = {"archive": {"uri": str(root / "archive")}, "report": {"uri": str(root / "report")}}
+    places: dict[str, Any] = {"archive": {"uri": str(root / "archive")}, "report": {"uri": str(root / "report")}}
     return Settings(home=root / "home", **places, **json.loads(how))
 
 
