@@ -152,6 +152,7 @@ def test_a_name_is_loaded_when_it_is_used() -> None:
     """Neither the package nor inference loads what only training, flows or the dashboard need."""
     code = (
         "import sys, steelflow.inspection.infer, steelflow.night.run, steelflow.training.evaluate, steelflow.cli.main;"
+        "steelflow.cli.main.build();"
         "print([name for name in ('torch', 'prefect', 'streamlit', 'onnx') if name in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -21,6 +21,8 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import steelflow.cli.main
+
+steelflow.cli.main.build()  # all commands
 """
 
 

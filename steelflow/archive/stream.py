@@ -10,24 +10,29 @@ from steelflow.config import MIB
 from steelflow.errors import ObjectChanged
 from steelflow.records import ObjectInfo
 from steelflow.store.base import Store
+from steelflow.store.local import LocalStore
+
+_BLOCK = 8 * MIB  # a request to a server takes the time of some MiB
+_FOLDER_BLOCK = MIB  # memory that is used again at once: the system clears every page of a larger block first
 
 
 class ObjectReader(io.BufferedIOBase):
     """A binary file over one object, for one thread.
 
     It holds one block and at most ``read_ahead`` more. After a jump, at most one block that is no longer needed may
-    still be in transfer. Blocks are fetched ahead only while the file is read forwards.
+    still be in transfer. Blocks are fetched ahead only while the file is read forwards. ``block`` is their size; by
+    default the store decides.
 
     Raises, while reading:
         ObjectChanged: the object is not the one that ``info`` describes.
         StoreError: any other error of the store.
     """
 
-    def __init__(self, store: Store, info: ObjectInfo, block: int = 8 * MIB, read_ahead: int = 1) -> None:
+    def __init__(self, store: Store, info: ObjectInfo, block: int | None = None, read_ahead: int = 1) -> None:
         super().__init__()
         self._store = store
         self._info = info
-        self._block_size = block
+        self._block_size = block or (_FOLDER_BLOCK if isinstance(store, LocalStore) else _BLOCK)
         self._read_ahead = read_ahead
         self._at = 0
         self._index = -1

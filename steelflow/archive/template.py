@@ -94,7 +94,7 @@ class KeyTemplate:
         above = "".join(f"(?>{_regex(folder)}/)" for folder in folders)
         self._pattern = re.compile(above + _regex(file), re.DOTALL)
         self._folders = re.compile(above + ".+", re.DOTALL)
-        self._name_is_free = file == "{name}"
+        self.any_name = file == "{name}"
         # The folders decide, and a million images of a night are in few folders.
         self._in_folder = lru_cache(_FOLDERS)(lambda folder: self._matched(f"{folder}x"))
 
@@ -103,7 +103,7 @@ class KeyTemplate:
 
     def match(self, path: str) -> Fields | None:
         """The fields of a key. None if it does not fit the template or has an impossible date."""
-        if not self._name_is_free:
+        if not self.any_name:
             return self._matched(path)
         name = path.split("/", len(self.levels))[-1]
         return self._in_folder(path[: len(path) - len(name)]) if name else self._matched(path)
@@ -139,13 +139,19 @@ class Members:
         self._template = template
         self._folder = key[: key.rfind("/") + 1]
         self._shard = template.read(key)
+        # Where any name fits, the folders alone decide, and the images of a shard are in few.
+        self._in_folder = lru_cache(_FOLDERS)(lambda folder: self._read(f"{folder}x")) if template.any_name else None
 
     def read(self, member: str | None) -> Fields:
         """The member's own values, if its name has them. Line and date are those of the shard."""
-        shard, template = self._shard, self._template
         if member is None:
-            return shard
+            return self._shard
         name = outside(member.replace("\\", "/").removeprefix("./"))
+        folder = name[: name.rfind("/") + 1]
+        return self._in_folder(folder) if self._in_folder and len(folder) < len(name) else self._read(name)
+
+    def _read(self, name: str) -> Fields:
+        shard, template = self._shard, self._template
         beside = self._folder + name
         own = template.match(beside) or template.match(name) or template.of_folders(beside) or template.of_folders(name)
         if own is None or own is shard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import platform
 import statistics
 import tempfile
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from steelflow.bench import sources, stages
+from steelflow.bench.compare import compare as compare_programs
 from steelflow.bench.memory import peak_mib
 from steelflow.bench.orchestration import prefect_share
+from steelflow.bench.peer_loops import BATCH
 from steelflow.config import Settings
 from steelflow.inspection.pipeline import load_model
-from steelflow.registry import model_file
+from steelflow.inspection.tuned import cpu
 from steelflow.store import open_store
 from steelflow.store.embedded import embedded_s3
 
@@ -44,18 +47,16 @@ def run_bench(
                 made.append(sources.as_source("tars in S3", open_store("s3://tars", server)))
             figures = _measure(made, images, model, count, rounds, say)
         result: dict[str, Any] = {
-            "machine": {"cpu": _cpu(), "workers": model.workers, "python": platform.python_version()},
+            "machine": {"cpu": cpu(), "workers": model.workers, "python": platform.python_version()},
             "model": {"name": spec.name, "input_size": spec.input_size, "engine": model.engine.name},
             "batch_size": model.batch_size,
             "images": count,
             **figures,
         }
         if compare:
-            from steelflow.bench.dataloader import dataloader_rate
-
-            say("PyTorch DataLoader on the same files, four settings")
-            rate, how = dataloader_rate(loose, model_file(settings), spec.input_size, len(spec.classes))
-            result["dataloader"] = {"images_per_second": rate, "setting": how}
+            found = compare_programs(settings, spec, {"loose": loose, "tars": tars}, count, rounds, say)
+            result["compare"] = found
+            result |= _dataloader(found)
         say(f"peak memory at {count:,} and {4 * count:,} images")
         four = root / "four"
         sources.write_loose(four, images, 4 * count)
@@ -103,8 +104,10 @@ def _measure(
     }
 
 
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _dataloader(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of PyTorch's DataLoader from loose files, as earlier versions named it."""
+    for one in found:
+        if (one["program"], one["source"]) == ("DataLoader", "loose") and "error" not in one:
+            how = f"{len(os.sched_getaffinity(0))} workers, batch {BATCH}"
+            return {"dataloader": {"images_per_second": one["images_per_second"], "setting": how}}
+    return {}

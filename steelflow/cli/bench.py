@@ -10,10 +10,13 @@ import typer
 
 from steelflow.bench.frames import PLAIN, FrameBench, run_frame_bench
 from steelflow.bench.run import run_bench
+from steelflow.bench.scale import NIGHTS, SIZES, run_scale
+from steelflow.bench.startup import startup as run_startup
+from steelflow.cli.bench_tables import compare_lines, scale_table, startup_table
 from steelflow.cli.inspection import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
 from steelflow.cli.selection import command
-from steelflow.selection.provenance import provenance, write_result
+from steelflow.selection.provenance import machine, provenance, write_result
 
 
 def bench(
@@ -23,7 +26,22 @@ def bench(
     images: Annotated[int, typer.Option(min=1000, help="Repeat the images up to this number.")] = 10_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     s3: Annotated[bool, typer.Option(help="Also measure the embedded S3 server (on the same cores).")] = True,
-    compare: Annotated[bool, typer.Option(help="Also measure PyTorch's DataLoader on the same files.")] = False,
+    compare: Annotated[
+        bool, typer.Option(help="Also DataLoader, WebDataset, Daft and Ray Data on the same pictures, where installed.")
+    ] = False,
+    startup: Annotated[
+        bool, typer.Option("--startup", help="Only what a run costs before its first picture, with 1,000 pictures.")
+    ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="Only time and memory at several sizes, and a year of reports.")
+    ] = False,
+    size: Annotated[
+        list[int] | None, typer.Option("--size", min=1, help="Of --scale, in images; may be repeated.")
+    ] = None,
+    nights: Annotated[
+        list[int] | None, typer.Option("--nights", min=1, help="Of --scale, of reports; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
@@ -31,12 +49,22 @@ def bench(
     """Measure images per second: each stage alone, end to end, and the upper bound of this machine."""
     known = os.environ.get("STEELFLOW_NEU_DIR")
     folder = data or (Path(known) if known else None)
+    current = settings().with_model(model, engine)
     with stderr.status("benchmark") as status:
-        result = run_bench(
-            settings().with_model(model, engine), folder, images, rounds, s3, compare, lambda text: status.update(text)
-        )
+
+        def say(text: str) -> None:
+            status.update(text)
+
+        if startup:
+            result, table = run_startup(folder, 1000, rounds, say), startup_table
+        elif scale:
+            result, table = run_scale(current, folder, size or SIZES, nights or NIGHTS, say), scale_table
+        else:
+            result, table = run_bench(current, folder, images, rounds, s3, compare, say), _table
     result["data"] = str(folder) if folder else "synthetic"
-    emit(result, as_json, _table(result))
+    if out:
+        write_result(out, {"kind": "speed", **result, **provenance(command()), "machine": machine()})
+    emit(result, as_json, table(result))
 
 
 def bench_frames(
@@ -113,10 +141,6 @@ def _table(result: dict[str, Any]) -> str:
     lines[-1] += f" (ratio {ratio:.3f})"
     if "prefect_share" in result:
         lines.append(f"Prefect: {result['prefect_share']:.1%} of the flow's wall time")
-    if "dataloader" in result:
-        rate, setting = result["dataloader"]["images_per_second"], result["dataloader"]["setting"]
-        ours = result["sources"]["loose files"]["end_to_end"]
-        lines.append(
-            f"PyTorch DataLoader, loose files, best of 4 settings ({setting}): {rate:,.0f}; ours is {ours / rate:.1f}×"
-        )
+    if "compare" in result:
+        lines += ["", *compare_lines(result["compare"])]
     return "\n".join(lines)

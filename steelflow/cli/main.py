@@ -9,48 +9,18 @@ import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from steelflow import __version__
-from steelflow.cli import (
-    bench,
-    coils,
-    config,
-    dashboard,
-    data,
-    demo,
-    doctor,
-    drift,
-    inspection,
-    labels,
-    models,
-    morning,
-    nights,
-    operations,
-    plant,
-    retrain,
-    rolls,
-    selection,
-    service,
-    simulate,
-    train,
-    training,
-    zoo,
-)
+from steelflow.cli.commands import asked, register
 from steelflow.cli.output import state
 from steelflow.errors import SteelflowError
 from steelflow.inspection.runtime import prepare
 
-app = typer.Typer(
-    name="steelflow",
-    help="Inspect archives of steel-surface images overnight: object storage in, Parquet defect reports out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
+if TYPE_CHECKING:
+    app: typer.Typer
 
 _INTERRUPTED = 130
 
@@ -61,7 +31,6 @@ def _version(show: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def root(
     config_file: Annotated[
         Path | None, typer.Option("--config", help="Configuration file; ./steelflow.toml when not given.")
@@ -73,41 +42,32 @@ def root(
     state.config_file = config_file
 
 
-_NIGHT, _LOOP, _MODELS, _SERVICE, _TOOLS = "Night", "Loop", "Models", "Service", "Tools"  # the panels of the help
+def build(only: str | None = None) -> typer.Typer:
+    """The command line with all commands, or with ``only`` one of them."""
+    made = typer.Typer(
+        name="steelflow",
+        help="Inspect archives of steel-surface images overnight: object storage in, Parquet defect reports out.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    made.callback()(root)
+    register(made, only)
+    return made
 
-app.command(rich_help_panel=_NIGHT)(inspection.nightly)
-app.command(rich_help_panel=_NIGHT)(inspection.infer)
-app.command(rich_help_panel=_NIGHT)(operations.backfill)
-app.command(rich_help_panel=_NIGHT)(rolls.rolls)
-app.add_typer(nights.app, name="nights", rich_help_panel=_NIGHT)
-app.add_typer(coils.app, name="coils", rich_help_panel=_NIGHT)
-app.command(rich_help_panel=_NIGHT)(morning.report)
-app.command(rich_help_panel=_LOOP)(drift.drift)
-app.command(rich_help_panel=_LOOP)(drift.accept_drift)
-app.add_typer(labels.app, name="labels", rich_help_panel=_LOOP)
-app.command(rich_help_panel=_LOOP)(retrain.retrain)
-app.add_typer(models.app, name="models", rich_help_panel=_MODELS)
-app.add_typer(zoo.app, name="zoo", rich_help_panel=_MODELS)
-app.command(rich_help_panel=_MODELS)(train.train)
-app.command(rich_help_panel=_MODELS)(training.evaluate)
-app.command(rich_help_panel=_MODELS)(selection.reproduce)
-app.command(rich_help_panel=_SERVICE, cls=service.OptionalValue)(service.up)
-app.command(rich_help_panel=_SERVICE)(service.metrics)
-app.command("dashboard", rich_help_panel=_SERVICE)(dashboard.dashboard)
-app.command(rich_help_panel=_SERVICE)(operations.housekeeping)
-app.command(rich_help_panel=_SERVICE)(doctor.doctor)
-app.add_typer(config.app, name="config", rich_help_panel=_SERVICE)
-app.command(rich_help_panel=_TOOLS)(demo.demo)
-app.command(rich_help_panel=_TOOLS)(data.synth)
-app.command(rich_help_panel=_TOOLS)(plant.synth_strip)
-app.command("simulate", rich_help_panel=_TOOLS)(simulate.simulate_month)
-app.command(rich_help_panel=_TOOLS)(bench.bench)
-app.command("bench-frames", rich_help_panel=_TOOLS)(bench.bench_frames)
-app.command(rich_help_panel=_TOOLS)(drift.drift_bench)
-app.command("dashboard-bench", rich_help_panel=_TOOLS)(dashboard.dashboard_bench)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """``app``: the command line with all commands, made when somebody asks for it."""
+        if name != "app":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = build()
+        return globals()[name]
 
 
 def main() -> None:
+    command = build(asked(sys.argv[1:]))
     prepare()
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # hide its retries: a final failure becomes an error of ours
     # A thread that returns from decoding waits at most this long for the GIL, instead of Python's 5 ms. The gain is
@@ -116,7 +76,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # SIGINT is ignored under nohup
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Polars' handler does not stop a waiting process
     try:
-        app()
+        command()
     except SteelflowError as exc:
         if state.json_logs:
             logging.getLogger("steelflow").error("%s", exc)

@@ -29,11 +29,11 @@ from steelflow.archive.readers import read_unit
 from steelflow.archive.template import KeyTemplate
 from steelflow.archive.units import fingerprint, only_jpeg
 from steelflow.config import MIB, FrameSettings, LimitSettings, LineFrame, Settings, SeverityRule
-from steelflow.engine import Engine, open_engine
-from steelflow.engine.batch import choose_batch_size
+from steelflow.engine import Engine
 from steelflow.errors import AccessDenied, StoreError, StoreUnreachable
 from steelflow.images.limits import Room
 from steelflow.inspection.judge import Judge, frame_of, squeezed
+from steelflow.inspection.tuned import tuned_engine
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Unit
 from steelflow.registry import line_points, resolved
@@ -123,9 +123,8 @@ def new_run_id() -> str:
 def load_model(settings: Settings) -> Model:
     """Resolve, load and tune the configured model. Raises ``EngineError``, or the errors of ``registry.resolved``."""
     path, version = resolved(settings)
-    engine = open_engine(path, settings.model.engine)
     workers = settings.model.workers or len(os.sched_getaffinity(0))
-    batch = settings.model.batch_size or choose_batch_size(engine, settings.model.memory_limit_mib, workers)
+    engine, batch = tuned_engine(path, settings.model, workers, settings.home)
     points = line_points(settings, engine.digest) if engine.spec.good else {}
     return Model(engine, batch, workers, version, points, Room(settings.model.memory_limit_mib * MIB))
 

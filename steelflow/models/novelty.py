@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +35,14 @@ class Novelty:
     whitening: Floats
     distance_limit: float
     energy_limit: float
+    _placed: Floats = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_placed", self.centres @ self.whitening)
 
     def distance(self, embedding: Floats) -> Floats:
         """Distance of float32 (N, E) to the nearest centre, in multiples of the limit: (N,), novel above 1."""
-        images, centres = embedding @ self.whitening, self.centres @ self.whitening
+        images, centres = embedding @ self.whitening, self._placed
         squared = (images**2).sum(1)[:, None] + (centres**2).sum(1) - 2 * images @ centres.T
         return np.asarray(np.sqrt(squared.min(1).clip(0)) / np.float32(self.distance_limit), np.float32)
 

@@ -43,7 +43,13 @@ def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]
     """The footers of these files, by key, read concurrently with one or two ranged gets each."""
     infos = list(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="footer") as pool:
-        return dict(zip((info.key for info in infos), pool.map(lambda info: _read(store, info), infos), strict=True))
+        found = pool.map(lambda info: _read(store, info), infos)
+        # A night has thousands of files with the same columns: one schema is kept, not one for each.
+        schemas: dict[pa.Schema, pa.Schema] = {}
+        return {
+            info.key: dataclasses.replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
+            for info, footer in zip(infos, found, strict=True)
+        }
 
 
 def read_metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
@@ -74,7 +80,11 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         found, ok, failed, ignored = json.loads(kept[COUNTS])
         depth = json.loads(kept.get(DEPTH, b"{}"))
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
-        schema, mark, good = metadata.schema.to_arrow_schema(), kept[FINGERPRINT].decode(), good_classes(kept)
+        schema, mark, good = (
+            metadata.schema.to_arrow_schema().remove_metadata(),
+            kept[FINGERPRINT].decode(),
+            good_classes(kept),
+        )
         notes = Notes.from_json(kept.get(NOTES, b"{}"))
         if REGIONS not in kept:
             return Footer(mark, counts, schema, good=good, notes=notes)

@@ -17,10 +17,13 @@ from steelflow.models.decision import labels_at
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Region, Unit
+from steelflow.report.columns import numbers, same_text, some_numbers, texts, times, vectors
 from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 
 Floats = npt.NDArray[np.float32]
-Spread = Callable[[npt.NDArray[np.generic], pa.DataType], pa.Array]
+Spread = Callable[[npt.NDArray[Any], pa.DataType], pa.Array]
+
+_DAY_0 = dt.date(1970, 1, 1)
 
 
 class ImagePlace(NamedTuple):
@@ -133,36 +136,34 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
     classes, probabilities = origin.spec.classes, judged.probabilities
     label, confidence, margin, entropy = verdicts(probabilities, origin.spec)
 
-    def spread(values: npt.NDArray[np.generic], kind: pa.DataType) -> pa.Array:
-        """The values of the good images in the rows of all images; null for failed ones."""
-        if len(judged.good) == count:
-            return pa.array(values, kind)
-        full = np.zeros(count, values.dtype)
-        full[judged.good] = values
+    missing = None
+    if len(judged.good) < count:
         missing = np.ones(count, bool)
         missing[judged.good] = False
-        return pa.array(full, kind, mask=missing)
+
+    def spread(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+        """The values of the good images in the rows of all images; null for failed ones."""
+        return numbers(_all_rows(values, judged.good, count), kind, missing)
 
     f32 = pa.float32()
     keys, members, ordinals, coils, positions, captured, *frames = zip(*judged.places, strict=True)
-    names = np.array(classes, dtype=object)
+    partition, spec = origin.unit.partition, origin.spec
+    day = None if partition.date is None else (partition.date - _DAY_0).days
     columns: dict[str, pa.Array] = {
-        "object_key": pa.array(keys, pa.string()),
-        "member": pa.array(members, pa.string()),
-        "ordinal": pa.array(ordinals, pa.int32()),
-        "line": pa.repeat(pa.scalar(origin.unit.partition.line, pa.string()), count),
-        "date": pa.repeat(pa.scalar(origin.unit.partition.date, pa.date32()), count),
-        "coil": pa.array(coils, pa.string()),
-        "position": pa.array(positions, pa.float64()),
-        "captured_at": pa.array(captured, STAMP),
+        "object_key": texts(keys),
+        "member": texts(members),
+        "ordinal": some_numbers(ordinals, pa.int32()),
+        "line": same_text(partition.line, count),
+        "date": some_numbers([day] * count, pa.date32()),
+        "coil": texts(coils),
+        "position": some_numbers(positions, pa.float64()),
+        "captured_at": times(captured, STAMP),
         "width": spread(judged.sizes[:, 1], pa.int32()),
         "height": spread(judged.sizes[:, 0], pa.int32()),
         **_framed(judged, frames, spread),
-        "status": pa.array(["failed" if i in judged.failures else "ok" for i in range(count)], pa.string()),
-        "error": pa.array(
-            [str(judged.failures[i]) if i in judged.failures else None for i in range(count)], pa.string()
-        ),
-        "label": spread(names[label], pa.string()),
+        "status": texts(["failed" if i in judged.failures else "ok" for i in range(count)]),
+        "error": texts([str(judged.failures[i]) if i in judged.failures else None for i in range(count)]),
+        "label": texts(classes).take(spread(label, pa.int32())),
         "confidence": spread(confidence, f32),
         **{PROBABILITY + name: spread(probabilities[:, c], f32) for c, name in enumerate(classes)},
         "margin": spread(margin, f32),
@@ -170,15 +171,24 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
         "energy": spread(judged.energy, f32),
         **_novelty(judged, origin.novelty, spread),
         **{name: spread(judged.quality[:, q], f32) for q, name in enumerate(QUALITY)},
-        "embedding": _embeddings(judged, origin.spec.embedding_dims),
-        "model_name": pa.repeat(origin.spec.name, count),
-        "model_version": pa.repeat(origin.spec.version, count),
-        "model_digest": pa.repeat(origin.model_digest, count),
-        "unit_id": pa.repeat(origin.unit.id, count),
-        "run_id": pa.repeat(origin.run_id, count),
-        "inferred_at": pa.repeat(pa.scalar(origin.inferred_at, STAMP), count),
+        "embedding": _embeddings(judged, spec.embedding_dims, missing),
+        "model_name": same_text(spec.name, count),
+        "model_version": same_text(spec.version, count),
+        "model_digest": same_text(origin.model_digest, count),
+        "unit_id": same_text(origin.unit.id, count),
+        "run_id": same_text(origin.run_id, count),
+        "inferred_at": times([origin.inferred_at] * count, STAMP),
     }
-    return pa.table(columns, schema=report_schema(classes, origin.spec.embedding_dims, judged.framed is not None))
+    return pa.table(columns, schema=report_schema(classes, spec.embedding_dims, judged.framed is not None))
+
+
+def _all_rows(values: npt.NDArray[Any], good: npt.NDArray[np.intp], count: int) -> npt.NDArray[Any]:
+    """The values of the good images at their places among ``count`` rows; zero elsewhere."""
+    if len(good) == count:
+        return values
+    full = np.zeros((count, *values.shape[1:]), values.dtype)
+    full[good] = values
+    return full
 
 
 def verdicts(
@@ -205,11 +215,11 @@ def _framed(
     """The columns that only frames have."""
     if judged.framed is None:
         return {}
-    cameras, sides, numbers, *_ = frames
+    cameras, sides, places, *_ = frames
     columns = {
-        "camera": pa.array(cameras, pa.string()),
-        "side": pa.array(sides, pa.string()),
-        "frame": pa.array(numbers, pa.int32()),
+        "camera": texts(cameras),
+        "side": texts(sides),
+        "frame": some_numbers(places, pa.int32()),
         "length": pc.if_else(pc.is_nan(lengths := spread(judged.framed.lengths, pa.float32())), None, lengths),
     }
     if judged.framed.found is None:
@@ -234,13 +244,6 @@ def _novelty(judged: Judged, known: Novelty | None, spread: Spread) -> dict[str,
     return {"novelty": spread(distance, pa.float32()), "novel": spread(novel, pa.bool_())}
 
 
-def _embeddings(judged: Judged, dims: int) -> pa.Array:
-    count = len(judged.places)
-    full = np.zeros((count, dims), np.float16)
-    full[judged.good] = judged.embedding
-    missing = np.ones(count, bool)
-    missing[judged.good] = False
-    item = pa.field("item", pa.float16(), nullable=False)
-    return pa.FixedSizeListArray.from_arrays(
-        pa.array(full.ravel(), pa.float16()), type=pa.list_(item, dims), mask=pa.array(missing)
-    )
+def _embeddings(judged: Judged, dims: int, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+    full = _all_rows(judged.embedding.astype(np.float16), judged.good, len(judged.places))
+    return vectors(full, pa.list_(pa.field("item", pa.float16(), nullable=False), dims), missing)

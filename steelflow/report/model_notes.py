@@ -6,21 +6,28 @@ import datetime as dt
 
 import polars as pl
 
-from steelflow.errors import ReportError
-from steelflow.report.reader import ReportReader
+from steelflow.report.reader import files_of
 from steelflow.report.record import RunRecord
+from steelflow.report.scan import scan
 from steelflow.store.base import Store
 
 _NAMED = 5  # lines
+_TOGETHER = 16  # files that are in memory at a time
 
 
 def models_note(report: Store, date: dt.date) -> tuple[str, ...]:
     """A sentence if the reports of a night are of several models, with their lines; nothing if they are of one."""
-    try:
-        rows = ReportReader(report).images([date])
-    except ReportError:  # no reports
+    parts = [
+        scan(report, infos[start : start + _TOGETHER])
+        .select(pl.lit(partition.line, pl.String).alias("line"), "model_name", "model_digest")
+        .unique()
+        .collect(engine="streaming")
+        for partition, infos in files_of(report, [date], None).items()
+        for start in range(0, len(infos), _TOGETHER)
+    ]
+    if not parts:  # no reports
         return ()
-    found = rows.select("line", "model_name", "model_digest").unique().collect(engine="streaming")
+    found = pl.concat(parts).unique()
     models = found.group_by("model_digest", "model_name").agg(pl.col("line").sort()).sort("model_digest")
     if models.height < 2:
         return ()

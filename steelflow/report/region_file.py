@@ -11,7 +11,7 @@ from steelflow.report.footer import Footer
 from steelflow.schema import region_schema
 from steelflow.store.base import Store
 
-EMPTY = pl.DataFrame(pl.from_arrow(region_schema().empty_table()))
+EMPTY = pl.DataFrame(schema=pl.Schema(region_schema()))
 """No regions, with the columns of ``schema.region_schema``."""
 
 

@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from steelflow.inspection.tuned import cpu
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -27,7 +29,7 @@ def provenance(command: str) -> dict[str, Any]:
 
 def machine() -> str:
     """The number of cores and the CPU, such as "2 cores of AMD EPYC"."""
-    return f"{len(os.sched_getaffinity(0))} cores of {_cpu()}"
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu()}"
 
 
 def code_commit() -> str | None:
@@ -57,10 +59,3 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return answer.stdout.strip() or None
-
-
-def _cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else ():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()

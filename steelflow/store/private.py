@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OWNER_ONLY = 0o077  # the bits of the group and of others: a umask
-_OURS = ("dashboard", "models", "objects", "prefect", "retrain", "s3", "selection", "trained")
+_OURS = ("dashboard", "models", "objects", "prefect", "retrain", "s3", "selection", "trained", "tuning")
 
 
 def own_home(home: Path) -> Path:

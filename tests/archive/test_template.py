@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -93,6 +94,7 @@ value = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"])
 @given(value, st.dates(), value, st.text(min_size=1))
 def test_the_fields_of_a_key_are_read_back(line: str, date: dt.date, coil: str, name: str) -> None:
     key = f"line={line}/date={date.isoformat()}/coil={coil}/{name}"
+    line, coil = (unicodedata.normalize("NFC", text) for text in (line, coil))
     assert KeyTemplate(DEFAULT).match(key) == Fields(line, date, coil)
 
 

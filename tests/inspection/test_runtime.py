@@ -24,6 +24,7 @@ def state():
 
 before = state()
 import steelflow.cli.main, steelflow.inspection.infer, steelflow.night.run, steelflow.retrain, steelflow.synth.month
+steelflow.cli.main.build()
 from steelflow.inspection.runtime import prepare
 imported = state()
 prepare()
