@@ -3,7 +3,7 @@
 # process alone. So no secret is in the image, in an argument, or in the configuration of the container.
 set -eu
 umask 077
-for file in /run/secrets/[A-Z]*; do
+for file in "${ENTRY_SECRETS:-/run/secrets}"/[A-Z]*; do
     [ -f "$file" ] || continue
     value=$(cat "$file")
     export "$(basename "$file")=$value"
