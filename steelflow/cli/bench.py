@@ -10,6 +10,7 @@ import typer
 
 from steelflow.bench.frames import PLAIN, FrameBench, run_frame_bench
 from steelflow.bench.run import run_bench
+from steelflow.bench.scale import ScaleSpec, run_scale, scale_table
 from steelflow.cli.inspection import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
 from steelflow.cli.selection import command
@@ -24,11 +25,25 @@ def bench(
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     s3: Annotated[bool, typer.Option(help="Also measure the embedded S3 server (on the same cores).")] = True,
     compare: Annotated[bool, typer.Option(help="Also measure PyTorch's DataLoader on the same files.")] = False,
+    scale_out: Annotated[
+        bool,
+        typer.Option(
+            "--scale-out",
+            help="Instead: simulate a plant of 100 such machines with 50 million images a night, and a year of it, "
+            "from costs measured here.",
+        ),
+    ] = False,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
     """Measure images per second: each stage alone, end to end, and the upper bound of this machine."""
+    if scale_out:
+        with stderr.status("benchmark") as status:
+            found = run_scale(settings().with_model(model, engine), ScaleSpec(), lambda text: status.update(text))
+        plant = {"kind": "scale", **found, **provenance(command())}
+        emit(plant, as_json, scale_table(plant))
+        return
     known = os.environ.get("STEELFLOW_NEU_DIR")
     folder = data or (Path(known) if known else None)
     with stderr.status("benchmark") as status:
