@@ -66,7 +66,7 @@ class AtPoint:
 
 
 def scored(data: Annotations, indices: Iterable[int], engine: Engine) -> Scored:
-    """Judge the pictures ``indices`` with ``engine``; a batch of views is in memory at a time.
+    """Judge the pictures ``indices`` but the doubtful ones with ``engine``; a batch of views is in memory at a time.
 
     Raises:
         DataError: a picture has a class that the model does not know, or can no longer be read.
@@ -76,6 +76,8 @@ def scored(data: Annotations, indices: Iterable[int], engine: Engine) -> Scored:
     labels, scores, probabilities, good_views, views_of, groups = [], [], [], [], [], []
     for index in indices:
         item = data.items[index]
+        if item.doubtful(data.good):
+            continue
         label = names.get((spec.good[0] if item.label in data.good and spec.good else item.label).casefold())
         if label is None:
             raise DataError(

@@ -36,7 +36,7 @@ def plant(folder: Path) -> tuple[Settings, demo.Made]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_labels_of_regions_make_a_classifier_with_fewer_false_alarms(tmp_path: Path) -> None:
+def test_labels_of_regions_make_a_classifier_that_finds_more_with_fewer_false_alarms(tmp_path: Path) -> None:
     settings, made = plant(tmp_path)
     night = PLANT.dates[0]
     begun = begin(Begin(source=night.isoformat(), frames=60, views=200, steps=40), tmp_path / "begun", settings)
@@ -56,8 +56,8 @@ def test_labels_of_regions_make_a_classifier_with_fewer_false_alarms(tmp_path: P
     after = demo.scored(settings, made, [night])
     assert after.recall is not None
     assert before.recall is not None
-    assert after.recall >= before.recall
-    assert after.false_alarms < before.false_alarms / 2
+    assert after.recall > before.recall + 0.3
+    assert after.false_alarms < before.false_alarms
     again = retrain(settings, trigger="manual", reason="nothing new", who="ann")
     assert again.state == "skipped"
     assert "0 labels since the last retraining" in again.text

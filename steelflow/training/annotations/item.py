@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +56,10 @@ class Annotated:
     def placed(self) -> bool:
         """Whether the places of its defects are known."""
         return bool(self.boxes) or self.mask is not None
+
+    def doubtful(self, good: Collection[str]) -> bool:
+        """Whether it is called good although some places of it may be defects: its alarms are no false alarms."""
+        return bool(self.unsure) and self.label in good
 
 
 @dataclass(frozen=True, slots=True)

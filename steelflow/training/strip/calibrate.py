@@ -57,8 +57,9 @@ def evaluated(
     """The spec with its operating point, and the figures of the pictures ``numbers`` at it.
 
     The operating point is fitted on the views of the good pictures, unless the plan has one. The figures are then at
-    points that were fitted on other groups of these pictures.
+    points that were fitted on other groups of these pictures. Doubtful pictures do not count.
     """
+    numbers = [number for number in numbers if not annotations.items[number].doubtful(spec.good)]
     found = list(judge((read(number)[0] for number in numbers), runner(model, spec), spec))
     labels = [annotations.items[number].label for number in numbers]
     good = [place for place, label in enumerate(labels) if label in spec.good]

@@ -11,7 +11,7 @@ import torch
 from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models.decision import defect_scores
-from steelflow.training.annotations import Annotations, load_annotations
+from steelflow.training.annotations import Annotations, Box, load_annotations
 from steelflow.training.strip.figures import crossed_thresholds, halves, separation, threshold_for
 from steelflow.training.strip.loss import DenseLoss
 from steelflow.training.strip.mined import Mined
@@ -52,6 +52,26 @@ def test_the_files_agree_and_the_engine_reads_them(trained: TrainedStrip) -> Non
     record = json.loads(trained.metrics.read_text())
     assert record["held_out"]["recall_by_class"].keys() == {"hole", "scratch"}
     assert "| scratch |" in trained.card.read_text()
+
+
+def test_a_good_picture_with_a_place_that_may_be_a_defect_does_not_set_the_operating_point(
+    strips: Annotations, tmp_path: Path
+) -> None:
+    """A frame that shows only a class with too few labels is such a picture."""
+    plan = replace(PLAN, steps=1)
+    _, held_out = strips.split(plan.seed, plan.held_out)
+    doubtful = {number for number in held_out if strips.items[number].label == "free"} - {held_out[-1]}
+    items = [
+        replace(item, unsure=(Box("", 0, 0, 8, 8),)) if number in doubtful else item
+        for number, item in enumerate(strips.items)
+    ]
+    sure, some = (
+        train_strip(data, tmp_path / name, plan).figures
+        for name, data in (("sure", strips), ("some", replace(strips, items=tuple(items))))
+    )
+    assert doubtful
+    assert some.good == sure.good - len(doubtful)
+    assert some.defects == sure.defects
 
 
 def test_equal_seeds_give_equal_weights(strips: Annotations, tmp_path: Path) -> None:
