@@ -89,13 +89,13 @@ def simulate(spec: ScaleSpec, costs: Costs, lost: int) -> dict[str, float]:
     for node in range(spec.nodes):
         dispatch.join(node)
     while len(done) < spec.units:
-        began = time.perf_counter()
+        began = time.process_time()
         for _ in range(dispatch.wanted):
             if (unit := next(ahead, None)) is None:
                 break
             dispatch.add([unit])
         given = list(dispatch.assign())
-        real += time.perf_counter() - began
+        real += time.process_time() - began
         for actor, group in given:
             node = int(str(actor))
             starts += len(group.units)
@@ -103,7 +103,7 @@ def simulate(spec: ScaleSpec, costs: Costs, lost: int) -> dict[str, float]:
             worked += seconds * len(group.units)
             heapq.heappush(events, (busy_until[node], next(order), node, group))
         now, _, node, finished = heapq.heappop(events)
-        began = time.perf_counter()
+        began = time.process_time()
         if finished is None:
             gone.add(node)
             dispatch.lost(node, "its node ended")
@@ -113,7 +113,7 @@ def simulate(spec: ScaleSpec, costs: Costs, lost: int) -> dict[str, float]:
         given_up = dispatch.failed()
         done += given_up
         failed += len(given_up)
-        real += time.perf_counter() - began
+        real += time.process_time() - began
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     return {
