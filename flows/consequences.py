@@ -21,9 +21,9 @@ from flows.patience import patient
 from flows.retrain import DEPLOYMENT, RetrainRequest
 from steelflow.config import Settings
 from steelflow.report.record import NightDrift
-from steelflow.service.drift_alarm import alert_of_drift, drift_reason
-from steelflow.service.night_missing import alert_of_missing
-from steelflow.service.night_notes import alert_of_notes
+from steelflow.service.drift_alarm import alert_once_of_drift, drift_reason
+from steelflow.service.night_missing import alert_once_of_missing
+from steelflow.service.night_notes import alert_once_of_notes
 
 if TYPE_CHECKING:
     from steelflow.retrain import Due
@@ -56,14 +56,14 @@ def tell_notes(settings: Settings, night: dt.date, notes: tuple[str, ...], model
     """Tell people that the model of the night does not know what it saw."""
     for note in notes:
         get_run_logger().warning("Night of %s: %s", night, note)
-    alert_of_notes(settings, night, notes, model)
+    alert_once_of_notes(settings, night, notes, model)
 
 
 def tell_missing(settings: Settings, night: dt.date, state: str, missing: tuple[str, ...]) -> None:
     """Tell people what the night misses."""
     for one in missing:
         get_run_logger().warning("Night of %s: %s: %s", night, state, one)
-    alert_of_missing(settings, night, state, missing)
+    alert_once_of_missing(settings, night, state, missing)
 
 
 @task(**patient)
@@ -78,7 +78,7 @@ def send_report(settings: Settings, night: dt.date) -> None:
 @task(**patient)
 def raise_alarm(settings: Settings, night: dt.date, drift: NightDrift) -> None:
     """Post the alert, and emit an event of Prefect."""
-    alert_of_drift(settings, night, drift)
+    alert_once_of_drift(settings, night, drift)
     told = drift.to_dict()
     payload = {
         "night": night.isoformat(),

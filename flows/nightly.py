@@ -35,7 +35,7 @@ from steelflow.inspection.pipeline import Done
 from steelflow.metrics.publish import publish
 from steelflow.night.dates import night_of
 from steelflow.night.plan import PartitionPlan
-from steelflow.night.run import Night, NightResult
+from steelflow.night.run import Night, NightResult, conclude, is_whole
 from steelflow.records import Partition, Unit
 from steelflow.report.progress import NightProgress
 from steelflow.telemetry.logs import about
@@ -145,6 +145,13 @@ def record_night(night: Night, plans: list[PartitionPlan], done: list[Done]) -> 
     return night.finish(plans, done)
 
 
+@task(**patient)
+@_timed
+def conclude_night(night: Night) -> NightResult | None:
+    """After a run of some lines that did the last of them: record the night as a whole."""
+    return conclude(night)
+
+
 def _run_name() -> str:
     parameters = NightParameters.model_validate(prefect.runtime.flow_run.parameters["night"])
     try:
@@ -212,17 +219,14 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
                 done += group.done
             progress.unit_done(night.tracker.now())  # a line can have nothing to do
         result = record_night(night, plans, done)
+        told = (conclude_night(night) if parameters.lines else None) or result
     create_markdown_artifact(summary(result, plans, done), "nightly-summary", f"Night of {date}")
     recorded = {
         **result.to_dict(),
         "flow_seconds": round(time.perf_counter() - started, 3),
         "library_seconds": round(sum(seconds), 3),
     }
-    tell_missing(settings, date, result.state, result.new_missing)
-    tell_notes(settings, date, result.new_notes, result.model)
-    follow_up(settings, date, result.drift)
-    if result.done_units or result.new_missing:
-        send_report(settings, date)
+    _tell(settings, date, told, whole=is_whole(settings, date, parameters.lines), judged=result.done_units > 0)
     publish(settings)
     if result.failed_units:
         return Failed(
@@ -235,6 +239,18 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
         message = f"night of {date}: {result.state}: {'; '.join(result.missing)}"
         return Completed(name=result.state.capitalize(), message=message, data=recorded)
     return recorded
+
+
+def _tell(settings: Settings, date: dt.date, result: NightResult, *, whole: bool, judged: bool) -> None:
+    """Tell people about the night. What concerns all of its lines is told by the run that does the last of them."""
+    tell_missing(settings, date, result.state, result.new_missing)
+    tell_notes(settings, date, result.new_notes, result.model)
+    if whole:
+        follow_up(settings, date, result.drift)
+        if judged or result.new_missing:
+            send_report(settings, date)
+    else:
+        get_run_logger().info("Other lines of the night are left to do; its alarm and its report follow then")
 
 
 def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[Done]) -> str:

@@ -8,12 +8,14 @@ from typing import Any, TypeVar
 from prefect import Flow
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.logging import get_logger
+from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from steelflow.config import Settings, load_settings
 from steelflow.errors import SteelflowError
 from steelflow.inspection.runtime import prepare
 from steelflow.service.alerts import alert
+from steelflow.service.pulse import pulse
 from steelflow.store.embedded import serving
 from steelflow.telemetry.logs import configure
 
@@ -26,7 +28,7 @@ def settled(work: Callable[[Settings], _R]) -> _R | State[Any]:
     try:
         settings = load_settings()
         configure(settings)
-        with serving(settings) as reached:
+        with serving(settings) as reached, pulse(reached, str(flow_run.id)):
             return work(reached)
     except SteelflowError as exc:
         return Failed(message=str(exc))

@@ -9,33 +9,22 @@ point and pull steps) is not used, and other deployments are not run.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 from typing import Any, cast
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterName,
-    FlowFilter,
-    FlowFilterName,
-    FlowRunFilter,
-    FlowRunFilterExpectedStartTime,
-    FlowRunFilterState,
-    FlowRunFilterStateType,
-)
-from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy, FlowRun, StateType
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowFilter, FlowFilterName
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_logger
 from prefect.runner import Runner
 from prefect.schedules import Cron
-from prefect.states import AwaitingRetry, Cancelled, Crashed
-from prefect.types import DateTime
 from prefect.types.entrypoint import EntrypointType
 
 from flows.backfill import backfill
 from flows.by_name import send_by_name
+from flows.dead import active, end, resume
 from flows.drift_check import drift_check
 from flows.housekeeping import housekeeping
 from flows.nightly import nightly
@@ -46,9 +35,6 @@ from steelflow.telemetry.logs import configure
 
 BY_CALENDAR = RetrainRequest(trigger="calendar", reason="the calendar", who="schedule")
 TIDY_UP = "0 5 * * *"  # in the plant's time zone, after the night
-
-_ATTEMPTS = 3
-_RECENT = dt.timedelta(days=7)
 
 _one_at_a_time = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 
@@ -89,42 +75,19 @@ def deployments(settings: Settings) -> tuple[RunnerDeployment, ...]:
 
 
 def take_up(client: SyncPrefectClient, served: tuple[RunnerDeployment, ...], settings: Settings) -> None:
-    """End the runs whose process is dead, which frees their slot, and schedule crashed runs again.
-
-    A run keeps its scheduled time, and therefore its night. A run that was tried three times, or is older than a week,
-    stays crashed.
-    """
-    again = []
-    log = get_logger("steelflow")
-    gone = "the process of this run ended with the service"
-    for run in _runs(client, served, StateType.CANCELLING):
-        client.set_flow_run_state(run.id, Cancelled(message=gone), force=True)
-    for run in _runs(client, served, StateType.RUNNING, StateType.PENDING):
-        client.set_flow_run_state(run.id, Crashed(message=gone), force=True)
-    for run in _runs(client, served, StateType.CRASHED, since=dt.datetime.now(dt.UTC) - _RECENT):
-        if run.run_count < _ATTEMPTS:
-            client.set_flow_run_state(run.id, AwaitingRetry(message="resumed when the service started"))
-            log.warning("Flow run '%s' crashed and is resumed", run.name)
-            again.append(run.name)
+    """End the runs whose process is dead, and schedule crashed runs again, see ``flows.dead``. No process of a run
+    outlives this one."""
+    ours = client.read_deployments(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[str(one.flow_name) for one in served])),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[one.name for one in served])),
+    )
+    ids = [one.id for one in ours]
+    for run in active(client, ids):
+        end(client, run, "the process of this run ended with the service")
+    again = [run.name for run in resume(client, ids, settings.runs.attempts, "resumed when the service started")]
     if again:
         text = f"The service started again and resumes crashed runs: {', '.join(again)}"
         alert(settings, "service.resumed", text, {"runs": again})
-
-
-def _runs(
-    client: SyncPrefectClient,
-    served: tuple[RunnerDeployment, ...],
-    *states: StateType,
-    since: dt.datetime | None = None,
-) -> list[FlowRun]:
-    return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=[str(one.flow_name) for one in served])),
-        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[one.name for one in served])),
-        flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(states))),
-            expected_start_time=FlowRunFilterExpectedStartTime(after_=cast(DateTime, since)) if since else None,
-        ),
-    )
 
 
 def main() -> None:

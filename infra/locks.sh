@@ -9,5 +9,6 @@ export_lock() {
 }
 export_lock dev --extra all --extra dev     # make demo, make test
 export_lock service --extra all             # a plant's machine
+export_lock plant --extra embedded --extra flows --extra openvino --extra dashboard --extra ray   # the image: no torch
 export_lock inspect                         # inspection only, of folders and S3 stores
 export_lock audit --extra audit             # make sbom, make audit

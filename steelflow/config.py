@@ -366,6 +366,21 @@ class ExecutorSettings(_Section):
     )
 
 
+class RunSettings(_Section):
+    """Flow runs whose process is dead: how they are found, and how often they are tried. See infra/README.md."""
+
+    pulse: float = Field(default=10.0, gt=0, description="seconds between two signs of life of a run, and two looks")
+    silent: float = Field(default=40.0, gt=0, description="a run without a sign of life for so many seconds is dead")
+    start: float = Field(default=300.0, gt=0, description="the same before its first one: its process must start")
+    attempts: int = Field(default=3, ge=1, description="a run that crashed so often stays crashed")
+
+    @model_validator(mode="after")
+    def _patient(self) -> RunSettings:
+        if self.silent < 3 * self.pulse:
+            raise ValueError(f"silent ({self.silent:g}) must be at least three times pulse ({self.pulse:g})")
+        return self
+
+
 class SelectionSettings(_Section):
     """Which architecture to train, and the rule by which `steelflow models compare` picks one."""
 
@@ -553,6 +568,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     night: NightSettings = NightSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    runs: RunSettings = RunSettings()
     selection: SelectionSettings = SelectionSettings()
     registry: RegistrySettings = RegistrySettings()
     labels: LabelSettings = LabelSettings()

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from steelflow.bench.frames import PLAIN, FrameBench, run_frame_bench
+from steelflow.bench.growth import NIGHTS, SIZES, run_growth
 from steelflow.bench.run import run_bench
-from steelflow.bench.scale import NIGHTS, SIZES, run_scale
+from steelflow.bench.scale import ScaleSpec, run_scale, scale_table
 from steelflow.bench.startup import startup as run_startup
-from steelflow.cli.bench_tables import compare_lines, scale_table, startup_table
+from steelflow.cli.bench_tables import compare_lines, growth_table, startup_table
 from steelflow.cli.inspection import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
 from steelflow.cli.selection import command
@@ -42,11 +43,25 @@ def bench(
         list[int] | None, typer.Option("--nights", min=1, help="Of --scale, of reports; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
+    scale_out: Annotated[
+        bool,
+        typer.Option(
+            "--scale-out",
+            help="Instead: simulate a plant of 100 such machines with 50 million images a night, and a year of it, "
+            "from costs measured here.",
+        ),
+    ] = False,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
 ) -> None:
     """Measure images per second: each stage alone, end to end, and the upper bound of this machine."""
+    if scale_out:
+        with stderr.status("benchmark") as status:
+            found = run_scale(settings().with_model(model, engine), ScaleSpec(), lambda text: status.update(text))
+        plant = {"kind": "scale", **found, **provenance(command())}
+        emit(plant, as_json, scale_table(plant))
+        return
     known = os.environ.get("STEELFLOW_NEU_DIR")
     folder = data or (Path(known) if known else None)
     current = settings().with_model(model, engine)
@@ -58,7 +73,7 @@ def bench(
         if startup:
             result, table = run_startup(folder, 1000, rounds, say), startup_table
         elif scale:
-            result, table = run_scale(current, folder, size or SIZES, nights or NIGHTS, say), scale_table
+            result, table = run_growth(current, folder, size or SIZES, nights or NIGHTS, say), growth_table
         else:
             result, table = run_bench(current, folder, images, rounds, s3, compare, say), _table
     result["data"] = str(folder) if folder else "synthetic"

@@ -35,7 +35,7 @@ def startup_table(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def scale_table(result: dict[str, Any]) -> str:
+def growth_table(result: dict[str, Any]) -> str:
     lines = [
         f"| {'source':<6} | {'images':>9} | by the clock, s | processor time, s | again, s | peak MiB |",
         "|--------|----------:|----------------:|------------------:|---------:|---------:|",

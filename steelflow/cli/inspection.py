@@ -18,11 +18,11 @@ from steelflow.metrics.publish import publish
 from steelflow.morning.send import send_report_of
 from steelflow.morning.trust import trust_of
 from steelflow.night.dates import night_of
-from steelflow.night.run import NightResult, inspect_night
+from steelflow.night.run import NightResult, inspect_night, is_whole
 from steelflow.report.record import NightDrift
-from steelflow.service.drift_alarm import alert_of_drift
-from steelflow.service.night_missing import alert_of_missing
-from steelflow.service.night_notes import alert_of_notes
+from steelflow.service.drift_alarm import alert_once_of_drift
+from steelflow.service.night_missing import alert_once_of_missing
+from steelflow.service.night_notes import alert_once_of_notes
 from steelflow.store import open_store
 from steelflow.store.clock import StoreClock
 from steelflow.store.embedded import serving
@@ -92,13 +92,14 @@ def nightly(
         show = stack.enter_context(following(f"night of {night}"))
         result = inspect_night(current, night, line or (), limit, wait, follow=lambda now: show(now.text, now.share))
         trusted = trust_of(current, night)
-        if result.done_units or result.new_missing:
+        whole = is_whole(current, night, line or ())
+        if whole and (result.done_units or result.new_missing):
             send_report_of(current, night)
+        if result.done_units:
+            alert_once_of_drift(current, night, result.drift if whole else None)
+            alert_once_of_notes(current, night, result.new_notes, result.model)
+        alert_once_of_missing(current, night, result.state, result.new_missing)
         publish(current)
-    if result.done_units:
-        alert_of_drift(base, night, result.drift)
-        alert_of_notes(base, night, result.new_notes, result.model)
-    alert_of_missing(base, night, result.state, result.new_missing)
     done = f"{result.judged:,} judged in {result.seconds:.1f} s" if result.done_units else "nothing to do"
     text = (
         f"night of {night}: {result.state}\n"

@@ -23,7 +23,7 @@ from steelflow.labels import open_labels
 from steelflow.records import ObjectInfo
 from steelflow.registry import Registry, open_registry
 from steelflow.registry.log import state_of
-from steelflow.report.layout import MARKS, REGIONS, REPORTS, RUNS, SUMMARIES, night_lock_key
+from steelflow.report.layout import ALERTS, MARKS, REGIONS, REPORTS, RUNS, SUMMARIES, night_lock_key
 from steelflow.report.own import is_own
 from steelflow.store import Store, open_store
 from steelflow.store.lock import locked, sweep
@@ -157,7 +157,7 @@ def _nights(
 
 def _night(report: Store, night: dt.date, lines: Iterable[str], whole: bool, tidied: Tidied) -> None:
     """Delete these lines of a night; with the run records if no line of it is kept (``whole``)."""
-    there = list(report.list(f"{RUNS}{_named(night)}/")) if whole else []
+    there = [info for top in (RUNS, ALERTS) for info in report.list(f"{top}{_named(night)}/")] if whole else []
     for top in _OF_LINES:
         for line in lines:
             listed = report.list(

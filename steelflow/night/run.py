@@ -8,13 +8,14 @@ night.finish(plans, done)                 write the summaries and, last, the run
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import hashlib
 import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -180,7 +181,7 @@ class Night:
         self.archive: Store = open_store(settings.archive.uri, settings.store)
         self.report: Store = open_store(settings.report.uri, settings.store, create=True)
         self.time = StoreClock(self.report)
-        self._asked = tuple(lines)
+        self.asked = tuple(lines)
         self._discover()
         self.model: Model = load_model(settings)
         self.executor = open_executor(settings)
@@ -205,16 +206,24 @@ class Night:
         self.started = dt.datetime.now(dt.UTC)
         self._clock = time.perf_counter()
         self.run_id = new_run_id()
-        wanted = self._asked or self.settings.night.lines
+        wanted = self.asked or self.settings.night.lines
         found = discover(self.archive, self.template, (self.date,), wanted or None)
         self.partitions, self.strangers, self.unlisted = found.partitions, found.strangers, found.unlisted
         self.idle = tuple(sorted(set(wanted) - {partition.line for partition in self.partitions}))
-        if self._asked and self.idle:  # a line of the settings may stand still; one that was typed is a mistake
+        if self.asked and self.idle:  # a line of the settings may stand still; one that was typed is a mistake
             there = discover(self.archive, self.template, (self.date,)).partitions
             raise ConfigError(
                 f"no images of line {', '.join(self.idle)} on {self.date} in {self.archive.uri}; lines of that night: "
                 f"{', '.join(str(p.line) for p in there) or 'none'}"
             )
+
+    def of_all_lines(self) -> Night:
+        """The same night with all its lines, and this model. The caller holds the lock."""
+        whole = copy.copy(self)
+        whole.asked = ()
+        whole._discover()
+        whole.started = whole.time.now()
+        return whole
 
     def refuse_mixture(self, limit: int | None) -> None:
         """Raises ``ConfigError`` if a limited run would leave reports of two models in the night. A run of some lines
@@ -374,7 +383,7 @@ class Night:
             judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
             notes=(*_depth_notes(plans, good), *filter(None, [self.time.note()])),
             missing=missing,
-            only=self._asked,
+            only=self.asked,
         )
 
     def _unfinished(self, pending: int) -> tuple[str, ...]:
@@ -387,7 +396,7 @@ class Night:
     def _missing(self, plans: list[PartitionPlan], done: list[Done], notes: list[Notes], found: int) -> tuple[str, ...]:
         """What the night misses, in sentences."""
         there = {plan.partition.line for plan in plans}
-        lines = set(self._asked) or set(self.settings.night.lines) or self._usual()
+        lines = set(self.asked) or set(self.settings.night.lines) or self._usual()
         kept = reported_lines(self.report, self.date) if self.backfill else set()
         told = [] if found else [f"no images of {self.date} in {self.archive.uri}; check whether the archive has them"]
         told += line_problems(
@@ -396,7 +405,7 @@ class Night:
         if not self.backfill:
             partitions = {plan.partition for plan in plans}
             told += moved(self.report, self.archive, self.template, partitions, self.settings.night.recent_nights)
-        if not self.backfill and not self._asked:
+        if not self.backfill and not self.asked:
             told += ghosts(reported_lines(self.report, self.date) - there, self.date)
         told += self.unlisted
         told += [one for plan in plans for one in plan.unlisted]
@@ -436,7 +445,7 @@ class Night:
         digest, whole = self.model.engine.digest, sum(record.judged_whole.values())
         told = record.notes + notes(self._summary(record), self.model.spec, digest, "tonight's images", whole)
         told += models_note(self.report, self.date)
-        if record.judged and not (self.backfill or self._asked):
+        if record.judged and not (self.backfill or self.asked):
             told += replaced_note(night_record(self.report, self.date), digest)
         drift = None
         if record.state in ("complete", "incomplete"):
@@ -532,6 +541,30 @@ def _said(record: RunRecord) -> tuple[object, ...]:
     return record.night, record.state, record.missing, record.only
 
 
+def conclude(night: Night) -> NightResult | None:
+    """After a run of some lines: if it did the last of them, record the night as a whole. The caller holds the lock.
+
+    Returns:
+        The result of the night as a whole. None if this was a run of all lines, if other lines are left to do, or if
+        the night has its record.
+    """
+    if not night.asked or night_record(night.report, night.date) is not None:
+        return None
+    whole = night.of_all_lines()
+    plans: list[PartitionPlan] = []
+    for partition in whole.partitions:
+        plan = whole.plan(partition)
+        if plan.todo or plan.stale:
+            return None
+        plans.append(plan.light())
+    return whole.finish(plans, [])
+
+
+def is_whole(settings: Settings, date: dt.date, lines: Collection[str]) -> bool:
+    """Whether a run of these lines speaks for the night: it was one of all lines, or the night has its record."""
+    return not lines or night_record(open_store(settings.report.uri, settings.store), date) is not None
+
+
 Progress = Callable[[Done], None]
 
 
@@ -547,7 +580,8 @@ def inspect_night(
     """Inspect a night in this process, one partition after the other.
 
     Args:
-        lines: only these; when empty, those of the settings, or all.
+        lines: only these; when empty, those of the settings, or all. The run that does the last line of a night also
+            writes the record of the night.
         limit: at most this many units, for a trial.
         wait: seconds to wait for another process that inspects the same night.
         progress: called with each unit that is done.
@@ -578,4 +612,6 @@ def inspect_night(
             done.append(one.light())
             progress(one)
             follow(night.tracker.now())
-        return night.finish(plans, done)
+        result = night.finish(plans, done)
+        conclude(night)
+        return result

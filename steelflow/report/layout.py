@@ -7,6 +7,7 @@ marks/date=2026-11-18/line=L1.parquet               marks that repeat along its 
 daily/month=2026-11.parquet                         the month's summaries without their coils, a shortcut
 runs/date=2026-11-18/<run id>.json                  one record per run that changed something, written last
 dropped/date=2026-11-18/line=L1/<number>-<time>.json who dropped its reports, and why
+alerts/date=2026-11-18/<event>-<hash>.json          what people were told about the night, see ``service.once``
 locks/night-2026-11-18/                             held while a night runs
 progress/date=2026-11-18.json                       how far it is; deleted when the night is recorded
 
@@ -29,6 +30,7 @@ SUMMARIES = "summaries/"
 MARKS = "marks/"
 DAILY = "daily/"
 PROGRESS = "progress/"
+ALERTS = "alerts/"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 _OWN = re.compile(rf"{REPORTS}date=[^/]+/line=[^/]+/({UNIT_ID.pattern})\.parquet")
 
@@ -78,6 +80,10 @@ def run_key(date: dt.date, run_id: str) -> str:
 
 def progress_key(date: dt.date) -> str:
     return f"{PROGRESS}date={date.isoformat()}.json"
+
+
+def alert_key(date: dt.date, event: str, cause: str) -> str:
+    return f"{ALERTS}date={date.isoformat()}/{event}-{cause}.json"
 
 
 def night_lock_key(date: dt.date) -> str:

@@ -127,3 +127,18 @@ def test_a_run_of_one_line_is_not_the_record_of_the_night(settings: Settings) ->
     assert night_record(report, NIGHT) == whole
     assert inspect_night(settings, SECOND, ["L1"]).state == "complete"
     assert night_record(report, SECOND) is None
+
+
+def test_the_run_of_the_last_line_records_the_night(settings: Settings) -> None:
+    """One record of the night, however many runs did its lines, and none while a line is left."""
+    report = open_store(settings.report.uri, settings.store)
+    for line in ("L1", "L2"):
+        assert night_record(report, SECOND) is None
+        inspect_night(settings, SECOND, [line])
+    record = night_record(report, SECOND)
+    assert record is not None
+    again = inspect_night(settings, SECOND)
+    assert (record.state, record.found, record.lines) == (again.state, again.found, ("L1", "L2"))
+    assert str(again.run_record).endswith(f"{record.run_id}.json")
+    inspect_night(settings, SECOND, ["L1"])
+    assert night_record(report, SECOND) == record
