@@ -546,11 +546,13 @@ def conclude(night: Night) -> NightResult | None:
 
     Returns:
         The result of the night as a whole. None if this was a run of all lines, if other lines are left to do, or if
-        the night has its record.
+        the night has its record. A record without a line whose images came later does not count.
     """
-    if not night.asked or night_record(night.report, night.date) is not None:
+    if not night.asked:
         return None
-    whole = night.of_all_lines()
+    whole, known = night.of_all_lines(), night_record(night.report, night.date)
+    if known is not None and {partition.line for partition in whole.partitions} <= set(known.lines):
+        return None
     plans: list[PartitionPlan] = []
     for partition in whole.partitions:
         plan = whole.plan(partition)

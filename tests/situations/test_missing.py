@@ -142,3 +142,19 @@ def test_the_run_of_the_last_line_records_the_night(settings: Settings) -> None:
     assert str(again.run_record).endswith(f"{record.run_id}.json")
     inspect_night(settings, SECOND, ["L1"])
     assert night_record(report, SECOND) == record
+
+
+def test_a_line_that_comes_after_the_record_of_its_night_is_in_the_next_one(settings: Settings) -> None:
+    late = Path(settings.archive.uri) / "line=L2" / f"date={SECOND}"
+    away = late.rename(late.parents[2] / "away")
+    report = open_store(settings.report.uri, settings.store)
+    inspect_night(settings, SECOND, ["L1"])
+    first = night_record(report, SECOND)
+    assert first is not None
+    assert first.lines == ("L1",)
+    away.rename(late)
+    inspect_night(settings, SECOND, ["L2"])
+    record = night_record(report, SECOND)
+    assert record is not None
+    assert record.lines == ("L1", "L2")
+    assert record.found > first.found
