@@ -16,8 +16,8 @@ Example = tuple[str, Box | None]
 def examples(labels: LabelStore, classes: Collection[str], each: int = 3) -> dict[str, list[Example]]:
     """At most ``each`` examples of each class, always the same ones while the labels stay.
 
-    Images of the golden set come first, if no later label says otherwise; then other images; then regions of frames. An
-    image on which people disagree is no example.
+    Images of the golden set come first, if no later label says otherwise; then other images. Of a frame with a region of
+    the class, the region is the example. An image on which people disagree is no example.
 
     Raises:
         LabelError: a batch or the golden set is damaged.
@@ -31,7 +31,11 @@ def examples(labels: LabelStore, classes: Collection[str], each: int = 3) -> dic
         agreed = agreed.filter(pl.col("now").is_null() | (pl.col("now") == pl.col("label")))
         whole = pl.concat([agreed.select("image", "label", rank=pl.lit(0)), whole]).unique("image", keep="first")
     regions = labels.regions().filter(pl.col("verdict").ne_missing("good"))
-    both = pl.concat([whole, regions.select("image", "label", *BOX, rank=pl.lit(2))], how="diagonal")
+    placed = regions.select("image", "label", *BOX).join(
+        whole.select("image", "rank").unique("image", keep="first"), on="image", how="left"
+    )
+    whole = whole.join(placed, on=["image", "label"], how="anti")
+    both = pl.concat([whole, placed.with_columns(pl.col("rank").fill_null(1))], how="diagonal")
     for name in BOX:
         if name not in both.columns:
             both = both.with_columns(pl.lit(None, pl.Int32).alias(name))

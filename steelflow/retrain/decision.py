@@ -90,7 +90,7 @@ def _register(run: Retraining, material: Learnt, best: Trained, gate: Gate) -> V
 
 def _figures(best: Trained, gate: Gate, golden: str) -> dict[str, Any]:
     """For the manifest. Everything else is in metrics.json and in the record."""
-    accuracy = {one.name: one.challenger for one in gate.comparisons}
+    accuracy = {one.name: one.challenger if one.images else None for one in gate.comparisons}
     return {
         **best.for_manifest,
         "golden": golden,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from steelflow.labels import Label, LabelStore
@@ -47,6 +48,14 @@ def test_a_golden_image_that_a_person_called_otherwise_is_no_example(labels: Lab
     labels.freeze(labels.current().select("image", "label"), "ann", "to judge by")
     labels.add([Label(one, "crazing", "ann", "review")], classes=CLASSES)
     assert examples(labels, CLASSES)["patches"] == [(two, None)]
+
+
+def test_the_region_of_a_golden_frame_is_the_example(labels: LabelStore) -> None:
+    one, two = labels.images.put_many([b"one", b"two"])
+    labels.add([Label(one, "dents", "ann", "review", x=1, y=2, width=3, height=4)], classes=CLASSES)
+    labels.add([Label(two, "dents", "ann", "review", x=5, y=6, width=7, height=8)], classes=CLASSES)
+    labels.freeze(pl.DataFrame({"image": [two], "label": ["dents"]}), "ann", "to judge by")
+    assert examples(labels, CLASSES)["dents"] == [(two, (5, 6, 7, 8)), (one, (1, 2, 3, 4))]
 
 
 def test_nothing_is_labelled_yet(labels: LabelStore) -> None:

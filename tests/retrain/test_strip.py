@@ -107,6 +107,8 @@ def test_a_model_that_is_no_better_than_the_champion_is_refused_and_says_why(set
     assert not set(coils) & set(snapshot.frame["coil"])  # a coil is in the golden set as a whole
     gate = result.details.gate
     assert gate is not None
+    assert gate.comparisons[1].images == 0
+    assert challenger.metrics["recent_accuracy"] is None, "no images, no accuracy"
     strip = gate.comparisons[0].strip
     assert strip is not None
     assert (strip.champion.found, strip.champion.named, strip.champion.alarms) == (strip.champion.defects,) * 2 + (0,)
