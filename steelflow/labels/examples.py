@@ -16,8 +16,8 @@ Example = tuple[str, Box | None]
 def examples(labels: LabelStore, classes: Collection[str], each: int = 3) -> dict[str, list[Example]]:
     """At most ``each`` examples of each class, always the same ones while the labels stay.
 
-    Images of the golden set come first, if no later label says otherwise; then other images. Of a frame with a region of
-    the class, the region is the example. An image on which people disagree is no example.
+    Images of the golden set come first, if no later label says otherwise; then other images. Of a frame with a region
+    of the class, the region is the example. An image on which people disagree is no example.
 
     Raises:
         LabelError: a batch or the golden set is damaged.
