@@ -15,7 +15,6 @@ from steelflow.errors import DriftError
 from steelflow.report.reader import ReportReader
 
 MOST_ROWS = 10_000  # of the line and night
-_STANDS_OUT = {"class_mix": "class_share"}  # the signal that says which rows another one grew by
 
 
 def movers(signal: str, reference: pl.DataFrame, night: pl.DataFrame) -> pl.DataFrame:
@@ -34,7 +33,7 @@ def movers(signal: str, reference: pl.DataFrame, night: pl.DataFrame) -> pl.Data
     """
     if signal not in SIGNALS:
         raise DriftError(f"no signal {signal!r}; there are {', '.join(SIGNALS)}")
-    own = SIGNALS[_STANDS_OUT.get(signal, signal)]
+    own = SIGNALS[signal]
     flags = own(LineRows(reference)).standing_out(LineRows(night))
     stands = pl.Series(np.zeros(night.height, bool)) if flags is None else flags.fill_null(False)
     pull = _by_embedding(reference, night) if signal == "embedding" else _by_column(own.column, reference, night)

@@ -1,7 +1,8 @@
 """What was measured once about a model on a machine: the engine that runs it, and the batch size.
 
-Measuring takes a tenth of a second and more, so the answer is kept in ``home``, for its owner only. It is measured
-again when the machine, an engine, the model or a setting that matters is another one, and when the file is damaged.
+Measuring takes a tenth of a second and more, so the answer is kept in ``home`` if there is one, for its owner only. It
+is measured again when the machine, an engine, the model or a setting that matters is another one, and when the file is
+damaged.
 """
 
 from __future__ import annotations
@@ -96,6 +97,8 @@ def _remembered(file: Path) -> Tuning | None:
 
 
 def _remember(file: Path, home: Path, tuning: Tuning) -> None:
+    if not home.is_dir():  # a single command leaves no folder behind
+        return
     with contextlib.suppress(OSError, StoreError):  # a home that cannot be written: measured again next time
         own_folder(own_home(home) / FOLDER)
         write_own(file, json.dumps(tuning._asdict()))

@@ -26,6 +26,7 @@ def files(home: Path) -> list[Path]:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     home = tmp_path / "home"
+    home.mkdir(mode=0o700)
     load_model(Settings(home=home))
     return home
 
@@ -85,6 +86,11 @@ def test_another_machine_runtime_model_or_setting_is_measured_for_itself(
     assert len(files(home)) == len(changes) + 3
 
 
+def test_without_a_home_none_is_made(tmp_path: Path) -> None:
+    assert load_model(Settings(home=tmp_path / "none")).batch_size in (128, 256)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_home_that_cannot_be_written_costs_the_measurement_only(tmp_path: Path) -> None:
     (tmp_path / tuned.FOLDER).write_text("a file in the place of the folder")
     assert load_model(Settings(home=tmp_path)).batch_size in (128, 256)
@@ -101,6 +107,7 @@ def test_a_model_measured_in_bfloat16_runs_where_it_is_faster(tmp_path: Path, mo
     for wanted in ("onnxruntime", "openvino"):
         monkeypatch.setattr(tuned, "_seconds", lambda engine, wanted=wanted: not engine.name.startswith(wanted))
         home = tmp_path / wanted
+        home.mkdir()
         for _ in range(2):  # measured, then remembered
             model = load_model(Settings(home=home, model=ModelSettings(ref=str(gated))))
             assert model.engine.name.startswith(wanted)

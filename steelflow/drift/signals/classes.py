@@ -29,6 +29,12 @@ class _Classes(Signal):
         caption = f"{named}; Jensen-Shannon distance {jensen_shannon_distance(old, new):.2f}"
         return Bars(before=old, after=new, caption=caption)
 
+    def standing_out(self, night: LineRows) -> pl.Series | None:
+        """The images of the class that grew most."""
+        classes, old, new = _counted(self._labels, night.frame["label"])
+        grown = classes[int((new / new.sum() - old / old.sum()).argmax())]
+        return night.frame.select(pl.col("label") == grown)["label"]
+
     def _one_hot(self) -> Floats:
         """(N, K): the share of each class is the mean of these features."""
         classes = _names(self._labels)
@@ -53,12 +59,6 @@ class ClassShare(_Classes):
 
     def resampling(self, images: int) -> Resampling | None:
         return Resampling(features=self._one_hot(), statistic=lambda old, new: np.abs(new - old).max(1))
-
-    def standing_out(self, night: LineRows) -> pl.Series | None:
-        """The images of the class that grew most."""
-        classes, old, new = _counted(self._labels, night.frame["label"])
-        grown = classes[int((new / new.sum() - old / old.sum()).argmax())]
-        return night.frame.select(pl.col("label") == grown)["label"]
 
 
 class ClassMix(_Classes):
