@@ -23,7 +23,7 @@ _CROPS = 16
 
 @frame.fragment()
 def of_coil(rows: pl.DataFrame, found: pl.DataFrame, marks: pl.DataFrame, night: dt.date, line: str) -> None:
-    """A coil of frames: its length by the width of the strip with what lies where, crops of the regions and a list."""
+    """A coil of frames: a map of its regions, length by width of the strip; crops of the regions; a list of them."""
     coil = rows["coil"][0]
     st.subheader("Map", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):

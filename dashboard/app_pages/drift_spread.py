@@ -38,7 +38,7 @@ def show(here: pl.DataFrame, night: dt.date) -> None:
                     charts_drift.distribution(found[column]), alt=f"{column}: reference and night", key=column
                 )
     st.caption(
-        "Shares of the images. Grey: the reference. Orange: the night. The outermost bars also hold what lies beyond "
+        "Shares of the images. Grey: the reference. Orange: the night. The outermost bars also hold the images beyond "
         "them."
     )
 

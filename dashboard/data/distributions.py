@@ -14,7 +14,7 @@ from steelflow.report.reader import ReportReader
 
 BINS = 30
 MOST = 200_000  # images of a night; of more, every second, third … one is taken
-_TAILS = (0.005, 0.995)  # quantiles of both sides together; what lies beyond is in the outermost bins
+_TAILS = (0.005, 0.995)  # quantiles of both sides together; values beyond them are in the outermost bins
 SCHEMA = {"low": pl.Float64, "high": pl.Float64, "label": pl.String, "side": pl.String, "share": pl.Float64}
 REFERENCE, TONIGHT = "reference", "night"
 

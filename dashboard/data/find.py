@@ -97,7 +97,7 @@ def _is_path(name: str) -> bool:
 
 
 def _images(understood: Asked, plant: Plant, here: Here) -> tuple[dt.date | None, list[Hit]]:
-    """Images of one night: that of the key, that which is named or looked at, or the latest."""
+    """Images of one night: the night in the key, or else the night that is asked for or shown, or the latest."""
     settings, text = sources.settings(), understood.name
     if _is_path(text):
         text = text.removeprefix(settings.archive.uri).lstrip("/")
