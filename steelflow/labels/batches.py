@@ -10,6 +10,8 @@ import contextlib
 import datetime as dt
 import io
 import secrets
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -44,6 +46,7 @@ _FULL = pl.Schema({**SCHEMA, **_PLACE})
 _FOLDER = "batches/"
 _COMPACTED = "compacted.parquet"
 _LOOSE = 256  # batches that are read one by one, before they are compacted
+_WAITS = (0.05, 0.2, 1.0)  # seconds, before a batch that is listed and missing is asked for again
 _SHARE = 8  # … or an eighth of the compacted batches, if that is more: so the total cost of compacting is linear
 
 
@@ -102,11 +105,27 @@ class Batches:
             etags, rows = self._compacted(there)
         new = sorted(there.keys() - etags.keys())
         if new or rows is not self._rows:
-            read = [self._parse(key, data) for key, data in self._store.get_many(new)]
+            read = [self._parse(key, data) for key, data in self._fetched(new)]
             rows = pl.concat([rows, *read]).sort("at", "batch", "row")
             etags = etags | {key: there[key] for key in new}
             self._etags, self._rows, self._loose = etags, rows, loose + len(new)
         return self._rows
+
+    def _fetched(self, keys: Sequence[str]) -> Iterator[tuple[str, bytes | StoreError]]:
+        """The listed batches. A store can list an object a moment before it gives it, while others write beside it, so
+        one that is missing is asked for again."""
+        for wait in _WAITS:
+            late = []
+            for key, data in self._store.get_many(keys):
+                if isinstance(data, ObjectNotFound):
+                    late.append(key)
+                else:
+                    yield key, data
+            if not late:
+                return
+            time.sleep(wait)
+            keys = late
+        yield from self._store.get_many(keys)
 
     def write(self, rows: pl.DataFrame, now: dt.datetime) -> str:
         """Add a batch of rows with ``SCHEMA``, at the time ``now``. Returns its key."""

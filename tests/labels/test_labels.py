@@ -6,17 +6,17 @@ import datetime as dt
 import hashlib
 import io
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steelflow.errors import LabelError, StoreError
+from steelflow.errors import LabelError, ObjectNotFound, StoreError
 from steelflow.labels import Label, LabelStore, Snapshot
 from steelflow.labels import batches as batches_module
 from steelflow.labels.snapshot import content_hash, part_of
@@ -445,3 +445,24 @@ def test_an_empty_store_has_nothing_and_makes_nothing(labels: LabelStore) -> Non
     assert isinstance(labels.snapshot(), Snapshot)
     assert stats(labels)["images"] == 0
     assert everything(labels.store) == {}
+
+
+class Late(LocalStore):
+    """A store that lists an object before it gives it, as the embedded server can while others write."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def get_many(
+        self, keys: Sequence[str], etags: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, bytes | StoreError]]:
+        for key, data in super().get_many(keys, etags):
+            missing = key.startswith("batches/") and key not in self.asked
+            self.asked.add(key)
+            yield key, ObjectNotFound(f"{key}: no such object") if missing else data
+
+
+def test_a_batch_that_the_store_lists_a_moment_too_early_is_read(tmp_path: Path) -> None:
+    labels = LabelStore(LocalStore(tmp_path / "labels", create=True))
+    (image,) = put(labels, 1)
+    labels.add([Label(image, "scratches", "ann", "review")], new_classes={"scratches"})
+    assert standing(LabelStore(Late(tmp_path / "labels"))) == {image: "scratches"}
