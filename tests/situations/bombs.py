@@ -119,7 +119,7 @@ def _scans_in_strips() -> bytes:
 
 
 def _loop() -> bytes:
-    """Two directories, of which the second leads back to the first."""
+    """Two directories that point at each other."""
     data = bytearray(tiff(_PAGE, _PAGE))
     (first,) = struct.unpack_from("<I", data, 4)
     (tags,) = struct.unpack_from("<H", data, first)
