@@ -52,15 +52,17 @@ def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]
         }
 
 
-def read_metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
-    """What the footer says about the rows; None if the file is gone, damaged or no Parquet file."""
+def open_footer(store: Store, info: ObjectInfo) -> pq.ParquetFile | None:
+    """The file without its rows; None if it is gone, damaged or no Parquet file."""
     try:
-        return _metadata(store, info)
+        return _opened(store, info)
     except (ObjectNotFound, pa.ArrowException, OSError, ValueError):
         return None
 
 
-def _metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
+def _opened(store: Store, info: ObjectInfo) -> pq.ParquetFile | None:
+    """The file without its rows. Its ``metadata.schema`` refers to itself, which keeps tens of KiB until Python looks
+    for cycles: ``schema_arrow`` does not."""
     tail = store.get(info.key, max(0, info.size - _GUESS))
     length = int.from_bytes(tail[-8:-4], "little") + 8
     if tail[-4:] != b"PAR1" or length > info.size:
@@ -68,23 +70,20 @@ def _metadata(store: Store, info: ObjectInfo) -> pq.FileMetaData | None:
     if length > len(tail):
         tail = store.get(info.key, info.size - length)
     # The reader also needs the magic bytes at the start. It does not follow the footer's offsets.
-    return pq.read_metadata(pa.BufferReader(b"PAR1" + tail[-length:]))
+    return pq.ParquetFile(pa.BufferReader(b"PAR1" + tail[-length:]))
 
 
 def _read(store: Store, info: ObjectInfo) -> Footer:
     try:
-        metadata = _metadata(store, info)
-        if metadata is None:
+        opened = _opened(store, info)
+        if opened is None:
             return _NONE
-        kept = metadata.metadata or {}
+        kept = opened.metadata.metadata or {}
         found, ok, failed, ignored = json.loads(kept[COUNTS])
         depth = json.loads(kept.get(DEPTH, b"{}"))
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
-        schema, mark, good = (
-            metadata.schema.to_arrow_schema().remove_metadata(),
-            kept[FINGERPRINT].decode(),
-            good_classes(kept),
-        )
+        schema = opened.schema_arrow.remove_metadata()
+        mark, good = kept[FINGERPRINT].decode(), good_classes(kept)
         notes = Notes.from_json(kept.get(NOTES, b"{}"))
         if REGIONS not in kept:
             return Footer(mark, counts, schema, good=good, notes=notes)

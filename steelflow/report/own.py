@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow.parquet as pq
 
 from steelflow.records import UNIT_ID, ObjectInfo
-from steelflow.report.footer import read_metadata
+from steelflow.report.footer import open_footer
 from steelflow.report.layout import has_own_name
 from steelflow.report.writer import FINGERPRINT
 from steelflow.store.base import Store
@@ -36,19 +36,21 @@ def is_own(store: Store, info: ObjectInfo) -> bool:
     copy of one: a copy has the footer of another unit."""
     if has_own_name(info):
         return True
-    metadata = read_metadata(store, info) if info.key.endswith(".parquet") else None
-    if metadata is None:
+    opened = open_footer(store, info) if info.key.endswith(".parquet") else None
+    if opened is None:
         return False
-    if FINGERPRINT not in (metadata.metadata or {}):  # made by another program, or by a version before fingerprints
-        return set(metadata.schema.names) >= _COLUMNS
-    unit = _unit(metadata)
+    if FINGERPRINT not in (opened.metadata.metadata or {}):  # by another program, or a version before fingerprints
+        return set(opened.schema_arrow.names) >= _COLUMNS
+    unit = _unit(opened.metadata)
     name = info.key.rpartition("/")[2].removesuffix(".parquet")
     return unit is None or unit == name or UNIT_ID.fullmatch(unit) is None
 
 
 def _unit(metadata: pq.FileMetaData) -> str | None:
     """The unit of the rows, by the statistics of the first group; None if they do not tell it."""
-    if _UNIT not in metadata.schema.names or metadata.num_row_groups == 0:
+    if metadata.num_row_groups == 0:
         return None
-    told = metadata.row_group(0).column(metadata.schema.names.index(_UNIT)).statistics
+    group = metadata.row_group(0)
+    columns = (group.column(index) for index in range(group.num_columns))
+    told = next((column.statistics for column in columns if column.path_in_schema == _UNIT), None)
     return str(told.min) if told is not None and told.has_min_max and told.min == told.max else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -72,3 +73,19 @@ def test_a_file_of_others_and_one_that_has_gone_are_no_reports(store: Store) -> 
     gone = ObjectInfo("gone.parquet", 1000, "etag")
     found = read_footers(store, [gone, *store.list("one")])
     assert [found[key].counts.found for key in ("gone.parquet", "one.parquet")] == [0, 9]
+
+
+def test_footers_leave_no_memory_that_only_a_search_for_cycles_frees(store: Store) -> None:
+    """A night has thousands of reports, and Python looks for cycles rarely while it inspects."""
+    infos = []
+    for number in range(20):
+        store.put(f"reports/{number}.parquet", report())
+        infos.append(next(iter(store.list(f"reports/{number}.parquet"))))
+    read_footers(store, infos)
+    gc.collect()
+    gc.disable()
+    try:
+        read_footers(store, infos)
+        assert gc.collect() < len(infos)
+    finally:
+        gc.enable()
