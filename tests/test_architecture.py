@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import json
 import re
 import subprocess
 import sys
@@ -157,3 +158,15 @@ def test_a_name_is_loaded_when_it_is_used() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_inspecting_a_source_loads_no_room_of_the_loop() -> None:
+    """A run of a thousand pictures takes less than a second, so its imports count."""
+    code = (
+        "import json, sys, steelflow.cli.main, steelflow.cli.infer;"
+        "print(json.dumps(sorted({name.split('.')[1] for name in sys.modules if name.startswith('steelflow.')})))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(answer.stdout))
+    assert "inspection" in loaded
+    assert not loaded & {"drift", "labels", "metrics", "morning", "night", "retrain", "service", "training"}

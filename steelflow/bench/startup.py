@@ -34,7 +34,7 @@ def startup(data: Path | None, count: int, rounds: int, say: Callable[[str], Non
             own = {"STEELFLOW_HOME": str(home)}
             steps = {
                 "interpreter": ["-c", "pass"],
-                "imports": ["-c", "import steelflow.cli.main, steelflow.cli.inspection"],
+                "imports": ["-c", "import steelflow.cli.main, steelflow.cli.infer"],
                 "model, measured": ["-c", _LOAD, str(home)],
                 "model, remembered": ["-c", _LOAD, str(home)],
                 f"infer {count}": ["-c", _INFER, "infer", str(root / "loose"), "--out", str(root / f"out-{turn}")],

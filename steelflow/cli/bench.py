@@ -14,7 +14,7 @@ from steelflow.bench.run import run_bench
 from steelflow.bench.scale import ScaleSpec, run_scale, scale_table
 from steelflow.bench.startup import startup as run_startup
 from steelflow.cli.bench_tables import compare_lines, growth_table, startup_table
-from steelflow.cli.inspection import EngineOption, Model
+from steelflow.cli.options import EngineOption, Model
 from steelflow.cli.output import Json, emit, settings, stderr
 from steelflow.cli.selection import command
 from steelflow.selection.provenance import machine, provenance, write_result

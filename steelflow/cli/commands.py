@@ -26,8 +26,8 @@ class _Entry(NamedTuple):
 _NIGHT, _LOOP, _MODELS, _SERVICE, _TOOLS = "Night", "Loop", "Models", "Service", "Tools"  # the panels of the help
 
 COMMANDS = (
-    _Entry(_NIGHT, "nightly", "inspection", "nightly"),
-    _Entry(_NIGHT, "infer", "inspection", "infer"),
+    _Entry(_NIGHT, "nightly", "nightly", "nightly"),
+    _Entry(_NIGHT, "infer", "infer", "infer"),
     _Entry(_NIGHT, "backfill", "operations", "backfill"),
     _Entry(_NIGHT, "rolls", "rolls", "rolls"),
     _Entry(_NIGHT, "nights", "nights"),

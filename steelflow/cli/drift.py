@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from steelflow.cli.inspection import Model
+from steelflow.cli.options import Model
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.drift.accept import accept
 from steelflow.drift.signals import SIGNALS

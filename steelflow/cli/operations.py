@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from steelflow.cli.inspection import Address, ExecutorOption
+from steelflow.cli.options import Address, ExecutorOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr
 from steelflow.night.backfill import Again
 from steelflow.night.backfill import backfill as run_backfill

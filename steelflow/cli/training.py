@@ -11,7 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from steelflow.api.training import evaluate as run_evaluation
-from steelflow.cli.inspection import EngineOption
+from steelflow.cli.options import EngineOption
 from steelflow.cli.output import Json, counting, emit, settings, stderr, stdout
 from steelflow.training.metrics import Evaluation
 

@@ -12,13 +12,15 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, SteelflowError
-from steelflow.metrics.figures import Sample, read_once
 from steelflow.metrics.text import check, registry, written
+
+if TYPE_CHECKING:
+    from steelflow.metrics.figures import Sample
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ def publish(settings: Settings) -> None:
     """Deliver the figures to where the settings say, if they name a place."""
     if settings.metrics.textfile is None and settings.metrics.push is None:
         return
+    from steelflow.metrics.figures import read_once  # it reads labels, drift and retrainings too
+
     try:
         check()
         samples = read_once(settings)

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from steelflow.errors import ConfigError
-from steelflow.metrics.figures import Sample
 from steelflow.metrics.names import METRICS
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import GaugeMetricFamily
+
+    from steelflow.metrics.figures import Sample
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
