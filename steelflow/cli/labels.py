@@ -9,21 +9,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import polars as pl
 import typer
 
 from steelflow.archive.template import KeyTemplate
 from steelflow.cli.label_classes import add_class_commands
+from steelflow.cli.label_texts import queue_text, regions_text, retired_text, stats_text
 from steelflow.cli.output import Json, emit, settings, user
 from steelflow.config import Settings
 from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, LabelError
 from steelflow.labels import Golden, LabelStore, Snapshot, open_labels, queue, region_queue
 from steelflow.labels.boxes_export import BoxFormat, counted, write_boxes
-from steelflow.labels.export import new, write_labels
+from steelflow.labels.export import left_out, new, write_labels
 from steelflow.labels.intake import Intake, choose_golden, import_labels
 from steelflow.labels.showable import Showable
-from steelflow.labels.snapshot import part_of
 from steelflow.labels.stats import stats as stats_of
 from steelflow.registry import open_registry, resolved
 from steelflow.report.reader import ReportReader
@@ -90,30 +89,12 @@ def export(
         if isinstance(chosen, Snapshot) and part is not None and part != "golden":
             chosen = chosen.only(part)
         write_labels(labels, chosen, out, kind)
-        retired = counted(_retired(labels, chosen, part))
+        retired = counted(left_out(labels, chosen, part))
     counts = counted(chosen.frame)
     figures = {"images": chosen.frame.height, "classes": counts, "hash": chosen.hash, "retired": retired}
     result = {"out": str(out), **figures}
     text = f"{chosen.frame.height:,} labelled images of {len(counts)} classes in {out}"
-    emit(result, as_json, text + _retired_text(retired))
-
-
-def _retired(labels: LabelStore, chosen: Snapshot | Golden, part: str | None) -> pl.DataFrame:
-    """The labels of retired classes that an export leaves out."""
-    if isinstance(chosen, Golden):
-        return chosen.chosen.join(chosen.frame, on="image", how="anti")
-    golden = labels.golden()
-    rows = labels.of_retired_classes()
-    if golden is not None:
-        rows = rows.join(golden.chosen, on="image", how="anti")
-    return rows.filter(pl.Series([part in (None, part_of(image)) for image in rows["image"]], dtype=pl.Boolean))
-
-
-def _retired_text(retired: dict[str, int]) -> str:
-    if not retired:
-        return ""
-    names = ", ".join(f"{name} {count:,}" for name, count in retired.items())
-    return f"\nlabels of retired classes are left out: {names}; `steelflow labels restore` brings a class back"
+    emit(result, as_json, text + retired_text(retired))
 
 
 def _export_boxes(
@@ -133,7 +114,7 @@ def _export_boxes(
     text = f"{found.images:,} images, {sum(found.boxes.values()):,} boxes of {len(found.boxes)} classes in {out}"
     if found.left_out:
         text += f"\n{found.left_out:,} images with a class but without a box are left out; `--format folders` has them"
-    emit({"out": str(out), **asdict(found)}, as_json, text + _retired_text(found.retired))
+    emit({"out": str(out), **asdict(found)}, as_json, text + retired_text(found.retired))
 
 
 @app.command()
@@ -154,7 +135,7 @@ def stats(
         if since and before is None:
             raise LabelError(f"--since {since}: no such snapshot in {labels.uri}; give the full hash")
         result = stats_of(labels, before)
-    emit(result, as_json, _stats_text(result))
+    emit(result, as_json, stats_text(result))
 
 
 @app.command("queue")
@@ -177,7 +158,7 @@ def queue_command(
         showable = Showable(open_store(current.archive.uri, current.store), current.limits, template)
         rows = queue(ReportReader(reports), known, n, nights, line, showable)
         regions = region_queue(reports, known, n, nights, line, showable)
-    text = _queue_text(rows) if regions.is_empty() else _regions_text(regions)
+    text = queue_text(rows) if regions.is_empty() else regions_text(regions)
     hidden = showable.hidden
     if hidden:
         reasons = ", ".join(f"{why} {count:,}" for why, count in hidden.items())
@@ -272,71 +253,5 @@ def _golden(labels: LabelStore) -> Golden:
     return chosen
 
 
-def _stats_text(result: dict[str, Any]) -> str:
-    lines = [
-        f"{result['images']:,} labelled images, {result['said']:,} labels in all, {result['withdrawn']:,} withdrawn"
-    ]
-    lines += ["", f"{'class':<24} {'training':>9} {'evaluation':>11} {'golden':>7}"]
-    lines += [
-        f"{name:<24} {parts['training']:>9,} {parts['evaluation']:>11,} {parts['golden']:>7,}"
-        for name, parts in result["classes"].items()
-    ]
-    if retired := result["retired"]:
-        lines += ["", f"retired: {', '.join(retired)} (`steelflow labels restore` brings a class back)"]
-    if regions := result["regions"]:
-        lines += ["", "regions by class: " + ", ".join(f"{name} {count:,}" for name, count in regions.items())]
-    for title in ("who", "source"):
-        lines += ["", f"by {title}: " + ", ".join(f"{name} {count:,}" for name, count in result[title].items())]
-    lines += ["", "labels by day (UTC):", *(f"  {day} {count:>7,}" for day, count in list(result["days"].items())[-7:])]
-    lines += ["", f"conflicts: {result['conflicts']:,} images, {result['disputed']:,} disputed between people"]
-    lines += _second_text(result["second_reader"])
-    chosen = result["golden"]
-    lines.append(
-        f"golden set: {chosen['hash'][:12]}, {chosen['images']:,} images" if chosen else "golden set: none yet"
-    )
-    if "since" in result:
-        since = result["since"]
-        lines.append(f"new since the snapshot {since['snapshot'][:12]}: {since['images']:,} images")
-    return "\n".join(lines)
-
-
-def _second_text(found: dict[str, Any]) -> list[str]:
-    """How far the second readers agree with the first ones, by class."""
-    if not found["images"]:
-        return ["second reader: no image was labelled twice yet"]
-    lines = [
-        f"second reader: {found['images']:,} images, {found['agreement']:.1%} with the same label, "
-        f"kappa {_kappa(found['kappa'])}"
-    ]
-    for name, one in found["classes"].items():
-        lines.append(f"  {name:<22} {one['images']:>7,} images {one['agreement']:>7.1%}  kappa {_kappa(one['kappa'])}")
-    return lines
-
-
-def _kappa(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f}"
-
-
 def _box(row: dict[str, Any]) -> str:
     return "" if row["x"] is None else f"  {row['width']}×{row['height']} at {row['x']}, {row['y']}"
-
-
-def _queue_text(rows: pl.DataFrame) -> str:
-    if rows.is_empty():
-        return "the queue is empty: every image of these nights has a label"
-    lines = [f"{'reason':<10} {'cluster':<9} {'model says':<22} {'conf.':>5}  image"]
-    for row in rows.iter_rows(named=True):
-        cluster = f"{row['cluster']} of {row['cluster_size']}" if row["cluster"] else ""
-        place = row["object_key"] + (f" : {row['member']}" if row["member"] else "")
-        lines.append(f"{row['reason']:<10} {cluster:<9} {row['label']:<22} {row['confidence']:>5.2f}  {place}")
-    return "\n".join(lines)
-
-
-def _regions_text(rows: pl.DataFrame) -> str:
-    lines = [f"{'group':<9} {'model says':<22} {'score':>5}  {'box':<22} image"]
-    for row in rows.iter_rows(named=True):
-        group = f"{row['group']} of {row['group_size']}" if row["group"] else ""
-        box = f"{row['width']}×{row['height']} at {row['x']}, {row['y']}"
-        place = row["object_key"] + (f" : {row['member']}" if row["member"] else "")
-        lines.append(f"{group:<9} {row['label']:<22} {row['score']:>5.2f}  {box:<22} {place}")
-    return "\n".join(lines)

@@ -14,7 +14,7 @@ import polars as pl
 from steelflow.errors import ConfigError, DataError
 from steelflow.labels.boxes import BOX
 from steelflow.labels.golden import Golden
-from steelflow.labels.snapshot import Snapshot
+from steelflow.labels.snapshot import Snapshot, part_of
 from steelflow.labels.store import LabelStore
 from steelflow.report.sheets import for_spreadsheets
 
@@ -68,6 +68,17 @@ def as_folder(labels: LabelStore) -> Iterator[Path]:
         if not labels.export(labels.snapshot(), Path(folder)):
             raise DataError(f"{labels.uri}: holds no labels; add some with `steelflow labels import`")
         yield Path(folder)
+
+
+def left_out(labels: LabelStore, chosen: Snapshot | Golden, part: str | None) -> pl.DataFrame:
+    """The labels of retired classes that an export leaves out."""
+    if isinstance(chosen, Golden):
+        return chosen.chosen.join(chosen.frame, on="image", how="anti")
+    golden = labels.golden()
+    rows = labels.of_retired_classes()
+    if golden is not None:
+        rows = rows.join(golden.chosen, on="image", how="anti")
+    return rows.filter(pl.Series([part in (None, part_of(image)) for image in rows["image"]], dtype=pl.Boolean))
 
 
 def _table(chosen: Snapshot | Golden) -> pl.DataFrame:

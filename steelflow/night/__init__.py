@@ -2,8 +2,14 @@
 
 dates.py           the night that a moment belongs to
 plan.py            which work units of a line are to be inspected
-run.py             plan, inspect and finish a night
+run.py             a night from its images to its record
+opened.py          its images and its model: plan and inspect units
+finish.py          the end: summaries, roll marks, drift, the record
+record.py          the record, made from what was planned and what came back
+result.py          what commands and flows tell of it
+progress.py        how far it is
 coverage.py        what a night misses
+moved.py           images that the archive has elsewhere by now
 drop.py            delete reports whose images left the archive
 drift.py           compare a night with the reference of its model
 soundness.py       whether a night may become part of a reference

@@ -1,0 +1,1 @@
+"""The settings, a file for each subject. ``steelflow.config`` composes and loads them."""
