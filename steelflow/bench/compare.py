@@ -16,19 +16,29 @@ import polars as pl
 
 from steelflow.bench.child import Ran, ran
 from steelflow.bench.peer_loops import PACKAGES, READS
-from steelflow.config import Settings
+from steelflow.config import Settings, StoreSettings
 from steelflow.errors import DataError
 from steelflow.models.spec import ModelSpec
 from steelflow.registry import model_file
+from steelflow.store.s3_clients import endpoint_url
 
 OURS = "steelflow"
 _CLUSTERS, _FEWEST = ("Daft", "Ray Data"), 1000
 """Programs that are left out with fewer pictures than this: they have hardly started when the pictures are done."""
+_IN_S3 = " in S3"
+_OUR_NAMES = ("STEELFLOW_STORE__ENDPOINT", "STEELFLOW_STORE__ACCESS_KEY", "STEELFLOW_STORE__SECRET_KEY")
+_THEIR_NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _DIFFERENT = 1e-3  # share of pictures that rounding may give another class
 
 
 def compare(
-    settings: Settings, spec: ModelSpec, sources: dict[str, Path], count: int, rounds: int, say: Callable[[str], None]
+    settings: Settings,
+    spec: ModelSpec,
+    sources: dict[str, str],
+    count: int,
+    rounds: int,
+    say: Callable[[str], None],
+    server: StoreSettings | None = None,
 ) -> list[dict[str, Any]]:
     """One record per program and source, ours first.
 
@@ -37,7 +47,8 @@ def compare(
     of our rate over the program's, round by round. A program that cannot run here has its ``error`` instead.
 
     Args:
-        sources: ``loose`` and ``tars``, each with ``count`` pictures.
+        sources: places of ``loose``, ``tars``, ``loose in S3`` and ``tars in S3``, each with ``count`` pictures.
+        server: of the places in S3.
 
     Raises:
         DataError: a program has not as many rows as there are pictures, or other classes than we have.
@@ -49,13 +60,13 @@ def compare(
     for turn in range(rounds):
         for kind, source in sources.items():
             labels: dict[str, pl.DataFrame] = {}
-            for name in [OURS, *(peer for peer in peers if kind in READS[peer])]:
+            for name in [OURS, *(peer for peer in peers if kind.removesuffix(_IN_S3) in READS[peer])]:
                 if (name, kind) in failed:
                     continue
                 say(f"round {turn + 1} of {rounds}: {name}, {kind}")
                 with tempfile.TemporaryDirectory(prefix="steelflow-peer-") as out:
                     try:
-                        found = _run(name, source, settings, spec, Path(out), count)
+                        found = _run(name, source, settings, spec, Path(out), count, server)
                     except DataError as exc:
                         if name == OURS:
                             raise
@@ -71,14 +82,27 @@ def compare(
     ]
 
 
-def _run(name: str, source: Path, settings: Settings, spec: ModelSpec, out: Path, count: int) -> tuple[float, Ran]:
+def _run(
+    name: str, source: str, settings: Settings, spec: ModelSpec, out: Path, count: int, server: StoreSettings | None
+) -> tuple[float, Ran]:
     if name == OURS:
         how = settings.model_dump_json(include={"model"})
-        found = ran(["-m", "steelflow.bench.compare", str(source), str(out), how])
+        found = ran(["-m", "steelflow.bench.compare", source, str(out), how], _keys(server, *_OUR_NAMES))
     else:
-        arguments = [name, str(source), str(model_file(settings)), str(spec.input_size), str(out / "peer.parquet")]
-        found = ran(["-m", "steelflow.bench.peer_loops", *arguments])
+        arguments = [name, source, str(model_file(settings)), str(spec.input_size), str(out / "peer.parquet")]
+        found = ran(["-m", "steelflow.bench.peer_loops", *arguments], _keys(server, *_THEIR_NAMES))
     return count / float(found.said.split()[-1]), found
+
+
+def _keys(server: StoreSettings | None, endpoint: str, access: str, secret: str) -> dict[str, str]:
+    """The server's address and keys as environment variables with these names: arguments are seen by others."""
+    if server is None or server.access_key is None or server.secret_key is None:
+        return {}
+    return {
+        endpoint: endpoint_url(server.endpoint),
+        access: server.access_key,
+        secret: server.secret_key.get_secret_value(),
+    }
 
 
 def _labels(name: str, out: Path, spec: ModelSpec) -> pl.DataFrame:

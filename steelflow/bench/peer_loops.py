@@ -1,8 +1,9 @@
 """Other programs' loops over the same pictures, each as its own documentation advises for this work.
 
-``python -m steelflow.bench.peer_loops PEER SOURCE MODEL SIZE OUT`` classifies the JPEGs below SOURCE, which are files
-or in tars, writes OUT as Parquet, and prints the seconds from the listing to the closed file. Imports and the model's
-loading come before. All decode with simplejpeg to grey and resize by area with OpenCV, as steelflow does.
+``python -m steelflow.bench.peer_loops PEER SOURCE MODEL SIZE OUT`` classifies the JPEGs below SOURCE (a folder or
+``s3://bucket``), which are files or in tars. It writes OUT as Parquet, and prints the seconds from the listing to the
+closed file. Imports and the model's loading come before. All decode with simplejpeg to grey and resize by area with
+OpenCV, as steelflow does.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ import onnxruntime as ort
 import polars as pl
 import simplejpeg
 
+from steelflow.bench.peer_sources import ahead, listed, read, read_many
+
 BATCH = 64
 Pictures = npt.NDArray[np.uint8]
 
@@ -34,9 +37,9 @@ def picture(data: bytes, size: int) -> Pictures:
     return np.asarray(cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA), np.uint8)[None]
 
 
-def members(path: str) -> Iterator[tuple[str, bytes]]:
+def members(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each file of a tar."""
-    with tarfile.open(path, "r|") as tar:
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         for member in tar:
             if (file := tar.extractfile(member)) is not None:
                 yield member.name, file.read()
@@ -68,7 +71,7 @@ class Files:
         if index >= len(self):
             raise IndexError
         part = self._files[index * BATCH : (index + 1) * BATCH]
-        return part, np.stack([picture(Path(name).read_bytes(), self._size) for name in part])
+        return part, np.stack([picture(data, self._size) for data in read_many(part)])
 
 
 def _shared(tars: list[str], size: int) -> Any:
@@ -79,7 +82,7 @@ def _shared(tars: list[str], size: int) -> Any:
         def __iter__(self) -> Iterator[tuple[list[str], Pictures]]:
             info = get_worker_info()
             first, step = (0, 1) if info is None else (info.id, info.num_workers)
-            found = (pair for path in tars[first::step] for pair in members(path))
+            found = (pair for _, data in ahead(tars[first::step]) for pair in members(data))
             yield from _batches(((name, picture(data, size)) for name, data in found))
 
     return Tars()
@@ -127,6 +130,7 @@ def webdataset(files: list[str], tars: list[str], size: int) -> Iterable[tuple[l
 
     if not tars:
         raise SystemExit(f"WebDataset reads tars, not {len(files)} files")
+    wds.gopen_schemes["s3"] = lambda url, *_: io.BytesIO(read(url))
     made = wds.WebDataset(tars, shardshuffle=False, nodesplitter=None, empty_check=False)
     pairs = made.map(lambda item: (item["__key__"], picture(item["jpg"], size)))
     batched = pairs.batched(BATCH, partial=True, collation_fn=_stacked)
@@ -144,17 +148,17 @@ def ray_data(files: list[str], tars: list[str], size: int) -> Iterable[tuple[lis
         ray.init(num_cpus=_workers(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     paths = tars or files
 
-    def read(row: dict[str, Any]) -> dict[str, Any]:
-        pairs = list(members(row["item"])) if tars else [(row["item"], Path(row["item"]).read_bytes())]
+    def taken(row: dict[str, Any]) -> dict[str, Any]:
+        pairs = list(members(read(row["item"])))
         return {"names": [name for name, _ in pairs], "images": np.stack([picture(data, size) for _, data in pairs])}
 
     def many(rows: dict[str, Any]) -> dict[str, Any]:
         names = [str(path) for path in rows["item"]]
-        return {"name": names, "image": np.stack([picture(Path(name).read_bytes(), size) for name in names])}
+        return {"name": names, "image": np.stack([picture(data, size) for data in read_many(names)])}
 
     made = ray.data.from_items([str(path) for path in paths])
     if tars:
-        for row in made.map(read).iter_rows():
+        for row in made.map(taken).iter_rows():
             for start in range(0, len(row["names"]), BATCH):
                 yield list(row["names"][start : start + BATCH]), row["images"][start : start + BATCH]
         return
@@ -171,7 +175,7 @@ def daft(files: list[str], tars: list[str], size: int) -> Iterable[tuple[list[st
 
     @dft.udf(return_dtype=dft.DataType.binary())  # type: ignore[untyped-decorator]  # it has no types
     def made(paths: Any) -> list[bytes]:
-        return [picture(Path(path).read_bytes(), size).tobytes() for path in paths.to_pylist()]
+        return [picture(data, size).tobytes() for data in read_many(paths.to_pylist())]
 
     frame = dft.from_pydict({"path": files}).with_column("image", made(dft.col("path")))
     for part in frame.to_arrow_iter():
@@ -191,7 +195,7 @@ def _workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def classify(peer: str, source: Path, model: str, size: int, out: Path) -> float:
+def classify(peer: str, source: str, model: str, size: int, out: Path) -> float:
     """Classify with one of ``LOOPS`` and write ``out``: ``name`` (of the file, without folders) and a column per logit.
     Returns the seconds from the listing on."""
     classifier = Classifier(model)
@@ -200,8 +204,8 @@ def classify(peer: str, source: Path, model: str, size: int, out: Path) -> float
     started = time.perf_counter()
     names: list[str] = []
     logits = []
-    tars = sorted(map(str, source.rglob("*.tar")))
-    files = [] if tars else sorted(map(str, source.rglob("*.jpg")))
+    tars = listed(source, ".tar")
+    files = [] if tars else listed(source, ".jpg")
     for part, images in LOOPS[peer](files, tars, size):
         names += part
         logits.append(classifier(np.asarray(images, np.uint8)))
@@ -214,4 +218,4 @@ def classify(peer: str, source: Path, model: str, size: int, out: Path) -> float
 
 
 if __name__ == "__main__":
-    sys.stdout.write(str(classify(sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]))))
+    sys.stdout.write(str(classify(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), Path(sys.argv[5]))))

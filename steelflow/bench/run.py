@@ -40,12 +40,15 @@ def run_bench(
         sources.write_loose(loose, images, count)
         sources.write_tars(tars, images, count)
         made = [sources.local("loose files", loose), sources.local("tar files", tars)]
+        places, server = {"loose": str(loose), "tars": str(tars)}, None
         with contextlib.ExitStack() as stack:
             if s3:
+                places |= {"loose in S3": "s3://loose", "tars in S3": "s3://tars"}
                 server = stack.enter_context(embedded_s3(root))
                 made.append(sources.as_source("loose in S3", open_store("s3://loose", server)))
                 made.append(sources.as_source("tars in S3", open_store("s3://tars", server)))
             figures = _measure(made, images, model, count, rounds, say)
+            compared = compare_programs(settings, spec, places, count, rounds, say, server) if compare else None
         result: dict[str, Any] = {
             "machine": {"cpu": cpu(), "workers": model.workers, "python": platform.python_version()},
             "model": {"name": spec.name, "input_size": spec.input_size, "engine": model.engine.name},
@@ -53,10 +56,8 @@ def run_bench(
             "images": count,
             **figures,
         }
-        if compare:
-            found = compare_programs(settings, spec, {"loose": loose, "tars": tars}, count, rounds, say)
-            result["compare"] = found
-            result |= _dataloader(found)
+        if compared is not None:
+            result |= {"compare": compared, **_dataloader(compared)}
         say(f"peak memory at {count:,} and {4 * count:,} images")
         four = root / "four"
         sources.write_loose(four, images, 4 * count)

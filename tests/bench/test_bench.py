@@ -22,5 +22,9 @@ def test_a_small_benchmark(tmp_path: Path) -> None:
         assert row["ratio"] == pytest.approx(row["end_to_end"] / result["bound"])
     assert 0 <= result["prefect_share"] < 1
     assert result["dataloader"]["images_per_second"] > 0
+    compared = {(one["program"], one["source"]): one for one in result["compare"]}
+    for kind in ("loose", "tars", "loose in S3", "tars in S3"):
+        for name in ("steelflow", "DataLoader"):
+            assert compared[name, kind].get("ratio", 0) > 0, compared[name, kind]
     assert set(result["peak_mib"]) == {"120", "480", "ratio"}
     assert said
