@@ -8,11 +8,11 @@ from typing import Any
 def compare_lines(found: list[dict[str, Any]]) -> list[str]:
     """Programs on the same pictures; ``ours is`` is the median of the rounds' ratios."""
     lines = [
-        f"| {'program':<11} | source | images/s | ours is | processor µs/image | peak MiB |",
-        f"|{'-' * 13}|--------|---------:|--------:|-------------------:|---------:|",
+        f"| {'program':<11} | {'source':<11} | images/s | ours is | processor µs/image | peak MiB |",
+        f"|{'-' * 13}|{'-' * 13}|---------:|--------:|-------------------:|---------:|",
     ]
     for one in sorted(found, key=lambda row: row["source"]):
-        start = f"| {one['program']:<11} | {one['source']:<6} |"
+        start = f"| {one['program']:<11} | {one['source']:<11} |"
         if "error" in one:
             lines.append(f"{start} did not run: {one['error'][:80]} |")
             continue
