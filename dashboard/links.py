@@ -33,7 +33,7 @@ def of_image(night: dt.date, row: Mapping[str, Any], line: str | None = None) ->
 
 
 def row_of(state: Any) -> int | None:
-    """The row of a table that somebody ticked, or a cell of which was clicked."""
+    """The row of a table that was ticked, or that has the cell which was clicked."""
     selection = state["selection"]
     if selection["rows"]:
         return int(selection["rows"][0])

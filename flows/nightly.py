@@ -242,7 +242,7 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
 
 
 def _tell(settings: Settings, date: dt.date, result: NightResult, *, whole: bool, judged: bool) -> None:
-    """Tell people about the night. What concerns all of its lines is told by the run that does the last of them."""
+    """Tell people about the night. The run that does its last line tells what concerns all of them."""
     tell_missing(settings, date, result.state, result.new_missing)
     tell_notes(settings, date, result.new_notes, result.model)
     if whole:

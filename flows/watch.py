@@ -108,10 +108,10 @@ class Watch:
 
 
 def watch(settings: Settings, stop: threading.Event, alive: Path | None = None) -> None:
-    """Look every ``runs.pulse`` seconds until ``stop`` is set. What does not answer is asked again.
+    """Look every ``runs.pulse`` seconds until ``stop`` is set. A server or store that does not answer is asked again.
 
     Args:
-        alive: a file that is touched after each look, for whoever watches this process.
+        alive: a file that is touched after each look, for a program that watches this process.
     """
     log = get_logger("steelflow")
     trouble: str | None = None

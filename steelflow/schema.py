@@ -46,7 +46,7 @@ def report_schema(classes: Sequence[str], embedding_dims: int, framed: bool = Fa
 
     If ``status`` is ``failed``, the probabilities and everything derived from them are null. If it is ``ok``, ``error``
     is null. In a hive-partitioned report ``line`` and ``date`` are in the path, not in the file. ``framed`` reports are
-    of frames that were judged in views: all that the model says of a frame is said of its worst view.
+    of frames that were judged in views: the model's results of a frame are those of its worst view.
     """
     return pa.schema(
         [

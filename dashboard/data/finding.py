@@ -19,7 +19,7 @@ from dashboard.data.when import When, when
 
 Kind = Literal["coil", "night", "line", "class", "model", "image"]
 MOST = 8  # hits
-_FEW = 5  # names of each kind that are told if nothing was found
+_FEW = 5  # names of each kind that are shown if nothing was found
 _IDLE = {"of", "on", "in", "the", "at", "from", "and"}
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys(("coil", "coils"), "coil"),

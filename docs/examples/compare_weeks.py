@@ -30,7 +30,7 @@ else:
             (week / name).parent.mkdir(parents=True, exist_ok=True)
             (week / name).write_bytes(data)
 
-# %% Inspect both weeks. Their reports are what is compared
+# %% Inspect both weeks; the reports are compared
 reports = [work / "-".join(["report", *week.absolute().parts[1:]]) for week in weeks]
 for week, report in zip(weeks, reports, strict=True):
     print(week, steelflow.inspect(week, out=report).images, "images")

@@ -27,7 +27,7 @@ _FIELDS = ("coil", "position", "captured_at", "camera", "side", "frame", "mm_acr
 
 @dataclass(slots=True)
 class SidecarErrors:
-    """What could not be used of sidecars: all is counted, the first few are told.
+    """Problems of sidecars: all are counted, the first few are named.
 
     ``unused`` has the sidecars that name images which the unit lacks, by key: their number of names, how many of them
     the unit has, and a few that it lacks. Other units may have them.

@@ -1,4 +1,4 @@
-"""Which nights an archive has, and which objects belong to a night.
+"""Finds the nights of an archive, and the objects of a night.
 
 Folders are listed level by level, down to the template's last ``{line}`` or ``{date}``. Finding one night costs a
 listing of folder names, even in an archive of many years.

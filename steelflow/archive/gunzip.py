@@ -228,7 +228,7 @@ class Unpacked:
                 f"{self._name} data damaged after {self._packed.consumed:,} bytes ({exc}); copy the shard again",
             ) from exc
         self._produced += len(unpacked)
-        # What a stream within a stream expands to is measured against the object, too.
+        # The size of a stream within a stream is limited by the object's size, too.
         self._expansion.check(self._produced, min(self._packed.consumed, self._source.spent()))
         self._expansion.grow(len(unpacked))
         return unpacked

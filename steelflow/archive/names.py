@@ -13,7 +13,7 @@ IMAGE_SUFFIXES = (
     *(".jpe", ".jfif", ".jfi", ".jif", ".pjpeg", ".pjpg", ".pjp", ".dib", ".webp"),
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".pgm", ".ppm", ".pbm", ".pnm"),
     *(".pam", ".pfm", ".gif"),
-    # Not decoded: failed rows, so that nobody believes they were inspected.
+    # Not decoded. They become failed rows, because they were not inspected.
     *(".avif", ".heic", ".heif", ".jxl", ".jxr", ".exr", ".hdr", ".tga", ".dng", ".btf"),
 )
 SHARD_SUFFIXES = (
@@ -30,7 +30,7 @@ _SYSTEM = re.compile(
     re.IGNORECASE,
 )
 
-# Names of other files. What has none of these suffixes may be an image: its first bytes decide.
+# Names of other files. A file without one of these suffixes may be an image: its first bytes decide.
 _OTHERS = (
     *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".log"),
     *(".md", ".html", ".htm", ".pdf", ".doc", ".docx", ".xls", ".xlsx", ".parquet", ".db", ".sqlite", ".mat", ".npy"),
@@ -72,7 +72,7 @@ def is_open(name: str) -> bool:
 
 
 def is_other(name: str) -> bool:
-    """Whether a member of a shard is no image by its name. Its content is looked at: it is at hand."""
+    """Whether a member of a shard is not named as an image is. Its first bytes then decide: they are read anyway."""
     return kind_of(name) is None and not name.endswith("/") and not _SYSTEM.search(name)
 
 

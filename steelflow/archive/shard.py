@@ -36,7 +36,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Others:
-    """Where the members go that are no images. ``describe`` takes a sidecar: its name in the shard, and its bytes or
+    """Takes the members that are not images. ``describe`` takes a sidecar: its name in the shard, and its bytes or
     the failure. ``nested`` gives the rows of a shard within the shard: by its name, its bytes and their number.
     ``peek`` reads the first bytes of a member of a size; ``container`` gives its failure if they are a container's."""
 

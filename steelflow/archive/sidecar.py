@@ -58,7 +58,7 @@ class SidecarError(Exception):
 
 
 def raw_rows(key: str, data: bytes, warn: Warn) -> Iterator[RawRow]:
-    """The rows of a sidecar as they stand in the file, by the suffix of its name. ``warn`` is told of what is left out.
+    """The rows of a sidecar as they are in the file, read by its suffix. ``warn`` is called with what is left out.
 
     Raises, while reading:
         SidecarError: it is too large, damaged, or has no column ``name``. The rows before the damage were given.
@@ -85,7 +85,7 @@ def _columns(names: Sequence[object], warn: Warn) -> list[str]:
 
 
 def _warn_of_misspelt(columns: Iterable[str], warn: Warn) -> None:
-    """Columns that look like one of ours are told. Others are the mill's own, and not read."""
+    """Report columns whose names are almost ours. Other columns are the mill's own, and not read."""
     for column in columns:
         if column not in (*COLUMNS, "line", "date") and (match := get_close_matches(column, COLUMNS, 1, 0.8)):
             warn(f"column {column[:60]!r} is not read; {match[0]!r} would be")

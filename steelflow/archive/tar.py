@@ -202,7 +202,7 @@ def _meta(source: Source, size: int) -> bytes:
 
 
 def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
-    """What a header before a header says of the next member, as far as it matters here."""
+    """The fields that an extended header gives for the next member and that are used here."""
     if kind == _LONG_LINK:
         return {b"linkpath": data.split(b"\0", 1)[0]}
     if kind == _LONG_NAME:

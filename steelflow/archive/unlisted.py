@@ -1,4 +1,4 @@
-"""What the listing of an archive left out although it may hold images."""
+"""Entries that the listing of an archive left out although they may hold images."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from steelflow.archive.names import is_open, is_system, kind_of
 
 _SAMPLE = 20
-_LONGEST = 300  # characters of a name that is told: a path may have thousands
+_LONGEST = 300  # characters of a reported name: a path may have thousands
 
 
 @dataclass(slots=True)
 class Unlisted:
-    """All entries are counted, the first are told. System files and files of other kinds are no loss."""
+    """All entries are counted, the first are named. System files and files of other kinds do not count."""
 
     count: int = 0
     sample: list[str] = field(default_factory=list)

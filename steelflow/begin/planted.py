@@ -17,7 +17,7 @@ Rng = np.random.Generator
 
 _SHAPES = ("blob", "line", "spots", "piece")
 _LOOKS = ("dark", "bright", "shifted", "texture", "blurred", "noisy")
-_VISIBLE = 0.25  # mean change, as a share of the deviation of neighbouring pixels, below which nobody would see it
+_VISIBLE = 0.25  # mean change, as a share of the deviation of neighbouring pixels, below which it cannot be seen
 
 
 def plant(view: Floats, other: Floats, rng: Rng) -> tuple[Floats, Mask]:

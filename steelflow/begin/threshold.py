@@ -1,4 +1,4 @@
-"""The operating point for a share of false alarms, where some of the views may be defects and nobody knows which.
+"""The operating point for a share of false alarms, where some of the views may be unknown defects.
 
 The highest scores are as likely of defects as of good strip, so they do not decide. The scores between two quantiles
 below them do: above a high quantile, most distributions have a tail like an exponential's (J. Pickands 1975,

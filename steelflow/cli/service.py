@@ -80,7 +80,7 @@ def metrics(
         Path | None, typer.Option("--textfile", help="Write them to this file, for node_exporter's textfile collector.")
     ] = None,
 ) -> None:
-    """Print the figures for Prometheus once, as they stand in storage."""
+    """Print the figures for Prometheus once, read from storage."""
     check_metrics()
     with serving(settings()) as current:
         samples = read_once(current)

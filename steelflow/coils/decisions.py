@@ -178,5 +178,5 @@ def _parse(data: bytes, where: str) -> Decision:
 
 
 def latest(history: Iterable[Decision]) -> Decision | None:
-    """The decision that counts; None if nobody has decided."""
+    """The decision that counts; None if there is none."""
     return next(iter(reversed(tuple(history))), None)

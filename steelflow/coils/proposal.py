@@ -125,7 +125,7 @@ def _kind(rule: CoilRule) -> str:
 
 
 def _risks(coil: Mapping[str, Any], facts: Facts, settings: CoilSettings) -> Iterator[str]:
-    """What speaks against trusting the report of a coil, although nobody has labelled it."""
+    """Reasons against trusting the report of a coil, which need no label."""
     images, failed, line = coil["images"], coil["failed"], coil["line"]
     if failed == images:
         yield "none of its images can be read"

@@ -1,7 +1,7 @@
 """Accuracy without labels, and the share of images for which such an estimate has no meaning.
 
 The mean calibrated confidence estimates the accuracy on images like the training images. A model is as confident on
-images that it has never seen the like of, so the estimate is not made where most images are novel.
+novel images as well, so no estimate is made if most images are novel.
 """
 
 from __future__ import annotations

@@ -236,7 +236,7 @@ def _of_night(date: dt.date, line: str | None) -> pl.Expr:
 
 
 def _more(nights: int) -> str:
-    """What is to be run until there are verdicts."""
+    """How many nights must be inspected until there are verdicts."""
     if nights < 1:
         return ""
     return f" (run `steelflow nightly` for {nights} more night{'s' if nights > 1 else ''})"

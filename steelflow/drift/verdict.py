@@ -65,7 +65,7 @@ class LineVerdict:
 
 @dataclass(frozen=True, slots=True)
 class NightVerdict:
-    """The verdict on a night: the lines' verdicts, and the worst of them. ``date`` is None if the images have none."""
+    """The verdict on a night: those of its lines, and the worst of them. ``date`` is None for images without one."""
 
     date: dt.date | None
     model_digest: str

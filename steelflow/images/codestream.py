@@ -1,6 +1,6 @@
 """The structure of a JPEG 2000 code stream, as far as it decides what decoding costs.
 
-Tiles, code blocks, precincts and layers are chosen freely by whoever writes the file: a few hundred bytes can ask a
+Tiles, code blocks, precincts and layers are chosen freely by the writer of the file: a few hundred bytes can ask a
 decoder for millions of them.
 
 Source: ISO/IEC 15444-1, annex A: A.5.1 (SIZ), A.6.1 (COD), A.6.2 (COC), A.4.2 (SOT).

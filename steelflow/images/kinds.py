@@ -1,4 +1,4 @@
-"""What a file is that is no image, in words. Its content is not repeated: it may be a secret that a link led to."""
+"""The kind of a file that is no image, in words. Its content is not repeated: it may be a secret that a link led to."""
 
 from __future__ import annotations
 

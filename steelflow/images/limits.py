@@ -53,7 +53,7 @@ class Room:
 
 
 class Turn:
-    """The part of a ``Room`` that one thread holds for its picture. Without a room, nobody waits."""
+    """The part of a ``Room`` that one thread holds for its picture. Without a room, no thread waits."""
 
     __slots__ = ("_room", "held")
 

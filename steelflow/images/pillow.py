@@ -63,7 +63,7 @@ def grey_of(image: Image.Image) -> Grey:
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
-    """Width and height by the header, before Pillow reads what is beside them; None if it has none that is known."""
+    """Width and height by the header, before Pillow reads anything else; None if the header is of no known kind."""
     if data.startswith(jpeg.MAGIC):
         return jpeg.size(data)
     form, at = ("<HH", 6) if data.startswith(b"GIF8") else ("<ii", 18) if data.startswith(b"BM") else ("<ii", 4)

@@ -27,7 +27,7 @@ from steelflow.schema import QUALITY
 
 @dataclass(slots=True)
 class _Frame:
-    """A frame of which views are judged. ``worst`` is the view with the highest score so far."""
+    """A frame whose views are judged. ``worst`` is the view with the highest score so far."""
 
     number: int
     place: ImagePlace

@@ -139,8 +139,8 @@ def inspect_source(
 
 
 def _limits(settings: Settings, source: Store, template: KeyTemplate, units: Sequence[Unit]) -> LimitSettings:
-    """The limits of the line of which the source is a part of the archive; otherwise those of all lines, and the key of
-    an image says its line."""
+    """The limits of the source's line, if the source is a part of the archive; otherwise those of all lines, and the
+    key of an image says its line."""
     limits, uri = settings.limits, settings.archive.uri
     root = (uri if "://" in uri else str(Path(uri).expanduser().absolute())).rstrip("/") + "/"
     if not limits.lines or not source.uri.startswith(root):

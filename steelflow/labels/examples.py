@@ -1,4 +1,4 @@
-"""Examples of each class: labelled images that nobody disputes."""
+"""Examples of each class: labelled images without a dispute."""
 
 from __future__ import annotations
 

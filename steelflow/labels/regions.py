@@ -46,7 +46,7 @@ def region_queue(
     lines: Collection[str] | None = None,
     showable: Showable | None = None,
 ) -> pl.DataFrame:
-    """At most ``n`` regions, in the order in which a person should see them; empty if the newest model has none.
+    """At most ``n`` regions, in the order in which a person should see them; none if the newest model finds none.
 
     Args:
         store: where the reports are.

@@ -42,7 +42,7 @@ def not_counted(rows: pl.DataFrame, batch: str, classes: Classes, golden: dict[s
 def _reasons(
     rows: pl.DataFrame, batch: str, classes: Classes, golden: dict[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    """Image, reason, and what is said of the first image of that reason."""
+    """Image, reason, and the remark on the first image of that reason."""
     last = rows.unique(_OF, keep="last", maintain_order=True)
     by_of = {tuple(row[name] for name in _OF): row for row in last.iter_rows(named=True)}
     now = classes.today(rows)

@@ -29,7 +29,7 @@ from steelflow.report.runs import backfills, run_records
 from steelflow.retrain.record import records as retrainings
 from steelflow.store import Store, open_store
 
-_NIGHTS = 14  # that are looked at
+_NIGHTS = 14  # that are read
 _RUNNING = 120.0  # seconds since the lock of a night was renewed
 _SLOW = 300.0  # seconds between two looks at what takes long to read, unless a night was recorded meanwhile
 _log = logging.getLogger(__name__)
@@ -204,7 +204,7 @@ def _of_night(records: list[RunRecord]) -> Iterator[Sample]:
 
 
 def unreachable() -> list[Sample]:
-    """What is known while the storage does not answer."""
+    """The figures that are known while the storage does not answer."""
     return [_one("build_info", 1, __version__), _one("storage_up", 0)]
 
 

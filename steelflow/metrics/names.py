@@ -35,7 +35,7 @@ METRICS = tuple(
         ("night_progress_ratio", "Share of the night that is done, from 0 to 1", ("night",)),
         ("night_rate_images_per_second", "Rate of the night that is being inspected", ("night",)),
         ("night_left_seconds", "Estimated time until the night is done", ("night",)),
-        ("night_progress_timestamp_seconds", "When that progress was told", ("night",)),
+        ("night_progress_timestamp_seconds", "When that progress was written", ("night",)),
         ("drift_value", "Value of a drift signal on a line in the night", ("line", "signal")),
         ("drift_threshold", "Threshold of that signal on that line", ("line", "signal")),
         ("drift_verdict", "1 for the verdict on the line, 0 for the others", ("line", "verdict")),

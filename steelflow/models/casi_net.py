@@ -51,7 +51,7 @@ class SelfInteraction(nn.Module):
 
 
 class CASINet(MapNetwork):
-    """2.22 M parameters with three channels and six classes at 300×300, of which the head has 2,102,790."""
+    """2.22 M parameters with three channels and six classes at 300×300; 2,102,790 of them are in the head."""
 
     def __init__(
         self,

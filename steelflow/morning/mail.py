@@ -1,7 +1,7 @@
 """The morning report by mail: text, HTML without pictures, and the whole report as an attachment.
 
 The password comes from the settings' secret or file. It never appears in a message or a log: of an error of the server
-only its kind and number are told.
+only its kind and number are shown.
 """
 
 from __future__ import annotations

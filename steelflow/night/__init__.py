@@ -9,7 +9,7 @@ record.py          the record, made from what was planned and what came back
 result.py          what commands and flows tell of it
 progress.py        how far it is
 coverage.py        what a night misses
-moved.py           images that the archive has elsewhere by now
+moved.py           images that have moved in the archive
 drop.py            delete reports whose images left the archive
 drift.py           compare a night with the reference of its model
 soundness.py       whether a night may become part of a reference

@@ -42,7 +42,7 @@ class Tidied:
     """What was deleted, or would be deleted in a dry run."""
 
     dry_run: bool
-    nights: list[dt.date] = field(default_factory=list)  # of which reports and summaries of a line were deleted
+    nights: list[dt.date] = field(default_factory=list)  # whose reports and summaries of a line were deleted
     drift: list[dt.date] = field(default_factory=list)  # nights whose drift table or explanation was deleted
     objects: int = 0  # of these nights and drift tables
     bytes: int = 0
@@ -104,7 +104,7 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
 
 
 def _litter(store: Store, dry_run: bool) -> int:
-    """What killed processes have left in a store: claims of locks, uploads and files that were not finished."""
+    """Remains of killed processes in a store: claims of locks, uploads and files that were not finished."""
     return sweep(store, dry_run) + drop_unfinished(store, dry_run)
 
 

@@ -1,7 +1,7 @@
-"""Images that count twice: the archive has them elsewhere by now, and the reports of their old place still count them.
+"""Images that count twice: they have moved in the archive, and the reports of their old place still count them.
 
-Only nights are looked at whose images may have moved: a coil of this night is in their reports, too, or both have
-images without a coil, or the archive has no folder for them any more. Then images are compared by their names below the
+Only nights whose images may have moved are compared: a coil of this night is in their reports, too, or both have images
+without a coil, or the archive no longer has a folder for them. Then images are compared by their names below the
 folders of line and date, and by the figures of their pictures.
 """
 
@@ -38,7 +38,7 @@ def moved(
     """A sentence for each line's night whose images are now among those of ``here``, the partitions of one date.
 
     Args:
-        nights: how many nights with reports are looked at, before and after the date.
+        nights: how many nights with reports are compared, before and after the date.
 
     Raises:
         StoreError: archive or reports cannot be read.

@@ -1,7 +1,7 @@
 """Whether a night as a whole may become part of the reference: its coverage, and the golden accuracy of its model.
 
-A night that nobody accepted is normal only if it is complete, no line is missing, and the model gets the golden set (if
-there is one) about as right as its record says. ``drift.references`` adds the third condition, novelty, line by line.
+Unless a person accepted it, a night is normal only if it is complete, no line is missing, and the model's accuracy on
+the golden set (if there is one) is near its record. ``drift.references`` adds the condition on novelty, line by line.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _read(settings: Settings) -> Golden | None:
     try:
         store = open_store(settings.labels_uri, settings.store)
         return read_golden(store, Images(store))
-    except (ConfigError, BucketNotFound):  # nobody labelled an image yet
+    except (ConfigError, BucketNotFound):  # there are no labels yet
         return None
 
 

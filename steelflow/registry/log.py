@@ -104,7 +104,7 @@ def read_log(store: Store) -> list[Entry]:
 
 
 def newest_first(store: Store) -> Iterator[Entry]:
-    """The entries, newest first, read as they are needed. Each is checked against its digest and the entry after it.
+    """The entries, newest first, read on demand. Each is checked against its digest and the entry after it.
     Missing numbers are detected at the start. Raises ``RegistryError``."""
     keys = _keys(store)
     after: Entry | None = None

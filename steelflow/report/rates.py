@@ -1,7 +1,7 @@
 """The rate of defects: per 100 m of strip where lengths are known, else per 1,000 readable images.
 
 A rate of all defects needs a model that knows good classes. A model without them calls every image a defect; then only
-the rates of its classes are told. ``report.good`` says which labels are defects.
+the rates of its classes are given. ``report.good`` says which labels are defects.
 
 Metres of strip: several cameras show the same strip, so a coil is as long as its longest sum over one camera and side,
 and a night is as long as its coils together.

@@ -40,7 +40,7 @@ _ADDED = (
 
 
 class _Part(BaseModel):
-    """What another version of steelflow wrote is kept as it is; what it did not write has a default."""
+    """Fields of other versions of steelflow are kept as they are; missing fields get defaults."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

@@ -57,7 +57,7 @@ NO_NOTES = Notes()
 
 @dataclass(frozen=True, slots=True)
 class SidecarProblems:
-    """What is wrong in the sidecars of a source: all is counted, a few are told, each once."""
+    """Problems in the sidecars of a source: all are counted, a few are named, each once."""
 
     count: int = 0
     sample: tuple[str, ...] = ()

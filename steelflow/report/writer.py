@@ -36,7 +36,7 @@ _DRAFT = "steelflow-draft-"
 @dataclass(frozen=True, slots=True)
 class Counts:
     """The counts of a report: ``found`` = ``ok`` + ``failed`` rows. ``ignored`` counts files that were neither image
-    nor shard; ``regions`` counts regions of defect. ``wide`` counts the 16-bit images of which nothing says how many
+    nor shard; ``regions`` counts regions of defect. ``wide`` counts the 16-bit images that do not say how many
     bits the camera uses, and ``bits`` is how many the brightest of their values needs."""
 
     found: int = 0

@@ -60,8 +60,8 @@ def retrain(
         key: names the request. If a request with this key was decided already, that decision is returned.
         force: train without new labels and within the cooldown, too. The gate stays.
         without: classes to leave out, although the champion or recent nights show them.
-        tell: is told, in words, what is being done.
-        progress: is told the share of the training that is done.
+        tell: called with a sentence at the begin of each stage.
+        progress: called with the share of the training that is done.
 
     Raises:
         LockHeld: another retraining runs.

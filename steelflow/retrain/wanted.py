@@ -74,7 +74,7 @@ def left_out(run: Retraining, meaning: Classes, known: Collection[str]) -> froze
 
 
 def too_few(run: Retraining, wanted: Mapping[str, str], counts: Mapping[str, int], fewest: int) -> str:
-    """Which classes have fewer than ``fewest`` labels, with their number; empty if none has."""
+    """The classes with fewer than ``fewest`` labels, with their number."""
     lacking = [name for name in sorted(wanted) if counts.get(name, 0) < fewest]
     if lacking:
         run.details.lacking = tuple(lacking)

@@ -1,4 +1,4 @@
-"""HTTP headers of the pages that we serve: nobody may show them in a frame, and a browser does not guess their type."""
+"""HTTP headers of our pages: no other page may show them in a frame, and browsers do not guess their type."""
 
 from __future__ import annotations
 

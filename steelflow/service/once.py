@@ -1,4 +1,4 @@
-"""Messages that are sent once for a night and a cause, however many runs want to send them.
+"""Messages that are sent once for a night and a cause, even if several runs try.
 
     alerts/date=2026-11-18/drift.alarm-<hash of the cause>.json   below the reports
 
@@ -32,7 +32,7 @@ def tell_once(
 ) -> bool:
     """Call ``tell`` with those of the causes that no message of this night and event has told yet, if there are some.
 
-    If the store does not answer, all of them are told.
+    If the store does not answer, all of them are sent.
 
     Args:
         tell: sends the message, and says whether it was delivered.
@@ -48,7 +48,7 @@ def tell_once(
         with locked(report, f"locks/alerts-{night}", f"an alert about the night of {night}", _WAIT):
             fresh = [cause for cause in causes if _claimed(report, keys[cause], cause)]
     except SteelflowError as exc:
-        _log.warning("It is not known whether %s of the night of %s was told before: %s", event, night, exc)
+        _log.warning("It is not known whether %s of the night of %s was sent before: %s", event, night, exc)
         return tell(causes)
     delivered = False
     try:

@@ -3,7 +3,7 @@
     locks/runs/<id of the run>      below the reports
 
 Whoever watches the runs sees that the object no longer changes, and needs no clock. Nothing but a counter is in it.
-What a killed process leaves is deleted by whoever finds the run dead, or by housekeeping.
+The watch that finds a run dead deletes the object that its process left; otherwise housekeeping does.
 """
 
 from __future__ import annotations

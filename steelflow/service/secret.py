@@ -1,4 +1,4 @@
-"""The secret of Prefect's server: whoever calls its API must know it.
+"""The secret of Prefect's server: every caller of its API must know it.
 
 It is random, created once, and kept in ``home/prefect/api-secret``, which only its owner can read. Our processes get it
 through their environment, never as an argument. Prefect's UI asks for it once and keeps it in the browser.

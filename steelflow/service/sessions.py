@@ -1,4 +1,4 @@
-"""Who is the local operator of a dashboard without a login: whoever opened a link that the account itself has made.
+"""The local operator of a dashboard without a login: the account that opened a link which it has made itself.
 
 A link works once, for an hour. It begins a session, which a cookie holds; logging out ends it. Other accounts of the
 machine reach the port, but they know no link: links and sessions are files in ``home``, named by their digests.

@@ -40,6 +40,6 @@ T = TypeVar("T")
 
 
 def of_line(lines: Mapping[str, T], line: str | None) -> T | None:
-    """The settings of one line. A name in other letters, ``l3`` for ``L3``, counts if no line has the very name."""
+    """The settings of one line. A name in other letters, ``l3`` for ``L3``, counts if no line has exactly that name."""
     alike = {name.casefold(): settings for name, settings in lines.items()}
     return lines.get(line or "", alike.get((line or "").casefold()))

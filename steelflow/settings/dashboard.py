@@ -18,7 +18,8 @@ class DashboardSettings(Section):
     port: int = Field(default=8501, ge=0, le=65535, description="on 127.0.0.1; 0 takes a free port")
     local_user: str | None = Field(default=None, description="who works at this machine; the login name if not set")
     guests: bool = Field(
-        default=False, description="without a login: whoever reaches the port, without the link, may read every page"
+        default=False,
+        description="without a login: everybody who reaches the port may read every page, without the link",
     )
     roles: dict[str, Role] = Field(default_factory=dict, description="by e-mail address of the OIDC login")
     default_role: Role | Literal["none"] = Field(

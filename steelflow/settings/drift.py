@@ -12,7 +12,7 @@ class DriftSettings(Section):
 
     min_images: int = Field(default=500, ge=50, description="with fewer images on a line there is no verdict")
     reference_nights: int = Field(
-        default=3, ge=1, le=60, description="first nights that become the reference, if a model has none"
+        default=3, ge=1, le=60, description="first nights that become the reference of a model without one"
     )
     max_novel: float = Field(
         default=0.2, ge=0, le=1, description="share of images unlike the training images in a night of the reference"

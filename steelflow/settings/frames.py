@@ -40,7 +40,7 @@ class FrameSettings(LineFrame):
 
     def of(self, line: str | None) -> LineFrame:
         """The settings of one line: its own fields, and the common ones for all others. A name in other letters, ``l3``
-        for ``L3``, counts if no line of the settings has the very name."""
+        for ``L3``, counts if no line of the settings has exactly that name."""
         own = of_line(self.lines, line)
         common = {name: getattr(self, name) for name in LineFrame.model_fields}
         return LineFrame(

@@ -17,7 +17,7 @@ _TOLERATED = dt.timedelta(minutes=2)
 
 class StoreClock:
     """The time by the clock of ``store``, measured with a small object, and again every five minutes. In between, a
-    counter of this machine that nobody can set goes on from there. If nothing can be written, the machine's clock
+    counter of this machine that cannot be set goes on from there. If nothing can be written, the machine's clock
     counts."""
 
     def __init__(self, store: Store) -> None:
@@ -42,7 +42,7 @@ class StoreClock:
         return found
 
     def note(self) -> str | None:
-        """That this machine's clock is wrong, in a sentence; None if it is right, or was not compared."""
+        """A sentence if this machine's clock is wrong; None if it is right, or was not compared."""
         if not self.skew:
             return None
         way = "ahead of" if self.skew > dt.timedelta(0) else "behind"

@@ -1,4 +1,4 @@
-"""The listing of an archive, which other programs fill: what cannot be listed is told and left out."""
+"""The listing of an archive, which other programs fill: what cannot be listed is reported and left out."""
 
 from __future__ import annotations
 

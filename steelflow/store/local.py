@@ -135,7 +135,7 @@ class LocalStore:
                 new.chmod(new.stat().st_mode | self._readers(0o055))
 
     def _readers(self, most: int) -> int:
-        """The permissions of the root that what is in it shares, and of which the umask may have taken some."""
+        """The permissions of the root, for new files in it: the umask may have removed some of them."""
         return self.root.stat().st_mode & most
 
     def delete(self, key: str) -> None:

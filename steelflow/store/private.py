@@ -14,7 +14,7 @@ _OURS = ("dashboard", "models", "objects", "prefect", "retrain", "s3", "selectio
 
 
 def own_home(home: Path) -> Path:
-    """Create ``home`` for its owner only. What an earlier version left readable by others is closed.
+    """Create ``home`` for its owner only. Files of an earlier version that others can read are closed to them.
 
     Only the folders that steelflow makes in ``home`` are changed: it may be a folder with other files.
     """
@@ -44,7 +44,7 @@ def write_own(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def owner_only() -> Iterator[None]:
-    """What this process creates in the meantime is readable by its owner only."""
+    """Within it, this process creates files that only their owner can read."""
     before = os.umask(OWNER_ONLY)
     try:
         yield

@@ -294,7 +294,7 @@ class S3Store:
         return data
 
     def _is_replaced(self, key: str, etag: str | None) -> bool:
-        """Whether the list, too, has another etag by now."""
+        """Whether the listing now has another etag, too."""
         return not any(info.key == key and info.etag == etag for info in self.list(key))
 
     def _reads_others(self, key: str, denied: bool = False) -> bool:

@@ -54,7 +54,7 @@ def why(exc: OSError) -> str | None:
 
 
 def kind_name(mode: int) -> str:
-    """What an entry is that is no file."""
+    """The kind of an entry that is not a file, in words."""
     return _KINDS.get(stat.S_IFMT(mode), "not a file")
 
 
@@ -164,7 +164,7 @@ def _file(entry: os.DirEntry[str], key: str, told: Told | None) -> Iterator[Entr
 
 @contextlib.contextmanager
 def _told_of(base: str, folder: str, told: Told | None) -> Iterator[None]:
-    """A folder that cannot be read is told, except the root."""
+    """Report a folder that cannot be read, except the root."""
     try:
         yield
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 A rule with ``per_100m`` needs all regions of a coil, but a report file may hold only a part of a coil. So the column
 ``severity`` of the files comes from the rules without a density, and ``coil_severity`` applies all rules when a coil is
-read. What needs a figure that is unknown (a length without a scale) does not hold.
+read. A condition on an unknown figure (a length without a scale) does not hold.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def scored(settings: Settings, made: Made, dates: Iterable[dt.date]) -> Score:
 
 
 def metres_of(frames: pl.DataFrame) -> float:
-    """Metres of strip in a list of frames. What several cameras and both sides see counts once."""
+    """Metres of strip in a list of frames. Strip that several cameras or both sides show counts once."""
     once = frames.unique(["line", "date", "coil", "frame"])
     return float(once["length"].sum())
 

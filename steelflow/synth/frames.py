@@ -94,7 +94,7 @@ def frames(spec: FramePlantSpec, coil: Coil) -> Iterator[Frame]:
 
 
 def strip_metres(spec: FramePlantSpec) -> float:
-    """Metres of strip in the plant. What several cameras and both sides see counts once."""
+    """Metres of strip in the plant. Strip that several cameras or both sides show counts once."""
     return sum(_length(spec, coil) for coil in coils(spec))
 
 

@@ -59,8 +59,8 @@ def review(
     Args:
         regions: of the model, as ``RegionReader.regions`` gives them.
         truth, frames: rows of ``synth.frame_truth.DEFECTS`` and ``FRAMES``, of the nights to review.
-        pointed: at most this many regions are looked at, the highest scores first.
-        others: frames without a region that are looked at, too; most are good.
+        pointed: at most this many regions are reviewed, the highest scores first.
+        others: frames without a region that are reviewed, too; most are good.
     """
     asked = regions.sort("score", *_IMAGE, "region", descending=[True, False, False, False, False]).head(pointed)
     chosen = frames.join(asked.select(_IMAGE).unique(), on=_IMAGE, how="semi", nulls_equal=True)

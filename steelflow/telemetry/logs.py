@@ -66,7 +66,7 @@ def fields() -> dict[str, Any]:
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: ``at``, ``level``, ``logger``, ``text``, the fields of the run, and ``error`` with a
-    traceback if there is one. The values of secrets are replaced, whoever logged them."""
+    traceback if there is one. The values of secrets are replaced, in the lines of all libraries."""
 
     def __init__(self, secrets: frozenset[str] = frozenset()) -> None:
         super().__init__()

@@ -20,8 +20,8 @@ class LineRows:
         frame: the rows (N).
         groups: the number of each row's coil (N,), from 0. Coils may have the same number on several nights, so a coil
             is a coil of one night. A row without a coil is a group of its own.
-        coils: the number of groups; 0 if there are fewer than five coils, or if most rows have none. Each row is then
-            a group of its own.
+        coils: the number of groups; 0 if there are fewer than five coils, or if most rows have none. Then each row is a
+            group of its own.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:

@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def thumbnail(grey: Grey) -> Floats:
-    """The fine structure of a picture (H, W), upright, with mean 0 and length 1: (100, 44). All zero if it has none."""
+    """The fine structure of a picture (H, W), upright, with mean 0 and length 1: (100, 44). All zero if it is flat."""
     tall = grey if grey.shape[0] >= grey.shape[1] else np.ascontiguousarray(grey.T)
     small = cv2.resize(tall.astype(np.float32), (_SHORT, _LONG), interpolation=cv2.INTER_AREA)
     fine = np.asarray(small - cv2.GaussianBlur(small, (0, 0), _LIGHT), np.float32)[_EDGE:-_EDGE, _EDGE:-_EDGE]
