@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 _MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 _THIN = "\u2009"
 _LINKED = re.compile(r"\\[:@]|www(?=\\\.)", re.IGNORECASE)
+_ARROW = re.compile(r"\\[-<>~](?=\\[-=>])")  # Streamlit makes one sign of -> <- -- >= <= ~=
 _JOINER = "\u2060"
 NOTHING = "–"
 
@@ -17,10 +18,16 @@ def plain(text: object) -> str:
     """A text from outside, escaped for Markdown: Streamlit shows it unchanged.
 
     A word joiner keeps ``:name:`` from becoming an icon, and addresses (``a@b.example``, ``www.b.example``, ``://``)
-    from becoming links. Line breaks and control characters become spaces.
+    from becoming links, and ``->`` from becoming an arrow. Line breaks and control characters become spaces.
     """
     printable = "".join(char if char.isprintable() else " " for char in str(text))
-    return _LINKED.sub(rf"\g<0>{_JOINER}", _MARKDOWN.sub(r"\\\1", printable))
+    escaped = _LINKED.sub(rf"\g<0>{_JOINER}", _MARKDOWN.sub(r"\\\1", printable))
+    return _ARROW.sub(rf"\g<0>{_JOINER}", escaped)
+
+
+def in_badge(text: object) -> str:
+    """A text from outside for ``st.badge``, which escapes brackets itself."""
+    return plain(text).replace("\\[", "[").replace("\\]", "]")
 
 
 def count(number: float | None) -> str:

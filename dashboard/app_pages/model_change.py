@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
 from dashboard import frame
 from dashboard.auth import access, actions
+from dashboard.auth.access import Actor
 from dashboard.data import sources
-from steelflow.registry import Version
+from steelflow.registry import Registry, Version
 
 
 def change(versions: Sequence[Version], champion: str | None, earlier: Sequence[str]) -> None:
@@ -21,50 +23,66 @@ def change(versions: Sequence[Version], champion: str | None, earlier: Sequence[
         if st.button(
             "Promote a version …", icon=":material/arrow_upward:", key="promote", disabled=not (may and others)
         ):
-            promote(others, champion)
+            _dialog(_PROMOTE, others, champion)
         if st.button("Roll back …", icon=":material/undo:", key="rollback", disabled=not (may and earlier)):
-            rollback(champion, earlier)
+            _dialog(_ROLLBACK, list(earlier), champion)
         if not may:
             st.caption("To change the model you need the role operator.")
         elif not earlier:
             st.caption("There is no earlier champion for a rollback.")
 
 
-@st.dialog("Promote a version")
-def promote(others: list[str], champion: str | None) -> None:
-    frame.guarded(_promote)(others, champion)
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a dialog asks and does. ``sure`` and ``done`` say a version, ``sure`` also the champion."""
+
+    key: str
+    title: str
+    button: str
+    which: str
+    note: str
+    sure: str
+    done: str
+    act: Callable[[Actor, Registry, str, str, str | None], object]
 
 
-def _promote(others: list[str], champion: str | None) -> None:
-    version = st.selectbox("Version", others, key="promoted")
-    reason = st.text_input("Reason", key="promote-reason", placeholder="for the log", max_chars=500)
-    st.caption(f"It replaces {champion or 'the model that ships with steelflow'} from the next night on.")
-    sure = st.checkbox(f"Yes, make {version} the champion", key="promote-sure")
-    if st.button("Promote", type="primary", key="promote-now", disabled=not (sure and reason.strip())):
+_PROMOTE = _Change(
+    key="promote",
+    title="Promote a version",
+    button="Promote",
+    which="Version",
+    note="It replaces {champion} from the next night on.",
+    sure="Yes, make {version} the champion",
+    done="{version} is the champion now",
+    act=actions.promote,
+)
+_ROLLBACK = _Change(
+    key="rollback",
+    title="Roll back",
+    button="Roll back",
+    which="To the earlier champion",
+    note="It replaces {champion} from the next night on, with its original files.",
+    sure="Yes, go back from {champion} to {version}",
+    done="{version} is the champion again",
+    act=lambda actor, registry, version, reason, _: actions.rollback(actor, registry, version, reason),
+)
+
+
+def _dialog(change: _Change, versions: list[str], champion: str | None) -> None:
+    st.dialog(change.title)(frame.guarded(_ask))(change, versions, champion)
+
+
+def _ask(change: _Change, versions: list[str], champion: str | None) -> None:
+    """A version, a reason and a tick; then the button."""
+    key, shown = change.key, champion or "the model that ships with steelflow"
+    version = st.selectbox(change.which, versions, key=f"{key}-version")
+    reason = st.text_input("Reason", key=f"{key}-reason", placeholder="for the log", max_chars=500)
+    st.caption(change.note.format(champion=shown))
+    sure = st.checkbox(change.sure.format(version=version, champion=shown), key=f"{key}-sure")
+    if st.button(change.button, type="primary", key=f"{key}-now", disabled=not (sure and reason.strip())):
         if (actor := access.actor()) is None:
             return
-        actions.promote(actor, sources.registry(), version, reason, champion)
-        _done(f"{version} is the champion now")
-
-
-@st.dialog("Roll back")
-def rollback(champion: str | None, earlier: Sequence[str]) -> None:
-    frame.guarded(_rollback)(champion, earlier)
-
-
-def _rollback(champion: str | None, earlier: Sequence[str]) -> None:
-    to = st.selectbox("To the earlier champion", earlier, key="rolled")
-    reason = st.text_input("Reason", key="rollback-reason", placeholder="for the log", max_chars=500)
-    st.caption(f"It replaces {champion} from the next night on, with its original files.")
-    sure = st.checkbox(f"Yes, go back from {champion} to {to}", key="rollback-sure")
-    if st.button("Roll back", type="primary", key="rollback-now", disabled=not (sure and reason.strip())):
-        if (actor := access.actor()) is None:
-            return
-        actions.rollback(actor, sources.registry(), to, reason)
-        _done(f"{to} is the champion again")
-
-
-def _done(text: str) -> None:
-    sources.champion.clear()
-    frame.done(text)
-    st.rerun()
+        change.act(actor, sources.registry(), version, reason, champion)
+        sources.champion.clear()
+        frame.done(change.done.format(version=version))
+        st.rerun()

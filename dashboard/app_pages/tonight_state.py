@@ -11,7 +11,7 @@ from dashboard import formats, frame, links
 from dashboard.auth.orchestrator import OrchestratorDown, orchestrator
 from dashboard.data import sources
 from dashboard.data.silence import silent_nights
-from dashboard.formats import plain
+from dashboard.formats import in_badge, plain
 from steelflow.report.record import RunRecord
 
 _STATES: dict[str, Literal["green", "orange", "red", "gray"]] = {
@@ -65,10 +65,10 @@ def state(record: RunRecord | None, night: dt.date | None = None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if record is not None:
             shown = record.state
-            st.badge(plain(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
+            st.badge(in_badge(f"night {shown}"), color=_STATES.get(shown, "gray"), icon=_icon(shown))
             if record.dropped:
                 gone = ", ".join(str(line) for line in record.dropped)
-                st.badge(plain(f"reports dropped: {gone}"), color="red", icon=":material/delete:")
+                st.badge(in_badge(f"reports dropped: {gone}"), color="red", icon=":material/delete:")
             ended = "finished" if shown == "complete" else "ended"
             text = f"{ended} {formats.moment(record.finished_at, zone)} in {formats.duration(record.seconds)}"
             if record.judged and record.seconds:
@@ -95,7 +95,7 @@ def under_way(zone: str) -> None:
         st.badge("Prefect does not answer", color="orange", icon=":material/cloud_off:")
         return
     for run in running[:1]:
-        st.badge(plain(f"{run.name}: {run.state.lower()}"), color="blue", icon=":material/progress_activity:")
+        st.badge(in_badge(f"{run.name}: {run.state.lower()}"), color="blue", icon=":material/progress_activity:")
         st.caption(f"since {formats.moment(run.started, zone)}", width="content")
         if run.progress is not None:
             st.progress(min(run.progress / 100, 1.0), f"{run.progress:.0f}\u2009%", width=220)

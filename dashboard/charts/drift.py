@@ -151,14 +151,14 @@ def distribution(frame: pl.DataFrame, height: int = 190) -> Chart:
         alt.Chart(frame)
         .mark_bar(opacity=0.6, binSpacing=0)
         .encode(
-            x=alt.X("low:Q", bin="binned", title=None, axis=alt.Axis(tickCount=4, format=".3~g", grid=False)),
+            x=alt.X("low:Q", bin="binned", title=None, axis=alt.Axis(tickCount=4, format=".3~r", grid=False)),
             x2="high:Q",
             y=alt.Y("share:Q", stack=None, title=None, axis=alt.Axis(format=".0%", tickCount=3)),
             color=sides,
             tooltip=[
                 "side:N",
-                alt.Tooltip("low:Q", format=".4~g", title="from"),
-                alt.Tooltip("high:Q", format=".4~g", title="to"),
+                alt.Tooltip("low:Q", format=".4~r", title="from"),
+                alt.Tooltip("high:Q", format=".4~r", title="to"),
                 share,
             ],
         )
