@@ -8,10 +8,8 @@ import json
 import math
 import shutil
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,7 +23,6 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard.auth import access
 from dashboard.auth.access import Actor, NotAllowed
-from dashboard.auth.orchestrator import Orchestrator, OrchestratorDown
 from dashboard.data import figures, sources
 from dashboard.formats import class_name, duration
 from steelflow.config import DashboardSettings, ReportSettings, RollSettings, Settings
@@ -467,76 +464,6 @@ def test_roles_without_a_login_let_nobody_in(plant: Settings, tmp_path: Path, mo
 def test_each_role_includes_the_lower_ones(role: Any, may: tuple[bool, ...]) -> None:
     actor = Actor("x", role)
     assert tuple(actor.may(one) for one in ("viewer", "labeller", "operator")) == may
-
-
-# --- Prefect, as far as its answers go ----------------------------------------------------------------------------
-
-
-class Server(BaseHTTPRequestHandler):
-    """Answers as Prefect's API does, and keeps what it was asked."""
-
-    asked: ClassVar[list[tuple[str, Any]]] = []
-
-    def do_GET(self) -> None:
-        self._answer({"id": "d1", "name": "nightly"})
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.asked.append((self.path, body))
-        if self.path == "/api/deployments/filter":
-            self._answer([{"id": "d1", "name": "nightly"}])
-        elif self.path == "/api/flow_runs/filter":
-            run = {"id": "r1", "name": "night of x", "deployment_id": "d1", "state_type": "RUNNING"}
-            more = {"state_name": "Running", "tags": ["by:anna"], "start_time": "2026-11-01T02:00:00Z"}
-            waits = body["flow_runs"]["state"]["type"].get("any_") == ["SCHEDULED"]
-            self._answer([] if waits else [{**run, **more, "total_run_time": 3.5, "state": {"message": None}}])
-        elif self.path == "/api/artifacts/filter":
-            self._answer([{"flow_run_id": "r1", "data": 40.0}, {"flow_run_id": "r1", "data": 10.0}])
-        else:
-            self._answer({"name": "brave-owl"})
-
-    def _answer(self, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[str]:
-    Server.asked.clear()
-    with HTTPServer(("127.0.0.1", 0), Server) as served:
-        Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_port}/api"
-        served.shutdown()
-
-
-def test_runs_with_their_progress(server: str) -> None:
-    (run,) = Orchestrator(server).runs()
-    assert (run.flow, run.state, run.progress, run.who, run.under_way) == ("nightly", "Running", 40.0, "anna", True)
-
-
-def test_an_operator_starts_a_run_and_is_recorded(server: str) -> None:
-    name = Orchestrator(server).start(Actor("anna", "operator"), "nightly", {"night": {}}, "key")
-    assert name == "brave-owl"
-    path, body = Server.asked[-1]
-    assert path == "/api/deployments/d1/create_flow_run"
-    assert body == {"parameters": {"night": {}}, "tags": ["dashboard", "by:anna"], "idempotency_key": "key"}
-
-
-@pytest.mark.parametrize("role", ["viewer", "labeller"])
-def test_no_one_else_starts_a_run_not_even_by_calling_it(server: str, role: Any) -> None:
-    with pytest.raises(NotAllowed, match="nothing was changed"):
-        Orchestrator(server).start(Actor("guest", role), "retrain", {}, "key")
-    assert Server.asked == []
-
-
-def test_prefect_down() -> None:
-    with pytest.raises(OrchestratorDown, match="steelflow up"):
-        Orchestrator("http://127.0.0.1:9").runs()
 
 
 def test_the_runs_page_with_prefect_down(plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

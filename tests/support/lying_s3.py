@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 import email.utils
-import hashlib
 import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from pydantic import SecretStr
+from s3_server import Served, error, etag, listed_folder, listed_object, xml
 
 from steelflow.config import StoreSettings
 
@@ -24,41 +24,23 @@ BUCKET = "images"
 AHEAD = dt.timedelta(hours=3)
 
 
-class LyingS3:
+class LyingS3(Served):
     """``lie`` is what the server does wrong; None: nothing."""
 
     def __init__(self, lie: str | None = None) -> None:
+        super().__init__(_Handler)
         self.lie = lie
         self.objects: dict[str, bytes] = {}
         self.lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.s3 = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="lying-s3")
 
     @property
     def settings(self) -> StoreSettings:
-        endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
-        return StoreSettings(endpoint=endpoint, access_key="key", secret_key=SecretStr("secret"), retries=1)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    s3: LyingS3
-    daemon_threads = True
-    request_queue_size = 64
+        return StoreSettings(endpoint=self.endpoint, access_key="key", secret_key=SecretStr("secret"), retries=1)
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: Any
 
     def _key(self) -> str:
         return unquote(urlsplit(self.path).path).lstrip("/").removeprefix(BUCKET).lstrip("/")
@@ -76,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
                 s3.objects[key] = body
         if refused:
             return self._refuse(412, "PreconditionFailed")
-        return self._say(200, b"", ETag=_etag(body))
+        return self._say(200, b"", ETag=etag(body))
 
     def do_DELETE(self) -> None:
         self.server.s3.objects.pop(self._key(), None)
@@ -92,7 +74,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = s3.objects.get(key)
         if data is None:
             return self._refuse(404, "NoSuchKey")
-        told = {"ETag": _etag(data), "Last-Modified": email.utils.format_datetime(self._now(), usegmt=True)}
+        told = {"ETag": etag(data), "Last-Modified": email.utils.format_datetime(self._now(), usegmt=True)}
         found = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if found is None or s3.lie == "ranges-ignored":
             return self._say(200, data, **told)
@@ -129,21 +111,17 @@ class _Handler(BaseHTTPRequestHandler):
         items += items if s3.lie == "twice" else ""
         head = f"<Name>{BUCKET}</Name><IsTruncated>{str(more).lower()}</IsTruncated><EncodingType>url</EncodingType>"
         head += f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
-        return f"<?xml version='1.0'?><ListBucketResult>{head}{items}</ListBucketResult>".encode()
+        return xml("ListBucketResult", head + items)
 
     def _item(self, name: str, folder: bool) -> str:
         if folder:
-            return f"<CommonPrefixes><Prefix>{escape(quote(name))}</Prefix></CommonPrefixes>"
+            return listed_folder(name)
         data = self.server.s3.objects[name]
         size = len(data) + (self.server.s3.lie == "size")
-        return (
-            f"<Contents><Key>{escape(quote(name))}</Key><LastModified>{self._now():%Y-%m-%dT%H:%M:%S.000Z}</LastModified>"
-            f"<ETag>{escape(_etag(data))}</ETag><Size>{size}</Size></Contents>"
-        )
+        return listed_object(name, data, f"{self._now():%Y-%m-%dT%H:%M:%S.000Z}", size)
 
     def _refuse(self, status: int, code: str) -> None:
-        text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
-        self._say(status, text.encode(), **{"Content-Type": "application/xml"})
+        self._say(status, error(code), **{"Content-Type": "application/xml"})
 
     def _say(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -155,7 +133,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
-
-
-def _etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data).hexdigest()}"'

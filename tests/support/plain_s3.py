@@ -8,18 +8,17 @@ with PlainS3({"a.jpg": data}) as server:
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
 
 from pydantic import SecretStr
+from s3_server import Served, error, etag, listed_folder, listed_object, xml
 
 from steelflow.config import StoreSettings
 
@@ -36,11 +35,10 @@ class Answer:
 
 
 def refusal(status: int, code: str, more: str = "", **headers: str) -> Answer:
-    text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message>{more}</Error>"
-    return Answer(status, text.encode(), {"Content-Type": "application/xml", **headers})
+    return Answer(status, error(code, more), {"Content-Type": "application/xml", **headers})
 
 
-class PlainS3:
+class PlainS3(Served):
     """``answers`` has, by key, what is said about an object instead of its bytes or beside them; the key "" is for
     lists, and "*" for every request. ``before`` is called with the key before an object is given.
 
@@ -50,6 +48,7 @@ class PlainS3:
     """
 
     def __init__(self, objects: Mapping[str, bytes], bucket: str = "images") -> None:
+        super().__init__(_Handler)
         self.objects = dict(objects)
         self.bucket = bucket
         self.answers: dict[str, Answer] = {}
@@ -59,36 +58,15 @@ class PlainS3:
         self.uploads: dict[tuple[str, str], dt.datetime] = {}
         self.expires = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
         self.asked: list[tuple[str, str, dict[str, str]]] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.s3 = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="plain-s3")
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     @property
     def settings(self) -> StoreSettings:
         return StoreSettings(endpoint=self.endpoint, access_key=KEY, secret_key=SecretStr(SECRET), retries=1)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    s3: PlainS3
-    daemon_threads = True
-
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Server
+    server: Any
 
     def do_HEAD(self) -> None:
         self._handle()
@@ -151,11 +129,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(refusal(404, "NoSuchKey"), b"")
         elif answer.status >= 300:
             self._say(answer, b"")
-        elif (wanted := self.headers.get("If-Match")) and wanted != _etag(s3.objects[key]):
+        elif (wanted := self.headers.get("If-Match")) and wanted != etag(s3.objects[key]):
             self._say(refusal(412, "PreconditionFailed"), b"")
         else:
             data = s3.objects[key]
-            headers = {"ETag": _etag(data), "Last-Modified": "Thu, 26 Nov 2026 21:31:31 GMT"}
+            headers = {"ETag": etag(data), "Last-Modified": "Thu, 26 Nov 2026 21:31:31 GMT"}
             status = 200
             if found := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
                 start, end = int(found[1]), min(int(found[2] or len(data)), len(data) - 1)
@@ -183,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
         more = f"<NextKeyMarker>{escape(left[1][0][0])}</NextKeyMarker>" if len(left) > 2 else ""
         head = f"<IsTruncated>{str(bool(more)).lower()}</IsTruncated>{more}"
-        return f"<?xml version='1.0'?><ListMultipartUploadsResult>{head}{items}</ListMultipartUploadsResult>".encode()
+        return xml("ListMultipartUploadsResult", head + items)
 
     def _listed(self, query: dict[str, list[str]]) -> bytes:
         s3 = self.server.s3
@@ -194,19 +172,13 @@ class _Handler(BaseHTTPRequestHandler):
             folders = {prefix + key[len(prefix) :].split("/")[0] + "/" for key in keys if "/" in key[len(prefix) :]}
             keys = [key for key in keys if "/" not in key[len(prefix) :]]
         when = dt.datetime(2026, 11, 26, tzinfo=dt.UTC).isoformat().replace("+00:00", "Z")
-        items = "".join(
-            f"<Contents><Key>{escape(quote(key))}</Key><LastModified>{when}</LastModified>"
-            f"<ETag>{escape(_etag(s3.objects[key]))}</ETag><Size>{len(s3.objects[key])}</Size></Contents>"
-            for key in keys
-        )
-        items += "".join(
-            f"<CommonPrefixes><Prefix>{escape(quote(folder))}</Prefix></CommonPrefixes>" for folder in sorted(folders)
-        )
+        items = "".join(listed_object(key, s3.objects[key], when) for key in keys)
+        items += "".join(map(listed_folder, sorted(folders)))
         head = (
             f"<Name>{s3.bucket}</Name><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>"
             f"<Prefix>{escape(quote(prefix))}</Prefix><KeyCount>{len(keys)}</KeyCount>"
         )
-        return f"<?xml version='1.0'?><ListBucketResult>{head}{items}</ListBucketResult>".encode()
+        return xml("ListBucketResult", head + items)
 
     def _say(self, answer: Answer, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         body = body if answer.body is None else answer.body
@@ -224,7 +196,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
-
-
-def _etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data).hexdigest()}"'

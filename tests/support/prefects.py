@@ -38,7 +38,7 @@ class _Prefect(BaseHTTPRequestHandler):
                 waits = body["flow_runs"]["state"]["type"].get("any_") == ["SCHEDULED"]
                 self._answer([] if waits else [RUNNING, FAILED])
             case "/artifacts/filter":
-                self._answer([{"flow_run_id": "r1", "data": 40.0}])
+                self._answer([{"flow_run_id": "r1", "data": 40.0}, {"flow_run_id": "r1", "data": 10.0}])  # newest first
             case "/logs/filter":
                 (run,) = body["logs"]["flow_run_id"]["any_"]
                 lines = [("2026-11-01T02:00:09Z", 40, f"second line of {run}"), ("2026-11-01T02:00:01Z", 20, "first")]
