@@ -1,9 +1,10 @@
 """SteelNet Fast: SteelNet's parts, arranged for half of its time on a CPU core.
 
-Where SteelNet's time goes, and what is different here (onnxruntime, batches of 32; docs/models.md):
+Where SteelNet's time goes, and what is different here (onnxruntime, batches of 32; the candidates
+are in docs/results/steelnet-fast-search.json):
 
 - A third is the 11×11 depthwise kernel on a map of 13×13. One more stride comes first: on a map of 7×7 a kernel of 7×7
-  sees as much of the image and costs an eighth. The operations saved pay for wider layers.
+  sees as much of the image and costs a sixth. The operations saved pay for wider layers.
 - A fifth is the 5×5 stem. A 3×3 stem costs a third of it.
 - A tenth is the gate after the stem. It must leave onnxruntime's blocked layout and enter it again, so it is left out.
 """
@@ -19,7 +20,7 @@ from steelflow.models.ssdc_mininet import Excitation, start_near_identity
 
 
 class SteelNetFast(Network):
-    """21,550 parameters with six classes; 3.1 MFLOPs (2·MAC) at 100×100.
+    """21,550 parameters with six classes; 3.4 MFLOPs (2·MAC) at 100×100.
 
     The widths are multiples of 16: onnxruntime computes channels in blocks of 16.
     """
