@@ -59,6 +59,7 @@ CATALOGUE: dict[str, Architecture] = {
     "steelnet": Architecture("steelnet:SteelNet", 100, "ours: docs/models.md"),
     "steelnet_s": Architecture("steelnet:SteelNet", 100, "ours, narrow", {"widths": (8, 24, 32, 48)}),
     "steelnet_l": Architecture("steelnet:SteelNet", 100, "ours, wide", {"widths": (24, 48, 64, 96)}),
+    "steelnet_fast": Architecture("steelnet_fast:SteelNetFast", 100, "ours, half of the time"),
     "strip_light": Architecture("strip_light:StripLight", 256, "ours, for views of strip"),
     "strip_wide": Architecture(
         "strip_wide:StripWide", 256, "ours, for views of strip, from MobileNetV2", learning_rate=1e-3

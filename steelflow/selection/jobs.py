@@ -15,6 +15,7 @@ from steelflow.training.train import suited_epochs
 SECONDS = {
     "steelnet": 2,
     "steelnet_s": 2,
+    "steelnet_fast": 2,
     "steelnet_l": 3,
     "ssdc_mininet": 3,
     "cost_effective_cnn": 5,
@@ -43,7 +44,7 @@ _SMALL = {"casi_net": 128, "casi_net_blfe": 128, "casi_net_blfe_si": 128, "casi_
 _SMALL |= {"effnet": 128, "mobilesteelnet": 128}
 _CORE_HOURS = 2.0
 _FEWEST_EPOCHS = 30
-_OURS = ("steelnet", "steelnet_s", "steelnet_l")
+_OURS = ("steelnet", "steelnet_s", "steelnet_fast", "steelnet_l")
 _PER_CLASS = {"mobilesteelnet": 15}  # the paper's number of images; the same share of our images would be 12
 _CHECKED = {"cost_effective_cnn": 40, "mobilenet_v1_025": 40}  # architecture: epochs of the precision check
 
