@@ -1,5 +1,5 @@
-"""The consequences of a night: people are told about drift, and a retraining is requested, once per night however often
-the night is run.
+"""The consequences of a night: people are told about drift, and a retraining is requested. Both happen once per night,
+even if the night runs again.
 
 The run of ``retrain`` is started directly, which is immediate. The event is for the timeline of the UI and for the
 plant's own automations.
@@ -44,10 +44,10 @@ def follow_up(settings: Settings, night: dt.date, drift: NightDrift | None) -> N
             reason = drift_reason(night, drift)
             ask_for_retraining(RetrainRequest(trigger="drift", reason=reason, who="nightly", key=key), key)
             return
-        log.warning("No retraining is asked for: retrain.on_drift is off")
+        log.warning("No retraining is requested: retrain.on_drift is off")
     if (due := labels_due(settings)) is not None:
-        # Asked again each night, since the cooldown may have put the last request off. A request about labels on which
-        # was decided already is answered with that decision.
+        # Asked again each night, since the cooldown may have put the last request off. A request for labels on which a
+        # retraining has decided is answered with that decision.
         request = RetrainRequest(trigger="labels", reason=due.reason, who="nightly", key=due.key)
         ask_for_retraining(request, f"{due.key}:{night}")
 
@@ -111,5 +111,5 @@ def ask_for_retraining(request: RetrainRequest, once: str) -> FlowRun | None:
             DEPLOYMENT,
         )
         return None
-    get_run_logger().info("A retraining is asked for: %s", cast(FlowRun, run).name)
+    get_run_logger().info("A retraining is requested: %s", cast(FlowRun, run).name)
     return cast(FlowRun, run)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from steelflow.cli.output import state
 from steelflow.config import StoreSettings, load_settings
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from browser import Shown
 
 NEU_DIR = "STEELFLOW_NEU_DIR"
+
+hypothesis_settings.register_profile("steelflow", deadline=None)  # a slow machine fails no test
+hypothesis_settings.load_profile("steelflow")
 
 
 @pytest.fixture(autouse=True)

@@ -82,6 +82,12 @@ def test_no_module_has_the_name_of_one_of_the_standard_library() -> None:
     assert [path for path in modules() if path.stem in sys.stdlib_module_names and path.stem != "__main__"] == []
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "steelflow").rglob("__init__.py")), ids=lambda path: path.parent.name)
+def test_the_files_that_the_docstring_of_a_room_lists_exist(path: Path) -> None:
+    named = set(re.findall(r"\w+\.py\b", ast.get_docstring(ast.parse(path.read_text())) or ""))
+    assert {name for name in named if not list(path.parent.rglob(name))} == set()
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_function_has_at_most_sixty_lines_or_says_why(path: Path) -> None:
     """The reason is a comment beside the name: ``def compare(  # long: most of it declares the options``."""

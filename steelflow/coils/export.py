@@ -9,15 +9,12 @@ from pathlib import Path
 import polars as pl
 
 from steelflow.errors import ConfigError
-
-_FORMULA = r"^([=+\-@\t\r])"
+from steelflow.report.sheets import for_spreadsheets
 
 
 def as_csv(rows: pl.DataFrame) -> bytes:
-    """A text that a spreadsheet program would run as a formula gets a leading apostrophe. The text has a byte-order
-    mark: without it, some of these programs do not read it as UTF-8."""
-    safe = rows.with_columns(pl.col(pl.String).str.replace(_FORMULA, "'$1"))
-    return safe.write_csv(include_bom=True).encode()
+    """For spreadsheet programs. The text has a byte-order mark: without it, some of them do not read it as UTF-8."""
+    return for_spreadsheets(rows).write_csv(include_bom=True).encode()
 
 
 def as_parquet(rows: pl.DataFrame) -> bytes:

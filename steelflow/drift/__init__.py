@@ -10,7 +10,7 @@ distances.py, appearance.py, bootstrap.py   the statistics behind the signals
 compare.py, reading.py                      a night of one line against its reference
 verdict.py, check.py  from readings to verdicts, and the drift table
 accept.py             accept drift as normal
-explain.py            the HTML page that explains a verdict
+explain.py            the HTML page that explains a verdict;  movers.py: the images that moved a signal
 """
 
 from __future__ import annotations

@@ -1,4 +1,11 @@
-"""Running a model over batches: onnxruntime everywhere, OpenVINO in bfloat16, torch on CUDA."""
+"""Running a model over batches: onnxruntime everywhere, OpenVINO in bfloat16, torch on CUDA.
+
+base.py           the interface
+onnx.py, openvino.py, torch.py   the engines
+batch.py          the batch size, by measurement
+structure.py      checks an ONNX file before it is loaded
+occlusion.py      which parts of an image decide
+"""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ _FULL = pl.Schema({**SCHEMA, **_PLACE})
 _FOLDER = "batches/"
 _COMPACTED = "compacted.parquet"
 _LOOSE = 256  # batches that are read one by one, before they are compacted
-_WAITS = (0.05, 0.2, 1.0)  # seconds, before a batch that is listed and missing is asked for again
+_WAITS = (0.05, 0.2, 1.0)  # seconds, before a batch that is listed and missing is read again
 _SHARE = 8  # … or an eighth of the compacted batches, if that is more: so the total cost of compacting is linear
 
 

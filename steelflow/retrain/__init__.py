@@ -2,6 +2,8 @@
 
 run.py          a retraining from its request to its record
 retraining.py   the request, and the state that the stages share
+wanted.py       the classes that a new model has to know
+ready.py        what is checked before anything changes
 due.py          are there enough new labels, and is the last retraining long enough ago?
 material.py     the labels and the golden set
 workplace.py    the folder where the candidates are trained

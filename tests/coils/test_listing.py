@@ -150,13 +150,14 @@ def test_the_list_as_a_file_has_every_coil(steelflow: Commands, tmp_path: Path, 
 def test_a_text_that_a_spreadsheet_would_run_is_escaped(inspected: Settings, tmp_path: Path) -> None:
     settings = with_coils(inspected, uri=str(tmp_path / "coils"))
     report = open_store(settings.report.uri, settings.store)
-    for line, reason in (("L1", "=HYPERLINK(1)"), ("L2", "-2+3")):
-        coil = [(line, "C1")]
+    for line, coil_name, reason in (("L1", "C1", "=HYPERLINK(1)"), ("L2", "C1", "-2+3"), ("L2", "C2", "＝1+1")):
+        coil = [(line, coil_name)]
         decide(settings, report, open_decisions(settings), NIGHT, coil, "held", who="+ann", reason=reason)
     write_list(table(list(listed(settings).values())), tmp_path / "list.csv")
     cells = [cell for row in pl.read_csv(tmp_path / "list.csv").rows() for cell in row if isinstance(cell, str)]
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
-    assert {"'=HYPERLINK(1)", "'-2+3", "'+ann"} <= set(cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))]
+    assert {"'=HYPERLINK(1)", "'-2+3", "'＝1+1", "'+ann"} <= set(cells)
+    assert (tmp_path / "list.csv").read_bytes().startswith(b"\xef\xbb\xbf")  # some programs need it to read UTF-8
 
 
 def test_a_list_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

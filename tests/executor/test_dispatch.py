@@ -95,8 +95,9 @@ def test_the_groups_of_a_lost_actor_go_first_to_another(dispatch: Dispatch) -> N
     assert [group.units[0].id for group in given(dispatch)["b"]] == ["0", "1"]
 
 
-def test_a_unit_that_ends_its_actors_fails_alone(dispatch: Dispatch) -> None:
-    dispatch.add([unit("good"), unit("bad"), unit("fine")])
+@pytest.mark.parametrize("names", [("good", "bad", "fine"), ("bad",)])
+def test_a_unit_that_ends_its_actors_fails_alone(dispatch: Dispatch, names: tuple[str, ...]) -> None:
+    dispatch.add(map(unit, names))
     back: list[Done] = []
     for number in range(20):
         dispatch.join(number)
@@ -108,7 +109,7 @@ def test_a_unit_that_ends_its_actors_fails_alone(dispatch: Dispatch) -> None:
                 back += dispatch.done(actor, group, results(group.units))
         back += dispatch.failed()
     assert dispatch.open == 0
-    assert Tally(one.unit.id for one in back) == {"good": 1, "bad": 1, "fine": 1}
+    assert Tally(one.unit.id for one in back) == Tally(names)
     assert {one.unit.id: one.error for one in back if one.error} == {"bad": "given up after 3 tries: its actor ended"}
 
 

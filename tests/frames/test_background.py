@@ -75,7 +75,8 @@ def test_a_view_of_the_strip_alone_has_no_mask() -> None:
 
 
 @pytest.mark.parametrize(
-    ("top", "left", "side", "size"), [(0, 0, 64, 64), (3, 77, 61, 32), (8, 100, 60, 256), (0, 0, 160, 8)]
+    ("top", "left", "side", "size"),
+    [(0, 0, 64, 64), (3, 77, 61, 32), (8, 100, 60, 256), (0, 0, 160, 8), (0, 130, 48, 48)],  # the last ones end outside
 )
 def test_a_mask_says_for_every_pixel_whether_its_cell_is_off(top: int, left: int, side: int, size: int) -> None:
     off = np.random.default_rng(top).random((8, 20)) < 0.3
