@@ -66,7 +66,7 @@ def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:
             on_click=_said,
             args=(review, review.step, good, classes, "good"),
         )
-        if is_region:
+        if is_region and labelling.key_of(row) not in review.second:  # a second reader is asked about the region
             st.button(
                 "The whole frame is good",
                 key=f"whole-{place}",
@@ -178,7 +178,7 @@ def after(row: Row, said: Said) -> None:
     }
     with st.container(border=True, key="after"):
         st.markdown(told.get(said.verdict or "", f"You said **{name}**"))
-    if said.before is not None and said.before != said.label:
+    if said.before is not None and said.before != said.label and not said.second:
         before, by = plain(formats.class_name(said.before)), plain(said.by)
         st.caption(f"{by} labelled the same place {before}. Your label counts now; both are kept.")
 

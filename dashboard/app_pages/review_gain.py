@@ -61,15 +61,15 @@ def agreed() -> None:
     found = agreement(pairs(store.history(), store.class_names()))
     if not found.images:
         st.caption(
-            f"{formats.share(share, 0)} of the labelled images come to a second person, who does not see the first "
-            "label. None was labelled twice yet."
+            f"{formats.share(share, 0)} of the labelled images, with the regions of these, come to a second person, "
+            "who does not see the first label. None was labelled twice yet."
             if share
             else "No image is shown to a second person: `labels.second_reader` is 0."
         )
         return
     st.markdown(
-        f"**{formats.share(found.agreement)}** of {formats.count(found.images)} images got the same label from two "
-        f"people; Cohen's kappa **{_kappa(found.kappa)}**"
+        f"**{formats.share(found.agreement)}** of {formats.count(found.images)} images and regions got the same label "
+        f"from two people; Cohen's kappa **{_kappa(found.kappa)}**"
     )
     st.dataframe(
         _rows(found),

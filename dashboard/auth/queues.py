@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from dashboard.auth.labelling import Review, Row, key_of
-from dashboard.data import drifting, images, sources
+from dashboard.data import drifting, images, regions, sources
 from steelflow.archive.template import KeyTemplate
 from steelflow.labels import LabelStore, queue, region_queue
 from steelflow.labels.second import due
@@ -62,23 +62,37 @@ def moved(store: LabelStore, night: dt.date, line: str | None, signal: str) -> R
 
 
 def _second(store: LabelStore, line: str | None, who: str) -> list[Row]:
-    """Images that wait for a second label of ``who``, as the reports show them. Nothing says that they are labelled."""
+    """Images and regions that wait for a second label of ``who``, as the reports show them. Nothing says that they
+    are labelled."""
     share = sources.settings().labels.second_reader
     rows = due(store.history(), share, who).drop_nulls("date")
     rows = rows if line is None else rows.filter(pl.col("line") == line)
     most = math.ceil(share * AT_ONCE)
     chosen = _showable().choose(rows, lambda pool: pool.head(most))
     reader = ReportReader(sources.report())
-    found: list[Row] = []
-    for row in chosen.iter_rows(named=True):
-        judged = images.one(reader, row["date"], row["line"], images.reference(row))
-        if judged is None or judged["status"] != "ok":
-            continue
-        why = "novel" if judged.get("novel") else "uncertain" if judged["margin"] < _UNSURE else "diverse"
-        shown = {name: judged.get(name) for name in _SHOWN} | {"date": row["date"], "line": row["line"]}
-        found.append({**shown, "reason": why, "cluster": None, "cluster_size": None})
+    found = [
+        _region_again(row) if regions.box(row) else _image_again(reader, row) for row in chosen.iter_rows(named=True)
+    ]
     meaning = store.class_names()
-    return [{**row, "label": meaning.now(row["label"])} for row in found]
+    return [{**row, "label": meaning.now(row["label"])} for row in found if row is not None]
+
+
+def _image_again(reader: ReportReader, row: Row) -> Row | None:
+    """A labelled image as the report shows it; None if the report does not have it any more."""
+    judged = images.one(reader, row["date"], row["line"], images.reference(row))
+    if judged is None or judged["status"] != "ok":
+        return None
+    why = "novel" if judged.get("novel") else "uncertain" if judged["margin"] < _UNSURE else "diverse"
+    shown = {name: judged.get(name) for name in _SHOWN} | {"date": row["date"], "line": row["line"]}
+    return {**shown, "reason": why, "cluster": None, "cluster_size": None}
+
+
+def _region_again(row: Row) -> Row | None:
+    """A labelled region as the model found it; None if the night was inspected again and it found another one."""
+    for found in sources.regions_of(row["date"], row["line"], images.reference(row)).iter_rows(named=True):
+        if regions.box(found) == regions.box(row):
+            return {**found, "reason": "region", "confidence": found["score"], "cluster": None, "cluster_size": None}
+    return None
 
 
 def _showable() -> Showable:

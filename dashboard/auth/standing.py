@@ -5,7 +5,6 @@ from __future__ import annotations
 from dashboard.auth import labelling
 from dashboard.auth.labelling import Key, Review, Row
 from dashboard.data import images, regions, sources
-from steelflow.archive.fetch import ImageRef
 from steelflow.labels import LabelStore
 from steelflow.labels.second import due
 
@@ -17,11 +16,11 @@ def settled(store: LabelStore, review: Review, who: str) -> set[Key]:
 
 
 def to_read_again(store: LabelStore, review: Review, who: str) -> set[Key]:
-    """The images of the review that still wait for a second label."""
+    """The images and regions of the review that still wait for a second label."""
     if not review.second:
         return set()
     rows = due(store.history(), sources.settings().labels.second_reader, who)
-    return {(ImageRef(*row), None) for row in rows.select("object_key", "member", "ordinal").iter_rows()}
+    return {labelling.key_of(row) for row in rows.iter_rows(named=True)}
 
 
 def is_known(store: LabelStore, review: Review, row: Row, who: str = "") -> bool:

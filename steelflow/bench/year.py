@@ -33,7 +33,7 @@ _DIMS = 16
 _FAILED = 0.002
 _FEW = 20
 _STEPS = 64  # distinct values per figure
-_DIGEST = "0" * 64
+DIGEST = "0" * 64
 _THREADS = 2
 _REIGN = 90  # nights per model version
 
@@ -133,7 +133,7 @@ def rows_of(spec: YearSpec, partition: Partition) -> pa.Table:
         "embedding": pa.FixedSizeListArray.from_arrays(flat, type=pa.list_(item, _DIMS)),
         "model_name": _same("steelnet", string, count),
         "model_version": _same(_version(day), string, count),
-        "model_digest": _same(_DIGEST, string, count),
+        "model_digest": _same(DIGEST, string, count),
         "unit_id": _text(number // spec.unit_images, "b"),
         "run_id": _same("bench", string, count),
         "inferred_at": _same(dt.datetime.combine(partition.date, dt.time(2), dt.UTC), STAMP, count),
@@ -182,5 +182,5 @@ def _record(spec: YearSpec, date: dt.date) -> RunRecord:
         seconds=60.0,
         stage_seconds={"fetch": 20.0, "decode": 40.0, "infer": 50.0, "write": 5.0},
         lines=spec.lines,
-        model=RunModel(name="steelnet", version=_version((date - spec.start).days), digest=_DIGEST),
+        model=RunModel(name="steelnet", version=_version((date - spec.start).days), digest=DIGEST),
     )

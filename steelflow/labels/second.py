@@ -1,8 +1,11 @@
-"""A second reader: a share of the labelled images is labelled again by another person, who does not see the first
-label.
+"""A second reader: a share of the labelled images, and of the labelled regions of frames, is labelled again by another
+person, who does not see the first label.
 
-Which images these are follows from their bytes, so it is the same share of every class and every person. The label of
-the second reader has the source ``second`` and counts like any other label: the last one of an image does.
+Which images these are follows from their bytes, so it is the same share of every class and every person. All labelled
+regions of such a frame come again. Boxes that a person drew do not come again, because the box shows that there is a
+defect. Frames that were called good as a whole do not come again either.
+
+The label of the second reader has the source ``second`` and counts like any other label: the last one of an image does.
 
 Agreement is the share of these images with the same label, and Cohen's kappa: the agreement beyond what chance would
 give to two people with the same shares of classes. Cohen (1960), "A coefficient of agreement for nominal scales".
@@ -16,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from steelflow.labels.boxes import BOX
+from steelflow.labels.boxes import BOX, Verdict
 from steelflow.labels.classes import Classes
 
 SECOND = "second"
@@ -26,14 +29,17 @@ UNDONE = "undone"
 
 _FIRST = "review"
 _SPAN = float(2**64)
+_OF = ["image", *BOX]
+_REGION: tuple[Verdict, ...] = ("confirmed", "relabelled", "good")  # what is said of a region of the model
 _IS_UNDONE = pl.col("note").fill_null("").str.starts_with(UNDONE)
+_IS_READ = pl.when(pl.col("x").is_null()).then(pl.col("verdict").is_null()).otherwise(pl.col("verdict").is_in(_REGION))
 
 
 @dataclass(frozen=True, slots=True)
 class ClassAgreement:
-    """Two readers on one class: ``images`` that at least one of them gave it. ``agreement`` is twice the images that
-    both gave it, over the labels of both (the specific agreement, from 0 to 1). ``kappa`` is that of this class against
-    all others; None if it is not defined."""
+    """Two readers on one class: ``images``, or regions, that at least one of them gave it. ``agreement`` is twice those
+    that both gave it, over the labels of both (the specific agreement, from 0 to 1). ``kappa`` is that of this class
+    against all others; None if it is not defined."""
 
     images: int
     agreement: float
@@ -42,8 +48,8 @@ class ClassAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of two readers on ``images`` images: the share with the same label, and Cohen's kappa. None if there are no
-    images; kappa also if both readers gave all images one class."""
+    """Of two readers on ``images`` images and regions: the share with the same label, and Cohen's kappa. None if there
+    are none; kappa also if both readers gave all images one class."""
 
     images: int = 0
     same: int = 0
@@ -58,30 +64,30 @@ def is_read_twice(image: str, share: float) -> bool:
 
 
 def due(history: pl.DataFrame, share: float, who: str) -> pl.DataFrame:
-    """The labels that ``who`` should give a second time, oldest first: the last label of each image of the archive that
-    one other person has labelled in review.
+    """The labels that ``who`` should give a second time, oldest first: the last label of each image of the archive, and
+    of each region of it, that one other person has labelled in review.
 
     Args:
         history: all labels, as ``LabelStore.history`` returns them.
     """
     last = _last_words(history).filter(pl.col("object_key").is_not_null())
-    alone = last.filter(pl.len().over("image") == 1, pl.col("who") != who)
+    alone = last.filter(pl.len().over(_OF) == 1, pl.col("who") != who)
     open_ = alone.filter(pl.col("source") == _FIRST, pl.col("label").is_not_null())
     chosen = [is_read_twice(image, share) for image in open_["image"]]
     return open_.filter(pl.Series(chosen, dtype=pl.Boolean)).sort("at", maintain_order=True)
 
 
 def pairs(history: pl.DataFrame, meaning: Classes) -> pl.DataFrame:
-    """``image``, ``first`` and ``second``: the label of the first reader when the second one gave hers, by today's
-    names. A second label that its reader has withdrawn or changed does not count."""
+    """``image``, ``first`` and ``second``, a row for each image or region: the label of the first reader when the
+    second one gave hers, by today's names. A second label that its reader has withdrawn or changed does not count."""
     said = meaning.today(history).with_row_index("order")
     seconds = _last_words(said).filter(pl.col("source") == SECOND, pl.col("label").is_not_null())
-    both = seconds.select("image", "order", "who", second="label").join(
-        _said(said).select("image", before="order", other="who", first="label"), on="image", how="inner"
+    both = seconds.select(*_OF, "order", "who", second="label").join(
+        _said(said).select(*_OF, before="order", other="who", first="label"), on=_OF, how="inner", nulls_equal=True
     )
     both = both.filter(pl.col("before") < pl.col("order"), pl.col("other") != pl.col("who")).sort("before")
-    both = both.unique(["image", "order"], keep="last").filter(pl.col("first").is_not_null())
-    return both.sort("order").unique("image", keep="last", maintain_order=True).select("image", "first", "second")
+    both = both.unique([*_OF, "order"], keep="last").filter(pl.col("first").is_not_null())
+    return both.sort("order").unique(_OF, keep="last", maintain_order=True).select("image", "first", "second")
 
 
 def agreement(found: pl.DataFrame) -> Agreement:
@@ -115,11 +121,10 @@ def _by_chance(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> float:
 
 
 def _said(history: pl.DataFrame) -> pl.DataFrame:
-    """The labels of whole images that say something of them."""
-    return history.filter(pl.all_horizontal(pl.col(BOX).is_null()), ~_IS_UNDONE)
+    """The labels that say something and can be asked for again."""
+    return history.filter(_IS_READ, ~_IS_UNDONE)
 
 
 def _last_words(history: pl.DataFrame) -> pl.DataFrame:
-    """The last label of every person for every whole image, without those that were undone."""
-    whole = history.filter(pl.all_horizontal(pl.col(BOX).is_null()))
-    return whole.unique(["image", "who"], keep="last", maintain_order=True).filter(~_IS_UNDONE)
+    """The last label of every person for every image and region, without those that were undone."""
+    return _said(history.unique([*_OF, "who"], keep="last", maintain_order=True))

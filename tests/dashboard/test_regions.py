@@ -14,14 +14,17 @@ from pages import OPERATOR, opened, texts
 from streamlit.testing.v1 import AppTest
 from strip import SPEC, level_model
 
+from dashboard.auth import labelling, queues, standing
+from dashboard.auth.access import Actor
 from dashboard.charts import drawing
 from dashboard.charts import regions as charts
-from dashboard.data import regions
+from dashboard.data import images, regions
 from dashboard.media import boxes
 from steelflow.config import LimitSettings, Settings
 from steelflow.images.decode import decode
 from steelflow.labels import open_labels
 from steelflow.labels.boxes import BOX
+from steelflow.labels.second import pairs
 from steelflow.night.run import inspect_night
 from steelflow.records import Failure
 from steelflow.report.reader import ReportReader
@@ -123,7 +126,7 @@ class Reviewing:
     def __init__(self, plant: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         uri = folder / "labels"
         monkeypatch.setenv("STEELFLOW_LABELS__URI", str(uri))
-        self.app = opened(plant, folder, monkeypatch, "review", more=f"[labels]\nuri = '{uri}'")
+        self.app = opened(plant, folder, monkeypatch, "review", more=f"[labels]\nuri = '{uri}'\nsecond_reader = 1.0")
         assert not self.app.exception
         self.labels = open_labels(plant.model_copy(update={"labels": type(plant.labels)(uri=str(uri))}))
 
@@ -167,6 +170,27 @@ def test_a_region_is_confirmed_relabelled_and_called_good(review: Reviewing) -> 
     assert review.labels.current().is_empty()
     review.press("undo")
     assert review.labels.regions().height == 2
+
+
+def test_a_region_comes_to_a_second_reader_who_does_not_see_the_first_label(review: Reviewing) -> None:
+    row = review.to(region=True)
+    review.press("good")
+    store, cleo = review.labels, Actor("cleo", "labeller")
+    again = queues.begin(store, None, cleo.name)
+    (key,) = again.second
+    assert key == (images.reference(row), tuple(row[name] for name in BOX))
+    (shown,) = [one for one in again.rows if labelling.key_of(one) == key]
+    assert (shown["label"], shown["reason"], shown["score"]) == (row["label"], "region", row["score"])
+    assert OPERATOR not in map(str, shown.values())
+    again.rows[:] = [shown]
+    assert not standing.is_known(store, again, shown, cleo.name)
+    data = store.image(store.regions()["image"][0])
+    again.say(cleo, store, data, shown["label"], ["bright", "dark", "good"], verdict="confirmed")
+    assert pairs(store.history(), store.class_names()).select("first", "second").rows() == [("good", row["label"])]
+    assert store.history().filter(source="second").select("who", "verdict").rows() == [("cleo", "confirmed")]
+    assert queues.begin(store, None, "dora").second == set()
+    again.undo(cleo, store)
+    assert {labelling.key_of(one) for one in queues.begin(store, None, "dora").rows} >= {key}
 
 
 def test_a_frame_is_good_and_a_box_is_drawn(review: Reviewing) -> None:

@@ -22,7 +22,7 @@ from steelflow.labels.stats import stats
 from steelflow.store.local import LocalStore
 
 NOON = dt.datetime(2026, 11, 18, 12, tzinfo=dt.UTC)
-CLASSES = ["crazing", "patches", "scratches"]
+CLASSES = ["crazing", "good", "patches", "scratches"]
 
 
 @pytest.fixture
@@ -126,3 +126,22 @@ def test_stats_have_it(labels: LabelStore, tmp_path: Path) -> None:
     assert json.loads(shown.stdout)["second_reader"] == expected
     text = CliRunner().invoke(app, ["--config", str(config), "labels", "stats"]).stdout
     assert "second reader: 4 images, 75.0% with the same label, kappa 0.00" in text
+
+
+def test_regions_of_the_model_come_again_and_drawn_boxes_and_good_frames_do_not(labels: LabelStore) -> None:
+    frame, good = put(labels, 2)
+    boxes = [{"x": x, "y": 1, "width": 4, "height": 4} for x in range(4)]
+    said = [("patches", "confirmed"), ("crazing", "relabelled"), ("good", "good"), ("scratches", "drawn")]
+    for minute, (box, (name, verdict)) in enumerate(zip(boxes, said, strict=True)):
+        say(labels, frame, name, "ann", minute, verdict=verdict, **box)
+    say(labels, good, "patches", "ann", 8, verdict="good")
+    assert due(labels.history(), 1.0, "ben").select("image", "x").rows() == [(frame, 0), (frame, 1), (frame, 2)]
+    assert waiting(labels, "ann") == []
+    say(labels, frame, "patches", "ben", 10, source=SECOND, verdict="confirmed", **boxes[0])
+    say(labels, frame, "scratches", "ben", 11, source=SECOND, verdict="relabelled", **boxes[1])
+    say(labels, frame, "patches", "ben", 12, source=SECOND, verdict="relabelled", **boxes[2])
+    say(labels, frame, "good", "ben", 13, note="undone; ann had said so", **boxes[2])
+    assert due(labels.history(), 1.0, "cleo")["x"].to_list() == [2], "undone, so it comes again"
+    found = pairs(labels.history(), labels.class_names())
+    assert found.rows() == [(frame, "patches", "patches"), (frame, "crazing", "scratches")]
+    assert (agreement(found).images, agreement(found).same) == (2, 1)
