@@ -448,6 +448,10 @@ class RetrainSettings(_Section):
     min_speed: float = Field(
         default=0.5, ge=0, description="lowest speed, as a share of the champion's images per second"
     )
+    node: Literal["gpu", "any", "none"] = Field(
+        default="gpu",
+        description="with the executor 'ray', candidates are trained on a node: with a free GPU only, on any, on none",
+    )
 
 
 class AlertSettings(_Section):
