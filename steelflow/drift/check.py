@@ -58,6 +58,11 @@ Samples = Mapping[str | None, Sample]
 Find = Callable[[str | None, Sample], LineReference | str]
 
 
+def night_table(date: dt.date) -> str:
+    """The key of a night's drift table. The time of the object is that of the last check."""
+    return f"{NIGHTS}date={date.isoformat()}.parquet"
+
+
 def check_night(
     report: Store,
     date: dt.date,
@@ -92,7 +97,7 @@ def check_night(
         return verdict
     buffer = io.BytesIO()
     table_of(verdict).drop("date").write_parquet(buffer, compression="zstd")
-    report.put(f"{NIGHTS}date={date.isoformat()}.parquet", buffer.getvalue())
+    report.put(night_table(date), buffer.getvalue())
     return verdict
 
 

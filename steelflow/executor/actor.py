@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from steelflow.engine import Engine
 from steelflow.errors import SteelflowError
 from steelflow.executor.assignment import Assignment
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units
@@ -20,21 +21,37 @@ class Refused:
     text: str
 
 
-class Inspector:
-    """One process of a node. ``workers`` is its number of threads."""
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """What a person should know of an actor that can work."""
 
-    def __init__(self, assignment: Assignment, workers: int) -> None:
-        self._assignment, self._workers = assignment, workers
+    text: str
+
+
+class Inspector:
+    """One process of a node. ``workers`` is its number of threads; ``gpu`` says whether Ray gave it one."""
+
+    def __init__(self, assignment: Assignment, workers: int, gpu: bool = False) -> None:
+        self._assignment, self._workers, self._gpu = assignment, workers, gpu
         self._job: Inspection | None = None
 
-    def open(self) -> Refused | None:
+    def open(self) -> Refused | Warned | None:
         """Open stores, template and engine."""
         prepare()
         try:
             self._job = self._assignment.open(self._workers)
         except SteelflowError as exc:
             return Refused(type(exc).__name__, f"{os.uname().nodename}: {exc}")
-        return None
+        return self._warned(self._job.model.engine)
+
+    def _warned(self, engine: Engine) -> Warned | None:
+        """A GPU that is not used: inspection goes on without it."""
+        if not self._gpu or engine.on_device:
+            return None
+        return Warned(
+            f"{os.uname().nodename}: Ray gave a GPU, but {engine.name} does not use it, so the CPU judges; install "
+            "onnxruntime-gpu there, or start the node with `ray start --num-gpus 0`"
+        )
 
     def inspect(self, units: tuple[Unit, ...]) -> list[Done] | Refused:
         """Inspect a group; an error that would also stop the next unit is a refusal."""

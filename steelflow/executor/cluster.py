@@ -5,7 +5,6 @@ Ray's own retries and restarts are off: ``dispatch`` decides what is done again.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import ray
 from ray.exceptions import RayActorError, RayError
 
 from steelflow.config import ExecutorSettings
-from steelflow.errors import ClusterError, ConfigError
-from steelflow.executor.actor import Inspector, Refused
+from steelflow.errors import ConfigError
+from steelflow.executor.actor import Inspector, Refused, Warned
 from steelflow.executor.assignment import Assignment
 from steelflow.executor.dispatch import Group
+from steelflow.executor.nodes import addresses, connect, on, room
 from steelflow.executor.reach import check_reach
 from steelflow.inspection.pipeline import Done
 
@@ -29,6 +29,7 @@ _OPENING = 180.0  # seconds in which an actor must be ready
 @dataclass(frozen=True, slots=True)
 class Ready:
     actor: str
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,9 @@ class Cluster:
         self._working: dict[Any, tuple[str, Group]] = {}
         self._looked = 0.0
         self._number = 0
+        connect(settings.address)
         try:
-            ray.init(
-                address=settings.address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False
-            )
-        except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as exc:
-            first = str(exc).strip().splitlines()[:1]
-            raise ClusterError(
-                f"no Ray cluster at {settings.address}: {''.join(first)}; start one with `ray start --head`, "
-                "and name its address in executor.address"
-            ) from exc
-        try:
-            check_reach(assignment, _judging())
+            check_reach(assignment, addresses())
         except ConfigError:
             ray.shutdown()
             raise
@@ -92,18 +84,17 @@ class Cluster:
         if self._opening or now - self._looked < _LOOK:
             return
         self._looked = now
-        free: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]  # Ray has no type for it
-        cpus, gpus = int(free.get("CPU", 0)) // self._settings.cpus, int(free.get("GPU", 0))
-        most = cpus if self._settings.actors is None else min(cpus, self._settings.actors - len(self._actors))
-        for number in range(max(0, most)):
-            self._start(gpus=1 if number < gpus else 0)
+        places = [(one.node, number < one.gpus) for one in room(self._settings.cpus) for number in range(one.actors)]
+        places.sort(key=lambda place: not place[1])  # actors with a GPU first
+        most = len(places) if self._settings.actors is None else max(0, self._settings.actors - len(self._actors))
+        for node, gpu in places[:most]:
+            self._start(node, gpu)
 
-    def _start(self, gpus: int) -> None:
+    def _start(self, node: str, gpu: bool) -> None:
         self._number += 1
         name = f"actor {self._number}"
         cpus = self._settings.cpus
-        remote: Any = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Inspector)
-        actor = remote.remote(self._assignment, cpus)
+        actor = on(node, Inspector, num_cpus=cpus, num_gpus=int(gpu)).remote(self._assignment, cpus, gpu)
         self._actors[name] = actor
         self._opening[actor.open.remote()] = name, time.monotonic()
 
@@ -134,10 +125,12 @@ class Cluster:
     def _opened(self, ref: Any) -> Event:
         actor, _ = self._opening.pop(ref)
         try:
-            refused = ray.get(ref)
+            said: Refused | Warned | None = ray.get(ref)
         except RayError as exc:
             return self._gone(actor, exc)
-        return Ready(actor) if refused is None else Lost(actor, refused.text, refused)
+        if isinstance(said, Refused):
+            return Lost(actor, said.text, said)
+        return Ready(actor, None if said is None else said.text)
 
     def _ended(self, ref: Any) -> Event:
         actor, group = self._working.pop(ref)
@@ -165,9 +158,3 @@ class Cluster:
         for actor in list(self._actors):
             self.drop(actor)
         ray.shutdown()
-
-
-def _judging() -> list[str]:
-    """The addresses of the nodes that can have actors."""
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray has no type for it
-    return [str(node["NodeManagerAddress"]) for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) > 0]

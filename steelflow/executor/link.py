@@ -13,10 +13,13 @@ import time
 import traceback
 from multiprocessing.connection import Connection
 
+from ray.exceptions import RayError
+
 from steelflow.errors import ClusterError, SteelflowError
+from steelflow.executor.carrier import Carrier
 from steelflow.executor.cluster import Cluster, Finished, Lost, Ready
 from steelflow.executor.dispatch import Dispatch
-from steelflow.executor.messages import Alive, Begin, Ended, Result, Units, Want, named
+from steelflow.executor.messages import Alive, Begin, Carry, Ended, Result, Told, Units, Want, named
 
 _TICK = 0.2  # seconds
 _ANSWER = 0.05  # seconds that the driver may take to send units
@@ -72,6 +75,8 @@ class Link:
     def _take(self, event: Ready | Lost | Finished) -> None:
         if isinstance(event, Ready):
             self._dispatch.join(event.actor)
+            if event.warning is not None:
+                self._driver.send(Told(event.warning))
         elif isinstance(event, Finished):
             self._refusals = []
             for done in self._dispatch.done(event.actor, event.group, event.results):
@@ -108,13 +113,17 @@ class Link:
 def main() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     with Connection(int(sys.argv[1])) as connection:
+        first: Begin | Carry = connection.recv()
         try:
-            Link(connection, connection.recv()).run()
+            work = Link(connection, first) if isinstance(first, Begin) else Carrier(connection, first)
+            work.run()
             connection.send(Ended())
         except SteelflowError as exc:
             connection.send(Ended(type(exc).__name__, str(exc)))
         except (EOFError, BrokenPipeError, ConnectionResetError):
             pass  # the driver is gone
+        except (RayError, OSError) as exc:  # in the middle of a call, the head went
+            connection.send(Ended(ClusterError.__name__, f"the cluster at {first.executor.address} is gone: {exc}"))
         except Exception:  # noqa: BLE001  the driver raises it
             connection.send(Ended("", traceback.format_exc()))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from steelflow.config import ExecutorSettings
 from steelflow.errors import SteelflowError
 from steelflow.executor.assignment import Assignment
+from steelflow.executor.errand import Errand
 from steelflow.inspection.pipeline import Done
 from steelflow.records import Unit
 
@@ -17,6 +19,15 @@ class Begin:
 
     assignment: Assignment
     executor: ExecutorSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Carry:
+    """The first message for an errand. ``gpu``: only a node with a free GPU does it; else such a node comes first."""
+
+    errand: Errand
+    executor: ExecutorSettings
+    gpu: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,20 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a node says: a text, or the share of its errand that is done."""
+
+    what: str | float
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What an errand brought back."""
+
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Alive:
     """A sign of life, sent every second."""
 
@@ -49,7 +74,7 @@ class Ended:
     text: str = ""
 
 
-Message = Begin | Units | Want | Result | Alive | Ended
+Message = Begin | Carry | Units | Want | Result | Told | Brought | Alive | Ended
 
 
 def named(kind: str, text: str) -> Exception:

@@ -23,8 +23,12 @@ def check_reach(assignment: Assignment, nodes: Iterable[str]) -> None:
     Raises:
         ConfigError: the message names the store and some of the nodes.
     """
-    endpoint = assignment.settings.store.endpoint
-    in_s3 = [uri for uri in (assignment.archive, assignment.report) if uri.startswith("s3://")]
+    check_store(assignment.settings.store.endpoint, (assignment.archive, assignment.report), nodes)
+
+
+def check_store(endpoint: str, uris: Iterable[str], nodes: Iterable[str]) -> None:
+    """The same of any ``uris`` in the store at ``endpoint``."""
+    in_s3 = [uri for uri in uris if uri.startswith("s3://")]
     if not in_s3 or not is_loopback(endpoint):
         return
     elsewhere = sorted({node for node in nodes if not is_here(node)})

@@ -1,28 +1,32 @@
-"""The driver's side of the Ray executor: it starts the process that holds Ray, feeds it units, and yields results."""
+"""The driver's side of the Ray executor: it starts the process that holds Ray, feeds it units or an errand, and yields
+what comes back."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from multiprocessing.connection import Connection
-from typing import Self
+from typing import Any, Self
 
 from steelflow.archive.groups import groups
 from steelflow.config import Settings
 from steelflow.errors import ClusterError
 from steelflow.executor.assignment import Assignment
-from steelflow.executor.messages import Begin, Ended, Result, Units, Want, named
+from steelflow.executor.errand import Errand
+from steelflow.executor.messages import Alive, Begin, Brought, Carry, Ended, Message, Result, Told, Units, Want, named
 from steelflow.inspection.pipeline import Done, Inspection
 from steelflow.records import Unit
 
 _SILENCE = 60.0  # seconds without a sign of life: Ray's own calls can hang when the head is gone
 _SECRETS = ("STEELFLOW_STORE__", "STEELFLOW_ALERTS__", "AWS_")
+_log = logging.getLogger(__name__)
 
 
 class Remote:
@@ -39,22 +43,47 @@ class Remote:
     def inspect(self, units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
         pieces = chain(groups(units, self._settings.executor.group_images), iter(lambda: (), None))
         with self._link() as link:
-            try:
-                link.send(Begin(Assignment.of(self._settings, job), self._settings.executor))
-                while True:
-                    if not link.poll(_SILENCE):
-                        raise ClusterError(f"the cluster at {self._settings.executor.address} does not answer any more")
-                    message = link.recv()
-                    if isinstance(message, Want):
-                        link.send(Units(next(pieces)))
-                    elif isinstance(message, Result):
-                        yield message.done
-                    elif isinstance(message, Ended):
-                        if message.kind is not None:
-                            raise named(message.kind, message.text)
-                        return
-            except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
-                raise ClusterError(f"the cluster at {self._settings.executor.address} is gone") from exc
+            link.send(Begin(Assignment.of(self._settings, job), self._settings.executor))
+            for message in self._messages(link):
+                if isinstance(message, Want):
+                    link.send(Units(next(pieces)))
+                elif isinstance(message, Result):
+                    yield message.done
+                elif isinstance(message, Told):
+                    _log.warning("%s", message.what)
+
+    def carry_out(
+        self, errand: Errand, *, gpu: bool, tell: Callable[[str], None], progress: Callable[[float], None]
+    ) -> Any:
+        """Have one node do an errand, and return what it brings. ``gpu``: only a node with a free GPU.
+
+        Raises:
+            ClusterError: there is no cluster or no node with room, or the nodes that tried were lost.
+            SteelflowError: the node cannot do it, and said why.
+        """
+        brought: list[Any] = []
+        with self._link() as link:
+            link.send(Carry(errand, self._settings.executor, gpu))
+            for message in self._messages(link):
+                if isinstance(message, Told):
+                    tell(message.what) if isinstance(message.what, str) else progress(message.what)
+                elif isinstance(message, Brought):
+                    brought.append(message.result)
+        return brought[0]
+
+    def _messages(self, link: Connection) -> Iterator[Message]:
+        """Until the end. Raises ``ClusterError`` if there is none, or the error that ended the work."""
+        where = f"the cluster at {self._settings.executor.address}"
+        while True:
+            if not link.poll(_SILENCE):
+                raise ClusterError(f"{where} does not answer any more")
+            message: Message = link.recv()
+            if isinstance(message, Ended):
+                if message.kind is not None:
+                    raise named(message.kind, message.text)
+                return
+            if not isinstance(message, Alive):
+                yield message
 
     @contextlib.contextmanager
     def _link(self) -> Iterator[Connection]:
@@ -74,6 +103,8 @@ class Remote:
             try:
                 with Connection(own.detach()) as connection:
                     yield connection
+            except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
+                raise ClusterError(f"the cluster at {self._settings.executor.address} is gone") from exc
             finally:
                 self.close()
 

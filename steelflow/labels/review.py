@@ -102,14 +102,21 @@ def waiting(reader: ReportReader, labelled: pl.DataFrame) -> int:
     if not nights:
         raise ReportError("there are no reports to choose images from; run `steelflow nightly`")
     known = labelled.select(_REFERENCE).cast({"ordinal": pl.Int32}).lazy()
-    digest = newest_model(reader.store, nights[0], reader.images(nights[:1]))
+    digest = newest_model(reader.store, nights[0], _models(reader, nights[0]))
     count = 0
     for night in nights:
-        rows = reader.images([night])
-        if "novel" in rows.collect_schema().names():
-            novel = rows.filter(pl.col("novel"), pl.col("model_digest") == digest).select(_REFERENCE)
-            count += novel.join(known, on=_REFERENCE, how="anti", nulls_equal=True).collect(engine="streaming").height
+        for rows in reader.parts([night]):
+            if "novel" in rows.collect_schema().names():
+                novel = rows.filter(pl.col("novel"), pl.col("model_digest") == digest).select(_REFERENCE)
+                unknown = novel.join(known, on=_REFERENCE, how="anti", nulls_equal=True)
+                count += unknown.collect(engine="streaming").height
     return count
+
+
+def _models(reader: ReportReader, night: dt.date) -> pl.LazyFrame:
+    """The models of a night, each with the time of its last image; as rows of the report are."""
+    latest = pl.col("inferred_at").max()
+    return pl.concat(part.group_by("model_digest").agg(latest).collect() for part in reader.parts([night])).lazy()
 
 
 def _chosen(found: pl.DataFrame, n: int) -> pl.DataFrame:

@@ -15,11 +15,12 @@ import polars as pl
 
 from steelflow import __version__
 from steelflow.config import Settings
-from steelflow.drift.check import drift_table
+from steelflow.drift.check import drift_table, night_table
 from steelflow.errors import ReportError, SteelflowError, StoreError, StoreUnreachable
 from steelflow.labels.review import waiting
 from steelflow.labels.store import open_labels
 from steelflow.metrics.names import BY_NAME
+from steelflow.night.housekeeping import LAST_TIDIED
 from steelflow.registry import open_registry
 from steelflow.report.layout import PROGRESS
 from steelflow.report.progress import under_way
@@ -112,8 +113,7 @@ class Figures:
                 yield _one("night_novel_images", novel, line)
         if counted.filter(pl.col("status") == "failed").is_empty():
             return
-        reasons = self._reader.failures([night]).with_columns(reason=pl.col("error").str.split(":").list.first())
-        for line, reason, images in reasons.group_by("line", "reason").len().sort("line", "reason").iter_rows():
+        for line, reason, images in self._reader.reasons([night]).iter_rows():
             yield _one("night_failures", images, line, reason)
 
     def _drift(self, night: dt.date) -> Iterator[Sample]:
@@ -177,8 +177,14 @@ class Figures:
             for record in again:
                 if record.state in _SUCCESS:
                     at("backfill", record.finished_at)
-        for one in retrainings(open_store(self._settings.registry_uri, self._settings.store, create=True)):
+        registry = open_store(self._settings.registry_uri, self._settings.store, create=True)
+        for one in retrainings(registry):
             at("retrain", one.started_at + dt.timedelta(seconds=one.seconds))
+        for key in (night_table(record.date) for record in records):
+            for info in self._report.list(key):
+                at("drift-check", info.modified)
+        for info in registry.list(LAST_TIDIED):
+            at("housekeeping", info.modified)
         for flow, moment in ended.items():
             yield _one("last_success_timestamp_seconds", moment.timestamp(), flow)
 

@@ -34,6 +34,8 @@ _FILES = (MARKS, SUMMARIES)  # one file for each line; the others are folders
 _DRIFT = ("drift/explanations/", "drift/nights/")
 _DATE = re.compile(r"date=(\d{4}-\d{2}-\d{2})")
 _SHOWN = 5  # files that are named
+LAST_TIDIED = "housekeeping.txt"
+"""Beside the registry: what the last housekeeping did. The time of the object is that of its end."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -100,6 +102,8 @@ def tidy(settings: Settings, today: dt.date, dry_run: bool = False) -> Tidied:
     _models(registry, settings, tidied)
     tidied.litter = sum(_litter(store, dry_run) for store in (report, registry.store, open_labels(settings).store))
     tidied.foreign = [info.key for info in report.list(REPORTS) if not is_own(report, info)]
+    if not dry_run and lines:  # a plant without a night has nothing to keep in order
+        registry.store.put(LAST_TIDIED, tidied.text.encode())
     return tidied
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -18,6 +18,7 @@ from steelflow.store.base import Store
 
 _THREADS = 16
 _FEW = 8
+_FILES = 256  # that are open at a time
 _KEYS = ("coil", "status", "label", "good")
 _EMPTY_SUMMARY = pl.Schema(
     {"date": pl.Date(), "line": pl.String()} | {name: SUMMARY[name] for name in (*_KEYS, *SUMS, "strip", *MEANS)}
@@ -51,6 +52,12 @@ class ReportReader:
         if not frames:
             raise ReportError(f"{self._store.uri}: no reports for these nights and lines; run `steelflow nightly`")
         return pl.concat(frames, how="diagonal")
+
+    def parts(self, dates: Collection[dt.date]) -> Iterator[pl.LazyFrame]:
+        """The rows of ``images``, from some files at a time: a scan takes memory for each file that it opens."""
+        for partition, infos in files_of(self._store, dates, None).items():
+            for start in range(0, len(infos), _FILES):
+                yield scan(self._store, infos[start : start + _FILES]).with_columns(*path_columns(partition))
 
     def summary(
         self, dates: Collection[dt.date] | None = None, lines: Collection[str | None] | None = None
@@ -96,6 +103,17 @@ class ReportReader:
         """The images that could not be inspected, with the reason."""
         columns = ("date", "line", "coil", "object_key", "member", "ordinal", "error")
         return self.images(dates, lines).filter(pl.col("status") == "failed").select(columns).collect()
+
+    def reasons(self, dates: Collection[dt.date]) -> pl.DataFrame:
+        """Images that could not be inspected, by line and reason: the word before the colon of their error."""
+        reason = pl.col("error").str.split(":").list.first().alias("reason")
+        counted = [
+            part.filter(pl.col("status") == "failed").group_by("line", reason).agg(images=pl.len()).collect()
+            for part in self.parts(dates)
+        ]
+        if not counted:
+            return pl.DataFrame(schema={"line": pl.String, "reason": pl.String, "images": pl.UInt32})
+        return pl.concat(counted).group_by("line", "reason").agg(pl.col("images").sum()).sort("line", "reason")
 
     def coil(self, date: dt.date, line: str, coil: str) -> pl.DataFrame:
         """The rows of one coil, in order of position."""

@@ -7,7 +7,7 @@ ready.py        what is checked before anything changes
 due.py          are there enough new labels, and is the last retraining long enough ago?
 material.py     the labels and the golden set
 workplace.py    the folder where the candidates are trained
-candidates.py   from scratch and fine-tuned
+candidates.py   from scratch and fine-tuned; on_node.py has them trained on a node of a cluster
 trial.py        the better one against the champion; judging.py asks both models, gate.py decides
 decision.py     registered, and promoted or not; reference.py makes the new reference for drift
 record.py       what was decided, and why

@@ -33,6 +33,7 @@ class Details(BaseModel):
         chosen: the kind of the better candidate.
         candidates: by kind, the figures on the held-out labels, and the epochs.
         accepted: lines whose drift is taken as normal from now on.
+        node: the node of the cluster that trained the candidates, and its device; None: the driver.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -49,6 +50,7 @@ class Details(BaseModel):
     candidates: dict[str, dict[str, Any]] = {}
     gate: Gate | None = None
     accepted: tuple[str | None, ...] = ()
+    node: str | None = None
 
 
 class RetrainResult(BaseModel):

@@ -24,6 +24,7 @@ from steelflow.retrain.candidates import candidates
 from steelflow.retrain.decision import conclude
 from steelflow.retrain.due import changed_classes, labels_since, not_due
 from steelflow.retrain.material import SHIPPED, WHO, Material, gather
+from steelflow.retrain.on_node import trained
 from steelflow.retrain.ready import check_training
 from steelflow.retrain.record import RetrainResult, Trigger, put_record, records
 from steelflow.retrain.retraining import Progress, Request, Retraining, Tell
@@ -121,7 +122,7 @@ def _decide(run: Retraining, decided: list[RetrainResult]) -> RetrainResult:
     champion = run.registry.fetch(version, run.settings.home / "models")
     with workplace(run, material) as work:
         with run.timed("train"):
-            best, *others = candidates(run, material, work, champion)
+            best, *others = trained(run, material, work, version, candidates)
         with run.timed("trial"):
             gate = try_out(run, material, best, champion)
         run.details.golden = material.golden.hash

@@ -17,8 +17,8 @@ from steelflow.store.private import own_folder, own_home, owner_only
 
 
 @contextlib.contextmanager
-def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
-    """A folder named after everything that decides the weights. It is removed when the work is done."""
+def workplace(run: Retraining, material: Learnt, below: str = "retrain") -> Iterator[Path]:
+    """A folder in ``home``, named after everything that decides the weights. It is removed when the work is done."""
     decisive: list[Any] = [
         material.snapshot.hash,
         material.golden.hash,
@@ -31,7 +31,7 @@ def workplace(run: Retraining, material: Learnt) -> Iterator[Path]:
         __version__,
     ]
     name = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-    folder = run.settings.home / "retrain" / name
+    folder = run.settings.home / below / name
     own_home(run.settings.home)
     own_folder(folder)
     for other in folder.parent.iterdir():  # only one retraining runs at a time, so the others were given up

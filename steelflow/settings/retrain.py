@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from steelflow.settings.base import Cron, Section
@@ -24,4 +26,8 @@ class RetrainSettings(Section):
     class_floor: float = Field(default=0.05, ge=0, le=1, description="recall that one class may lose")
     min_speed: float = Field(
         default=0.5, ge=0, description="lowest speed, as a share of the champion's images per second"
+    )
+    node: Literal["gpu", "any", "none"] = Field(
+        default="gpu",
+        description="with the executor 'ray', candidates are trained on a node: with a free GPU only, on any, on none",
     )

@@ -8,7 +8,7 @@ import json
 import logging
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from steelflow.metrics.names import BY_NAME
 from steelflow.metrics.publish import publish, write_textfile
 from steelflow.metrics.server import MetricsServer, Watch
 from steelflow.metrics.text import written
+from steelflow.night.drift import check_drift
+from steelflow.night.housekeeping import tidy
 from steelflow.night.run import inspect_night
 from steelflow.report.layout import progress_key
 from steelflow.report.progress import NightProgress
@@ -65,7 +67,24 @@ def test_the_figures_of_a_night(settings: Settings) -> None:
     assert {key[1] for key in seen if key[0] == "night_stage_seconds"} == {"fetch", "decode", "infer", "write"}
     assert [key[2] for key in seen if key[0] == "model_info"] == ["steelnet"]
     assert ("last_success_timestamp_seconds", "nightly") in seen
+    assert ("last_success_timestamp_seconds", "housekeeping") not in seen
     assert (seen["storage_up",], seen["night_running",], seen["labels_images",]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("flow", "work"),
+    [
+        ("drift-check", lambda settings: check_drift(settings, NIGHT)),
+        ("housekeeping", lambda settings: tidy(settings, NIGHT)),
+    ],
+)
+def test_the_last_success_of_a_flow_without_records(
+    settings: Settings, flow: str, work: Callable[[Settings], object]
+) -> None:
+    before = found(Figures(settings).read()).get(("last_success_timestamp_seconds", flow), 0.0)
+    work(settings)
+    assert found(Figures(settings).read())["last_success_timestamp_seconds", flow] > before
+    tidy(settings, NIGHT, dry_run=True)
 
 
 def test_another_process_reads_the_same(settings: Settings) -> None:

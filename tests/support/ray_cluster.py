@@ -14,6 +14,7 @@ import pytest
 
 from steelflow.config import ExecutorSettings
 
+_TOKEN = secrets.token_hex(32)  # Ray remembers the first one of a process
 _STORE = 80 * 1024 * 1024  # bytes of each node's object store
 
 
@@ -23,7 +24,7 @@ class Nodes:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        patch.setenv("RAY_AUTH_TOKEN", _TOKEN)
         from ray.cluster_utils import Cluster  # here: Ray reads the environment when it is imported
 
         ended = signal.getsignal(signal.SIGTERM)
@@ -36,11 +37,16 @@ class Nodes:
     def address(self) -> str:
         return str(self._cluster.address)
 
-    def start(self, count: int = 1) -> None:
+    def start(self, count: int = 1, cpus: int = 1, gpus: int = 0) -> None:
+        """Nodes. Ray believes in their GPUs; torch and onnxruntime look for themselves."""
         for _ in range(count):
             ended = signal.getsignal(signal.SIGTERM)
-            self.nodes.append(self._cluster.add_node(num_cpus=1, object_store_memory=_STORE))
+            self.nodes.append(self._cluster.add_node(num_cpus=cpus, num_gpus=gpus, object_store_memory=_STORE))
             signal.signal(signal.SIGTERM, ended)
+
+    def raylet(self, number: int) -> int:
+        """The process of a node, in the order of their start."""
+        return int(self.nodes[number].all_processes["raylet"][0].process.pid)
 
     def kill(self, count: int | None = None) -> None:
         """SIGKILL for the newest nodes and their processes; all if ``count`` is not given."""
@@ -58,16 +64,21 @@ class Nodes:
         self._cluster.shutdown()
 
 
-def actors() -> list[int]:
+def actors(kind: str = "Inspector") -> list[int]:
     """The processes of actors on this machine."""
     pids = []
     for folder in Path("/proc").iterdir():
         try:
-            if folder.name.isdigit() and b"ray::Inspector" in (folder / "cmdline").read_bytes():
+            if folder.name.isdigit() and f"ray::{kind}".encode() in (folder / "cmdline").read_bytes():
                 pids.append(int(folder.name))
         except OSError:
             continue
     return sorted(pids)
+
+
+def parent(pid: int) -> int:
+    """The process that started another one: of an actor, the ``raylet`` of its node."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def kill_an_actor() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from steelflow.config import Settings
+from steelflow.labels import Label, open_labels
 from steelflow.training.augment import Augmentation
 from steelflow.training.recipe import Recipe
 
@@ -28,3 +30,14 @@ def write(root: Path, per_class: int = 16, sizes: tuple[int, ...] = (40,)) -> Pa
             side = sizes[i % len(sizes)]
             cv2.imwrite(str(root / name / f"{i:03}.png"), stripes(name == "along", rng, side, side + 3 * (i % 2)))
     return root
+
+
+def label_stripes(settings: Settings, count: int, seed: int = 0) -> None:
+    """``count`` labelled images of each direction."""
+    labels, rng = open_labels(settings), np.random.default_rng(seed)
+    said = []
+    for name in ("across", "along"):
+        for _ in range(count):
+            _, data = cv2.imencode(".png", stripes(name == "along", rng))
+            said.append(Label(labels.images.put(data.tobytes()), name, "ann", "import"))
+    labels.add(said, new_classes=("across", "along"))

@@ -14,6 +14,7 @@ from steelflow.models.spec import ModelSpec
 from steelflow.registry.operating_points import points_of
 from steelflow.retrain.decision import conclude
 from steelflow.retrain.due import changed_classes, frames_since, not_due
+from steelflow.retrain.on_node import trained
 from steelflow.retrain.ready import check_training
 from steelflow.retrain.record import RetrainResult, last_snapshot
 from steelflow.retrain.retraining import Retraining
@@ -40,9 +41,9 @@ def decide_on_frames(run: Retraining, decided: list[RetrainResult]) -> RetrainRe
         return run.result("skipped", why)
     check_training(ARCH)
     learnt = run.labels.read_snapshot(None if run.champion is None else run.champion.data_hash)
-    trained = groups_trained(run.labels.read_snapshot(last_snapshot(decided))) | groups_trained(learnt)
+    known = groups_trained(run.labels.read_snapshot(last_snapshot(decided))) | groups_trained(learnt)
     spec = open_engine(_file(run), run.settings.model.engine).spec
-    material = gather_frames(run, spec, frame_labels(run.labels), fresh, trained)
+    material = gather_frames(run, spec, frame_labels(run.labels), fresh, known)
     if not isinstance(material, StripMaterial):
         return run.result("skipped", material)
     version = run.champion = run.champion or first_of_views(run.settings, run.registry)
@@ -50,7 +51,7 @@ def decide_on_frames(run: Retraining, decided: list[RetrainResult]) -> RetrainRe
     sets = {GOLDEN: material.golden_frames, RECENT: _recent(material, learnt, spec)}
     with workplace(run, material) as work:
         with run.timed("train"):
-            best, *others = _train(run, material, work, champion, spec)
+            best, *others = trained(run, material, work, version, _train)
         with run.timed("trial"):
             run.tell(f"the model {best.kind} against the champion")
             gate = try_out_frames(run, sets, material.good, champion, best.onnx)
@@ -61,9 +62,7 @@ def decide_on_frames(run: Retraining, decided: list[RetrainResult]) -> RetrainRe
         return conclude(run, material, best, gate, version)
 
 
-def _train(
-    run: Retraining, material: StripMaterial, work: Path, champion: Path, spec: ModelSpec
-) -> list[StripCandidate]:
+def _train(run: Retraining, material: StripMaterial, work: Path, champion: Path) -> list[StripCandidate]:
     run.tell(f"{len(material.training):,} labelled frames and {len(material.golden_frames):,} golden ones")
     engine = open_engine(champion, run.settings.model.engine)
     partly = [frame for frame in material.training if not frame.whole]
@@ -77,7 +76,7 @@ def _train(
         work / "frames",
         run.settings.limits,
     )
-    return strip_candidates(run, data, work, champion, spec)
+    return strip_candidates(run, data, work, champion, engine.spec)
 
 
 def _recent(material: StripMaterial, learnt: Snapshot | None, spec: ModelSpec) -> tuple[LabelledFrame, ...]:
