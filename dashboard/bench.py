@@ -11,39 +11,64 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
 from dashboard.ahead import import_ahead
 from dashboard.auth import queues
-from dashboard.data import coils, find, sources
+from dashboard.data import coils, embedding, find, sources
+from dashboard.data import versions as of_versions
 from dashboard.data.finding import Here
 from steelflow.inspection.runtime import prepare
 from steelflow.labels import open_labels
+from steelflow.report.reader import ReportReader
 
 APP = Path(__file__).parent / "app.py"
 _PATIENCE = 300.0  # seconds
+_OF_LINE = 28_000  # images of a line and night, about
+
+
+class _Watch:
+    """Runs the pages, and keeps what each took: seconds that passed, and seconds of a core."""
+
+    def __init__(self) -> None:
+        self.app = AppTest.from_file(APP, default_timeout=_PATIENCE)
+        self.seconds: dict[str, float] = {}
+        self.cpu: dict[str, float] = {}
+
+    def timed(self, what: str, act: Callable[[], object]) -> None:
+        started, worked = time.perf_counter(), time.process_time()
+        act()
+        self.seconds[what] = round(time.perf_counter() - started, 3)
+        self.cpu[what] = round(time.process_time() - worked, 3)
+        if wrong := [one.value for one in (*self.app.error, *self.app.exception)]:
+            sys.exit(f"{what}: {wrong[0]}")
+
+    def opened(self, page: str, what: str) -> None:
+        """A page, and once more with warm caches."""
+        self.app.switch_page(f"app_pages/{page}.py")
+        self.timed(what, self.app.run)
+        self.timed(f"{what}, again", self.app.run)
 
 
 def main() -> None:
-    seconds: dict[str, float] = {}
-    cpu: dict[str, float] = {}
     prepare()
     started = time.perf_counter()
     import_ahead()
-    seconds["imports, once per process"] = round(time.perf_counter() - started, 3)
-    app = AppTest.from_file(APP, default_timeout=_PATIENCE)
+    imports = {"imports, once per process": round(time.perf_counter() - started, 3)}
+    watch = _Watch()
+    defects(watch)
+    nights(watch)
+    model(watch)
+    coils_and_names(watch)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    told = {"seconds": imports | watch.seconds, "cpu_seconds": watch.cpu, "peak_mib": round(peak)}
+    sys.stdout.write(json.dumps(told) + "\n")
 
-    def timed(what: str, act: Callable[[], object]) -> None:
-        started, worked = time.perf_counter(), time.process_time()
-        act()
-        seconds[what] = round(time.perf_counter() - started, 3)
-        cpu[what] = round(time.process_time() - worked, 3)
-        if wrong := [one.value for one in (*app.error, *app.exception)]:
-            sys.exit(f"{what}: {wrong[0]}")
 
+def defects(watch: _Watch) -> None:
+    app, timed = watch.app, watch.timed
     timed("Tonight, first view", app.run)
     timed("Tonight, again", app.run)
     app.switch_page("app_pages/defects.py")
@@ -62,33 +87,34 @@ def main() -> None:
     timed("Defects, a year, coils C…", lambda: app.text_input(key="coil").set_value("C").run())
     app.text_input(key="coil").set_value("").run()
 
-    def opened(page: str, what: str, again: bool = True) -> None:
-        app.switch_page(f"app_pages/{page}.py")
-        timed(what, app.run)
-        if again:
-            timed(f"{what}, again", app.run)
 
-    opened("runs", "Runs, first view")
-    opened("coil", "Coil, first view")
+def nights(watch: _Watch) -> None:
+    app, timed = watch.app, watch.timed
+    watch.opened("runs", "Runs, first view")
+    watch.opened("coil", "Coil, first view")
     timed("Coil, the next one", lambda: app.button(key="after").click().run())
-    opened("images", "Images, the last night")
+    watch.opened("images", "Images, the last night")
     night = app.selectbox(key="night")
     timed("Images, a night of 100", lambda: night.set_value(night.options[-1]).run())
     night.set_value(night.options[0]).run()
-    opened("drift", "Drift, first view")
-    last = sources.nights()[-1]
-    signal = sources.drift(last, last)["signal"].drop_nulls()
-    labels = open_labels(sources.settings())
-    moved = partial(queues.moved, labels, last, lines[0])
-    timed("Drift, the images that moved", lambda: moved("unfamiliar" if "unfamiliar" in signal else signal[0]))
-    opened("review", "Review, a new queue")
-    timed("Review, images of a second reader", lambda: queues.begin(labels, lines[0], "cleo"))
-    opened("classes", "Classes, first view")
-    opened("models", "Models, first view")
-    for part in ("Two versions", "Map of a night"):
-        app.query_params["part"] = part
-        timed(f"Models, {part.lower()}", app.run)
-        timed(f"Models, {part.lower()}, again", app.run)
+
+
+def model(watch: _Watch) -> None:
+    app, timed = watch.app, watch.timed
+    watch.opened("drift", "Drift, first view")
+    last, labels = sources.nights()[-1], open_labels(sources.settings())
+    line = str(app.selectbox(key="line").value)
+    timed("Drift, the images that moved", lambda: queues.moved(labels, last, line, "unfamiliar"))
+    watch.opened("review", "Review, a new queue")
+    timed("Review, images of a second reader", lambda: queues.begin(labels, line, "cleo"))
+    watch.opened("classes", "Classes, first view")
+    watch.opened("models", "Models, first view")
+    timed("Models, two versions", lambda: of_versions.figures(*sources.registry().versions()[:2]))
+    timed("Models, the map of a night", lambda: embedding.points(ReportReader(sources.report()), last, line, _OF_LINE))
+
+
+def coils_and_names(watch: _Watch) -> None:
+    timed, last = watch.timed, sources.nights()[-1]
     timed("Coils to decide, first", lambda: coils.coils(last))
     timed("Coils to decide, again", lambda: coils.coils(last))
     timed("Can I trust this night, first", lambda: coils.trusted(last))
@@ -96,8 +122,6 @@ def main() -> None:
     timed("Find, a coil of last tuesday", lambda: find.answer("1007 last tuesday", Here()))
     timed("Find, a name that is not there", lambda: find.answer("xyzzy", Here()))
     timed("Find, an image of a night", lambda: find.answer("image _00017", Here()))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "peak_mib": round(peak)}) + "\n")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,6 @@ def _picture(archive: Path, keys: list[str]) -> None:
     first.parent.mkdir(parents=True, exist_ok=True)
     done, data = cv2.imencode(".jpg", np.random.default_rng(0).integers(60, 190, (200, 200), np.uint8))
     assert done
-    first.write_bytes(data)
+    first.write_bytes(data.tobytes())
     for key in keys[1:]:
         os.link(first, archive / key)

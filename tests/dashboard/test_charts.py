@@ -264,6 +264,17 @@ def test_plain_text_has_no_markup_left(text: str) -> None:
         assert all(left[place - 1] == "\\" for place, char in enumerate(left) if char == sign)
 
 
+@pytest.mark.parametrize("text", ["C1 -> C2", "<- back", "a--b", ">= 5", "<= 5", "~= 5"])
+def test_no_signs_become_one(text: str) -> None:
+    shown = formats.plain(text)
+    assert shown.replace("\\", "").replace("\u2060", "") == text
+    assert not re.search(r"->|<-|--|>=|<=|~=", shown.replace("\\", ""))
+
+
+def test_a_badge_escapes_brackets_itself() -> None:
+    assert formats.in_badge("L1 [a] *b*") == "L1 [a] \\*b\\*"
+
+
 @pytest.mark.parametrize("address", ["otto@plant.example", "https://plant.example/x", "WWW.plant.example", ":smile:"])
 def test_plain_text_links_nowhere(address: str) -> None:
     shown = formats.plain(address).replace("\\", "")
