@@ -107,6 +107,8 @@ def test_coils_to_hold_have_their_reasons_and_pictures(plant: Settings, found: R
     expected = {coil for coil, one in listed(plant).items() if one.proposed == "held" and one.decision is None}
     assert to_hold == expected
     assert len(expected) == 5
+    assert (found.held_more, found.grade) == (0, ())
+    assert found.counts == {"held": 0, "to hold": 5, "to grade": 0, "released": 1, "to release": 0}
     for one in found.held:
         assert 1 <= len(one.pictures) <= 3
         for picture in one.pictures:

@@ -13,7 +13,7 @@ from frame_plants import NIGHT
 
 from steelflow.config import Settings
 from steelflow.drift.check import NIGHTS, TABLE
-from steelflow.morning.trust import Reason, answered, trust, trust_of
+from steelflow.morning.trust import Reason, _novelty, answered, trust, trust_of
 from steelflow.night.run import inspect_night
 from steelflow.registry import open_registry
 from steelflow.store import open_store
@@ -68,6 +68,36 @@ def test_coverage(settings: Settings, tmp_path: Path) -> None:
     for file in (tmp_path / "report" / "runs").rglob("*.json"):
         file.unlink()
     assert sentence(settings) == "No: the night of 2026-11-01 has no record: it was not inspected to its end."
+
+
+@pytest.mark.parametrize(
+    ("novel", "answers"),
+    [
+        ((0, 0), [("yes", "0.0% of the images are unlike the training images")]),
+        ((20, 20), [("yes", "20.0% of the images are unlike the training images")]),
+        (
+            (0, 21),
+            [
+                ("with care", "21% of the images of line L2 are unlike the training images"),
+                ("yes", "10.5% of the images are unlike the training images"),
+            ],
+        ),
+        (
+            (51, 50),
+            [
+                ("no", "51% of the images of line L1 are unlike the training images"),
+                ("with care", "50% of the images of line L2 are unlike the training images"),
+            ],
+        ),
+        ((None, None), [("with care", "the model does not notice images that it was not trained for")]),
+    ],
+)
+def test_novelty(novel: tuple[int | None, int | None], answers: list[tuple[str, str]]) -> None:
+    summary = pl.DataFrame(
+        {"line": ["L1", "L2"], "status": "ok", "images": 100, "novel": novel},
+        schema_overrides={"novel": pl.UInt32},
+    )
+    assert [(one.answer, one.text) for one in _novelty(summary, most=0.2)] == answers
 
 
 def test_drift(settings: Settings) -> None:
