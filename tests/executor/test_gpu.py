@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,13 +38,17 @@ def test_who_gets_a_gpu_and_what_an_actor_says_that_cannot_use_it(
     cluster.start(cpus=1)
     cluster.start(cpus=2, gpus=1)
     cluster.start(cpus=0, gpus=1)
-    images = make_plant(tmp_path)
+    images, ours = make_plant(tmp_path), [cluster.raylet(number) for number in range(3)]
 
-    def nodes_of_actors(report: str, **given: int) -> list[int]:
-        seen: list[list[int]] = []
+    def nodes_of_actors(report: str, count: int, **given: int) -> list[int]:
+        seen: list[list[int]] = [[]]
+        until = time.monotonic() + 60
 
         def look(_: Done) -> None:
-            seen.append(sorted(map(parent, actors())))
+            """The first unit waits for all actors: a night of a second does not."""
+            while len(seen[-1]) < count and time.monotonic() < until:
+                seen.append(sorted(node for node in map(parent, actors()) if node in ours))
+                time.sleep(0.2)
 
         settings = local_settings(images, tmp_path / report)
         settings = settings.model_copy(update={"executor": cluster.settings(**given)})
@@ -52,8 +57,8 @@ def test_who_gets_a_gpu_and_what_an_actor_says_that_cannot_use_it(
         return max(seen, key=len)
 
     with caplog.at_level(logging.WARNING, "steelflow"):
-        assert nodes_of_actors("one", actors=1) == [cluster.raylet(1)], "the GPU comes first"
+        assert nodes_of_actors("one", 1, actors=1) == [ours[1]], "the GPU comes first"
     warnings = [one.getMessage() for one in caplog.records if "Ray gave a GPU" in one.getMessage()]
     assert len(warnings) == 1
     assert "does not use it, so the CPU judges; install onnxruntime-gpu there" in warnings[0]
-    assert nodes_of_actors("all") == sorted([cluster.raylet(0), cluster.raylet(1), cluster.raylet(1)])
+    assert nodes_of_actors("all", 3) == sorted([ours[0], ours[1], ours[1]])

@@ -132,12 +132,11 @@ def test_without_another_node_the_driver_trains(cluster: Nodes, settings: Settin
     assert heard.said("trained on this machine: ") == 1
 
 
-def test_a_process_that_was_killed_goes_on_from_its_checkpoint(cluster: Nodes, settings: Settings) -> None:
+def test_a_killed_process_is_replaced_on_the_same_node(cluster: Nodes, settings: Settings) -> None:
     cluster.start(1 - len(cluster.nodes))
     heard = Heard({"from scratch: epoch 4": lambda: os.kill(actors("Porter")[0], signal.SIGKILL)})
     result = run(settings, heard, "any")
     assert (result.state, result.details.node is not None) == ("promoted", True)
-    assert heard.said("from scratch: epoch 1 ") == 1
     assert heard.said("another try") == 1
 
 
