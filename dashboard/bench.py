@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
@@ -20,6 +21,7 @@ from dashboard.auth import queues
 from dashboard.data import coils, embedding, find, sources
 from dashboard.data import versions as of_versions
 from dashboard.data.finding import Here
+from steelflow.drift.signals import SIGNALS
 from steelflow.inspection.runtime import prepare
 from steelflow.labels import open_labels
 from steelflow.report.reader import ReportReader
@@ -104,7 +106,8 @@ def model(watch: _Watch) -> None:
     watch.opened("drift", "Drift, first view")
     last, labels = sources.nights()[-1], open_labels(sources.settings())
     line = str(app.selectbox(key="line").value)
-    timed("Drift, the images that moved", lambda: queues.moved(labels, last, line, "unfamiliar"))
+    for signal in SIGNALS:
+        timed(f"Drift, the images that moved {signal}", partial(queues.moved, labels, last, line, signal))
     watch.opened("review", "Review, a new queue")
     timed("Review, images of a second reader", lambda: queues.begin(labels, line, "cleo"))
     watch.opened("classes", "Classes, first view")

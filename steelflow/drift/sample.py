@@ -74,18 +74,25 @@ def read_report(store: Store, key: str) -> pl.DataFrame | None:
 def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
     """At most ``most`` rows: those with the smallest hash of the image's place.
 
-    The same rows are drawn in every run, whatever the order of ``frames``. Holds one frame and the sample in memory.
+    The same rows are drawn in every run, whatever the order of ``frames``. Holds the sample and as many rows again in
+    memory, or one frame.
     """
-    kept = pl.DataFrame(schema=COLUMNS)
-    images = 0
+    kept = [pl.DataFrame(schema=COLUMNS)]
+    images = held = 0
     for frame in frames:
         images += frame.height
-        kept = thinned(pl.concat([kept, frame]), most)
-    return Sample(kept.sort(IMAGE), images)
+        held += frame.height
+        kept.append(frame)
+        if held >= 2 * most:  # not after every frame: a night can have thousands of small ones
+            kept = [thinned(pl.concat(kept), most)]
+            held = kept[0].height
+    return Sample(thinned(pl.concat(kept), most).sort(IMAGE), images)
 
 
 def thinned(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """At most ``most`` rows, drawn as in ``sample``."""
     if rows.height <= most:
         return rows
-    return rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)
+    drawn = rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)
+    # Texts of Polars refer to the buffers that they were read into. Without a copy, a sample would keep all of them.
+    return pl.DataFrame(drawn.to_arrow(compat_level=pl.CompatLevel.oldest()))

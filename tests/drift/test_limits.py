@@ -18,7 +18,7 @@ from steelflow.drift.compare import LineReference
 from steelflow.drift.reading import Reading
 from steelflow.drift.reference_profile import parse_profile
 from steelflow.drift.references import Fixed
-from steelflow.drift.sample import Sample, readable, thinned
+from steelflow.drift.sample import COLUMNS, Sample, readable, sample, thinned
 from steelflow.drift.signals import SIGNALS, fixed_thresholds
 from steelflow.drift.signals.rows import LineRows
 from steelflow.drift.sources import profile_from
@@ -346,3 +346,17 @@ def test_a_reading_tells_how_far_over_it_is() -> None:
     points = dataclasses.replace(reading(0.2, signal="novel"), threshold=0.1, breach=True, line=None)
     assert points.sentence == "all images: novel moved (threshold 10.0 points), 2.0 times over"
     assert points.to_dict()["share_of_breach"] == points.share == 2
+
+
+def test_a_sample_keeps_no_text_of_the_rows_that_it_left_out() -> None:
+    frames = [
+        pl.DataFrame({"object_key": [f"{'folder/' * 40}{number}-{row}" for row in range(100)], "ordinal": range(100)})
+        for number in range(40)
+    ]
+    rows = [
+        frame.select(pl.col(n) if n in frame.columns else pl.lit(None).alias(n) for n in COLUMNS) for frame in frames
+    ]
+    drawn = sample((one.cast(COLUMNS) for one in rows), 20).rows["object_key"]
+    texts = drawn.to_arrow(compat_level=pl.CompatLevel.newest())
+    held = sum(buffer.size for buffer in texts.buffers() if buffer is not None)
+    assert held < 10 * sum(len(text) for text in drawn)
