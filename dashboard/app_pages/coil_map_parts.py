@@ -19,6 +19,7 @@ from steelflow.strip.rolls import DIRT
 from steelflow.strip.severity import ranks
 
 _CROPS = 16
+_SHORT = 20.0  # metres: with less, decimetres are shown
 
 
 @frame.fragment()
@@ -108,7 +109,8 @@ def _told(made: coil_map.CoilMap, rows: pl.DataFrame) -> str:
         parts.append(f"{formats.count(made.unplaced)} images have no position and are not on the map")
     if not made.metres:
         parts.append("the archive's keys have no position (see `archive.template`), so images are shown in order")
-    where = f"From {made.low:,.0f} to {made.high:,.0f} m{coil_along.since(rows)}: " if made.metres else ""
+    digits = 0 if made.high - made.low >= _SHORT else 1
+    where = f"From {made.low:,.{digits}f} to {made.high:,.{digits}f} m{coil_along.since(rows)}: " if made.metres else ""
     closer = "A click opens the picture; Shift and the wheel zoom, a double click shows all."
     return f"{where}{'; '.join(parts)}. {closer}"
 

@@ -54,7 +54,7 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, doubt: str | No
 
 
 def _usually(unit: RateUnit, value: float | None, doubt: str | None = None) -> str:
-    told = f"28 nights: {unit.text(value)}"
+    told = "no nights to compare with" if value is None else f"28 nights: {unit.text(value)}"
     return f"{told}; {doubt}" if doubt else told
 
 
