@@ -1,7 +1,7 @@
 """SteelNet Fast: SteelNet's parts, arranged for half of its time on a CPU core.
 
-Where SteelNet's time goes, and what is different here (onnxruntime, batches of 32; the candidates
-are in docs/results/steelnet-fast-search.json):
+Where SteelNet's time goes, and what is different here (onnxruntime, batches of 32; the candidates are in
+docs/results/steelnet-fast-search.json):
 
 - A third is the 11×11 depthwise kernel on a map of 13×13. One more stride comes first: on a map of 7×7 a kernel of 7×7
   sees as much of the image and costs a sixth. The operations saved pay for wider layers.
