@@ -29,6 +29,7 @@ COLUMNS = {
 }
 """The report columns that the drift check uses. Older reports and profiles lack some of them; these are null here."""
 
+_TOGETHER = 64  # frames in memory: a frame of a few rows takes far more than they do
 _ALWAYS = ("confidence", *QUALITY)
 IMAGE = ("object_key", "member", "ordinal")
 _REPORT = {"object_key", "status", "model_digest"}  # a file with these columns is a report
@@ -74,8 +75,8 @@ def read_report(store: Store, key: str) -> pl.DataFrame | None:
 def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
     """At most ``most`` rows: those with the smallest hash of the image's place.
 
-    The same rows are drawn in every run, whatever the order of ``frames``. Holds the sample and as many rows again in
-    memory, or one frame.
+    The same rows are drawn in every run, whatever the order of ``frames``. Holds the sample and a limited number
+    of frames in memory.
     """
     kept = [pl.DataFrame(schema=COLUMNS)]
     images = held = 0
@@ -83,16 +84,20 @@ def sample(frames: Iterable[pl.DataFrame], most: int) -> Sample:
         images += frame.height
         held += frame.height
         kept.append(frame)
-        if held >= 2 * most:  # not after every frame: a night can have thousands of small ones
-            kept = [thinned(pl.concat(kept), most)]
+        if held >= 2 * most or len(kept) > _TOGETHER:
+            kept = [_copied(thinned(pl.concat(kept), most))]
             held = kept[0].height
-    return Sample(thinned(pl.concat(kept), most).sort(IMAGE), images)
+    return Sample(_copied(thinned(pl.concat(kept), most)).sort(IMAGE), images)
 
 
 def thinned(rows: pl.DataFrame, most: int) -> pl.DataFrame:
     """At most ``most`` rows, drawn as in ``sample``."""
     if rows.height <= most:
         return rows
-    drawn = rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)
-    # Texts of Polars refer to the buffers that they were read into. Without a copy, a sample would keep all of them.
-    return pl.DataFrame(drawn.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return rows.sort(pl.struct(IMAGE).hash(0), *IMAGE).head(most)
+
+
+def _copied(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows in memory of their own. Texts of Polars refer to the buffers that they were read into, so without a
+    copy a sample would keep all of them."""
+    return pl.DataFrame(rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
