@@ -78,8 +78,8 @@ def bench(
             result, table = run_bench(current, folder, images, rounds, s3, compare, say), _table
     result["data"] = str(folder) if folder else "synthetic"
     if out:
-        data = f"…/{folder.name}" if folder else "synthetic"  # the file is kept; a path of this machine says nothing
-        write_result(out, {"kind": "speed", **result, "data": data, **provenance(command()), "machine": machine()})
+        told = f"…/{folder.name}" if folder else "synthetic"  # the file is kept; a path of this machine says nothing
+        write_result(out, {"kind": "speed", **result, "data": told, **provenance(command()), "machine": machine()})
     emit(result, as_json, table(result))
 
 
