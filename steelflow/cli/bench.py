@@ -76,10 +76,9 @@ def bench(
             result, table = run_growth(current, folder, size or SIZES, nights or NIGHTS, say), growth_table
         else:
             result, table = run_bench(current, folder, images, rounds, s3, compare, say), _table
-    result["data"] = str(folder) if folder else "synthetic"
+    result["data"] = f"…/{folder.name}" if folder else "synthetic"  # figures are kept; a machine's path says nothing
     if out:
-        told = f"…/{folder.name}" if folder else "synthetic"  # the file is kept; a path of this machine says nothing
-        write_result(out, {"kind": "speed", **result, "data": told, **provenance(command()), "machine": machine()})
+        write_result(out, {"kind": "speed", **result, **provenance(command()), "machine": machine()})
     emit(result, as_json, table(result))
 
 
