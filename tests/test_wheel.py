@@ -67,7 +67,9 @@ def test_the_wheel_holds_the_packages_the_weights_and_the_licence(built: tuple[P
     sources = {str(path.relative_to(ROOT)) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert sources <= names
     assert {f"{package}/py.typed" for package in PACKAGES} <= names
-    assert {f"steelflow/weights/{name}.{kind}" for name in SHIPPED for kind in ("onnx", "safetensors", "md")} <= names
+    assert {
+        f"steelflow/weights/{name}.{kind}" for name in SHIPPED for kind in ("onnx", "safetensors", "md", "seen")
+    } <= names
     assert "dashboard/.streamlit/config.toml" in names
     licences = {name.rpartition("/")[2] for name in names if ".dist-info/licenses/" in name}
     assert licences == {"LICENSE", "NOTICE"}

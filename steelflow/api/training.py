@@ -33,6 +33,7 @@ def train(  # long: most of it documents the arguments
     learning_rate: float | None = None,
     mixup: float | None = None,
     patience: int | None = None,
+    on_all: bool = False,
     device: str | None = None,
     precision: Literal["fp32", "bf16", "auto"] = "fp32",
     form: str | None = None,
@@ -72,6 +73,8 @@ def train(  # long: most of it documents the arguments
         learning_rate: the highest one. Default: that of the architecture; a sixth of it with ``start``.
         mixup: α of the Beta distribution by which images are mixed in pairs, such as 0.2. Default: no mixing.
         patience: stop after so many epochs without progress on a tenth of the images, set aside for this.
+        on_all: train a second time, on all images, and write this model. The figures are those of the first
+            training, about images that it did not see.
         device: ``cpu`` or ``cuda``. Default: a GPU if there is one.
         precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network here.
         form: the format of the data, such as ``voc`` or ``coco``. Default: found by content.
@@ -121,6 +124,7 @@ def train(  # long: most of it documents the arguments
         learning_rate=learning_rate,
         mixup=mixup,
         patience=patience,
+        on_all=on_all,
         device=device,
         precision=precision,
         form=form,

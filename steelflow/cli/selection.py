@@ -207,6 +207,8 @@ def _tell(comparison: Comparison, saved: Path | None, judged: str) -> None:
     stdout.print(_cost(comparison.models))
     for model in comparison.unknown_origin:
         stdout.print(f"{model} has no record of its training images; evaluated {judged}")
+    for model in comparison.knew_the_images:
+        stdout.print(f"{model} was trained on images that it was evaluated on; it is not picked")
     stdout.print(comparison.choice.reason)
     if saved:
         stdout.print(f'selection.arch = "{comparison.arch}" is now in {saved}')

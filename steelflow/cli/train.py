@@ -85,6 +85,10 @@ def train(  # long: most of it declares the options
         int | None,
         typer.Option("--patience", help="Stop after this many epochs without progress on a tenth kept for validation."),
     ] = None,
+    on_all: Annotated[
+        bool,
+        typer.Option("--on-all", help="Then train on all images and write this model. The figures stay the first's."),
+    ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
     ] = None,
@@ -137,6 +141,7 @@ def train(  # long: most of it declares the options
             learning_rate=learning_rate,
             mixup=mixup,
             patience=patience,
+            on_all=on_all,
             device=device,
             precision=precision,
             form=form,

@@ -106,6 +106,8 @@ def evaluate(
         f"{result.model} on {result.engine}: {figures.accuracy:.2%} of {figures.images:,} {which} right, "
         f"macro F1 {figures.macro_f1:.4f}, ECE {figures.ece:.4f}"
     )
+    if result.seen:
+        stderr.print(f"{result.seen:,} of these images trained {result.model}: the figures say little about new images")
     for skipped in result.skipped:
         stderr.print(f"skipped {skipped.path}: {skipped.failure}")
     stdout.print(_by_class(figures))

@@ -41,6 +41,11 @@ class Comparison:
         """Models that do not say which images they were trained on."""
         return [m["model"] for m in self.models if any(run["seed"] is None for run in m["runs"])]
 
+    @property
+    def knew_the_images(self) -> list[str]:
+        """Models that were trained on images that they were evaluated on. They cannot be picked."""
+        return [m["model"] for m in self.models if _knew(m)]
+
     def to_dict(self) -> dict[str, Any]:
         """The output of ``--json``."""
         found: dict[str, Any] = {"models": self.models, "results": str(self.results)}
@@ -115,10 +120,14 @@ def compare_and_choose(
     if not timed:
         none = Choice(None, "no speed was measured, so there is no pick; give --rounds")
         return Comparison(measured, none, results, None)
-    rated = [Measured(m["model"], m["accuracy"], m["speed"]["end_to_end_ratio"]) for m in timed]
+    rated = [Measured(m["model"], m["accuracy"], m["speed"]["end_to_end_ratio"]) for m in timed if not _knew(m)]
     picture = results / "pareto.png"
     draw_results(timed, picture)
     return Comparison(measured, choose(rated, settings.selection), results, picture)
+
+
+def _knew(model: dict[str, Any]) -> bool:
+    return any(run.get("seen_in_training") for run in model["runs"])
 
 
 def save_pick(comparison: Comparison, config: Path | None) -> Path:

@@ -20,7 +20,7 @@ Architecture `{spec["arch"]}`; {len(spec["classes"])} classes; grey images, area
 
 ## On held-out images
 Accuracy {figures["accuracy"]:.2%}, macro F1 {_(figures["macro_f1"])}, ECE {_(figures["ece"])}, on {images["held_out"]}
-images that were not used for training.
+images that were not used for {_which(record)}.
 
 | class | images | precision | recall | F1 | AUC (one against the rest) |
 |---|---|---|---|---|---|
@@ -42,6 +42,13 @@ The model knows only the classes above and assigns one of them to every image. `
 that differ from the training images, and about 3 % of those that do not differ. The figures hold for images similar to
 the training images.
 """
+
+
+def _which(record: dict[str, Any]) -> str:
+    if not record.get("on_all"):
+        return "training"
+    return """training.
+These figures are of a first training of the same recipe. The weights here are of a second one, on all images"""
 
 
 def _kept(record: dict[str, Any]) -> str:

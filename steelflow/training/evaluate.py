@@ -17,6 +17,7 @@ from steelflow.errors import DataError
 from steelflow.images.beside import limits_in
 from steelflow.images.decode import Grey, decode, resize
 from steelflow.inspection.pipeline import Model, load_model
+from steelflow.models.seen import seen
 from steelflow.records import Failure
 from steelflow.training.data import Dataset, Skipped, load_images, split
 from steelflow.training.metrics import Evaluation, confusion
@@ -51,7 +52,8 @@ class ModelEvaluation:
     """The figures, and the unreadable files, which are not part of them.
 
     ``held_out`` is the seed of the fifth that was evaluated, None for all images. ``data_hash`` identifies the whole
-    set. ``disturbed`` has a value for each requested condition. ``at_point`` is of good against defect, for a model of
+    set. ``seen`` is the number of evaluated images that trained the model, None if its training images are unknown.
+    ``disturbed`` has a value for each requested condition. ``at_point`` is of good against defect, for a model of
     views.
     """
 
@@ -63,6 +65,7 @@ class ModelEvaluation:
     disturbed: Mapping[str, Disturbed]
     skipped: tuple[Skipped, ...]
     at_point: AtPoint | None = None
+    seen: int | None = None
 
     @property
     def mean(self) -> float:
@@ -81,6 +84,7 @@ class ModelEvaluation:
             "engine": self.engine,
             "held_out": self.held_out,
             "data_hash": self.data_hash,
+            "seen_in_training": self.seen,
             **self.figures.to_dict(),
             "skipped": [{"path": item.path, "reason": str(item.failure)} for item in self.skipped],
         }
@@ -157,6 +161,7 @@ def evaluate_folder(
         figures(labels[chosen], np.concatenate(probabilities).astype(np.float64), spec.classes),
         {name: Disturbed.of(matrix) for name, matrix in matrices.items()},
         listed.skipped,
+        seen=seen(model.engine.digest, (listed.digests[i] for i in chosen)),
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from steelflow.config import Settings
 from steelflow.errors import ConfigError, DataError
 from steelflow.inspection.pipeline import Model, load_model
+from steelflow.models.seen import seen
 from steelflow.training.annotations import load_annotations
 from steelflow.training.evaluate import ModelEvaluation, evaluate_folder
 from steelflow.training.metrics import evaluate as figures
@@ -65,4 +66,5 @@ def evaluate_views(
         {},
         known.skipped,
         at_point(judged, spec, point) if spec.good and point is not None else None,
+        seen(model.engine.digest, (known.items[i].digest for i in chosen)),
     )

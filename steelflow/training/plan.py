@@ -68,6 +68,7 @@ class TrainingPlan:
         pretrained: start from ImageNet weights, torchvision's or a file, and fine-tune in two phases.
         start: the model (a shipped name or an ONNX file) to fine-tune, at a sixth of the usual rate.
         hold_out: the rule for the held-out images; a fifth by seed when not given.
+        on_all: train a second time, on all images. This model is written; the figures are those of the first.
         phases: phases of the fine-tuning, with their own epochs and rates; ``epochs`` are divided between them.
         device: ``cpu`` or ``cuda``; a GPU if there is one, when not given.
         precision: of the training steps: ``fp32``, ``bf16``, or ``auto``, the faster of the two for this network on
@@ -88,6 +89,7 @@ class TrainingPlan:
     pretrained: bool | Path = False
     start: str | None = None
     hold_out: HoldOut | None = None
+    on_all: bool = False
     phases: Phases | None = None
     device: str | None = None
     precision: Wanted = "fp32"
@@ -112,6 +114,8 @@ class TrainingPlan:
             if "learning_rate" in self.changes:
                 raise ConfigError("fine-tuning uses the learning rates of its two phases; omit the learning rate")
             phases = (phases or Phases()).within(self.epochs) if self.epochs else phases or Phases()
+        if self.on_all and self.changes.get("patience", self.recipe.patience if self.recipe else 0):
+            raise ConfigError("patience needs a validation part, and --on-all has none; omit one of them")
         size = self.input_size or (entry.input_size if start is None else start.spec.input_size)
         if not 32 <= size <= 1024:
             raise ConfigError(f"input size is {size}; give 32 to 1024 pixels")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from steelflow.errors import TrainingError
@@ -70,21 +71,18 @@ def train(
     data = load_images(data_dir, ready.input_size, plan.limits)
     recipe = ready.recipe_for(len(data.labels))
     checkpoint = Checkpoint(out_dir / f"{ready.name}.checkpoint.safetensors", ready.fingerprint(data, recipe))
-    trained = train_in_memory(
-        data,
-        plan.arch,
-        recipe,
-        plan.seed,
-        name=ready.name,
-        parts=ready.parts(data),
-        method=ready.method(data.classes),
-        callbacks=Callbacks(
-            checkpoint=checkpoint, on_epoch=on_epoch, rescue=out_dir / f"{ready.name}.last-good.safetensors"
-        ),
+    again = Checkpoint(
+        out_dir / f"{ready.name}.on-all.checkpoint.safetensors", {**checkpoint.fingerprint, "on_all": True}
     )
-    seconds = time.perf_counter() - started + trained.history.seconds_before
+    runs = [_trained(ready, data, recipe, ready.parts(data), checkpoint, on_epoch)]
+    if plan.on_all:
+        whole = np.sort(np.concatenate([runs[0].training, runs[0].held_out]))
+        runs.append(_trained(ready, data, recipe, (whole, runs[0].held_out), again, on_epoch))
+    trained = replace(runs[-1], evaluation=runs[0].evaluation)  # the second training has seen the held-out images
+    seconds = time.perf_counter() - started + sum(run.history.seconds_before for run in runs)
     files = _write(out_dir, data, trained, _record(ready, recipe, data, trained, seconds))
-    checkpoint.remove()
+    for file in (checkpoint, again):
+        file.remove()
     return TrainingResult(
         onnx=files.onnx,
         weights=files.weights,
@@ -102,6 +100,31 @@ def train(
     )
 
 
+def _trained(
+    ready: Ready,
+    data: Dataset,
+    recipe: Recipe,
+    parts: tuple[Indices, Indices] | None,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[Progress], None] | None,
+) -> Trained:
+    """One training, on the first of ``parts``, with the figures on the second."""
+    return train_in_memory(
+        data,
+        ready.plan.arch,
+        recipe,
+        ready.plan.seed,
+        name=ready.name,
+        parts=parts,
+        method=ready.method(data.classes),
+        callbacks=Callbacks(
+            checkpoint=checkpoint,
+            on_epoch=on_epoch,
+            rescue=checkpoint.path.with_name(f"{ready.name}.last-good.safetensors"),
+        ),
+    )
+
+
 def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float) -> dict[str, Any]:
     """The content of metrics.json. The card is made from it."""
     plan = ready.plan
@@ -116,6 +139,7 @@ def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, secon
         "data_hash": data.hash,
         "split": ready.split_rule,
         "seed": plan.seed,
+        "on_all": plan.on_all,
         "recipe": asdict(recipe),
         "kept_epoch": trained.history.kept,
         "class_weights": _class_weights(data, trained.training, recipe),

@@ -37,6 +37,7 @@ class Wanted:
     learning_rate: float | None = None
     mixup: float | None = None
     patience: int | None = None
+    on_all: bool = False
     device: str | None = None
     precision: WantedPrecision = "fp32"
     form: str | None = None
@@ -98,6 +99,7 @@ class Wanted:
             start=self.start,
             teachers=self.teachers,
             hold_out=held_out_by_group(listing, self.seed, self.limits) if listing.grouped else None,
+            on_all=self.on_all,
             device=self.device,
             precision=self.precision,
             limits=self.limits,
@@ -108,6 +110,7 @@ class Wanted:
             "start": self.start,
             "mixup": self.mixup,
             "patience": self.patience,
+            "on_all": self.on_all,
             "a second teacher": self.teachers[1:],
             "pretrained without a file": self.pretrained is True,
         }

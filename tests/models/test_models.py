@@ -16,7 +16,8 @@ import torch
 from steelflow.errors import ModelError
 from steelflow.models import architecture
 from steelflow.models.deployable import Deployable, load_torch, save_torch
-from steelflow.models.shipped import SHIPPED, resolve
+from steelflow.models.seen import seen
+from steelflow.models.shipped import SHIPPED, WEIGHTS, resolve
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 from steelflow.training import export
 from steelflow.training.data import Dataset, load_folder, split
@@ -154,6 +155,14 @@ def test_shipped_files_belong_together(name: str) -> None:
     card = path.with_suffix(".md").read_text()
     for told in ORIGINS[name]:
         assert told in card
+
+
+def test_a_model_that_ships_knows_its_training_images() -> None:
+    for name, digest in SHIPPED.items():
+        first = (WEIGHTS / f"{name}.seen").read_bytes()[:8]
+        assert seen(digest, [first + bytes(24), bytes(32)]) == 1, name
+        assert seen(digest, []) == 0
+    assert seen("0" * 64, [bytes(32)]) is None
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import statistics
 import tomllib
 from collections.abc import Sequence
@@ -401,6 +402,24 @@ def test_a_model_without_a_record_is_judged_on_what_the_named_seed_holds_out(com
             [candidates.find(str(alone))], compared / "data", settings, tmp_path, held_out=held_out, rounds=0
         )
         assert (found["runs"][0]["held_out"], found["runs"][0]["images"]) == (held_out, images)
+
+
+def test_a_model_that_knows_the_images_is_named_and_never_picked(
+    compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = shutil.copytree((compared / SEED_0).parent, tmp_path / "known" / "seed-0")
+    record = json.loads((known / "metrics.json").read_text())
+    (known / "metrics.json").write_text(json.dumps(record | {"on_all": True}))
+    monkeypatch.chdir(compared)
+    answer = CliRunner().invoke(
+        app,
+        ["models", "compare", "--data", "data", "--models", f"{known.parent},alone.onnx", "--results", str(tmp_path)],
+    )
+    assert answer.exit_code == 0, answer.output
+    assert "known was trained on images that it was evaluated on; it is not picked" in answer.stdout
+    assert json.loads((tmp_path / "known.json").read_text())["runs"][0]["seen_in_training"] == 4
+    assert json.loads((tmp_path / "alone.json").read_text())["runs"][0]["seen_in_training"] == 0
+    assert " of 1 with" in answer.stdout or "none of 1 has" in answer.stdout
 
 
 def test_what_cannot_be_compared_is_said_in_a_line(compared: Path, tmp_path: Path) -> None:

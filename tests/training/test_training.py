@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from steelflow.cli.main import app
 from steelflow.errors import ConfigError, ModelError
 from steelflow.models.deployable import load_torch
-from steelflow.training import loop, robustness, sweep
+from steelflow.training import checkpoint, loop, robustness, sweep
 from steelflow.training.data import load_folder, split
 from steelflow.training.method import Method
 from steelflow.training.train import TrainingPlan, train
@@ -85,6 +86,46 @@ def test_training_on_toys_learns_and_writes_everything(tmp_path: Path) -> None:
     assert (decided == whole.labels[held_out]).mean() == result.evaluation.accuracy
 
 
+def test_on_all_trains_the_written_model_on_every_image_and_keeps_the_figures_of_the_first(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 10)
+    plan = TrainingPlan("ssdc_mininet", epochs=2, input_size=32, name="toy", recipe=PLAIN)
+    once = train(data, plan, tmp_path / "once")
+    twice = train(data, replace(plan, on_all=True), tmp_path / "twice")
+    assert once.trained_on == 16
+    assert twice.trained_on == 20
+    assert twice.evaluation == once.evaluation
+    record = json.loads(twice.metrics.read_text())
+    assert record["on_all"]
+    assert record["held_out"] == json.loads(once.metrics.read_text())["held_out"]
+    assert "on all images" in twice.card.read_text()
+    assert "on all images" not in once.card.read_text()
+    states = [load_torch(result.weights)[0].state_dict() for result in (once, twice)]
+    assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
+    assert not list((tmp_path / "twice").glob("*checkpoint*"))
+
+
+def test_on_all_resumes_in_the_training_that_was_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SECONDS", 0.0)
+    data = write(tmp_path / "data", 10)
+    plan = TrainingPlan("ssdc_mininet", epochs=3, input_size=32, name="toy", recipe=PLAIN, on_all=True)
+    whole = train(data, plan, tmp_path / "whole")
+    for stop in (2, 5):  # in the first training, in the second one
+        seen = 0
+
+        def interrupt(_: loop.Progress, stop: int = stop) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == stop:
+                raise KeyboardInterrupt
+
+        out = tmp_path / f"resumed-{stop}"
+        with pytest.raises(KeyboardInterrupt):
+            train(data, plan, out, on_epoch=interrupt)
+        resumed = train(data, plan, out)
+        assert resumed.evaluation == whole.evaluation
+        assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+
+
 def test_the_same_seed_gives_the_same_weights_and_leaves_torchs_generator_alone(tmp_path: Path) -> None:
     data = write(tmp_path / "data", 6)
     state = torch.get_rng_state()
@@ -119,6 +160,8 @@ def test_bad_arguments_are_refused_before_work_begins(tmp_path: Path) -> None:
         train(data, TrainingPlan("nope"), tmp_path / "out")
     with pytest.raises(ModelError, match="'nope': no such model"):
         train(tmp_path / "no data", TrainingPlan("ssdc_mininet", teachers=["nope"]), tmp_path / "out")
+    with pytest.raises(ConfigError, match="--on-all has none"):
+        train(data, TrainingPlan("ssdc_mininet", changes={"patience": 2}, on_all=True), tmp_path / "out")
     with pytest.raises(ConfigError, match="no device 'abacus'"):
         train(data, TrainingPlan("ssdc_mininet", device="abacus"), tmp_path / "out")
     with pytest.raises(ConfigError, match="learning_rate is -1"):
