@@ -39,9 +39,15 @@ def export(
         )
     text = (
         f"{result.held_out:,} held-out images (seed {result.seed}), {result.calibration:,} training images for "
-        f"calibration; images/s of {result.cores} cores\n\n{_table(result)}\n\n{_advice(result, ref)}"
+        f"calibration; images/s of {result.cores} cores\n{_known(result)}\n{_table(result)}\n\n{_advice(result, ref)}"
     )
     emit({"model": ref, "out": str(out), **result.to_dict()}, as_json, text)
+
+
+def _known(result: Faster) -> str:
+    if not result.seen:
+        return ""
+    return f"{result.seen:,} of them trained the model: compare the variants, but expect less accuracy on new images\n"
 
 
 def _table(result: Faster) -> str:

@@ -14,8 +14,8 @@ SELECTED = "steelnet"
 WEIGHTS = Path(__file__).parent.parent / "weights"
 
 SHIPPED: dict[str, str] = {
-    "steelnet": "c888303eb1773462a819e6094992872bc2eab9f1fda4f1ba8cbfe7f84a5fbac0",
-    "ssdc_mininet": "c59b352bf75cf63206e36a01ce6682aeb0ce4fb3167145d8cc9981800728e826",
+    "steelnet": "6b5e304addf8e50e0aa99397cc2d088e8baeef2ed53aa1671b7747ff009629ce",
+    "ssdc_mininet": "a5fe233fda2847f2440dc62ed3f32a4362a660ed5cb2589b0e6d838439d2eee0",
     "strip": "9fcadd92ea2aa45eafbd95dacb391960ce78eb97da7ef437dc4c82817d3d6914",
     "strip_accurate": "1b9f7dc801b140d68b05c21ea881d6a4997da4c823a3d527892c89d8adfb8d2f",
 }
@@ -28,7 +28,7 @@ _TILES = "five defects of ground magnetic tiles, in views at native scale"
 @dataclass(frozen=True, slots=True)
 class Shipped:
     """What a model that ships is for: ``purpose`` in words, and its ``accuracy`` on held-out images as its card has it;
-    None if the card has other figures."""
+    None if the card has other figures. ``weights/<name>.seen`` has the digests of its training images (``seen``)."""
 
     name: str
     purpose: str

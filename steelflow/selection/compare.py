@@ -144,9 +144,7 @@ def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) 
 
 def _seen(file: ModelFile, found: ModelEvaluation) -> int:
     """How many of the evaluated images trained the model, as far as is known."""
-    if file.record.get("on_all") and file.record.get("data_hash") == found.data_hash:
-        return found.figures.images
-    return found.seen or 0
+    return found.figures.images if file.knows_all(found.data_hash) else found.seen or 0
 
 
 def _run_of(known: dict[str, Any], file: ModelFile, data_hash: str, held_out: int | None) -> dict[str, Any] | None:

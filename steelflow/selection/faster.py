@@ -21,6 +21,7 @@ from steelflow.engine.base import Pictures
 from steelflow.engine.onnx import OnnxEngine
 from steelflow.engine.openvino import OpenVinoEngine, has_bf16
 from steelflow.errors import ConfigError, DataError, EngineError, SteelflowError
+from steelflow.models.seen import seen
 from steelflow.selection.candidates import ModelFile
 from steelflow.selection.variants import CPU, Variant, make_variants
 from steelflow.training.data import load_images, split
@@ -63,6 +64,7 @@ class Faster:
     held_out: int  # images
     seed: int
     cores: int
+    seen: int  # held-out images that trained the model, as far as is known
 
     @property
     def fastest(self) -> Row:
@@ -76,7 +78,7 @@ class Faster:
             "kept": {name: str(path) for name, path in self.kept.items()},
             "fastest": {"variant": self.fastest.variant, "engine": self.fastest.engine},
             "allowed": {"accuracy_lost": ACCURACY_LOST, "ece_gained": ECE_GAINED},
-            "images": {"calibration": self.calibration, "held_out": self.held_out},
+            "images": {"calibration": self.calibration, "held_out": self.held_out, "seen_in_training": self.seen},
             "seed": self.seed,
             "cores": self.cores,
         }
@@ -111,9 +113,12 @@ def export_faster(
             f"{data}: has classes {', '.join(images.classes)}, but {spec.name} has {', '.join(spec.classes)}; "
             "name the images that the model was trained on"
         )
+    file = ModelFile.at(source)
     if seed is None:
-        seed = ModelFile.at(source).held_out(images.hash, 0) or 0
+        seed = file.held_out(images.hash, 0) or 0
     training, held_out = split(images, seed=seed)
+    known = seen(file.digest, (images.digests[i] for i in held_out)) or 0
+    known = len(held_out) if file.knows_all(images.hash) else known
     calibration = np.random.default_rng(0).permutation(training)[:_CALIBRATION]
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -123,7 +128,7 @@ def export_faster(
             kept = keep(variants, rows, out)
     except OSError as exc:
         raise ConfigError(f"{out}: cannot be written: {exc.strerror}; name another folder with --out") from exc
-    return Faster(tuple(rows), kept, len(calibration), len(held_out), seed, _cores())
+    return Faster(tuple(rows), kept, len(calibration), len(held_out), seed, _cores(), known)
 
 
 def measure(
