@@ -141,6 +141,18 @@ def test_a_killed_actor_is_replaced(cluster: Nodes, settings: Settings, expected
     assert is_whole(result, settings, expected)
 
 
+def test_the_others_do_the_work_of_a_node_that_falls_silent(
+    cluster: Nodes, settings: Settings, expected: Settings
+) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    try:
+        result = inspect_night(settings, NIGHT, progress=After(8, cluster.silence))
+    finally:
+        cluster.kill(1)  # a stopped process can be killed
+    assert is_whole(result, settings, expected)
+    assert gone_within(30)
+
+
 def test_without_any_node_the_night_is_limited_and_the_next_run_completes_it(
     cluster: Nodes, settings: Settings, expected: Settings
 ) -> None:
