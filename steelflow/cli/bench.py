@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from steelflow.bench.cluster import cluster_table, run_cluster
 from steelflow.bench.frames import PLAIN, FrameBench, run_frame_bench
 from steelflow.bench.growth import NIGHTS, SIZES, run_growth
 from steelflow.bench.run import run_bench
@@ -51,6 +52,14 @@ def bench(
             "from costs measured here.",
         ),
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Instead: the same night in this process and on the nodes of this Ray cluster, all on this machine.",
+        ),
+    ] = None,
     model: Model = None,
     engine: EngineOption = None,
     as_json: Json = False,
@@ -70,7 +79,9 @@ def bench(
         def say(text: str) -> None:
             status.update(text)
 
-        if startup:
+        if cluster is not None:
+            result, table = run_cluster(current, folder, images, rounds, cluster, say), cluster_table
+        elif startup:
             result, table = run_startup(folder, 1000, rounds, say), startup_table
         elif scale:
             result, table = run_growth(current, folder, size or SIZES, nights or NIGHTS, say), growth_table

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,9 @@ import pytest
 from paths import SUPPORT
 from plants import NIGHT, local_settings, rows_of
 from ray_cluster import Nodes, actors, environment_of, gone_within, kill_an_actor, links
+from typer.testing import CliRunner
 
+from steelflow.cli.main import app
 from steelflow.config import Settings
 from steelflow.inspection.pipeline import Done
 from steelflow.night.run import NightResult, inspect_night
@@ -151,6 +154,23 @@ def test_the_others_do_the_work_of_a_node_that_falls_silent(
         cluster.kill(1)  # a stopped process can be killed
     assert is_whole(result, settings, expected)
     assert gone_within(30)
+
+
+def test_the_bench_compares_the_cluster_with_this_process(
+    cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.start(2 - len(cluster.nodes))
+    monkeypatch.setenv("STEELFLOW_EXECUTOR__CPUS", "1")
+    monkeypatch.chdir(tmp_path)
+    answer = CliRunner().invoke(
+        app, ["bench", "--cluster", cluster.address, "--images", "1000", "--rounds", "2", "--out", "figures.json"]
+    )
+    assert answer.exit_code == 0, answer.output
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert (found["images"], found["rounds"], found["rows_equal"]) == (1000, 2, True)
+    assert all(len(found[kind]["images_per_second"]) == 2 for kind in ("local", "ray"))
+    assert found["ratio"] > 0
+    assert f"median of the ratios: {found['ratio']:.2f}" in answer.stdout
 
 
 def test_without_any_node_the_night_is_limited_and_the_next_run_completes_it(
