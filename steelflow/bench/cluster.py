@@ -26,24 +26,30 @@ Say = Callable[[str], None]
 _NIGHT = dt.date(2026, 11, 1)  # the date in the layout of ``sources``
 _TEMPLATE = "line={line}/date={date}/{name}"
 _PER_TAR = 500
+_AT_ONCE = 0.1  # seconds
 _KINDS: tuple[ExecutorKind, ...] = ("local", "ray")
 _OF_A_RUN = ("run_id", "inferred_at")  # the columns in which two runs over the same images differ
 
 
 @dataclass(slots=True)
 class _Watch:
-    """Rate between the first unit that is done and the last: without the start of actors, and of the pools here."""
+    """Rate from the first results to the last one: without the start of actors, and of the pools here.
 
+    The units of a group come back from a node together, so all results that come at once are the first ones.
+    """
+
+    began: float = 0.0
     first: float = 0.0
     last: float = 0.0
-    images: int = 0  # after the first unit
+    images: int = 0  # after the first results
 
     def __call__(self, done: Done) -> None:
         self.last = time.perf_counter()
-        if self.first:
-            self.images += done.counts.found
-        else:
+        self.began = self.began or self.last
+        if self.last - self.began < _AT_ONCE:
             self.first = self.last
+        else:
+            self.images += done.counts.found
 
     @property
     def rate(self) -> float:
@@ -56,7 +62,7 @@ def run_cluster(
     """Inspect ``count`` images in tars with the executors ``local`` and ``ray``, in ``rounds`` rounds.
 
     Returns:
-        ``local`` and ``ray``: images/s of every round, between the first and the last unit that is done, and
+        ``local`` and ``ray``: images/s of every round, from the first results to the last one, and
         ``seconds`` of the whole night, with its start; ``ratio``: the median over the rounds of ray's rate over the
         other one.
 
@@ -114,7 +120,7 @@ def _inspected(settings: Settings, watch: _Watch) -> pl.DataFrame:
 def cluster_table(result: dict[str, Any]) -> str:
     """The figures for people, as a table in Markdown."""
     lines = [
-        f"{result['images']:,} images in tars; rows equal; images/s between the first and the last unit",
+        f"{result['images']:,} images in tars; rows equal; images/s from the first results to the last one",
         "",
         "| round | in process | on the cluster | ratio | in process, s in all | on the cluster, s in all |",
         "|------:|-----------:|---------------:|------:|---------------------:|-------------------------:|",
