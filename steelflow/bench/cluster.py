@@ -53,7 +53,10 @@ class _Watch:
 
     @property
     def rate(self) -> float:
-        return self.images / max(self.last - self.first, 1e-9)
+        """Raises ``DataError`` if all results came at once."""
+        if not self.images:
+            raise DataError("benchmark: so few images say nothing about the rate; give more with --images")
+        return self.images / (self.last - self.first)
 
 
 def run_cluster(
@@ -68,7 +71,7 @@ def run_cluster(
 
     Raises:
         ClusterError: no cluster answers at ``address``, or it did not inspect all images.
-        DataError: the two reports differ.
+        DataError: the two reports differ, or there are too few images.
     """
     rates: dict[str, list[float]] = {kind: [] for kind in _KINDS}
     seconds: dict[str, list[float]] = {kind: [] for kind in _KINDS}

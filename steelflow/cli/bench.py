@@ -21,7 +21,7 @@ from steelflow.cli.selection import command
 from steelflow.selection.provenance import machine, provenance, write_result
 
 
-def bench(
+def bench(  # long: most of it declares the options
     data: Annotated[
         Path | None, typer.Option(help="Folder of images; by default $STEELFLOW_NEU_DIR, else synthetic images.")
     ] = None,

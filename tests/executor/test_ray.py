@@ -163,11 +163,11 @@ def test_the_bench_compares_the_cluster_with_this_process(
     monkeypatch.setenv("STEELFLOW_EXECUTOR__CPUS", "1")
     monkeypatch.chdir(tmp_path)
     answer = CliRunner().invoke(
-        app, ["bench", "--cluster", cluster.address, "--images", "4000", "--rounds", "2", "--out", "figures.json"]
+        app, ["bench", "--cluster", cluster.address, "--images", "12000", "--rounds", "2", "--out", "figures.json"]
     )
     assert answer.exit_code == 0, answer.output
     found = json.loads((tmp_path / "figures.json").read_text())
-    assert (found["images"], found["rounds"], found["rows_equal"]) == (4000, 2, True)
+    assert (found["images"], found["rounds"], found["rows_equal"]) == (12000, 2, True)
     assert all(len(found[kind]["images_per_second"]) == 2 for kind in ("local", "ray"))
     assert found["ratio"] > 0
     assert f"median of the ratios: {found['ratio']:.2f}" in answer.stdout
