@@ -15,7 +15,6 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steelflow.config import MIB
@@ -178,6 +177,8 @@ def _bounded(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         return column.cast(pa.timestamp("us", column.type.tz), safe=False)
     if pa.types.is_dictionary(column.type):
+        import pyarrow.compute as pc  # 5 MiB that few archives need
+
         texts = column.dictionary
         is_text = pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)
         if is_text and len(texts) and (pc.max(pc.utf8_length(texts)).as_py() or 0) > _MAX_TEXT:

@@ -49,7 +49,7 @@ def run_growth(
     return {
         "runs": runs,
         "exponents": {kind: found for kind, found in exponents.items() if found is not None},
-        "years": [_year(settings, count, say) for count in nights],
+        "years": [_year(settings, images, count, say) for count in nights],
     }
 
 
@@ -83,14 +83,14 @@ def _exponent(points: list[tuple[int, float]]) -> float | None:
     return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
 
 
-def _year(settings: Settings, nights: int, say: Say) -> dict[str, Any]:
+def _year(settings: Settings, images: list[bytes], nights: int, say: Say) -> dict[str, Any]:
     say(f"{nights:,} nights of reports")
     with tempfile.TemporaryDirectory(prefix="steelflow-year-") as scratch:
         root = Path(scratch)
         (root / "report").mkdir()
         spec = YearSpec(start=NIGHT - dt.timedelta(days=nights - 1), nights=nights, images=_YEAR_IMAGES)
         write_year(LocalStore(root / "report"), spec)
-        sources.write_tars(root / "archive", sources.originals(None)[:20], 20)
+        sources.write_tars(root / "archive", images[:20], 20)
         how = settings.model_dump_json(include={"model"})
         return {"nights": nights, **json.loads(ran(["-m", "steelflow.bench.growth", str(root), how, "year"]).said)}
 

@@ -1,7 +1,8 @@
 """Arrow arrays from plain values, by their buffers.
 
 ``pyarrow.array`` imports pandas with its first call where pandas is installed, which takes a third of a second. And it
-looks at each value again to learn what the caller knows: its type, and which are missing.
+looks at each value again to learn what the caller knows: its type, and which are missing. ``pyarrow.compute`` costs
+5 MiB when it is imported; ``Array.take`` and ``Array.cast`` import it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ def numbers(values: npt.NDArray[Any], kind: pa.DataType, missing: Mask | None = 
     else:
         data = np.ascontiguousarray(values, np.dtype(_plain(kind).to_pandas_dtype()))
     return pa.Array.from_buffers(kind, len(values), [_validity(missing), pa.py_buffer(data)])
+
+
+def known_numbers(values: npt.NDArray[Any], kind: pa.DataType, missing: Mask | None = None) -> pa.Array:
+    """As ``numbers``; NaN is null, too."""
+    unknown = np.isnan(values)
+    return numbers(values, kind, unknown if missing is None else unknown | missing)
 
 
 def some_numbers(values: Sequence[float | None], kind: pa.DataType) -> pa.Array:
@@ -69,6 +76,11 @@ def same_text(value: str | None, count: int) -> pa.Array:
     data = value.encode()
     ends = np.arange(count + 1, dtype=np.int32) * np.int32(len(data))
     return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(ends), pa.py_buffer(data * count)])
+
+
+def same_day(day: dt.date | None, count: int) -> pa.Array:
+    """``count`` times the same day, or null."""
+    return some_numbers([None if day is None else (day - _EPOCH.date()).days] * count, pa.date32())
 
 
 def vectors(values: npt.NDArray[Any], kind: pa.DataType, missing: Mask | None = None) -> pa.Array:

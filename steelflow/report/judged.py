@@ -10,20 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from steelflow.config import SeverityRule
 from steelflow.models.decision import labels_at
 from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.records import Failure, RawImage, Region, Unit
-from steelflow.report.columns import numbers, same_text, some_numbers, texts, times, vectors
+from steelflow.report.columns import known_numbers, numbers, same_day, same_text, some_numbers, texts, times, vectors
 from steelflow.schema import PROBABILITY, QUALITY, STAMP, report_schema
 
 Floats = npt.NDArray[np.float32]
 Spread = Callable[[npt.NDArray[Any], pa.DataType], pa.Array]
-
-_DAY_0 = dt.date(1970, 1, 1)
 
 
 class ImagePlace(NamedTuple):
@@ -148,22 +145,21 @@ def rows(judged: Judged, origin: Origin) -> pa.Table:
     f32 = pa.float32()
     keys, members, ordinals, coils, positions, captured, *frames = zip(*judged.places, strict=True)
     partition, spec = origin.unit.partition, origin.spec
-    day = None if partition.date is None else (partition.date - _DAY_0).days
     columns: dict[str, pa.Array] = {
         "object_key": texts(keys),
         "member": texts(members),
         "ordinal": some_numbers(ordinals, pa.int32()),
         "line": same_text(partition.line, count),
-        "date": some_numbers([day] * count, pa.date32()),
+        "date": same_day(partition.date, count),
         "coil": texts(coils),
         "position": some_numbers(positions, pa.float64()),
         "captured_at": times(captured, STAMP),
         "width": spread(judged.sizes[:, 1], pa.int32()),
         "height": spread(judged.sizes[:, 0], pa.int32()),
-        **_framed(judged, frames, spread),
+        **_framed(judged, frames, spread, missing),
         "status": texts(["failed" if i in judged.failures else "ok" for i in range(count)]),
         "error": texts([str(judged.failures[i]) if i in judged.failures else None for i in range(count)]),
-        "label": texts(classes).take(spread(label, pa.int32())),
+        "label": texts(_labels(label, judged, classes)),
         "confidence": spread(confidence, f32),
         **{PROBABILITY + name: spread(probabilities[:, c], f32) for c, name in enumerate(classes)},
         "margin": spread(margin, f32),
@@ -191,6 +187,14 @@ def _all_rows(values: npt.NDArray[Any], good: npt.NDArray[np.intp], count: int) 
     return full
 
 
+def _labels(label: npt.NDArray[np.intp], judged: Judged, classes: Sequence[str]) -> list[str | None]:
+    """The class of each image; None for a failed one."""
+    found: list[str | None] = [None] * len(judged.places)
+    for place, index in zip(judged.good.tolist(), label.tolist(), strict=True):
+        found[place] = classes[index]
+    return found
+
+
 def verdicts(
     probabilities: Floats, spec: ModelSpec | None = None
 ) -> tuple[npt.NDArray[np.intp], Floats, Floats, Floats]:
@@ -211,16 +215,18 @@ def _framed(
     judged: Judged,
     frames: Sequence[tuple[Any, ...]],
     spread: Spread,
+    missing: npt.NDArray[np.bool_] | None,
 ) -> dict[str, pa.Array]:
     """The columns that only frames have."""
     if judged.framed is None:
         return {}
     cameras, sides, places, *_ = frames
+    lengths = _all_rows(judged.framed.lengths, judged.good, len(judged.places))
     columns = {
         "camera": texts(cameras),
         "side": texts(sides),
         "frame": some_numbers(places, pa.int32()),
-        "length": pc.if_else(pc.is_nan(lengths := spread(judged.framed.lengths, pa.float32())), None, lengths),
+        "length": known_numbers(lengths, pa.float32(), missing),
     }
     if judged.framed.found is None:
         count = len(judged.places)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from steelflow.report.columns import known_numbers, same_day, same_text, some_numbers, texts
 from steelflow.report.judged import Found, ImagePlace, Judged, Origin
 from steelflow.schema import region_schema
 from steelflow.strip.severity import severity_column
@@ -25,33 +25,29 @@ def region_rows(judged: Judged, origin: Origin) -> pa.Table:
 
 def _columns(found: Sequence[Found], places: Sequence[ImagePlace], origin: Origin) -> dict[str, pa.Array]:
     regions, count = [one.region for one in found], len(found)
-
-    def known(values: Sequence[float], kind: pa.DataType) -> pa.Array:
-        numbers = pa.array(np.array(values, np.float64), pa.float64())
-        return pc.if_else(pc.is_nan(numbers), None, numbers).cast(kind)
-
-    f32, i32, text = pa.float32(), pa.int32(), pa.string()
+    partition, spec = origin.unit.partition, origin.spec
+    f32, i32 = pa.float32(), pa.int32()
     return {
-        "object_key": pa.array([place.key for place in places], text),
-        "member": pa.array([place.member for place in places], text),
-        "ordinal": pa.array([place.ordinal for place in places], i32),
-        "region": pa.array([one.number for one in found], i32),
-        "line": pa.repeat(pa.scalar(origin.unit.partition.line, text), count),
-        "date": pa.repeat(pa.scalar(origin.unit.partition.date, pa.date32()), count),
-        "coil": pa.array([place.coil for place in places], text),
-        "camera": pa.array([place.camera for place in places], text),
-        "side": pa.array([place.side for place in places], text),
-        "label": pa.array([origin.spec.classes[region.label] for region in regions], text),
-        "score": pa.array([region.score for region in regions], f32),
-        "severity": pa.nulls(count, text),
-        **{name: pa.array([getattr(region, name) for region in regions], i32) for name in _PIXELS},
-        "along": known([one.along for one in found], pa.float64()),
-        **{name: known([getattr(one, name) for one in found], f32) for name in _MILLIMETRES},
-        "model_name": pa.repeat(origin.spec.name, count),
-        "model_version": pa.repeat(origin.spec.version, count),
-        "model_digest": pa.repeat(origin.model_digest, count),
-        "unit_id": pa.repeat(origin.unit.id, count),
-        "run_id": pa.repeat(origin.run_id, count),
+        "object_key": texts([place.key for place in places]),
+        "member": texts([place.member for place in places]),
+        "ordinal": some_numbers([place.ordinal for place in places], i32),
+        "region": some_numbers([one.number for one in found], i32),
+        "line": same_text(partition.line, count),
+        "date": same_day(partition.date, count),
+        "coil": texts([place.coil for place in places]),
+        "camera": texts([place.camera for place in places]),
+        "side": texts([place.side for place in places]),
+        "label": texts([spec.classes[region.label] for region in regions]),
+        "score": some_numbers([region.score for region in regions], f32),
+        "severity": pa.nulls(count, pa.string()),
+        **{name: some_numbers([getattr(region, name) for region in regions], i32) for name in _PIXELS},
+        "along": known_numbers(np.array([one.along for one in found]), pa.float64()),
+        **{name: known_numbers(np.array([getattr(one, name) for one in found]), f32) for name in _MILLIMETRES},
+        "model_name": same_text(spec.name, count),
+        "model_version": same_text(spec.version, count),
+        "model_digest": same_text(origin.model_digest, count),
+        "unit_id": same_text(origin.unit.id, count),
+        "run_id": same_text(origin.run_id, count),
     }
 
 

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from steelflow.errors import ReportError
@@ -169,7 +168,7 @@ class _Part:
             self._parquet.write_table(table, row_group_size=ROW_GROUP)
         self.written += table.num_rows
         if "regions" in self._schema.names:
-            self.regions += pc.sum(table["regions"]).as_py() or 0
+            self.regions += sum(count or 0 for count in table["regions"].to_pylist())
 
     def close(self, told: dict[bytes, bytes]) -> None:
         self._parquet.add_key_value_metadata(told)
