@@ -88,7 +88,8 @@ def of_night(night: dt.date) -> None:
     )
     ticked = [rows[number] for number in picked["selection"]["rows"] if number < len(rows)]
     if not ticked:
-        st.caption("Tick coils to decide about them, or to open one.")
+        with frame.on_screen("decide"):
+            st.caption("Tick coils to decide about them, or to open one.")
         return
     if len(ticked) == 1 and ticked[0].figures:
         line, coil = ticked[0].line, ticked[0].coil
@@ -123,7 +124,7 @@ def _buttons(night: dt.date, states: Sequence[CoilState], key: str) -> None:
     actor = access.actor()
     role = sources.settings().coils.role
     may = actor is not None and actor.may(role)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen(f"decide-{key}"):
         for disposition, (label, icon) in _VERBS.items():
             if st.button(label, icon=icon, key=f"{disposition}-{key}", disabled=not may):
                 _dialog(night, states, disposition)

@@ -14,6 +14,7 @@ from dashboard.auth.orchestrator import orchestrator
 from dashboard.charts import figures as charts
 from dashboard.charts import palette
 from dashboard.data import sources
+from steelflow.registry.version import is_version
 from steelflow.report.record import RunRecord
 from steelflow.report.runs import backfills
 from steelflow.retrain.record import RetrainResult
@@ -107,8 +108,14 @@ def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
         "units": f"{record.units.done} done, {record.units.skipped} kept",
         "failed units": len(record.units.failed),
         "lines": ", ".join(str(line) for line in record.lines),
-        "model": f"{record.model.name or '?'} {record.model.digest[:8]}",
+        "model": model_of(record),
     }
+
+
+def model_of(record: RunRecord) -> str:
+    """Name and version of the model, as on the other pages; of a model beside the registry a part of its digest."""
+    known = is_version(record.model.version)
+    return f"{record.model.name or '?'} {record.model.version if known else record.model.digest[:8]}"
 
 
 def split(record: RunRecord) -> dict[str, int]:
@@ -212,7 +219,8 @@ def backfill_row(name: str, records: list[RunRecord], zone: str) -> dict[str, An
 def failed_units(failed: list[str], key: str) -> None:
     """The failed work units with their reasons. ``key`` is the prefix of the table's key."""
     if failed:
-        st.warning(f"{len(failed)} work units failed. Run the night again.", icon=":material/warning:")
+        units = formats.noun(len(failed), "work unit")
+        st.warning(f"{len(failed)} {units} failed. Run the night again.", icon=":material/warning:")
         st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
 
 

@@ -149,7 +149,8 @@ def by_hand_only() -> None:
 def by_hand() -> None:
     """The nights that have begun and are not recorded, as storage tells: those of a terminal, too."""
     for one in sources.nights_under_way():
-        left = f"{one.units_left:,} units left" if one.units_left else "the lines that follow are being planned"
+        units = formats.noun(one.units_left, "unit")
+        left = f"{one.units_left:,} {units} left" if one.units_left else "the lines that follow are being planned"
         with st.container(border=True):
             st.markdown(f"**Night of {one.night}** · run {plain(one.run_id)}")
             st.progress(one.share, f"{one.text}; {left}")
