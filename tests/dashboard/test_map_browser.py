@@ -127,3 +127,26 @@ def test_the_map_fits_a_phone_and_paper(strip: Shown, theme: browser.Theme) -> N
         expect(page.get_by_role("combobox", name="Find")).to_be_hidden()
         expect(page.locator(MAP).first).to_be_visible()
         assert trouble == []
+
+
+@pytest.mark.parametrize(
+    ("where", "gone"),
+    [
+        (f"coil?night={NIGHT}&line=L1&coil=C7001", ("A click opens the picture", "Hold …")),
+        ("defects", ("Download these figures", "CSV")),
+        (f"?night={NIGHT}", ("The run", "Morning report")),
+        ("models", ("Promote a version …",)),
+        ("classes", ("Retire …",)),
+        (f"drift?night={NIGHT}&line=L1", ("Retrain …", "Accept as normal …")),
+    ],
+)
+def test_paper_shows_nothing_to_press_and_nothing_about_it(strip: Shown, where: str, gone: tuple[str, ...]) -> None:
+    with opened(strip.browser, f"{strip.url}/{where}") as (page, trouble):
+        there = [page.get_by_text(text, exact=False).first for text in gone]
+        for one in there if where != "models" else ():  # no version is registered here
+            expect(one).to_be_visible()
+        page.emulate_media(media="print")
+        for one in there:
+            expect(one).to_be_hidden()
+        assert page.locator(".stMain button:visible:not([role=tab]):not([role=radio])").count() == 0
+        assert trouble == []
