@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.auth import access
 from dashboard.auth.dispositions import decide
 from dashboard.data import coils, sources
@@ -77,7 +77,7 @@ def of_night(night: dt.date) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"coils-{shown}",
+        key=links.ticking(f"coils-{shown}", ((one.line, one.coil) for one in rows)),
         column_config={
             "line": st.column_config.TextColumn("Line", width=50),
             "coil": st.column_config.TextColumn("Coil", width=90),
@@ -93,8 +93,9 @@ def of_night(night: dt.date) -> None:
         return
     if len(ticked) == 1 and ticked[0].figures:
         line, coil = ticked[0].line, ticked[0].coil
-        query = {"night": night.isoformat(), **({} if line is None else {"line": line}), "coil": coil}
-        st.page_link("app_pages/coil.py", label=plain(f"Open coil {coil}"), query_params=query)
+        with frame.on_screen("open"):
+            places = links.of_coil(night, line, coil)
+            st.page_link(links.script("coil"), label=plain(f"Open coil {coil}"), query_params=places)
     _buttons(night, ticked, "night")
 
 

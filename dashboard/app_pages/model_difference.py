@@ -107,4 +107,6 @@ def _data(old: Version, new: Version) -> None:
     for version, found in ((old, before), (new, after)):
         if found is None:
             st.caption(f"{version.version} was not trained on labels of this store.")
-    _table(of_versions.data(before, after), old, new, "diff-data", "localized")
+    rows = of_versions.data(before, after)
+    named = rows.with_columns(pl.col("class").map_elements(formats.class_name, pl.String))
+    _table(named, old, new, "diff-data", "localized")

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.app_pages import runs_now
 from dashboard.auth.orchestrator import orchestrator
 from dashboard.charts import figures as charts
@@ -88,7 +88,7 @@ def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
         row_height=28,
         on_select="rerun",
         selection_mode="single-row",
-        key=key,
+        key=links.ticking(key, ([row.get(name) for name in ("night", "finished", "backfill")] for row in rows)),
         column_config=dict.fromkeys(("found", "judged", "up to date", "unreadable", "images/s"), number)
         | dict.fromkeys(palette.STAGES, stage),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.auth import access
 from dashboard.auth.orchestrator import FlowRun, Kind, Orchestrator
 from dashboard.data import sources
@@ -159,8 +159,15 @@ def by_hand() -> None:
 
 def table(runs: list[FlowRun], zone: str) -> int:
     """The latest runs. Returns the number of the one that was ticked, else of the first."""
+    with st.container(key="flow-runs"):
+        state = _runs(runs, zone)
+    rows = state["selection"]["rows"]
+    return int(rows[0]) if rows and rows[0] < len(runs) else 0
+
+
+def _runs(runs: list[FlowRun], zone: str) -> Any:
     text = st.column_config.TextColumn
-    state = st.dataframe(
+    return st.dataframe(
         [
             {
                 "flow": run.flow,
@@ -176,7 +183,7 @@ def table(runs: list[FlowRun], zone: str) -> int:
         hide_index=True,
         height=260,
         row_height=28,
-        key="flow-runs",
+        key=links.ticking("runs", (run.id for run in runs)),
         on_select="rerun",
         selection_mode="single-row-required",
         column_config={
@@ -189,8 +196,6 @@ def table(runs: list[FlowRun], zone: str) -> int:
             "message": text("Message", width="large"),
         },
     )
-    rows = state["selection"]["rows"]
-    return int(rows[0]) if rows and rows[0] < len(runs) else 0
 
 
 def one(server: Orchestrator, run: FlowRun, zone: str) -> None:

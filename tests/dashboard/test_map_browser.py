@@ -129,6 +129,29 @@ def test_the_map_fits_a_phone_and_paper(strip: Shown, theme: browser.Theme) -> N
         assert trouble == []
 
 
+def test_a_tick_stays_with_its_coil_and_not_with_the_number_of_its_row(strip: Shown) -> None:
+    with opened(strip.browser, f"{strip.url}/?night={NIGHT}") as (page, trouble):
+        page.get_by_role("tab", name="Coils to decide").click()
+        settled(page)
+        told = page.get_by_text("Tick coils to decide about them")
+        expect(told).to_be_visible()
+        box = page.locator('[class*="st-key-coils-To-do"] canvas').first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 16, box["y"] + 50)
+        opens = page.get_by_role("link", name="Open coil")
+        expect(opens).to_be_visible()
+        page.get_by_role("button", name="Hold …").click()
+        page.get_by_label("Reason").fill("bright spots")
+        page.keyboard.press("Tab")
+        settled(page)
+        page.get_by_role("button", name="Decide").click()
+        settled(page)
+        expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=30_000)
+        expect(told).to_be_visible(timeout=30_000)  # the coil of the next row was not ticked
+        expect(opens).to_be_hidden()
+        assert trouble == []
+
+
 @pytest.mark.parametrize(
     ("where", "gone"),
     [
@@ -148,5 +171,6 @@ def test_paper_shows_nothing_to_press_and_nothing_about_it(strip: Shown, where: 
         page.emulate_media(media="print")
         for one in there:
             expect(one).to_be_hidden()
-        assert page.locator(".stMain button:visible:not([role=tab]):not([role=radio])").count() == 0
+        for kind in (".stButton", ".stDownloadButton", ".stPopover"):
+            assert page.locator(f".stMain {kind}:visible").count() == 0, kind
         assert trouble == []
