@@ -177,7 +177,7 @@ def place(night: dt.date, row: dict[str, Any], image: ImageRef) -> None:
                 query_params=links.of_coil(night, row["line"], row["coil"]),
             )
     if row[QUALITY[0]] is not None:
-        with st.grid(2, min_column_width=90, gap="xsmall"):
+        with st.grid(2, min_column_width=125, gap="xsmall"):
             for name in QUALITY:
                 title, kind, about = _QUALITY[name]
                 st.metric(title, kind.format(row[name]), help=about, border=True)

@@ -199,6 +199,10 @@ def test_a_frame(strip: Shown, rows: pl.DataFrame, regions: pl.DataFrame) -> Non
     with opened(strip.browser, f"{strip.url}/images?{asked}") as (page, trouble):
         noun = "region" if here.height == 1 else "regions"
         assert page.get_by_role("heading", name=f"{here.height} {noun} of defect").count() == 1
+        page.set_viewport_size({"width": 1280, "height": 900})
+        settled(page)
+        cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent)"
+        assert page.locator('[data-testid="stMetricLabel"] *').evaluate_all(cut) == []
         shown = {name: float(value.rstrip("%")) for name, (value, _) in metrics(page).items()}
         assert shown["Brightness"] == pytest.approx(row["brightness"], abs=0.5)
         assert shown["Contrast"] == pytest.approx(row["contrast"], abs=0.05)
