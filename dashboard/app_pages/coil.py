@@ -137,7 +137,8 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
 
 def of_class(here: dict[str, Any], of_line: pl.DataFrame, unit: RateUnit) -> str:
     """The number of the most frequent defect: regions where the report has them, otherwise images."""
-    rows = of_line.filter(pl.col("coil") == here["coil"], pl.col("label") == here["worst"])
+    label = pl.lit(here["worst"], pl.String())  # null without a defect
+    rows = of_line.filter(pl.col("coil") == here["coil"], pl.col("label").eq_missing(label))
     one = "region" if unit.whole and rows["regions"].count() else "image"
     return f"{formats.count(here['of_it'])} {formats.noun(here['of_it'], one)}"
 
