@@ -35,6 +35,11 @@ def count(number: float | None) -> str:
     return NOTHING if number is None else f"{number:,.0f}"
 
 
+def noun(number: float, one: str) -> str:
+    """The word for a number of things: 1 image, 2 images."""
+    return one if number == 1 else f"{one}s"
+
+
 def share(value: float | None, digits: int = 1) -> str:
     """A share as a percentage: 12.3 %"""
     return NOTHING if value is None else f"{100 * value:.{digits}f}{_THIN}%"

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard.data import sources
 from dashboard.formats import plain
@@ -71,6 +72,11 @@ def heading(title: str, about: str = "") -> None:
         st.success(plain(text), icon=":material/check_circle:")
         for remark in remarks:
             st.warning(plain(remark), icon=":material/info:")
+
+
+def on_screen(name: str) -> DeltaGenerator:
+    """A row of things to press, with what is said about them. Paper does not show it."""
+    return st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"screen-{name}")
 
 
 def done(text: str, remarks: Sequence[str] = ()) -> None:

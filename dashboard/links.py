@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -30,6 +31,12 @@ def of_image(night: dt.date, row: Mapping[str, Any], line: str | None = None) ->
     asked |= {"member": row["member"]} if row["member"] is not None else {}
     line = line if line is not None else row.get("line")
     return asked | ({"of": line} if line is not None else {})
+
+
+def ticking(name: str, rows: Iterable[object]) -> str:
+    """The key of a table in which these rows can be ticked. Streamlit keeps a tick as the number of a row: if other
+    rows came under the same key, it would be on one that nobody has ticked."""
+    return f"{name}-{hashlib.sha256(repr(list(rows)).encode()).hexdigest()[:12]}"
 
 
 def row_of(state: Any) -> int | None:

@@ -100,7 +100,7 @@ def _ask(rows: list[Row]) -> None:
     if len(rows) > _SHOWN:
         st.caption(f"and {len(rows) - _SHOWN} more")
     name = label_form.choose(classes, "bulk-class")
-    noun = "image" if len(rows) == 1 else "images"
+    noun = formats.noun(len(rows), "image")
     words = "Label them" if name is None else f"Label {len(rows)} {noun} as {plain(formats.class_name(name))}"
     if st.button(words, type="primary", key="bulk-now", disabled=name is None) and name is not None:
         give(rows, name, classes)
@@ -132,7 +132,7 @@ def give(rows: list[Row], name: str, classes: list[str]) -> None:
 
 
 def _told(done: Together, who: str) -> str:
-    noun = "image" if done.labelled == 1 else "images"
+    noun = formats.noun(done.labelled, "image")
     text = f"{done.labelled} {noun} labelled as {formats.class_name(done.label)} by {who}."
     text += f" {done.changed} of them had another label before." if done.changed else ""
     text += f" {done.unchanged} had this label already." if done.unchanged else ""

@@ -71,7 +71,7 @@ def change(meaning: Classes, names: list[str]) -> None:
     """The buttons of what can be done with a class."""
     actor = access.actor()
     may = actor is not None and actor.may("operator")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen("classes"):
         for action, (title, _) in _ACTIONS.items():
             among = sorted(meaning.retired) if action == "restore" else names
             enough = len(among) > (1 if action == "merge" else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import cast
+from typing import Any, cast
 
 import polars as pl
 import streamlit as st
@@ -13,6 +13,7 @@ from dashboard.app_pages import coil_along, coil_images, coil_map_parts, coil_pa
 from dashboard.charts import regions as charts_regions
 from dashboard.data import figures, sources, strips
 from dashboard.formats import plain
+from steelflow.report.rates import RateUnit
 
 _BESIDE = 4  # coils on each side
 
@@ -125,13 +126,21 @@ def numbers(rows: pl.DataFrame, of_line: pl.DataFrame, coil: str) -> None:
         st.metric(
             "Mostly",
             plain(formats.class_name(here["worst"])) if here["worst"] else formats.NOTHING,
-            f"{here['of_it']} images",
+            of_class(here, of_line, unit),
             delta_color="off",
             delta_arrow="off",
             border=True,
             height="stretch",
         )
         st.metric("Mean confidence", formats.share(confidence), border=True, height="stretch")
+
+
+def of_class(here: dict[str, Any], of_line: pl.DataFrame, unit: RateUnit) -> str:
+    """The number of the most frequent defect: regions where the report has them, otherwise images."""
+    label = pl.lit(here["worst"], pl.String())  # null without a defect
+    rows = of_line.filter(pl.col("coil") == here["coil"], pl.col("label").eq_missing(label))
+    one = "region" if unit.whole and rows["regions"].count() else "image"
+    return f"{formats.count(here['of_it'])} {formats.noun(here['of_it'], one)}"
 
 
 show()

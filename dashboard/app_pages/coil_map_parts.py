@@ -33,6 +33,8 @@ def of_coil(rows: pl.DataFrame, found: pl.DataFrame, marks: pl.DataFrame, night:
         stretch = _stretch(whole, f"{night} {line} {coil}")
     made = whole if stretch is None else _map(rows, kept, marks, line, stretch)
     st.caption(_told(made, rows))
+    with frame.on_screen("map"):
+        st.caption("A click opens the picture; Shift and the wheel zoom, a double click shows all.")
     with st.container(key="map"):
         state = st.altair_chart(
             charts_map.coil_map(made, st.context.theme.type == "dark"),
@@ -91,19 +93,17 @@ def _stretch(made: coil_map.CoilMap, key: str) -> tuple[float, float] | None:
 
 
 def _told(made: coil_map.CoilMap, rows: pl.DataFrame) -> str:
-    """What is drawn, what is not, and how to look closer."""
+    """What is drawn, and what is not."""
     drawn = made.regions.height
-    number = formats.count(made.total)
-    parts = [
-        f"**{number}** regions" if drawn == made.total else f"**{formats.count(drawn)} of {number}** regions drawn"
-    ]
+    number, noun = formats.count(made.total), formats.noun(made.total, "region")
+    parts = [f"**{number}** {noun}" if drawn == made.total else f"**{formats.count(drawn)} of {number}** regions drawn"]
     if drawn < made.total:
         parts[0] += ", the most severe ones: choose a part of the coil to see all of it"
     for what, word in ((MISSING, "without an image"), (UNREADABLE, "unreadable")):
         holes = made.holes.filter(what=what)
         if holes.height:
             length = float((holes["end"] - holes["start"]).sum())
-            size = f"{length:,.1f} m" if made.metres else f"{length:,.0f} images"
+            size = f"{length:,.1f} m" if made.metres else f"{length:,.0f} {formats.noun(length, 'image')}"
             parts.append(f"{size} {word}, all cameras together")
     if made.unplaced:
         parts.append(f"{formats.count(made.unplaced)} images have no position and are not on the map")
@@ -111,8 +111,7 @@ def _told(made: coil_map.CoilMap, rows: pl.DataFrame) -> str:
         parts.append("the archive's keys have no position (see `archive.template`), so images are shown in order")
     digits = 0 if made.high - made.low >= _SHORT else 1
     where = f"From {made.low:,.{digits}f} to {made.high:,.{digits}f} m{coil_along.since(rows)}: " if made.metres else ""
-    closer = "A click opens the picture; Shift and the wheel zoom, a double click shows all."
-    return f"{where}{'; '.join(parts)}. {closer}"
+    return f"{where}{'; '.join(parts)}."
 
 
 def repeating(marks: pl.DataFrame, scale: tuple[float, float] | None) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.auth import access
 from dashboard.auth.dispositions import decide
 from dashboard.data import coils, sources
@@ -77,7 +77,7 @@ def of_night(night: dt.date) -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"coils-{shown}",
+        key=links.ticking(f"coils-{shown}", ((one.line, one.coil) for one in rows)),
         column_config={
             "line": st.column_config.TextColumn("Line", width=50),
             "coil": st.column_config.TextColumn("Coil", width=90),
@@ -88,12 +88,14 @@ def of_night(night: dt.date) -> None:
     )
     ticked = [rows[number] for number in picked["selection"]["rows"] if number < len(rows)]
     if not ticked:
-        st.caption("Tick coils to decide about them, or to open one.")
+        with frame.on_screen("decide"):
+            st.caption("Tick coils to decide about them, or to open one.")
         return
     if len(ticked) == 1 and ticked[0].figures:
         line, coil = ticked[0].line, ticked[0].coil
-        query = {"night": night.isoformat(), **({} if line is None else {"line": line}), "coil": coil}
-        st.page_link("app_pages/coil.py", label=plain(f"Open coil {coil}"), query_params=query)
+        with frame.on_screen("open"):
+            places = links.of_coil(night, line, coil)
+            st.page_link(links.script("coil"), label=plain(f"Open coil {coil}"), query_params=places)
     _buttons(night, ticked, "night")
 
 
@@ -123,7 +125,7 @@ def _buttons(night: dt.date, states: Sequence[CoilState], key: str) -> None:
     actor = access.actor()
     role = sources.settings().coils.role
     may = actor is not None and actor.may(role)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen(f"decide-{key}"):
         for disposition, (label, icon) in _VERBS.items():
             if st.button(label, icon=icon, key=f"{disposition}-{key}", disabled=not may):
                 _dialog(night, states, disposition)

@@ -190,7 +190,8 @@ def of_regions(daily: pl.DataFrame) -> None:
         st.caption("No region matches.")
         return
     frames = rows.select("object_key", "member", "ordinal").n_unique()
-    st.caption(f"**{formats.count(rows.height)}** regions in {formats.count(frames)} images")
+    regions_in = f"**{formats.count(rows.height)}** {formats.noun(rows.height, 'region')} in"
+    st.caption(f"{regions_in} {formats.count(frames)} {formats.noun(frames, 'image')}")
     left, right = st.columns((2, 3), gap="medium")
     unit = regions.unit_of_size(rows)
     with left:
@@ -210,7 +211,7 @@ def confidence(daily: pl.DataFrame, unit: RateUnit) -> None:
 def download(counted: pl.DataFrame) -> None:
     """The figures behind the charts, by night, line and class."""
     shown = counted.filter(pl.col("images") > 0)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with frame.on_screen("download"):
         st.caption(f"Download these figures, {formats.count(shown.height)} rows:", width="content")
         st.download_button(
             "CSV", lambda: as_csv(shown), "defects.csv", "text/csv", on_click="ignore", icon=":material/download:"

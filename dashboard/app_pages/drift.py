@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -54,7 +55,8 @@ def show() -> None:
             )
     here = tonight.filter(pl.col("line").fill_null(NO_LINE) == line)
     verdict(here)
-    drift_actions.show(table, here, night)
+    known = _accepted(here)
+    drift_actions.show(table, here, night, known)
     left, right = st.columns((1, 1), gap="medium")
     with left:
         st.subheader("Every line, every night", anchor=False)
@@ -78,8 +80,14 @@ def show() -> None:
             )
             st.caption("Blue: below the threshold. Orange: above it. Red: twice the threshold or more.")
         one_signal(table, here)
-    drift_spread.show(here, night)
-    pictures(night, here)
+    reference_of = "" if known is None else str(known.get("at"))
+    drift_spread.show(here, night, reference_of)
+    pictures(night, here, reference_of)
+
+
+def _accepted(here: pl.DataFrame) -> dict[str, Any] | None:
+    line, digest = here.select("line", "model_digest").row(0)
+    return drifting.accepted(sources.report(), digest, line) if digest else None
 
 
 def _clicked() -> None:
@@ -151,11 +159,12 @@ def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
 
 
 @frame.fragment()
-def pictures(night: dt.date, here: pl.DataFrame) -> None:
+def pictures(night: dt.date, here: pl.DataFrame, reference_of: str) -> None:
+    """``reference_of``: when the reference was accepted, if somebody accepted one."""
     row = here.row(0, named=True)
     line, digest = row["line"], row["model_digest"]
     st.subheader("Images of the reference", anchor=False)
-    known = before(line, digest)
+    known = before(line, digest, reference_of)
     if known:
         _gallery(known, "before")
     else:
@@ -176,7 +185,8 @@ def _gallery(rows: Rows, key: str) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=16, show_spinner=False)
-def before(line: str | None, digest: str) -> Rows:
+def before(line: str | None, digest: str, reference_of: str) -> Rows:
+    del reference_of  # part of the cache key: another reference is shown at once
     return drifting.before(sources.report(), sources.registry(), line, digest, _PICTURES)
 
 

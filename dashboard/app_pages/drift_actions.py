@@ -12,19 +12,20 @@ from dashboard import formats, frame, links
 from dashboard.app_pages import runs_now
 from dashboard.auth import access, normal, queues
 from dashboard.auth.orchestrator import orchestrator
-from dashboard.data import drifting, figures, sources
+from dashboard.data import figures, sources
 from dashboard.formats import plain
 
 _FORM = "order-retrain-drift"
 
 
-def show(table: pl.DataFrame, here: pl.DataFrame, night: dt.date) -> None:
-    """Args: ``table``: the drift table of the span; ``here``: its rows of the line and night."""
+def show(table: pl.DataFrame, here: pl.DataFrame, night: dt.date, known: dict[str, Any] | None) -> None:
+    """Args: ``table``: the drift table of the span; ``here``: its rows of the line and night; ``known``: who accepted
+    what as normal, see ``drifting.accepted``."""
     row = here.row(0, named=True)
     line: str | None = row["line"]
-    since(table, row, night)
+    since(table, row, night, known)
     signal = row["signal"]  # the one that moved most comes first
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen("drift"):
         if signal is not None:
             places = {"moved": night.isoformat(), "signal": signal} | ({} if line is None else {"line": line})
             st.page_link(
@@ -50,7 +51,7 @@ def show(table: pl.DataFrame, here: pl.DataFrame, night: dt.date) -> None:
     retrain_told()
 
 
-def since(table: pl.DataFrame, row: dict[str, Any], night: dt.date) -> None:
+def since(table: pl.DataFrame, row: dict[str, Any], night: dt.date, known: dict[str, Any] | None) -> None:
     """Since when the line drifts, and who accepted what as normal."""
     name = plain(row["line"] or "The plant")
     first = figures.since(table, night).get(row["line"])
@@ -58,8 +59,7 @@ def since(table: pl.DataFrame, row: dict[str, Any], night: dt.date) -> None:
         nights = table.filter(pl.col("line").eq_missing(pl.lit(row["line"], pl.String())))["date"]
         number = nights.filter((nights >= first) & (nights <= night)).n_unique()
         longer = "at least " if first == table["date"].min() else ""
-        st.markdown(f"**{name} drifts since {first:%a %d %b}**: {longer}{number} night{'s' if number > 1 else ''}.")
-    known = drifting.accepted(sources.report(), row["model_digest"], row["line"]) if row["model_digest"] else None
+        st.markdown(f"**{name} drifts since {first:%a %d %b}**: {longer}{number} {formats.noun(number, 'night')}.")
     if known is not None:
         when = formats.moment(known.get("at"), sources.settings().night.timezone)
         nights_of = ", ".join(known.get("nights", ()))

@@ -13,15 +13,16 @@ from dashboard.data import distributions, drifting, sources
 from steelflow.report.reader import ReportReader
 
 _COLUMNS = 4
-_NAMES = {"label": "class", "saturation": "overexposed"}
+_NAMES = {"label": "class"}  # the others have the names of their signals
 
 
 @frame.fragment()
-def show(here: pl.DataFrame, night: dt.date) -> None:
-    """``here``: the drift table's rows of the line and night."""
+def show(here: pl.DataFrame, night: dt.date, reference_of: str) -> None:
+    """``here``: the drift table's rows of the line and night; ``reference_of``: when the reference was accepted, if
+    somebody accepted one."""
     row = here.row(0, named=True)
     st.subheader("The night against the reference", anchor=False)
-    found = spread(night, row["line"], row["model_digest"])
+    found = spread(night, row["line"], row["model_digest"], reference_of)
     if not found:
         st.caption("This line has no reference yet.")
         return
@@ -44,8 +45,10 @@ def show(here: pl.DataFrame, night: dt.date) -> None:
 
 
 @st.cache_data(ttl=sources.STALE, max_entries=8, show_spinner=False)
-def spread(night: dt.date, line: str | None, digest: str) -> dict[str, pl.DataFrame]:
-    """The distributions of each column that has figures on both sides. Empty without a reference."""
+def spread(night: dt.date, line: str | None, digest: str, reference_of: str) -> dict[str, pl.DataFrame]:
+    """The distributions of each column that has figures on both sides. Empty without a reference. ``reference_of`` is
+    a part of the cache key: another reference is shown at once."""
+    del reference_of
     reference = drifting.reference(sources.report(), sources.registry(), line, digest)
     if reference is None:
         return {}

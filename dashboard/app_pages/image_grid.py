@@ -44,10 +44,8 @@ def grid(rows: list[dict[str, Any]], key: str, night: dt.date, picking: Wanted |
                     args=(reference, row["line"]),
                     help=plain(reference.member or reference.key),
                 )
-                if row["status"] != "ok":
-                    continue
                 with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center"):
-                    if picking is not None:
+                    if picking is not None and row["status"] == "ok":
                         bulk.tick(picking, row, f"{key}-tick-{number}")
                     wrong.button({**row, "date": night}, f"{key}-wrong-{number}", short=True)
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.app_pages import image_grid, image_steps, region_parts
 from dashboard.charts import images as charts_images
 from dashboard.data import engines, images, sources
@@ -87,7 +87,7 @@ def with_regions(row: dict[str, Any], picture: Grey | Failure, found: pl.DataFra
 
 def listed(found: pl.DataFrame) -> None:
     """The regions of a frame, the worst first."""
-    st.subheader(f"{formats.count(found.height)} regions of defect" if found.height != 1 else "1 region", anchor=False)
+    st.subheader(f"{formats.count(found.height)} {formats.noun(found.height, 'region')} of defect", anchor=False)
     if found.is_empty():
         st.caption("The model found no defect in this frame.")
         return
@@ -169,14 +169,15 @@ def place(night: dt.date, row: dict[str, Any], image: ImageRef) -> None:
         where.append(f"{row['width']} × {row['height']} pixels")
     st.caption(plain(" · ".join(where)))
     if row["coil"] is not None and row["line"] is not None:
-        st.page_link(
-            "app_pages/coil.py",
-            label="The whole coil",
-            icon=":material/straighten:",
-            query_params={"night": night.isoformat(), "line": row["line"], "coil": row["coil"]},
-        )
+        with frame.on_screen("coil"):
+            st.page_link(
+                links.script("coil"),
+                label="The whole coil",
+                icon=":material/straighten:",
+                query_params=links.of_coil(night, row["line"], row["coil"]),
+            )
     if row[QUALITY[0]] is not None:
-        with st.grid(2, min_column_width=90, gap="xsmall"):
+        with st.grid(2, min_column_width=125, gap="xsmall"):
             for name in QUALITY:
                 title, kind, about = _QUALITY[name]
                 st.metric(title, kind.format(row[name]), help=about, border=True)

@@ -30,7 +30,7 @@ def back() -> None:
 
 def show(wanted: Wanted, counts: Counts, row: dict[str, Any], image: ImageRef, data: Encoded) -> None:
     near = around(wanted, counts, row["line"], image)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen("steps"):
         back()
         _step("Previous", ":material/chevron_left:", "Left", None if near is None else near.before)
         _step("Next", ":material/chevron_right:", "Right", None if near is None else near.after)

@@ -95,7 +95,7 @@ def gallery(wanted: Wanted, counts: Counts) -> None:
     pages = -(-total // _PAGE)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         legend = " · :material/fiber_new: unlike the training images"
-        st.caption(f"**{formats.count(total)}** images{legend}", width="content")
+        st.caption(f"**{formats.count(total)}** {formats.noun(total, 'image')}{legend}", width="content")
         picking = st.toggle("Select", key="select", persist_state="page", help="Label several images at once")
         page = min(st.pagination(pages, key="page", bind="query-params"), pages) if pages > 1 else 1
     found = rows_of(wanted, counts, (page - 1) * _PAGE, _PAGE)

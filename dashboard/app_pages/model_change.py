@@ -19,7 +19,7 @@ def change(versions: Sequence[Version], champion: str | None, earlier: Sequence[
     actor = access.actor()
     may = actor is not None and actor.may("operator")
     others = [version.version for version in reversed(versions) if version.version != champion]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with frame.on_screen("models"):
         if st.button(
             "Promote a version …", icon=":material/arrow_upward:", key="promote", disabled=not (may and others)
         ):

@@ -43,11 +43,15 @@ def show(versions: Sequence[Version], champion: str | None) -> None:
         st.subheader("Classes, on the images that each held out", anchor=False)
         _classes(of_versions.by_class(*records), old, new)
         st.subheader("Parameters that differ", anchor=False)
-        changed = of_versions.parameters(*records)
-        if changed.is_empty():
-            st.caption("None: both were trained in the same way." if all(records) else "One has no training record.")
-        else:
+        changed, alone = of_versions.parameters(*records), of_versions.of_one(*records)
+        if not changed.is_empty():
             _table(changed, old, new, "diff-parameters", None)
+        if not all(records):
+            st.caption("One has no training record.")
+        elif alone:
+            st.caption(f"Not compared, because only one of them recorded it: {plain(', '.join(alone))}.")
+        elif changed.is_empty():
+            st.caption("None: both were trained in the same way.")
     if old.data_hash != new.data_hash:
         st.caption("Accuracies on held-out images are of different images. Those on the golden set can be compared.")
 
@@ -107,4 +111,6 @@ def _data(old: Version, new: Version) -> None:
     for version, found in ((old, before), (new, after)):
         if found is None:
             st.caption(f"{version.version} was not trained on labels of this store.")
-    _table(of_versions.data(before, after), old, new, "diff-data", "localized")
+    rows = of_versions.data(before, after)
+    named = rows.with_columns(pl.col("class").map_elements(formats.class_name, pl.String))
+    _table(named, old, new, "diff-data", "localized")

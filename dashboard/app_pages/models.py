@@ -84,7 +84,8 @@ def table(versions: Sequence[Version], champion: str | None, challenger: str | N
             {
                 "version": version.version,
                 "alias": aliases.get(version.version, ""),
-                "model": version.arch,
+                "model": version.name,
+                "architecture": version.arch,
                 "made by": version.metrics.get("kind"),
                 "accuracy": percent(version.metrics.get("accuracy")),
                 "golden set": percent(version.metrics.get("golden_accuracy")),

@@ -35,7 +35,8 @@ def shown(row: Row, picture: Grey) -> None:
         st.image(boxes.cropped(picture, found, row["label"], _CROP), width=_CROP, alt="The region to label")
         st.caption(plain(f"{regions.size(row)}, score {row['score']:.2f}" + _group(row)))
     else:
-        st.caption(f"The model found {len(rows)} regions of defect in this frame." if rows else "No region of defect.")
+        found_here = f"The model found {len(rows)} {formats.noun(len(rows), 'region')} of defect in this frame."
+        st.caption(found_here if rows else "No region of defect.")
 
 
 def keys(review: Review, row: Row, classes: list[str], may: bool) -> list[str]:

@@ -12,6 +12,8 @@ from dashboard.data.gains import Gain
 from dashboard.formats import plain
 from steelflow.labels.second import Agreement, agreement, pairs
 
+_FEW = 30  # images read twice: the agreement on so few is uncertain by more than 10 points
+
 
 @frame.fragment()
 def show(review: Review) -> None:
@@ -68,8 +70,14 @@ def agreed() -> None:
         )
         return
     st.markdown(
-        f"**{formats.share(found.agreement)}** of {formats.count(found.images)} images and regions got the same label "
-        f"from two people; Cohen's kappa **{_kappa(found.kappa)}**"
+        f"**{formats.count(found.same)}** of {formats.count(found.images)} images and regions got the same label from "
+        f"two people: **{formats.share(found.agreement)}**; Cohen's kappa **{_kappa(found.kappa)}**"
+    )
+    st.caption(
+        f"A second person labels {formats.share(share, 0)} of the labelled images again and does not see the first "
+        f"label. These figures rest on {formats.count(2 * found.images)} labels, two of each. Kappa is 1 if the two "
+        "always agree, and 0 if they agree as often as by chance."
+        + (" They are few: one label more can change the figures much." if found.images < _FEW else "")
     )
     st.dataframe(
         _rows(found),

@@ -8,12 +8,13 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.app_pages import runs_now
 from dashboard.auth.orchestrator import orchestrator
 from dashboard.charts import figures as charts
 from dashboard.charts import palette
 from dashboard.data import sources
+from steelflow.registry.version import is_version
 from steelflow.report.record import RunRecord
 from steelflow.report.runs import backfills
 from steelflow.retrain.record import RetrainResult
@@ -87,7 +88,7 @@ def picked(rows: list[dict[str, Any]], key: str, height: int) -> int:
         row_height=28,
         on_select="rerun",
         selection_mode="single-row",
-        key=key,
+        key=links.ticking(key, ([row.get(name) for name in ("night", "finished", "backfill")] for row in rows)),
         column_config=dict.fromkeys(("found", "judged", "up to date", "unreadable", "images/s"), number)
         | dict.fromkeys(palette.STAGES, stage),
     )
@@ -107,8 +108,14 @@ def night_row(record: RunRecord, zone: str) -> dict[str, Any]:
         "units": f"{record.units.done} done, {record.units.skipped} kept",
         "failed units": len(record.units.failed),
         "lines": ", ".join(str(line) for line in record.lines),
-        "model": f"{record.model.name or '?'} {record.model.digest[:8]}",
+        "model": model_of(record),
     }
+
+
+def model_of(record: RunRecord) -> str:
+    """Name and version of the model, as on the other pages; of a model beside the registry a part of its digest."""
+    known = is_version(record.model.version)
+    return f"{record.model.name or '?'} {record.model.version if known else record.model.digest[:8]}"
 
 
 def split(record: RunRecord) -> dict[str, int]:
@@ -212,7 +219,8 @@ def backfill_row(name: str, records: list[RunRecord], zone: str) -> dict[str, An
 def failed_units(failed: list[str], key: str) -> None:
     """The failed work units with their reasons. ``key`` is the prefix of the table's key."""
     if failed:
-        st.warning(f"{len(failed)} work units failed. Run the night again.", icon=":material/warning:")
+        units = formats.noun(len(failed), "work unit")
+        st.warning(f"{len(failed)} {units} failed. Run the night again.", icon=":material/warning:")
         st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import formats, frame
+from dashboard import formats, frame, links
 from dashboard.auth import access
 from dashboard.auth.orchestrator import FlowRun, Kind, Orchestrator
 from dashboard.data import sources
@@ -149,7 +149,8 @@ def by_hand_only() -> None:
 def by_hand() -> None:
     """The nights that have begun and are not recorded, as storage tells: those of a terminal, too."""
     for one in sources.nights_under_way():
-        left = f"{one.units_left:,} units left" if one.units_left else "the lines that follow are being planned"
+        units = formats.noun(one.units_left, "unit")
+        left = f"{one.units_left:,} {units} left" if one.units_left else "the lines that follow are being planned"
         with st.container(border=True):
             st.markdown(f"**Night of {one.night}** · run {plain(one.run_id)}")
             st.progress(one.share, f"{one.text}; {left}")
@@ -158,8 +159,15 @@ def by_hand() -> None:
 
 def table(runs: list[FlowRun], zone: str) -> int:
     """The latest runs. Returns the number of the one that was ticked, else of the first."""
+    with st.container(key="flow-runs"):
+        state = _runs(runs, zone)
+    rows = state["selection"]["rows"]
+    return int(rows[0]) if rows and rows[0] < len(runs) else 0
+
+
+def _runs(runs: list[FlowRun], zone: str) -> Any:
     text = st.column_config.TextColumn
-    state = st.dataframe(
+    return st.dataframe(
         [
             {
                 "flow": run.flow,
@@ -175,7 +183,7 @@ def table(runs: list[FlowRun], zone: str) -> int:
         hide_index=True,
         height=260,
         row_height=28,
-        key="flow-runs",
+        key=links.ticking("runs", (run.id for run in runs)),
         on_select="rerun",
         selection_mode="single-row-required",
         column_config={
@@ -188,8 +196,6 @@ def table(runs: list[FlowRun], zone: str) -> int:
             "message": text("Message", width="large"),
         },
     )
-    rows = state["selection"]["rows"]
-    return int(rows[0]) if rows and rows[0] < len(runs) else 0
 
 
 def one(server: Orchestrator, run: FlowRun, zone: str) -> None:

@@ -101,7 +101,7 @@ def of_regions(daily: pl.DataFrame, night: dt.date) -> None:
     found = sources.regions(night)
     table = regions.by_class(found, strip)
     metres = f" on {formats.count(strip)} m of strip" if strip else ""
-    st.caption(f"**{formats.count(found.height)}** regions of defect{metres}")
+    st.caption(f"**{formats.count(found.height)}** {formats.noun(found.height, 'region')} of defect{metres}")
     number = st.column_config.NumberColumn
     st.dataframe(
         table.with_columns(pl.col("label").map_elements(formats.class_name, pl.String)),

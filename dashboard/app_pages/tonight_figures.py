@@ -44,7 +44,8 @@ def numbers(daily: pl.DataFrame, night: dt.date, unit: RateUnit, doubt: str | No
     lost = tonight["failed"] / found if found else 0.0
     name = unit.name.capitalize()
     with st.grid(4 if unit.whole else 5, min_column_width=165, gap="small", key="figures"):
-        metric("Images found", formats.count(found), found, usually, "against 28 nights", worse=None)
+        told = "no nights to compare with" if usually is None else "against 28 nights"
+        metric("Images found", formats.count(found), found, usually, told, worse=None)
         metric("Unreadable", formats.count(tonight["failed"]), note=f"{formats.share(lost, 2)} of them")
         if unit.whole:
             metric(name, unit.text(rate), rate, month, _usually(unit, month, doubt), doubt=doubt)

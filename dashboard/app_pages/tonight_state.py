@@ -33,7 +33,7 @@ def silence(reported: list[dt.date], latest: bool) -> None:
     if not number:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="silence"):
-        nights = "1 night" if number == 1 else f"{number} nights"
+        nights = f"{number} {formats.noun(number, 'night')}"
         st.badge(f"no images for {nights}", color="red", icon=":material/error:")
         st.caption(
             f"The last night with images is {formats.night(reported[-1])}. Check the cameras, the copying to the "
@@ -77,8 +77,10 @@ def state(record: RunRecord | None, night: dt.date | None = None) -> None:
                 text += f"; lines {plain(', '.join(lines))}"
             st.caption(text, width="content")
             if failed := record.units.failed:
-                st.caption(plain(f"{len(failed)} work units failed; run the night again. First: {failed[0]}"))
-            st.page_link(links.script("runs"), label="The run", query_params={"tab": "Nights"})
+                units = formats.noun(len(failed), "work unit")
+                st.caption(plain(f"{len(failed)} {units} failed; run the night again. First: {failed[0]}"))
+            with st.container(key="screen-run", width="content"):
+                st.page_link(links.script("runs"), label="The run", query_params={"tab": "Nights"})
         elif night is not None:
             st.badge("no record of this night", color="orange", icon=":material/warning:")
         under_way(zone)

@@ -21,8 +21,11 @@ Row = Mapping[str, Any]
 def button(row: Row, key: str, short: bool = False) -> None:
     """The button that opens the form. ``row``: the image's reference, line, date and coil; of a region also its box.
 
-    ``short`` shows an icon alone, for a place below a thumbnail.
+    ``short`` shows an icon alone, for a place below a thumbnail. An image that could not be read has no class: no
+    button.
     """
+    if row.get("status", "ok") != "ok":
+        return
     may = label_form.may_label()
     if st.button(
         "" if short else "This is wrong",
@@ -51,7 +54,7 @@ def _ask(row: dict[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if isinstance(picture, bytes):
             st.image(picture, width=120, alt="The image to label")
-        says = plain(formats.class_name(row["label"])) if row.get("label") else "nothing: it could not be read"
+        says = plain(formats.class_name(row["label"]))
         what = "region" if regions.box(row) is not None else "image"
         st.markdown(f"The model says of this {what}: **{says}**  \n:small[{plain(reference.member or reference.key)}]")
     classes = labelling.offered(row["date"])

@@ -25,7 +25,7 @@ GOOD, WARN, BAD, IDLE = "#009E73", "#E69F00", "#D55E00", "#8A939C"
 LINES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8A939C")
 # Colours for zero, just below, at, and twice the threshold. Below the threshold they are transparent, so small values
 # are inconspicuous on a light and on a dark page. Colour-blind people can distinguish blue and orange.
-SHARE = ("rgba(86, 180, 233, 0.10)", "rgba(86, 180, 233, 0.60)", "#E69F00", "#C1440E")
+SHARE = ("rgba(86, 180, 233, 0.10)", "rgba(86, 180, 233, 0.60)", "#E69F00", "#D55E00")
 STAGES = {"fetch": "#0072B2", "decode": "#56B4E9", "infer": "#E69F00", "write": "#009E73"}
 
 

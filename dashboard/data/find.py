@@ -57,7 +57,7 @@ def _plant() -> Plant:
     latest = nights[-1] if nights else None
     daily = sources.daily(latest)
     champion = sources.champion()
-    models = {version: arch + (", champion" if version == champion else "") for version, arch in sources.versions()}
+    models = {version: name + (", champion" if version == champion else "") for version, name in sources.versions()}
     today = dt.datetime.now(ZoneInfo(sources.settings().night.timezone)).date()
     every = sorted({*nights, *sources.recorded_nights()})
     return Plant(

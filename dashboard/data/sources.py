@@ -233,10 +233,10 @@ def is_framed(date: dt.date, line: str | None) -> bool:
 
 @st.cache_data(ttl=STALE, max_entries=_FEW, show_spinner=False)
 def model_named(digest: str) -> str:
-    """Name and version of a model; a part of its digest if the registry does not have it."""
+    """Name and version of a model, as the reports have them; a part of its digest if the registry does not have it."""
     version = next((one for one in registry().versions() if one.digest == digest), None)
     if version is not None:
-        return f"{version.arch} {version.version}"
+        return f"{version.name} {version.version}"
     return next((name for name, known in SHIPPED.items() if known == digest), digest[:8])
 
 
@@ -249,5 +249,5 @@ def champion() -> str | None:
 
 @st.cache_data(ttl=STALE, max_entries=1, show_spinner=False)
 def versions() -> list[tuple[str, str]]:
-    """The versions of the registry with their architecture, the latest first."""
-    return [(one.version, one.arch) for one in reversed(registry().versions())]
+    """The versions of the registry with the name of their model, the latest first."""
+    return [(one.version, one.name) for one in reversed(registry().versions())]

@@ -71,11 +71,18 @@ def by_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> pl.DataFrame:
-    """``parameter``, ``old``, ``new``: the parameters of the trainings that differ, as text."""
-    sides = [_flat({name: record[name] for name in _PARAMETERS if name in record}) for record in (old, new)]
+    """``parameter``, ``old``, ``new``: the parameters of the trainings that differ, as text. What only one of the two
+    has recorded does not differ: see ``of_one``."""
+    both = [name for name in _PARAMETERS if name in old and name in new]
+    sides = [_flat({name: record[name] for name in both}) for record in (old, new)]
     names = [name for name in dict.fromkeys([*sides[0], *sides[1]]) if sides[0].get(name) != sides[1].get(name)]
     rows = [(name, sides[0].get(name), sides[1].get(name)) for name in names]
     return pl.DataFrame(rows, {"parameter": pl.String, "old": pl.String, "new": pl.String}, orient="row")
+
+
+def of_one(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What only one of two trainings has recorded."""
+    return [name for name in _PARAMETERS if (name in old) != (name in new)]
 
 
 def data(old: pl.DataFrame | None, new: pl.DataFrame | None) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from dashboard.auth import queues, standing
 from dashboard.auth.access import Actor, NotAllowed
 from dashboard.auth.normal import accept_as_normal
 from steelflow.config import DriftSettings, Settings
-from steelflow.drift import check_night
+from steelflow.drift import accept, check_night
 from steelflow.errors import DriftError
 from steelflow.labels import Label, LabelStore, open_labels
 from steelflow.labels.second import agreement, pairs
@@ -111,6 +111,23 @@ def test_an_image_of_another_person_comes_again_blind(
     assert queues.begin(labels, None, "ben").second == set()
 
 
+def test_the_agreement_says_what_it_is_and_on_how_many_labels_it_rests(
+    plant: Settings, labels: LabelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive, cleo = open_store(plant.archive.uri, plant.store), Actor("cleo", "labeller")
+    mine = labelled_by_ben(plant, labels, 3)
+    assert "None was labelled twice yet" in texts(opened(plant, tmp_path, monkeypatch, "review", more=SECOND))
+    review = queues.begin(labels, None, cleo.name)
+    rows = [row for row in review.rows if row["object_key"] in {one["object_key"] for one in mine}]
+    for row, said in zip(rows, ("patches", "patches", "crazing"), strict=True):
+        review.rows[review.place :] = [row]
+        review.say(cleo, labels, archive.get(row["object_key"]), said, ["crazing", "patches"])
+    told = texts(opened(plant, tmp_path, monkeypatch, "review", more=SECOND)).replace("\u2009", " ")
+    assert "**2** of 3 images and regions got the same label from two people: **66.7 %**" in told
+    assert "These figures rest on 6 labels, two of each." in told
+    assert "0 if they agree as often as by chance" in told
+
+
 def test_nobody_reads_the_own_label_twice_nor_without_the_setting(
     plant: Settings, labels: LabelStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +172,35 @@ def test_who_accepts_a_night_is_kept_with_the_reason(plant: Settings) -> None:
     assert resolved(plant).digest[:16] in about
     kept = json.loads(report.get(about))
     assert (kept["who"], kept["reason"], kept["nights"]) == ("olga", "a new lamp", [str(NIGHT)])
+
+
+def distributions(app: AppTest) -> list[list[tuple[Any, ...]]]:
+    """The rows of the charts that compare the night with the reference."""
+    charts = [chart.proto for chart in app.get("vega_lite_chart") if chart.proto.alt.endswith("reference and night")]
+    assert charts
+    data = [part.data.data for chart in charts for part in chart.datasets]
+    return [sorted(pl.read_ipc_stream(one).rows(), key=str) for one in data]
+
+
+def test_a_night_that_was_accepted_is_the_reference_on_the_page_at_once(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, digest = report_of(plant), resolved(plant).digest
+    few = plant.model_copy(update={"drift": plant.drift.model_construct(min_images=10)})
+    assert accept(report, digest, [NIGHT], 10, who="olga", reason="as usual", lines=["L1"]) == ["L1"]
+    check_night(report, NIGHT, few.drift, digest)
+    app = opened(plant, tmp_path, monkeypatch, "drift", night=NIGHT.isoformat(), line="L1")
+    assert not app.exception
+    assert "Images of the reference" in texts(app)
+    before = distributions(app)
+    assert distributions(app.run()) == before
+    other = NIGHT + dt.timedelta(days=1)
+    inspect_night(few, other)
+    accept(report, digest, [other], 10, who="olga", reason="a new lamp", lines=["L1"])
+    app.run()
+    assert not app.exception
+    assert "accepted 2026\\-11\\-02 as normal" in texts(app)
+    assert distributions(app) != before, "they are of the new reference"
 
 
 def test_drift_says_since_when_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

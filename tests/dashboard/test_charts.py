@@ -226,6 +226,18 @@ def test_figures_over_the_threshold_are_dark_and_those_below_are_as_the_page(dar
     assert (shade["value"] == "#10141a") != dark
 
 
+@pytest.mark.parametrize("shade", palette.SHARE[2:])
+def test_a_dark_figure_can_be_read_on_the_colours_over_the_threshold(shade: str) -> None:
+    """The contrast of WCAG 2.2, which asks for 4.5."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    assert (luminance(shade) + 0.05) / (luminance("#10141a") + 0.05) >= 4.5
+
+
 @pytest.mark.parametrize("nights", [3, 200])
 def test_a_few_nights_have_a_tick_each(nights: int) -> None:
     dates = [DAY + dt.timedelta(days=day) for day in range(nights)]

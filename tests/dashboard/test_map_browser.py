@@ -127,3 +127,50 @@ def test_the_map_fits_a_phone_and_paper(strip: Shown, theme: browser.Theme) -> N
         expect(page.get_by_role("combobox", name="Find")).to_be_hidden()
         expect(page.locator(MAP).first).to_be_visible()
         assert trouble == []
+
+
+def test_a_tick_stays_with_its_coil_and_not_with_the_number_of_its_row(strip: Shown) -> None:
+    with opened(strip.browser, f"{strip.url}/?night={NIGHT}") as (page, trouble):
+        page.get_by_role("tab", name="Coils to decide").click()
+        settled(page)
+        told = page.get_by_text("Tick coils to decide about them")
+        expect(told).to_be_visible()
+        box = page.locator('[class*="st-key-coils-To-do"] canvas').first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 16, box["y"] + 50)
+        opens = page.get_by_role("link", name="Open coil")
+        expect(opens).to_be_visible()
+        page.get_by_role("button", name="Hold …").click()
+        page.get_by_label("Reason").fill("bright spots")
+        page.keyboard.press("Tab")
+        settled(page)
+        page.get_by_role("button", name="Decide").click()
+        settled(page)
+        expect(page.get_by_text("1 of 3 decided")).to_be_visible(timeout=30_000)
+        expect(told).to_be_visible(timeout=30_000)  # the coil of the next row was not ticked
+        expect(opens).to_be_hidden()
+        assert trouble == []
+
+
+@pytest.mark.parametrize(
+    ("where", "gone"),
+    [
+        (f"coil?night={NIGHT}&line=L1&coil=C7001", ("A click opens the picture", "Hold …")),
+        ("defects", ("Download these figures", "CSV")),
+        (f"?night={NIGHT}", ("The run", "Morning report")),
+        ("models", ("Promote a version …",)),
+        ("classes", ("Retire …",)),
+        (f"drift?night={NIGHT}&line=L1", ("Retrain …", "Accept as normal …")),
+    ],
+)
+def test_paper_shows_nothing_to_press_and_nothing_about_it(strip: Shown, where: str, gone: tuple[str, ...]) -> None:
+    with opened(strip.browser, f"{strip.url}/{where}") as (page, trouble):
+        there = [page.get_by_text(text, exact=False).first for text in gone]
+        for one in there if where != "models" else ():  # no version is registered here
+            expect(one).to_be_visible()
+        page.emulate_media(media="print")
+        for one in there:
+            expect(one).to_be_hidden()
+        for kind in (".stButton", ".stDownloadButton", ".stPopover"):
+            assert page.locator(f".stMain {kind}:visible").count() == 0, kind
+        assert trouble == []

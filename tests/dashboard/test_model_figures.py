@@ -49,6 +49,9 @@ def test_figures_classes_and_parameters_that_differ() -> None:
     assert classes["support_new"].to_list() == [12, 3]
     new["recipe"] = {"epochs": 30, "learning_rate": 0.001, "patience": 5}
     assert versions.parameters(old, new).rows() == [("recipe.epochs", "8", "30"), ("recipe.patience", None, "5")]
+    del old["recipe"]
+    assert versions.parameters(old, new).is_empty(), "what one has not recorded is no difference"
+    assert "recipe" in versions.of_one(old, new)
     assert versions.by_class({}, {}).is_empty()
     assert versions.parameters({}, {}).is_empty()
 

@@ -106,6 +106,35 @@ def test_a_coil_and_a_frame_show_their_regions(
     assert [one.value for one in app.warning] == []
 
 
+def test_the_most_frequent_defect_of_a_coil_counts_regions_where_there_are_some(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: pl.DataFrame
+) -> None:
+    app = opened(plant, tmp_path, monkeypatch, "coil", night=NIGHT.isoformat(), line="L1", coil="C2")
+    most = written.filter(line="L1", coil="C2")["label"].value_counts()["count"].max()
+    (mostly,) = [one for one in app.metric if one.label == "Mostly"]
+    assert mostly.delta == f"{most} {'region' if most == 1 else 'regions'}"
+
+
+@pytest.mark.parametrize("page", ["coil", "images"])
+def test_nobody_can_call_the_class_of_an_unreadable_image_wrong(
+    plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    rows = ReportReader(open_store(plant.report.uri, plant.store)).images([NIGHT], ["L1"]).collect()
+    broken = rows.filter(status="failed").row(0, named=True)
+    where = {"night": NIGHT.isoformat(), "line": "L1", "coil": broken["coil"]}
+    app = opened(plant, tmp_path, monkeypatch, page, **where)
+    assert not app.exception
+    of_coil = rows.filter(coil=broken["coil"])
+    names = "coil-wrong-" if page == "coil" else "look-wrong-"
+    buttons = [one for one in app.button if one.key and one.key.startswith(names)]
+    assert len(buttons) == of_coil.filter(status="ok").height
+    shown = {"object": broken["object_key"], "ordinal": str(broken["ordinal"]), "of": "L1"}
+    shown |= {"member": broken["member"]} if broken["member"] else {}
+    app = opened(plant, tmp_path, monkeypatch, "images", **where, **shown)
+    assert not app.exception
+    assert "wrong-large" not in [one.key for one in app.button]
+
+
 def test_images_judged_as_a_whole_are_the_first_thing_tonight_says(
     plant: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
