@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +51,6 @@ def plant(inspected: Settings, tmp_path: Path) -> Settings:
 @pytest.fixture
 def labels(plant: Settings) -> LabelStore:
     return open_labels(plant)
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def labelled_by_ben(plant: Settings, labels: LabelStore, count: int) -> list[dict[str, Any]]:

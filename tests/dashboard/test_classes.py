@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from pages import opened, texts
 from plants import NIGHT, local_settings, make_plant
 
@@ -29,11 +27,9 @@ def inspected(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture
-def plant(inspected: Settings, tmp_path: Path) -> Iterator[Settings]:
+def plant(inspected: Settings, tmp_path: Path) -> Settings:
     shutil.copytree(inspected.report.uri, tmp_path / "report")
-    yield local_settings(Path(inspected.archive.uri), tmp_path / "report")
-    st.cache_data.clear()
-    st.cache_resource.clear()
+    return local_settings(Path(inspected.archive.uri), tmp_path / "report")
 
 
 @pytest.mark.parametrize("role", ["viewer", "labeller"])

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import streamlit as st
 from map_plants import ACROSS, BROKEN, FRAMES, LENGTH, MISSING, NIGHT, ROLL, STEP, config_of, make
 from marks import regions as region_rows
 from pages import opened, texts
@@ -42,8 +41,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def parts(plant: Settings, monkeypatch: pytest.MonkeyPatch) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Images, regions and marks of the coil C7001."""
     monkeypatch.setenv("STEELFLOW_CONFIG", str(plant.home.parent / "steelflow.toml"))
-    st.cache_data.clear()
-    st.cache_resource.clear()
     rows, found, marks = sources.coil(NIGHT, "L1", "C7001"), sources.regions(NIGHT, "L1"), sources.marks(NIGHT, "L1")
     return rows, found.filter(coil="C7001"), marks.filter(coil="C7001")
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 from coil_plants import framed, listed
 from frame_plants import NIGHT
 from pages import opened, texts
@@ -31,13 +29,6 @@ def plant(tmp_path: Path) -> Settings:
     settings = framed(tmp_path / "plant", rules=[{"classes": ["bright"]}], max_unreadable=1)
     inspect_night(settings, NIGHT)
     return settings
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def say(settings: Settings, who: str, role: Role, seen: int = 0) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +50,6 @@ def plant(inspected: Settings, tmp_path: Path) -> Settings:
     """One night, inspected, to be changed."""
     shutil.copytree(inspected.report.uri, tmp_path / "report")
     return local_settings(Path(inspected.archive.uri), tmp_path / "report")
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def rows_of(settings: Settings) -> pl.DataFrame:

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +47,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     for night in (NIGHT, SECOND):
         inspect_night(settings, night)
     return settings
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def metrics(app: AppTest) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,6 @@ from dashboard.auth.orchestrator import Orchestrator
 from steelflow.report.layout import progress_key
 from steelflow.report.progress import NightProgress
 from steelflow.store.local import LocalStore
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 def test_a_night_of_a_terminal_is_shown_from_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-import streamlit as st
 from frame_plants import LINES, NIGHT, REGIONS, frame_settings, png, write_frames
 from pages import OPERATOR, opened, texts
 from streamlit.testing.v1 import AppTest
@@ -39,13 +37,6 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = frame_settings(write_frames(folder / "images"), folder / "report", model)
     inspect_night(settings, NIGHT)
     return settings
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    yield
-    st.cache_data.clear()
-    st.cache_resource.clear()
 
 
 @pytest.fixture
