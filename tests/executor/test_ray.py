@@ -110,14 +110,16 @@ def test_the_rows_are_those_of_one_process_and_no_secret_reaches_ray(
 ) -> None:
     cluster.start(2)
     monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", SECRET)  # the driver's alone
-    seen: list[bytes] = []
+    seen: dict[str, dict[int, bytes]] = {"actors": {}, "links": {}}
 
-    def look() -> None:
-        seen.extend(environment_of(pid) for pid in [*actors(), *links()])
+    def look(_: Done) -> None:
+        for kind, pids in (("actors", actors()), ("links", links())):
+            seen[kind] |= {pid: found for pid in pids if pid not in seen[kind] and (found := environment_of(pid))}
 
-    result = inspect_night(settings, NIGHT, progress=After(10, look))
-    assert len(seen) >= 3  # two actors, and the process that holds Ray
-    assert not any(SECRET.encode() in environment for environment in seen)
+    result = inspect_night(settings, NIGHT, progress=look)
+    assert seen["actors"]  # one of two at least: on a busy machine it may do all before the other one is ready
+    assert seen["links"]
+    assert not any(SECRET.encode() in environment for kind in seen.values() for environment in kind.values())
     assert is_whole(result, settings, expected)
     assert gone_within(20)
 

@@ -100,7 +100,11 @@ def gone_within(seconds: float) -> bool:
 
 
 def environment_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/environ").read_bytes()
+    """Empty if the process has ended, or has not begun its program."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def links() -> list[int]:
