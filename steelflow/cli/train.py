@@ -87,7 +87,7 @@ def train(  # long: most of it declares the options
     ] = None,
     on_all: Annotated[
         bool,
-        typer.Option("--on-all", help="Then train on all images and write this model. The figures stay the first's."),
+        typer.Option("--on-all", help="Train a second time, on all images, and write this model; the figures are the first's."),
     ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
