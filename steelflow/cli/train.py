@@ -87,7 +87,9 @@ def train(  # long: most of it declares the options
     ] = None,
     on_all: Annotated[
         bool,
-        typer.Option("--on-all", help="Train a second time, on all images, and write this model; the figures are the first's."),
+        typer.Option(
+            "--on-all", help="Train a second time, on all images, and write this model, with the figures of the first."
+        ),
     ] = False,
     device: Annotated[
         str | None, typer.Option("--device", help="cpu or cuda; by default a GPU if there is one.")
