@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from paths import SUPPORT
 from plants import NIGHT, local_settings, rows_of
-from ray_cluster import Nodes, actors, environment_of, gone_within, kill_an_actor, links
+from ray_cluster import Nodes, actors, command_lines, environment_of, gone_within, kill_an_actor, links
 from typer.testing import CliRunner
 
 from steelflow.cli.main import app
@@ -111,15 +111,22 @@ def test_the_rows_are_those_of_one_process_and_no_secret_reaches_ray(
     cluster.start(2)
     monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", SECRET)  # the driver's alone
     seen: dict[str, dict[int, bytes]] = {"actors": {}, "links": {}}
+    commands: set[bytes] = set()
 
     def look(_: Done) -> None:
         for kind, pids in (("actors", actors()), ("links", links())):
             seen[kind] |= {pid: found for pid in pids if pid not in seen[kind] and (found := environment_of(pid))}
+        commands.update(command_lines())
 
     result = inspect_night(settings, NIGHT, progress=look)
     assert seen["actors"]  # one of two at least: on a busy machine it may do all before the other one is ready
     assert seen["links"]
     assert not any(SECRET.encode() in environment for kind in seen.values() for environment in kind.values())
+    assert any(b"steelflow.executor.link" in line for line in commands)
+    assert not any(SECRET.encode() in line for line in commands)
+    logs = cluster.logs()
+    assert any("raylet" in name for name in logs)
+    assert [name for name, text in logs.items() if SECRET.encode() in text] == []
     assert is_whole(result, settings, expected)
     assert gone_within(20)
 

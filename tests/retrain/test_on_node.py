@@ -92,6 +92,7 @@ def test_a_node_with_a_gpu_trains_and_gets_no_secret(
     assert heard.said("training on") == 1
     assert len(seen) == 2
     assert not any(SECRET.encode() in one for one in seen)
+    assert [name for name, text in cluster.logs().items() if SECRET.encode() in text] == []
     assert nodes == [cluster.raylet(1)]
     assert not actors("Porter")
     champion = open_registry(settings).champion()

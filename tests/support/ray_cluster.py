@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -62,6 +63,11 @@ class Nodes:
     def kill_head(self) -> None:
         self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
 
+    def logs(self) -> dict[str, bytes]:
+        """All that Ray has written in the folder of its session, by file."""
+        folder = Path(self._cluster.head_node.get_session_dir_path()) / "logs"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
     def settings(self, **given: Any) -> ExecutorSettings:
         return ExecutorSettings(kind="ray", address=self.address, cpus=1, group_images=20, **given)
 
@@ -105,6 +111,15 @@ def environment_of(pid: int) -> bytes:
         return Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return b""
+
+
+def command_lines() -> list[bytes]:
+    """Of every process of this machine, as `ps` shows them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            found.append(path.read_bytes())
+    return found
 
 
 def links() -> list[int]:
