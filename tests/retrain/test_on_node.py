@@ -135,7 +135,7 @@ def test_without_another_node_the_driver_trains(cluster: Nodes, settings: Settin
 
 def test_a_killed_process_is_replaced_on_the_same_node(cluster: Nodes, settings: Settings) -> None:
     cluster.start(1 - len(cluster.nodes))
-    heard = Heard({"from scratch: epoch 4": lambda: os.kill(actors("Porter")[0], signal.SIGKILL)})
+    heard = Heard({"from scratch: epoch 1": lambda: os.kill(actors("Porter")[0], signal.SIGKILL)})
     result = run(settings, heard, "any")
     assert (result.state, result.details.node is not None) == ("promoted", True)
     assert heard.said("another try") == 1
