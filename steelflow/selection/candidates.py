@@ -38,10 +38,6 @@ class ModelFile:
         """The seed of the held-out fifth if the model's record is about these images, else ``otherwise``."""
         return self.record["seed"] if self.record.get("data_hash") == data_hash else otherwise
 
-    def knows_all(self, data_hash: str) -> bool:
-        """Whether its record says that it was trained on all images of these data (``train --on-all``)."""
-        return bool(self.record.get("on_all")) and self.record.get("data_hash") == data_hash
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:

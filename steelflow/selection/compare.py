@@ -19,7 +19,7 @@ from steelflow.selection.interval import half_width
 from steelflow.selection.provenance import provenance, write_result
 from steelflow.selection.speed import REFERENCE, Speed, measure_speeds
 from steelflow.training.data import Dataset, load_images
-from steelflow.training.evaluate import ModelEvaluation, evaluate_folder
+from steelflow.training.evaluate import evaluate_folder
 from steelflow.training.robustness import CONDITIONS
 from steelflow.training.train import suited_epochs
 
@@ -131,7 +131,7 @@ def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) 
         "digest": file.digest,
         "engine": found.engine,
         "images": found.figures.images,
-        "seen_in_training": _seen(file, found),
+        "seen_in_training": found.seen or 0,
         "accuracy": found.figures.accuracy,
         "macro_f1": found.figures.macro_f1,
         "ece": found.figures.ece,
@@ -140,11 +140,6 @@ def _run(file: ModelFile, data: Path, settings: Settings, held_out: int | None) 
         "precision": file.record.get("precision"),
         "trained_by": {key: file.origin[key] for key in ("command", "commit", "machine") if key in file.origin},
     }
-
-
-def _seen(file: ModelFile, found: ModelEvaluation) -> int:
-    """How many of the evaluated images trained the model, as far as is known."""
-    return found.figures.images if file.knows_all(found.data_hash) else found.seen or 0
 
 
 def _run_of(known: dict[str, Any], file: ModelFile, data_hash: str, held_out: int | None) -> dict[str, Any] | None:

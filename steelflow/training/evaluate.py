@@ -52,7 +52,7 @@ class ModelEvaluation:
     """The figures, and the unreadable files, which are not part of them.
 
     ``held_out`` is the seed of the fifth that was evaluated, None for all images. ``data_hash`` identifies the whole
-    set. ``seen`` is the number of evaluated images that trained the model, None if its training images are unknown.
+    set. ``seen`` is the number of evaluated images that trained the model, None if that is unknown.
     ``disturbed`` has a value for each requested condition. ``at_point`` is of good against defect, for a model of
     views.
     """
@@ -161,7 +161,7 @@ def evaluate_folder(
         figures(labels[chosen], np.concatenate(probabilities).astype(np.float64), spec.classes),
         {name: Disturbed.of(matrix) for name, matrix in matrices.items()},
         listed.skipped,
-        seen=seen(model.engine.digest, (listed.digests[i] for i in chosen)),
+        seen=seen(settings.model.ref, model.engine.digest, listed.hash, [listed.digests[i] for i in chosen]),
     )
 
 

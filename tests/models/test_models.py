@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -160,9 +161,25 @@ def test_shipped_files_belong_together(name: str) -> None:
 def test_a_model_that_ships_knows_its_training_images() -> None:
     for name, digest in SHIPPED.items():
         first = (WEIGHTS / f"{name}.seen").read_bytes()[:8]
-        assert seen(digest, [first + bytes(24), bytes(32)]) == 1, name
-        assert seen(digest, []) == 0
-    assert seen("0" * 64, [bytes(32)]) is None
+        assert seen(name, digest, "", [first + bytes(24), bytes(32)]) == 1, name
+        assert seen(name, digest, "", []) == 0
+    assert seen("champion", "0" * 64, "", [bytes(32)]) is None
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({"on_all": True, "data_hash": "these", "model": {"name": "mine"}}, 2),
+        ({"on_all": False, "data_hash": "these", "model": {"name": "mine"}}, None),
+        ({"on_all": True, "data_hash": "others", "model": {"name": "mine"}}, None),
+        ({"on_all": True, "data_hash": "these", "model": {"name": "another"}}, None),
+        ({"data_hash": "these"}, None),
+        ([], None),
+    ],
+)
+def test_a_model_that_learned_from_all_images_says_so(tmp_path: Path, record: object, found: int | None) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps(record))
+    assert seen(str(tmp_path / "mine.onnx"), "0" * 64, "these", [bytes(32), bytes(32)]) == found
 
 
 @pytest.fixture(scope="module")
