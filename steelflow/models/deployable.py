@@ -1,12 +1,15 @@
 """A trained network in the form that inspects images, uint8 in, logits and embedding out; and its file.
 
-The file is safetensors: the weights, and the spec as JSON in the metadata. No other file is needed.
+The file is safetensors: the weights, the spec as JSON in the metadata, and the marks of the images that trained the
+model (``seen``). No other file is needed.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -15,6 +18,7 @@ from steelflow.errors import ModelError
 from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork, pooled_cells
 from steelflow.models.network import Network
+from steelflow.models.seen import SEEN, Marks
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 
@@ -52,9 +56,11 @@ class Deployable(nn.Module):
         return pooled_cells(cells, self.good, self.sharpness), embedding, cells
 
 
-def save_torch(model: Deployable, spec: ModelSpec, path: Path) -> None:
-    """Write weights and spec to a safetensors file."""
+def save_torch(model: Deployable, spec: ModelSpec, path: Path, learned_from: Marks | None = None) -> None:
+    """Write weights and spec to a safetensors file, with the marks of the images that trained the model."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    if learned_from is not None:  # not in the metadata: two entries there have no fixed order
+        tensors[SEEN] = torch.from_numpy(learned_from.view(np.int64))
     path.write_bytes(save(tensors, metadata={METADATA_KEY: spec.model_dump_json()}))
 
 
@@ -67,7 +73,7 @@ def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
     try:
         with safe_open(path, framework="pt") as file:
             spec = parse_spec((file.metadata() or {}).get(METADATA_KEY), str(path))
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            weights = {name: file.get_tensor(name) for name in file.keys() if name != SEEN}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as exc:
         raise ModelError(f"{path}: cannot be read as safetensors: {exc}; train the model again") from exc
     model = Deployable(architecture(spec.arch).build(len(spec.classes), spec.input_size), spec)

@@ -1,43 +1,67 @@
-"""Which images trained a model, as far as its files tell: figures on them say little about new images."""
+"""Which images trained a model, as far as its files tell: figures on them say little about new images.
+
+A model's weights file has the marks of its training images, as a tensor. A model that ships has them in
+``weights/<name>.seen``, so that a copy of its ONNX file alone is known by its digest.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from steelflow.models.shipped import WEIGHTS, shipped
+from steelflow.errors import ModelError
+from steelflow.models.shipped import WEIGHTS, resolve, shipped
 
-PREFIX = 8  # bytes of a SHA-256 that are kept: two of a million images agree by chance once in 10⁷ sets
+SEEN = "steelflow.seen"
+"""The tensor with the marks, int64 with the bits of the unsigned numbers."""
+
+_PREFIX = 8  # bytes of a SHA-256 that are kept: two of a million images agree by chance once in 10⁷ sets
+
+Marks = npt.NDArray[np.uint64]
+"""Of N images, in ascending order: the first eight bytes of the SHA-256 of each image file."""
 
 
-def seen(model: str, digest: str, data_hash: str, images: Collection[bytes]) -> int | None:
-    """How many of these images trained the model; None if nothing is known about it.
+def marks(images: Collection[bytes]) -> Marks:
+    """The marks of images, given the SHA-256 of each file."""
+    return np.unique(_prefixes(images))
 
-    A model that ships has the digests of its training images beside it. A model of ``train --on-all`` has a record that
-    names its data.
+
+def trained_on(model: str | Path, digest: str) -> Marks | None:
+    """The images that trained a model, and those that trained the model it began with. None if nothing is known, or if
+    safetensors is not installed.
 
     Args:
         model: the path of the ONNX file, or a name, as ``model.ref`` of the settings has it.
         digest: SHA-256 of the file, as hexadecimal digits.
-        data_hash: of the data set that the images are from.
-        images: SHA-256 of each image file.
     """
     known = shipped(digest)
-    if known is None:
-        return len(images) if _learned_all(Path(model), data_hash) else None
-    wanted = np.frombuffer(b"".join(one[:PREFIX] for one in images), "<u8")
-    return int(np.isin(wanted, np.frombuffer((WEIGHTS / f"{known.name}.seen").read_bytes(), "<u8")).sum())
-
-
-def _learned_all(path: Path, data_hash: str) -> bool:
-    """Whether the record beside the file says that all images of these data trained this model."""
-    if path.suffix != ".onnx":
-        return False
+    if known is not None:
+        return np.frombuffer((WEIGHTS / f"{known.name}.seen").read_bytes(), "<u8").astype(np.uint64)
     try:
-        record = json.loads(path.with_name("metrics.json").read_bytes())
-        return bool(record["on_all"] and record["data_hash"] == data_hash and record["model"]["name"] == path.stem)
-    except (OSError, ValueError, KeyError, TypeError):  # no record, or one of another steelflow
-        return False
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        return None
+    try:
+        with safe_open(resolve(str(model)).with_suffix(".safetensors"), framework="numpy") as file:
+            found = file.get_tensor(SEEN) if SEEN in file.keys() else None  # noqa: SIM118 (no mapping)
+        return None if found is None else np.asarray(found).view(np.uint64)
+    except (OSError, SafetensorError, ModelError, ValueError):  # no weights, or those of another steelflow
+        return None
+
+
+def among(known: Marks | None, images: Collection[bytes]) -> npt.NDArray[np.bool_]:
+    """Which of N ``images`` (the SHA-256 of each file) are known to have trained the model: (N,)."""
+    return np.zeros(len(images), bool) if known is None else np.isin(_prefixes(images), known)
+
+
+def seen(model: str, digest: str, images: Collection[bytes]) -> int | None:
+    """How many of these images trained the model; None if nothing is known about it. See ``trained_on``."""
+    known = trained_on(model, digest)
+    return None if known is None else int(among(known, images).sum())
+
+
+def _prefixes(images: Collection[bytes]) -> Marks:
+    return np.frombuffer(b"".join(one[:_PREFIX] for one in images), "<u8").astype(np.uint64)

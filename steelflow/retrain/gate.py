@@ -3,6 +3,9 @@
 Accuracy is compared pairwise, both models on the same images. The difference Δ = accuracy of the challenger − accuracy
 of the champion comes with a 95 % interval from the paired bootstrap (Efron and Tibshirani 1993, ch. 13): images drawn
 with replacement, 2,000 times.
+
+A champion remembers images that trained it, and its accuracy on them says nothing about new ones. Such images cannot
+prove a challenger better, and the champion's accuracy counts there as what it has on images that it had not seen.
 """
 
 from __future__ import annotations
@@ -22,6 +25,9 @@ FEWEST = 10  # images; a smaller set decides nothing
 ROUNDING = 1e-9  # of the difference of two shares: a loss of exactly what is allowed is allowed
 
 
+Mask = npt.NDArray[np.bool_]
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """A model's answers for N images: the label it chose, and the probability it gave the right one."""
@@ -29,6 +35,11 @@ class Answers:
     labels: tuple[str, ...]
     right: npt.NDArray[np.bool_]  # (N,)
     probability: npt.NDArray[np.float64]  # (N,), 0 for a class that the model does not know
+
+    def only(self, own: Mask) -> Answers:
+        """The answers for some of the images; ``own`` is (N,)."""
+        labels = tuple(label for label, one in zip(self.labels, own, strict=True) if one)
+        return Answers(labels, self.right[own], self.probability[own])
 
 
 class ClassComparison(BaseModel):
@@ -76,7 +87,8 @@ class StripComparison(BaseModel):
 class Comparison(BaseModel):
     """The two models on one set of images. ``low`` and ``high`` bound the difference with 95 % confidence.
 
-    Of frames, the images are cases: labelled defects and good frames. ``strip`` then has more figures.
+    Of frames, the images are cases: labelled defects and good frames. ``strip`` then has more figures. ``remembered``
+    of the images trained the champion.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -90,17 +102,19 @@ class Comparison(BaseModel):
     classes: dict[str, ClassComparison]
     problems: tuple[str, ...] = ()
     strip: StripComparison | None = None
+    remembered: int = 0
 
     @property
     def difference(self) -> float:
         return self.challenger - self.champion
 
     def __str__(self) -> str:
+        known = f"; {self.remembered} of them trained the champion" if self.remembered else ""
         if self.strip is not None:
-            return f"{self.name}: {self.strip}"
+            return f"{self.name}: {self.strip}{known}"
         return (
             f"{self.name}: {self.champion:.2%} → {self.challenger:.2%} of {self.images} images "
-            f"({100 * self.low:+.1f} to {100 * self.high:+.1f} points)"
+            f"({100 * self.low:+.1f} to {100 * self.high:+.1f} points{known})"
         )
 
 
@@ -120,9 +134,34 @@ class Gate(BaseModel):
 
 
 def compare(
-    name: str, truth: Sequence[str], champion: Answers, challenger: Answers, rules: RetrainSettings, seed: int = 0
+    name: str,
+    truth: Sequence[str],
+    champion: Answers,
+    challenger: Answers,
+    rules: RetrainSettings,
+    seed: int = 0,
+    remembered: Mask | None = None,
+    elsewhere: float | None = None,
 ) -> Comparison:
-    """Compare the two on N images with the labels ``truth``. With fewer than ten images no problem is reported."""
+    """Compare the two on N images with the labels ``truth``. With fewer than ten images no problem is reported.
+
+    Args:
+        remembered: (N,), the images that trained the champion.
+        elsewhere: the champion's accuracy on images that it had not seen, None if it is not known.
+    """
+    found = _compared(name, truth, champion, challenger, seed)
+    if remembered is None or not remembered.any():
+        return found if found.images < FEWEST else found.model_copy(update={"problems": tuple(_worse(found, rules))})
+    problems = []
+    for own, known in ((~remembered, None), (remembered, 1.0 if elsewhere is None else elsewhere)):
+        labels = [label for label, one in zip(truth, own, strict=True) if one]
+        part = _compared(name, labels, champion.only(own), challenger.only(own), seed)
+        if part.images >= FEWEST:
+            problems += _worse(part, rules, known)
+    return found.model_copy(update={"problems": tuple(problems), "remembered": int(remembered.sum())})
+
+
+def _compared(name: str, truth: Sequence[str], champion: Answers, challenger: Answers, seed: int) -> Comparison:
     labels = np.array(truth, dtype=object)
     count = len(labels)
     low, high = _interval(challenger.right.astype(np.int64) - champion.right, seed) if count else (0.0, 0.0)
@@ -136,7 +175,7 @@ def compare(
             challenger=float(after.mean()),
             lost=int(before.sum() - after.sum()),
         )
-    found = Comparison(
+    return Comparison(
         name=name,
         images=count,
         champion=float(champion.right.mean()) if count else 0.0,
@@ -145,13 +184,13 @@ def compare(
         high=high,
         classes=classes,
     )
-    return found if count < FEWEST else found.model_copy(update={"problems": tuple(_worse(found, rules))})
 
 
 def decide(
     comparisons: Sequence[Comparison], champion: Answers, challenger: Answers, speed: float, rules: RetrainSettings
 ) -> Gate:
-    """Promote or not. ``champion`` and ``challenger`` are the answers on the images of all comparisons together."""
+    """Promote or not. ``champion`` and ``challenger`` are the answers on the images of all comparisons together; images
+    that trained the champion are left out."""
     problems = [problem for one in comparisons for problem in one.problems]
     if speed < rules.min_speed:
         problems.append(
@@ -159,7 +198,8 @@ def decide(
             "needed (retrain.min_speed)"
         )
     if len(champion.right) < FEWEST:
-        problems.append(f"{len(champion.right)} images are too few to judge it by; label more")
+        known = " that did not train the champion" if any(one.remembered for one in comparisons) else ""
+        problems.append(f"{len(champion.right)} images{known} are too few to judge it by; label more")
     elif not problems and not _proves_better(champion, challenger):
         problems.append("it is not better than the champion; the champion stays")
     return Gate(comparisons=tuple(comparisons), speed=speed, problems=tuple(problems))
@@ -174,19 +214,26 @@ def together(answers: Sequence[Answers]) -> Answers:
     )
 
 
-def _worse(found: Comparison, rules: RetrainSettings) -> list[str]:
+def _worse(found: Comparison, rules: RetrainSettings, elsewhere: float | None = None) -> list[str]:
+    """``elsewhere`` is given for images that trained the champion: its accuracy on other images. The interval, which
+    is of both models on the same images, then says nothing."""
     problems = []
-    lost = round(-found.difference * found.images)
-    if (-found.difference > rules.max_drop + ROUNDING and lost >= _LOST) or found.high < 0:
+    most, told = (1.0, "") if elsewhere is None else (elsewhere, " on images that did not train it")
+    champion = min(found.champion, most)
+    lost = round((champion - found.challenger) * found.images)
+    significant = elsewhere is None and found.high < 0
+    if (champion - found.challenger > rules.max_drop + ROUNDING and lost >= _LOST) or significant:
         problems.append(
             f"it is worse on the {found.name}: {found.challenger:.2%} of {found.images} images right, the champion has "
-            f"{found.champion:.2%}"
+            f"{champion:.2%}{told if champion < found.champion else ''}"
         )
     for label, one in found.classes.items():
-        if one.champion - one.challenger > rules.class_floor + ROUNDING and one.lost >= _LOST:
+        champion = min(one.champion, most)
+        lost = round((champion - one.challenger) * one.images)
+        if champion - one.challenger > rules.class_floor + ROUNDING and lost >= _LOST:
             problems.append(
                 f"it is worse on class {label} of the {found.name}: {one.challenger:.1%} of {one.images} images right, "
-                f"the champion has {one.champion:.1%}"
+                f"the champion has {champion:.1%}{told if champion < one.champion else ''}"
             )
     return problems
 

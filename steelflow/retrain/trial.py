@@ -14,7 +14,10 @@ from steelflow.engine import Engine, open_engine
 from steelflow.errors import EngineError, ModelError
 from steelflow.images.decode import decode, resize
 from steelflow.labels import Classes, LabelStore
+from steelflow.models.seen import among, trained_on
+from steelflow.models.shipped import shipped
 from steelflow.records import Failure
+from steelflow.registry import Version
 from steelflow.retrain.candidates import Candidate
 from steelflow.retrain.due import new_labels
 from steelflow.retrain.gate import Answers, Gate, compare, decide, together
@@ -37,16 +40,28 @@ def try_out(run: Retraining, material: Material, best: Candidate, champion: Path
     seen = None if run.champion is None else run.champion.data_hash
     recent = new_labels(run.labels, material.snapshot, seen).filter(pl.col("part") == "evaluation")
     sets = {GOLDEN: material.golden.frame, RECENT: recent}
-    return Trial(run.settings, run.labels, sets).judge(champion, best.onnx)
+    return Trial(run.settings, run.labels, sets, accuracy_elsewhere(run.champion)).judge(champion, best.onnx)
+
+
+def accuracy_elsewhere(champion: Version | None) -> float | None:
+    """The champion's accuracy on images that it had not seen, as far as it is known."""
+    if champion is None:
+        return None
+    known, measured = shipped(champion.digest), champion.metrics.get("accuracy")
+    if known is not None:
+        return known.accuracy
+    return measured if isinstance(measured, float) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """The images to judge by. ``sets`` maps a name to a frame with the columns image (SHA-256) and label."""
+    """The images to judge by. ``sets`` maps a name to a frame with the columns image (SHA-256) and label. ``elsewhere``
+    is the champion's accuracy on images that it had not seen, None if it is not known."""
 
     settings: Settings
     labels: LabelStore
     sets: Mapping[str, pl.DataFrame]
+    elsewhere: float | None = None
 
     def judge(self, champion: Path, challenger: Path) -> Gate:
         """The decision on two ONNX files. A challenger that cannot be run, or differs from the torch weights beside it,
@@ -63,13 +78,16 @@ class Trial:
             self._check_parity(challenger)
         except (ModelError, EngineError) as exc:
             return Gate(comparisons=(), speed=0.0, problems=(f"it cannot be trusted: {exc}",))
+        learned = trained_on(champion, before.digest)
         pairs: list[tuple[Answers, Answers]] = []
         comparisons = []
         for name, frame in self.sets.items():
             truth = frame["label"].to_list()
             pair = self._answers(before, frame, truth, meaning), self._answers(after, frame, truth, meaning)
-            pairs.append(pair)
-            comparisons.append(compare(name, truth, *pair, self.settings.retrain))
+            known = among(learned, [bytes.fromhex(image) for image in frame["image"]])
+            pairs.append((pair[0].only(~known), pair[1].only(~known)))
+            rules = self.settings.retrain
+            comparisons.append(compare(name, truth, *pair, rules, remembered=known, elsewhere=self.elsewhere))
         old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
         return decide(comparisons, old, new, relative_speed(after, before), self.settings.retrain)
 

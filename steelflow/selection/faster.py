@@ -117,7 +117,7 @@ def export_faster(
     if seed is None:
         seed = file.held_out(images.hash, 0) or 0
     training, held_out = split(images, seed=seed)
-    known = seen(str(source), file.digest, images.hash, [images.digests[i] for i in held_out]) or 0
+    known = seen(str(source), file.digest, [images.digests[i] for i in held_out]) or 0
     calibration = np.random.default_rng(0).permutation(training)[:_CALIBRATION]
     try:
         out.mkdir(parents=True, exist_ok=True)

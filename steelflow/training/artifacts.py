@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from steelflow.models.deployable import Deployable, save_torch
 from steelflow.models.novelty import Novelty
+from steelflow.models.seen import Marks
 from steelflow.models.spec import ModelSpec
 from steelflow.training.card import card
 from steelflow.training.curves import draw_curves
@@ -42,11 +43,12 @@ def write_artifacts(
     record: dict[str, Any],
     images: npt.NDArray[np.uint8],
     novelty: Novelty,
+    learned_from: Marks | None = None,
 ) -> Artifacts:
     """Write to a temporary folder, then move the files, so that ``out_dir`` never holds half a model.
 
     ``record`` becomes metrics.json; parity, versions and curves are added. torch and onnxruntime must agree on
-    ``images`` (N, 1, S, S).
+    ``images`` (N, 1, S, S). ``learned_from`` has the marks of the images that trained the model.
 
     Raises:
         ModelError: torch and onnxruntime disagree.
@@ -65,7 +67,7 @@ def write_artifacts(
         draft = Path(temporary)
         parity = export_onnx(model, spec, draft / files.onnx.name, images, novelty)
         record = record | {"parity": parity, "versions": versions(), "curves": _columns(history.curves)}
-        save_torch(model, spec, draft / files.weights.name)
+        save_torch(model, spec, draft / files.weights.name, learned_from)
         draw_curves(history.curves, draft / files.curves.name, history.kept if record["recipe"]["patience"] else None)
         (draft / files.metrics.name).write_text(json.dumps(record, indent=2) + "\n")
         (draft / files.card.name).write_text(card(record))

@@ -20,7 +20,7 @@ Architecture `{spec["arch"]}`; {len(spec["classes"])} classes; grey images, area
 
 ## On held-out images
 Accuracy {figures["accuracy"]:.2%}, macro F1 {_(figures["macro_f1"])}, ECE {_(figures["ece"])}, on {images["held_out"]}
-images that were not used for {_which(record)}.
+images that were not used for {_which(record)}.{_known(record)}
 
 | class | images | precision | recall | F1 | AUC (one against the rest) |
 |---|---|---|---|---|---|
@@ -49,6 +49,12 @@ def _which(record: dict[str, Any]) -> str:
         return "training"
     return """training.
 These figures are of a first training of the same recipe. The weights here are of a second one, on all images"""
+
+
+def _known(record: dict[str, Any]) -> str:
+    """A warning if the model that this one began with knew some of the held-out images."""
+    known = record.get("start_knew", 0)
+    return f"\nThe model that it began with was trained on {known} of them: expect less on new images." if known else ""
 
 
 def _kept(record: dict[str, Any]) -> str:

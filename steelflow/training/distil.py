@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from steelflow.errors import ModelError
 from steelflow.models.deployable import Deployable, load_torch
+from steelflow.models.seen import Marks, trained_on
 from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 
@@ -21,6 +22,7 @@ class TeacherModel:
     model: Deployable
     spec: ModelSpec
     digest: str  # SHA-256 of the weights file
+    learned_from: Marks | None = None  # the images that trained it, if known
 
 
 class Ensemble(nn.Module):
@@ -66,7 +68,8 @@ def load_teacher(ref: str) -> TeacherModel:
     if not weights.is_file():
         raise ModelError(f"{onnx}: a teacher needs {weights.name} in the same folder; `steelflow train` writes it")
     model, spec = load_torch(weights)
-    return TeacherModel(model, spec, hashlib.sha256(weights.read_bytes()).hexdigest())
+    learned_from = trained_on(onnx, hashlib.sha256(onnx.read_bytes()).hexdigest())
+    return TeacherModel(model, spec, hashlib.sha256(weights.read_bytes()).hexdigest(), learned_from)
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:

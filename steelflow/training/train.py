@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from steelflow.errors import TrainingError
+from steelflow.models.seen import Marks, among, marks
 from steelflow.models.spec import ModelSpec
 from steelflow.training.artifacts import Artifacts, write_artifacts
 from steelflow.training.checkpoint import Checkpoint
@@ -80,7 +81,12 @@ def train(
         runs.append(_trained(ready, data, recipe, (whole, runs[0].held_out), again, on_epoch))
     trained = replace(runs[-1], evaluation=runs[0].evaluation)  # the second training has seen the held-out images
     seconds = time.perf_counter() - started + sum(run.history.seconds_before for run in runs)
-    files = _write(out_dir, data, trained, _record(ready, recipe, data, trained, seconds))
+    before = None if ready.start is None else ready.start.learned_from
+    record = _record(ready, recipe, data, trained, seconds, int(among(before, _digests(data, trained.held_out)).sum()))
+    learned_from = marks(_digests(data, trained.training))
+    if before is not None:
+        learned_from = np.union1d(learned_from, before)
+    files = _write(out_dir, data, trained, record, learned_from)
     for file in (checkpoint, again):
         file.remove()
     return TrainingResult(
@@ -125,8 +131,15 @@ def _trained(
     )
 
 
-def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float) -> dict[str, Any]:
-    """The content of metrics.json. The card is made from it."""
+def _digests(data: Dataset, indices: Indices) -> list[bytes]:
+    return [data.digests[i] for i in indices]
+
+
+def _record(
+    ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float, known: int
+) -> dict[str, Any]:
+    """The content of metrics.json. The card is made from it. ``known`` of the held-out images had trained the model
+    that this one began with."""
     plan = ready.plan
     parts = {"training": trained.training, "validation": trained.validation, "held_out": trained.held_out}
     teachers = zip(plan.teachers, ready.teachers, strict=True)
@@ -146,6 +159,7 @@ def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, secon
         "teachers": [{"ref": ref, "weights": teacher.digest} for ref, teacher in teachers],
         "pretrained": ready.origin,
         "start": None if ready.start is None else {"ref": plan.start, "weights": ready.start.digest},
+        "start_knew": known,
         "phases": None if ready.phases is None else asdict(ready.phases),
         "device": ready.device.type,
         "precision": trained.history.precision,
@@ -159,11 +173,11 @@ def _class_weights(data: Dataset, training: Indices, recipe: Recipe) -> dict[str
     return None if weights is None else dict(zip(data.classes, weights.tolist(), strict=True))
 
 
-def _write(out_dir: Path, data: Dataset, trained: Trained, record: dict[str, Any]) -> Artifacts:
+def _write(out_dir: Path, data: Dataset, trained: Trained, record: dict[str, Any], learned_from: Marks) -> Artifacts:
     seen_by_both = data.images[trained.held_out][:, None]  # torch and onnxruntime must agree on these
     try:
         return write_artifacts(
-            out_dir, trained.model, trained.spec, trained.history, record, seen_by_both, trained.novelty
+            out_dir, trained.model, trained.spec, trained.history, record, seen_by_both, trained.novelty, learned_from
         )
     except OSError as exc:
         raise TrainingError(f"{out_dir}: cannot be written: {exc.strerror}; name another folder with --out") from exc

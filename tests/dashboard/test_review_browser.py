@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 from browser import Shown, opened, press, settled
@@ -19,10 +20,24 @@ def labels(shown: Shown) -> LabelStore:
 
 
 def on_screen(page: Page) -> str:
-    """The key and member of the image that can be seen, as the labels name it."""
+    """The key and member of the image that can be seen, as the labels name it. Until it is there, no key counts."""
+    page.wait_for_function("[...document.querySelectorAll('.st-key-picture img')].every((one) => one.complete)")
     alt = page.get_by_alt_text("The image to label").first.get_attribute("alt")
     assert alt is not None
     return alt.removeprefix("The image to label: ")
+
+
+def seen_next(page: Page, seen: Sequence[str]) -> None:
+    """Wait until another image is on the screen, and all of it."""
+    page.wait_for_function(
+        """seen => {
+            const image = document.querySelector('[alt^="The image to label: "]');
+            return image && image.complete && !seen.some((one) => image.alt === `The image to label: ${one}`);
+        }""",
+        arg=list(seen),
+        timeout=60_000,
+    )
+    settled(page)
 
 
 def named(labels: LabelStore) -> list[str]:
@@ -38,7 +53,7 @@ def test_a_key_every_200_ms_labels_what_was_seen(shown: Shown, labels: LabelStor
             seen.append(on_screen(page))
             page.keyboard.press("2")
             page.wait_for_timeout(max(0.0, 200 - 1000 * (time.monotonic() - started)))
-        settled(page)
+        seen_next(page, seen)
         assert trouble == []
     assert len(set(seen)) > 1
     assert named(labels) == sorted({*before, *seen})
@@ -52,15 +67,15 @@ def test_a_held_key_and_double_strikes_store_one_label(shown: Shown, labels: Lab
             page.keyboard.down("3")
             page.wait_for_timeout(30)
         page.keyboard.up("3")
-        settled(page)
+        seen_next(page, seen)
         for key in ("1", "2"):
             seen.append(on_screen(page))
             page.keyboard.press(key)
             page.keyboard.press(key)
-            settled(page)
+            seen_next(page, seen)
         seen.append(on_screen(page))
         page.locator(".st-key-keys button").first.dblclick()
-        settled(page)
+        seen_next(page, seen)
         assert named(labels) == sorted({*before, *seen})
         assert len(set(seen)) == 4
         assert trouble == []

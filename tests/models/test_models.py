@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import subprocess
 import sys
@@ -17,7 +17,7 @@ import torch
 from steelflow.errors import ModelError
 from steelflow.models import architecture
 from steelflow.models.deployable import Deployable, load_torch, save_torch
-from steelflow.models.seen import seen
+from steelflow.models.seen import marks, seen
 from steelflow.models.shipped import SHIPPED, WEIGHTS, resolve
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 from steelflow.training import export
@@ -161,25 +161,25 @@ def test_shipped_files_belong_together(name: str) -> None:
 def test_a_model_that_ships_knows_its_training_images() -> None:
     for name, digest in SHIPPED.items():
         first = (WEIGHTS / f"{name}.seen").read_bytes()[:8]
-        assert seen(name, digest, "", [first + bytes(24), bytes(32)]) == 1, name
-        assert seen(name, digest, "", []) == 0
-    assert seen("champion", "0" * 64, "", [bytes(32)]) is None
+        assert seen(name, digest, [first + bytes(24), bytes(32)]) == 1, name
+        assert seen(name, digest, []) == 0
+    assert seen("champion", "0" * 64, [bytes(32)]) is None
 
 
-@pytest.mark.parametrize(
-    ("record", "found"),
-    [
-        ({"on_all": True, "data_hash": "these", "model": {"name": "mine"}}, 2),
-        ({"on_all": False, "data_hash": "these", "model": {"name": "mine"}}, None),
-        ({"on_all": True, "data_hash": "others", "model": {"name": "mine"}}, None),
-        ({"on_all": True, "data_hash": "these", "model": {"name": "another"}}, None),
-        ({"data_hash": "these"}, None),
-        ([], None),
-    ],
-)
-def test_a_model_that_learned_from_all_images_says_so(tmp_path: Path, record: object, found: int | None) -> None:
-    (tmp_path / "metrics.json").write_text(json.dumps(record))
-    assert seen(str(tmp_path / "mine.onnx"), "0" * 64, "these", [bytes(32), bytes(32)]) == found
+def test_the_weights_beside_a_model_tell_which_images_trained_it(tmp_path: Path) -> None:
+    images = [hashlib.sha256(bytes([number])).digest() for number in range(5)]
+    onnx = tmp_path / "mine.onnx"
+    onnx.touch()
+    assert seen(str(onnx), "0" * 64, images) is None  # there are no weights
+    model, spec = load_torch(resolve("steelnet").with_suffix(".safetensors"))
+    save_torch(model, spec, onnx.with_suffix(".safetensors"))
+    assert seen(str(onnx), "0" * 64, images) is None  # nobody said so
+    for learned_from, found in ((images[:2], 2), ([], 0), (images, 5), ([*images[3:], bytes(32)], 2)):
+        save_torch(model, spec, onnx.with_suffix(".safetensors"), marks(learned_from))
+        assert seen(str(onnx), "0" * 64, images) == found
+        assert load_torch(onnx.with_suffix(".safetensors"))[1] == spec
+    onnx.with_suffix(".safetensors").write_bytes(b"damaged")
+    assert seen(str(onnx), "0" * 64, images) is None
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from steelflow.config import RetrainSettings
-from steelflow.retrain.gate import Answers, compare, decide, together
+from steelflow.retrain.gate import Answers, Mask, compare, decide, together
 
 RULES = RetrainSettings()
 TRUTH = [f"class {i % 4}" for i in range(400)]
@@ -219,3 +219,49 @@ def test_what_a_comparison_says() -> None:
     assert (a.images, a.champion, a.challenger, a.lost) == (20, 0.5, 1.0, -10)
     assert (b.images, b.champion, b.challenger, b.lost) == (30, 1.0, pytest.approx(25 / 30), 5)
     assert str(found).startswith("golden set: 80.00% → 90.00% of 50 images (")
+
+
+HALF = np.arange(len(TRUTH)) < 200
+EVERY = np.full(len(TRUTH), True)
+
+
+def remembering(champion: Answers, challenger: Answers, remembered: Mask, elsewhere: float | None) -> tuple[str, ...]:
+    found = compare("golden set", TRUTH, champion, challenger, RULES, remembered=remembered, elsewhere=elsewhere)
+    assert found.remembered == remembered.sum()
+    assert f"{remembered.sum()} of them trained the champion" in str(found)
+    unseen = [one.only(~remembered) for one in (champion, challenger)]
+    return decide([found], unseen[0], unseen[1], 1.0, RULES).problems
+
+
+def test_what_the_champion_remembers_does_not_refuse_a_challenger() -> None:
+    """The champion is right on all images that trained it, and has 98 % elsewhere."""
+    champion, challenger = answers({300, 350}), answers({1, 50, 100})
+    (problem,) = gate(champion, challenger)
+    assert "not better" in problem
+    assert remembering(champion, challenger, HALF, 0.98) == ()
+
+
+def test_images_that_trained_the_champion_prove_nothing() -> None:
+    champion, challenger = answers({1, 2, 3}), answers(set())
+    (problem,) = remembering(champion, challenger, EVERY, 0.98)
+    assert problem == "0 images that did not train the champion are too few to judge it by; label more"
+    (problem,) = remembering(champion, challenger, HALF, 0.98)
+    assert "not better" in problem
+
+
+def test_what_was_known_stays_known_also_of_images_that_trained_the_champion() -> None:
+    champion = answers({300, 350})
+    problems = remembering(champion, answers(set(range(0, 200, 20))), HALF, 0.98)
+    assert problems[0] == (
+        "it is worse on the golden set: 95.00% of 200 images right, the champion has 98.00% on images that did not "
+        "train it"
+    )
+    forgotten = answers({i for i in range(200) if i % 8 == 3})
+    assert any("worse on class class 3" in one for one in remembering(champion, forgotten, HALF, 0.9))
+    measured = remembering(champion, answers({1, 50, 100}), HALF, None)  # nothing is known of other images
+    assert measured[0] == "it is worse on the golden set: 98.50% of 200 images right, the champion has 100.00%"
+
+
+def test_a_champion_that_is_worse_than_it_was_is_taken_as_it_is() -> None:
+    champion, challenger = answers(set(range(0, 200, 10)) | {300}), answers(set(range(0, 200, 10)))
+    assert remembering(champion, challenger, HALF, 0.99) == ()

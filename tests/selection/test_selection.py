@@ -25,6 +25,8 @@ from steelflow.cli.main import app
 from steelflow.config import SelectionSettings, load_settings, save_setting
 from steelflow.errors import ConfigError, DataError, ModelError, SteelflowError
 from steelflow.models import CATALOGUE
+from steelflow.models.deployable import load_torch, save_torch
+from steelflow.models.seen import marks
 from steelflow.selection import candidates, compare, provenance, speed
 from steelflow.selection import reproduce as reproduction
 from steelflow.selection.interval import half_width
@@ -36,7 +38,7 @@ from steelflow.selection.rule import Measured, choose
 from steelflow.selection.table import read_results, render
 from steelflow.synth import CLASSES, surface
 from steelflow.synth.files import jpeg
-from steelflow.training.data import Dataset
+from steelflow.training.data import Dataset, load_folder
 from steelflow.training.robustness import CONDITIONS
 
 
@@ -408,8 +410,8 @@ def test_a_model_that_knows_the_images_is_named_and_never_picked(
     compared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = shutil.copytree((compared / SEED_0).parent, tmp_path / "known" / "seed-0")
-    record = json.loads((known / "metrics.json").read_text())
-    (known / "metrics.json").write_text(json.dumps(record | {"on_all": True}))
+    weights = known / Path(SEED_0).with_suffix(".safetensors").name
+    save_torch(*load_torch(weights), weights, marks(load_folder(compared / "data", 32).digests))
     monkeypatch.chdir(compared)
     answer = CliRunner().invoke(
         app,

@@ -165,7 +165,8 @@ def settled(page: Page) -> None:
             const app = document.querySelector('[data-testid="stApp"]');
             return app && app.getAttribute('data-test-script-state') === 'notRunning'
                 && !document.querySelector('[data-testid="stSkeleton"]')
-                && !document.querySelector('[data-stale="true"]');
+                && !document.querySelector('[data-stale="true"]')
+                && [...document.querySelectorAll('.st-key-picture img')].every((one) => one.complete);
         }""",
         timeout=120_000,
     )

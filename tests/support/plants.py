@@ -65,8 +65,9 @@ def work(settings: Settings, images: Path) -> None:
     for path in sorted(images.rglob("*")):
         if path.is_file():
             archive.put(str(path.relative_to(images)), path.read_bytes())
-    some = next(images.rglob("*_00001.jpg"))
-    archive.put(f"line=L1/date={NIGHT}/coil={EVIL}/{EVIL}.jpg", some.read_bytes())
+    some = sorted(images.rglob("*_00001.jpg"))[0]
+    # One byte more: a label belongs to an image's bytes, and no other place has these.
+    archive.put(f"line=L1/date={NIGHT}/coil={EVIL}/{EVIL}.jpg", some.read_bytes() + b"\0")
     for night in range(SPEC.nights):
         inspect_night(settings, NIGHT + dt.timedelta(days=night))
     write_daily(open_store(settings.report.uri, settings.store))

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from steelflow.cli.main import app
 from steelflow.errors import ConfigError, ModelError
 from steelflow.models.deployable import load_torch
+from steelflow.models.seen import seen
 from steelflow.training import checkpoint, loop, robustness, sweep
 from steelflow.training.data import load_folder, split
 from steelflow.training.method import Method
@@ -99,6 +100,8 @@ def test_on_all_trains_the_written_model_on_every_image_and_keeps_the_figures_of
     assert record["held_out"] == json.loads(once.metrics.read_text())["held_out"]
     assert "on all images" in twice.card.read_text()
     assert "on all images" not in once.card.read_text()
+    for result, number in ((once, 16), (twice, 20)):
+        assert seen(str(result.onnx), "0" * 64, load_folder(data, 32).digests) == number
     states = [load_torch(result.weights)[0].state_dict() for result in (once, twice)]
     assert any(not torch.equal(states[0][name], states[1][name]) for name in states[0])
     assert not list((tmp_path / "twice").glob("*checkpoint*"))

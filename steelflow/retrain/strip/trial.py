@@ -17,6 +17,7 @@ import numpy as np
 from steelflow.engine import Engine, open_engine
 from steelflow.errors import EngineError, ModelError
 from steelflow.labels import Classes
+from steelflow.models.seen import among, trained_on
 from steelflow.models.spec import ModelSpec
 from steelflow.registry.operating_points import points_of
 from steelflow.retrain.gate import (
@@ -80,6 +81,7 @@ def try_out_frames(
     named = before.spec.arch != NAMELESS
     meaning = run.labels.class_names()
     old_spec, new_spec = (_today(one.spec, meaning) for one in (before, after))
+    learned = trained_on(champion, before.digest)
     pairs: list[tuple[Answers, Answers]] = []
     comparisons: list[Comparison] = []
     for name, frames in sets.items():
@@ -89,8 +91,9 @@ def try_out_frames(
         )
         cases = cases_of(frames, good)
         pair = (_answers(cases, seen[0], old_spec, named, good), _answers(cases, seen[1], new_spec, named, good))
-        pairs.append(pair)
-        found = compare(name, [case.label for case in cases], *pair, rules)
+        known = among(learned, [bytes.fromhex(case.image) for case in cases])
+        pairs.append((pair[0].only(~known), pair[1].only(~known)))
+        found = compare(name, [case.label for case in cases], *pair, rules, remembered=known)
         strip = StripComparison(
             champion=_figures(frames, cases, pair[0], seen[0], good),
             challenger=_figures(frames, cases, pair[1], seen[1], good),

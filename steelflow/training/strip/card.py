@@ -20,7 +20,7 @@ Architecture `{spec["arch"]}`, for views of {spec["view"]}×{spec["view"]} pixel
 {", ".join(spec["good"])}. Defects: {", ".join(defects)}. The map has the logits of cells of 8×8 pixels.
 
 ## On held-out pictures
-{_figures(record["held_out"], spec["operating_point"])}
+{_figures(record["held_out"], spec["operating_point"])}{_known(record)}
 
 ## How it was made
 - {images["training"]} training pictures; SHA-256 of the set
@@ -37,6 +37,13 @@ Architecture `{spec["arch"]}`, for views of {spec["view"]}×{spec["view"]} pixel
 The model knows the defects above. The operating point holds for a surface and a camera like those of the training
 pictures: check it on your own good strip, and change it with `steelflow models operating-point`.
 """
+
+
+def _known(record: dict[str, Any]) -> str:
+    """A warning if the model that this one began with knew some of the held-out pictures."""
+    if not (known := record.get("start_knew", 0)):
+        return ""
+    return f"\n\nThe model that it began with was trained on {known} of them: expect less on new pictures."
 
 
 def _rounds(recipe: dict[str, Any]) -> str:

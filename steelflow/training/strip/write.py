@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -9,8 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from steelflow.errors import TrainingError
 from steelflow.models.deployable import save_torch
+from steelflow.models.seen import Marks, among, marks, trained_on
 from steelflow.models.weights_file import origin_of
 from steelflow.training.annotations import Annotations
 from steelflow.training.artifacts import versions
@@ -54,7 +58,8 @@ def write_model(
             views = trained.views.views[:_AGREE].numpy()
             parity = export_onnx(trained.model, trained.spec, draft / files.onnx.name, views, trained.novelty)
             record = _record(annotations, plan, trained, seconds) | {"parity": parity, "versions": versions()}
-            save_torch(trained.model, trained.spec, draft / files.weights.name)
+            learned_from = _learned_from(annotations, plan, trained)
+            save_torch(trained.model, trained.spec, draft / files.weights.name, learned_from)
             (draft / files.metrics.name).write_text(json.dumps(record, indent=2) + "\n")
             (draft / files.card.name).write_text(card(record))
             for file in (files.weights, files.metrics, files.card, files.onnx):
@@ -64,10 +69,25 @@ def write_model(
     return files
 
 
+def _learned_from(annotations: Annotations, plan: StripPlan, trained: StripModel) -> Marks:
+    own = marks([annotations.items[i].digest for i in trained.training])
+    before = _of_start(plan)
+    return own if before is None else np.union1d(own, before)
+
+
+def _of_start(plan: StripPlan) -> Marks | None:
+    """Of the images that trained the model with which the training began."""
+    onnx = None if plan.start is None else plan.start.with_suffix(".onnx")
+    if onnx is None or not onnx.is_file():
+        return None
+    return trained_on(onnx, hashlib.sha256(onnx.read_bytes()).hexdigest())
+
+
 def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seconds: float) -> dict[str, Any]:
     recipe = {
         key: value for key, value in asdict(plan).items() if key not in ("pretrained", "start", "teacher", "device")
     }
+    knew = int(among(_of_start(plan), [annotations.items[i].digest for i in trained.held_out]).sum())
     return {
         "model": trained.spec.model_dump(mode="json"),
         "held_out": trained.figures.to_dict() if trained.held_out else None,
@@ -76,7 +96,7 @@ def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seco
         "seed": plan.seed,
         "recipe": recipe | {"steps": plan.schedules(len(trained.training))[0].steps},
         "pretrained": origin_of(plan.pretrained or False),
-        **({"start": origin_of(plan.start)} if plan.start is not None else {}),
+        **({"start": origin_of(plan.start), "start_knew": knew} if plan.start is not None else {}),
         "teacher": plan.teacher if plan.teacher is None else Path(plan.teacher).stem,
         "device": best_device(plan.device).type,
         "seconds": round(seconds, 1),
