@@ -12,6 +12,8 @@ import sys
 import time
 import traceback
 from multiprocessing.connection import Connection
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from ray.exceptions import RayError
 
@@ -19,7 +21,7 @@ from steelflow.errors import ClusterError, SteelflowError
 from steelflow.executor.carrier import Carrier
 from steelflow.executor.cluster import Cluster, Finished, Lost, Ready
 from steelflow.executor.dispatch import Dispatch
-from steelflow.executor.messages import Alive, Begin, Carry, Ended, Result, Told, Units, Want, named
+from steelflow.executor.messages import Alive, Begin, Carry, Ended, Message, Result, Told, Units, Want, named
 
 _TICK = 0.2  # seconds
 _ANSWER = 0.05  # seconds that the driver may take to send units
@@ -32,6 +34,7 @@ class Link:
 
     def __init__(self, connection: Connection, begin: Begin) -> None:
         self._driver, self._settings = connection, begin.executor
+        self._inbox: SimpleQueue[Message | Exception] = SimpleQueue()
         self._dispatch = Dispatch(begin.executor.slow, begin.assignment.key_of, time.monotonic)
         self._cluster = Cluster(begin.executor, begin.assignment)
         self._asked = 0
@@ -42,6 +45,8 @@ class Link:
 
     def run(self) -> None:
         """Until all units are done. Raises ``ClusterError``, or the error that actors refuse to work with."""
+        # The driver's messages are taken at once: if both sides sent and neither read, both would wait for ever.
+        Thread(target=self._receive, name="receive", daemon=True).start()
         try:
             while not (self._all_given and not self._dispatch.open):
                 self._beat()
@@ -63,14 +68,32 @@ class Link:
         while not self._all_given and self._asked < self._dispatch.wanted:
             self._driver.send(Want())
             self._asked += 1
-        while self._driver.poll(_ANSWER if self._asked else 0):
-            message = self._driver.recv()
+        while (message := self._received(_ANSWER if self._asked else 0)) is not None:
             if isinstance(message, Units):
                 self._asked -= 1
                 if message.units:
                     self._dispatch.add(message.units)
                 else:
                     self._all_given = True
+
+    def _receive(self) -> None:
+        try:
+            while True:
+                self._inbox.put(self._driver.recv())
+        except OSError:
+            self._inbox.put(EOFError("the driver is gone"))
+        except Exception as exc:  # noqa: BLE001  the other thread raises it
+            self._inbox.put(exc)
+
+    def _received(self, seconds: float) -> Message | None:
+        """The next message of the driver, None if there is none yet. Raises ``EOFError`` if the driver is gone."""
+        try:
+            found = self._inbox.get(timeout=seconds)
+        except Empty:
+            return None
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def _take(self, event: Ready | Lost | Finished) -> None:
         if isinstance(event, Ready):

@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,7 @@ from steelflow.executor.messages import Alive, Begin, Brought, Carry, Ended, Mes
 from steelflow.inspection.pipeline import Done, Inspection
 from steelflow.records import Unit
 
-_SILENCE = 60.0  # seconds without a sign of life: Ray's own calls can hang when the head is gone
+_SILENCE = 60  # seconds without a sign of life: Ray's own calls can hang when the head is gone
 _SECRETS = ("STEELFLOW_STORE__", "STEELFLOW_ALERTS__", "AWS_")
 _log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Remote:
     @contextlib.contextmanager
     def _link(self) -> Iterator[Connection]:
         own, other = socket.socketpair()
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SILENCE, 0))
         with own, other:
             # Credentials are those of each node: this process talks to Ray alone, and inherits none.
             environment = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
@@ -105,6 +107,10 @@ class Remote:
                     yield connection
             except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
                 raise ClusterError(f"the cluster at {self._settings.executor.address} is gone") from exc
+            except BlockingIOError as exc:  # the other process took nothing for so long
+                raise ClusterError(
+                    f"the cluster at {self._settings.executor.address} does not answer any more"
+                ) from exc
             finally:
                 self.close()
 

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -112,11 +113,14 @@ def test_the_rows_are_those_of_one_process_and_no_secret_reaches_ray(
     monkeypatch.setenv("STEELFLOW_STORE__SECRET_KEY", SECRET)  # the driver's alone
     seen: dict[str, dict[int, bytes]] = {"actors": {}, "links": {}}
     commands: set[bytes] = set()
+    states: list[bytes] = []
 
     def look(_: Done) -> None:
         for kind, pids in (("actors", actors()), ("links", links())):
             seen[kind] |= {pid: found for pid in pids if pid not in seen[kind] and (found := environment_of(pid))}
         commands.update(command_lines())
+        if not states:  # while the night runs: its functions and arguments are there
+            states.append(cluster.state())
 
     result = inspect_night(settings, NIGHT, progress=look)
     assert seen["actors"]  # one of two at least: on a busy machine it may do all before the other one is ready
@@ -124,6 +128,9 @@ def test_the_rows_are_those_of_one_process_and_no_secret_reaches_ray(
     assert not any(SECRET.encode() in environment for kind in seen.values() for environment in kind.values())
     assert any(b"steelflow.executor.link" in line for line in commands)
     assert not any(SECRET.encode() in line for line in commands)
+    (state,) = states
+    assert [kind for kind in (b"jobs [{", b"Inspector", b"kept fun ") if kind not in state] == []
+    assert SECRET.encode() not in state
     logs = cluster.logs()
     assert any("raylet" in name for name in logs)
     assert [name for name, text in logs.items() if SECRET.encode() in text] == []
@@ -163,6 +170,33 @@ def test_the_others_do_the_work_of_a_node_that_falls_silent(
         cluster.kill(1)  # a stopped process can be killed
     assert is_whole(result, settings, expected)
     assert gone_within(30)
+
+
+def test_results_and_units_that_do_not_fit_the_connection_pass_each_other(
+    cluster: Nodes, settings: Settings, expected: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The results of a group are sent while the units of the next one are: neither side may wait for the other."""
+    cluster.start(2 - len(cluster.nodes))
+
+    def narrow() -> tuple[socket.socket, socket.socket]:
+        pair = wide()
+        for end in pair:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        return pair
+
+    wide = socket.socketpair
+    monkeypatch.setattr(socket, "socketpair", narrow)
+    archive = settings.archive.model_copy(update={"unit_images": 1})
+    small = on(cluster, settings.model_copy(update={"archive": archive}), group_images=50)
+    seen: list[Done] = []
+
+    def slowly(done: Done) -> None:
+        seen.append(done)
+        time.sleep(0.05 if len(seen) < 150 else 0)
+
+    result = inspect_night(small, NIGHT, progress=slowly)
+    assert (result.found, result.state, result.done_units) == (FOUND, "complete", len(seen))
+    assert rows_of(small)["object_key"].equals(rows_of(expected)["object_key"])
 
 
 def test_the_bench_compares_the_cluster_with_this_process(

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,18 @@ from steelflow.config import ExecutorSettings
 
 _TOKEN = secrets.token_hex(32)  # Ray remembers the first one of a process
 _STORE = 80 * 1024 * 1024  # bytes of each node's object store
+
+
+_STATE = """
+import sys, ray
+from ray.experimental.internal_kv import _internal_kv_get as get, _internal_kv_list as keys
+ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+state = ray._private.state.state
+print("jobs", state.job_table(), "actors", state.actor_table(None), "workers", state.workers(), "tasks", ray.timeline())
+for space in (None, "fun", "job", "session", "cluster", "tracing", "dashboard"):
+    for key in keys(b"", namespace=space):
+        print("kept", space, key, get(key, namespace=space))
+"""
 
 
 class Nodes:
@@ -68,8 +81,13 @@ class Nodes:
         folder = Path(self._cluster.head_node.get_session_dir_path()) / "logs"
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
+    def state(self) -> bytes:
+        """What the cluster's control service keeps of jobs, actors, workers and tasks, and its key-value store."""
+        command = [sys.executable, "-W", "ignore", "-c", _STATE, self.address]
+        return subprocess.run(command, capture_output=True, check=True).stdout
+
     def settings(self, **given: Any) -> ExecutorSettings:
-        return ExecutorSettings(kind="ray", address=self.address, cpus=1, group_images=20, **given)
+        return ExecutorSettings(kind="ray", address=self.address, **{"cpus": 1, "group_images": 20, **given})
 
     def end(self) -> None:
         self.kill()
