@@ -72,12 +72,15 @@ class Remote:
                     brought.append(message.result)
         return brought[0]
 
+    @property
+    def _where(self) -> str:
+        return f"the cluster at {self._settings.executor.address}"
+
     def _messages(self, link: Connection) -> Iterator[Message]:
         """Until the end. Raises ``ClusterError`` if there is none, or the error that ended the work."""
-        where = f"the cluster at {self._settings.executor.address}"
         while True:
             if not link.poll(_SILENCE):
-                raise ClusterError(f"{where} does not answer any more")
+                raise ClusterError(f"{self._where} does not answer any more")
             message: Message = link.recv()
             if isinstance(message, Ended):
                 if message.kind is not None:
@@ -106,11 +109,9 @@ class Remote:
                 with Connection(own.detach()) as connection:
                     yield connection
             except (EOFError, BrokenPipeError, ConnectionResetError) as exc:
-                raise ClusterError(f"the cluster at {self._settings.executor.address} is gone") from exc
+                raise ClusterError(f"{self._where} is gone") from exc
             except BlockingIOError as exc:  # the other process took nothing for so long
-                raise ClusterError(
-                    f"the cluster at {self._settings.executor.address} does not answer any more"
-                ) from exc
+                raise ClusterError(f"{self._where} does not answer any more") from exc
             finally:
                 self.close()
 
