@@ -63,6 +63,11 @@ def compared(record: RetrainResult, gate: Gate) -> None:
         rows, hide_index=True, height=240, column_config={old: share(format="%.1f %%"), new: share(format="%.1f %%")}
     )
     told = [f"speed {gate.speed:.2f} times the champion's"] if gate.speed else []
+    told += [
+        f"{one.remembered:,} of the {one.images:,} images of the {one.name} trained {old}, which remembers them"
+        for one in gate.comparisons
+        if one.remembered
+    ]
     told += gate.problems
     if told:
         st.caption(plain("; ".join(told)))

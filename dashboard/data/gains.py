@@ -40,7 +40,7 @@ def gain(
     for record in records[:_LOOKED_AT]:
         gate, snapshot = record.details.gate, record.details.snapshot
         compared = None if gate is None else next((one for one in gate.comparisons if one.name == GOLDEN), None)
-        if compared is None:
+        if compared is None or compared.remembered:  # what the model before remembered is no measure
             continue
         used = len(set(labelled) & set(in_snapshot(snapshot))) if labelled and snapshot else 0
         if labelled and not used:

@@ -159,12 +159,21 @@ def test_a_projection_of_few_images_or_dimensions(shape: tuple[int, int]) -> Non
     assert 0 <= explained <= 1 + 1e-9
 
 
-def retraining(number: int, snapshot: str, before: float, after: float, state: str = "promoted") -> RetrainResult:
-    compared = Comparison(name="golden set", images=40, champion=before, challenger=after, low=0, high=0, classes={})
+def retraining(number: int, snapshot: str, before: float, after: float, remembered: int = 0) -> RetrainResult:
+    compared = Comparison(
+        name="golden set",
+        images=40,
+        champion=before,
+        challenger=after,
+        low=0,
+        high=0,
+        classes={},
+        remembered=remembered,
+    )
     gate = Gate(comparisons=(compared,), speed=1.0, problems=())
     details = Details(gate=gate, snapshot=snapshot)
     at = NOON + dt.timedelta(days=number)
-    return RetrainResult(id=str(number), state=state, started_at=at, challenger=f"v{number}", details=details)  # type: ignore[arg-type]  # parametrised
+    return RetrainResult(id=str(number), state="promoted", started_at=at, challenger=f"v{number}", details=details)
 
 
 def test_what_labels_gained_is_of_the_first_retraining_that_knew_them() -> None:
@@ -179,3 +188,5 @@ def test_what_labels_gained_is_of_the_first_retraining_that_knew_them() -> None:
     assert latest is not None
     assert latest.version == "v3"
     assert gains.gain([skipped], (), known.__getitem__) is None
+    flattered = retraining(4, "s3", 1.0, 0.99, remembered=40)  # the champion before it remembered these images
+    assert gains.gain([flattered, *records], (), known.__getitem__) == latest
