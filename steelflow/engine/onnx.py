@@ -57,7 +57,7 @@ def read(path: Path) -> bytes:
                 f"{path}: {size:,} bytes, the limit is {MOST_BYTES:,}; name a model that steelflow exported"
             )
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES)
+            content = file.read(size)  # not the limit: Python would reserve all of it
     except OSError as exc:
         raise ModelError(f"{path}: cannot be read: {exc.strerror}; name a shipped model or an ONNX file") from exc
     check_structure(content, path)
