@@ -36,6 +36,7 @@ from steelflow.metrics.publish import publish
 from steelflow.night.dates import night_of
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.run import Night, NightResult, conclude, is_whole
+from steelflow.night.tally import LineTally, Tally
 from steelflow.records import Partition, Unit
 from steelflow.report.progress import NightProgress
 from steelflow.telemetry.logs import about
@@ -140,7 +141,7 @@ def inspect_units(night: Night, group: Group, progress: Progress) -> None:
 
 @task(**patient)
 @_timed
-def record_night(night: Night, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
+def record_night(night: Night, plans: list[PartitionPlan], done: Tally) -> NightResult:
     """Write the summaries and the run record."""
     return night.finish(plans, done)
 
@@ -199,7 +200,7 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
     if not night.partitions:
         get_run_logger().warning("No images of %s in %s; check whether the archive has them", date, night.archive.uri)
     plans: list[PartitionPlan] = []
-    done: list[Done] = []
+    done = Tally()
     left = parameters.limit
     with night.lock(_LOCK_WAIT):
         night.refuse_mixture(parameters.limit)
@@ -216,7 +217,8 @@ def _inspect_night(settings: Settings, date: dt.date, parameters: NightParameter
             for number, units in enumerate(pieces, 1):
                 group = Group(f"{partition.line} {number}/{len(pieces)}", units)
                 inspect_units(night, group, progress)
-                done += group.done
+                for one in group.done:
+                    done.add(one)
             progress.unit_done(night.tracker.now())  # a line can have nothing to do
         result = record_night(night, plans, done)
         told = (conclude_night(night) if parameters.lines else None) or result
@@ -253,16 +255,14 @@ def _tell(settings: Settings, date: dt.date, result: NightResult, *, whole: bool
         get_run_logger().info("Other lines of the night are left to do; its alarm and its report follow then")
 
 
-def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Iterable[Done]) -> str:
+def summary(result: NightResult, plans: Iterable[PartitionPlan], done: Tally) -> str:
     """A night in Markdown, for the run's page in the UI."""
-    units = list(done)
     rows = []
     for plan in plans:
-        own = [one for one in units if one.unit.partition == plan.partition]
-        good = [one.counts for one in own if one.error is None]
-        counts = sum(good, plan.skipped_counts)
+        own = done.lines.get(plan.partition.line, LineTally())
+        counts = own.counts + plan.skipped_counts
         line = (plan.partition.line, counts.found, counts.ok, counts.failed)
-        rows.append("| " + " | ".join(map(_cell, (*line, len(good), plan.skipped, len(own) - len(good)))) + " |")
+        rows.append("| " + " | ".join(map(_cell, (*line, own.good, plan.skipped, own.failed))) + " |")
     speed = f"{result.judged / result.seconds:,.0f} images/s" if result.judged else "nothing to do"
     parts = [
         f"## Night of {result.date}: {result.state}",

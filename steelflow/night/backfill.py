@@ -23,9 +23,10 @@ from steelflow.archive.discovery import discover
 from steelflow.archive.template import KeyTemplate
 from steelflow.config import CHAMPION, Settings
 from steelflow.errors import ClusterError, ConfigError, ObjectNotFound
-from steelflow.inspection.pipeline import Done, new_run_id
+from steelflow.inspection.pipeline import new_run_id
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.run import Night, NightResult, Progress
+from steelflow.night.tally import Tally
 from steelflow.records import Unit
 from steelflow.registry import resolved
 from steelflow.report.layout import REPORTS, parse_folder, report_key
@@ -152,7 +153,7 @@ def inspect_again(
         return Again(date, None, tuple(kept))
     night = Night(settings, date, [line for line in lines if line in there], name)
     plans: list[PartitionPlan] = []
-    done: list[Done] = []
+    done = Tally()
 
     def units() -> Iterator[Unit]:
         for partition in night.partitions:
@@ -170,7 +171,7 @@ def inspect_again(
 
     with night.lock(wait):
         for one in night.inspect(units()):
-            done.append(one.light())
+            done.add(one)
             progress(one)
         result = night.finish(plans, done) if plans else None
     return Again(date, result, tuple(kept))

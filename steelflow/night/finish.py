@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from steelflow.night.plan import PartitionPlan
 from steelflow.night.record import record_of
 from steelflow.night.result import NightResult
 from steelflow.night.soundness import not_complete
+from steelflow.night.tally import Tally
 from steelflow.report.daily import write_daily
 from steelflow.report.layout import run_key
 from steelflow.report.marks import drop_marks, marks_are_current, write_marks
@@ -32,18 +34,22 @@ _LATEST = 7  # nights
 _log = logging.getLogger(__name__)
 
 
-def finish(night: OpenedNight, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
+def finish(night: OpenedNight, plans: list[PartitionPlan], done: Tally | Iterable[Done]) -> NightResult:
     """Write the summaries and, last, the run record. If nothing was to be done and an equal record exists, no
-    object changes."""
+    object changes.
+
+    Raises:
+        ReportError: a unit came back more than once, or was not planned.
+    """
     with span("record") as stage:
-        result = _recorded(night, plans, done)
+        result = _recorded(night, plans, done if isinstance(done, Tally) else Tally.of(done))
         stage.set(state=result.state, found=result.found, failed=result.failed)
     night.tracker.end()
     _tell_end(result)
     return result
 
 
-def _recorded(night: OpenedNight, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
+def _recorded(night: OpenedNight, plans: list[PartitionPlan], done: Tally) -> NightResult:
     record = record_of(night, plans, done)
     known = _equal(night, record) if _is_up_to_date(night, record, plans, done) else None
     key: str | None = None
@@ -89,9 +95,9 @@ def _severities(night: OpenedNight, record: RunRecord, summary: pl.DataFrame) ->
     )
 
 
-def _is_up_to_date(night: OpenedNight, record: RunRecord, plans: list[PartitionPlan], done: list[Done]) -> bool:
+def _is_up_to_date(night: OpenedNight, record: RunRecord, plans: list[PartitionPlan], done: Tally) -> bool:
     """Whether this run changed no report, and the summaries and roll marks of the reports are there."""
-    changed = done or any(plan.stale for plan in plans)
+    changed = done.units or any(plan.stale for plan in plans)
     return (
         not changed
         and record.state in _WHOLE

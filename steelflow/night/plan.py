@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -100,10 +101,12 @@ def plan_partition(job: Inspection, partition: Partition, unit_images: int) -> P
         misplaced=planned.misplaced_count,
         misplaced_folders=planned.misplaced_folders,
         unlisted=tuple(unlisted.sentences()),
-        regions=frozenset(
-            regions_key(report_key(unit), mark) for unit, mark in zip(planned.units, prints, strict=True)
-        ),
+        regions=_regions(planned.units, prints) if job.frame_of(partition.line) else frozenset(),
     )
+
+
+def _regions(units: Sequence[Unit], prints: Sequence[str]) -> frozenset[str]:
+    return frozenset(regions_key(report_key(unit), mark) for unit, mark in zip(units, prints, strict=True))
 
 
 def _can_be_read_now(job: Inspection, notes: Notes) -> bool:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections import Counter
 from dataclasses import asdict
 
 from steelflow import __version__
-from steelflow.errors import ReportError
-from steelflow.inspection.pipeline import Done, Seconds
 from steelflow.night.coverage import (
     ghosts,
     line_problems,
@@ -22,8 +19,9 @@ from steelflow.night.coverage import (
     usual_lines,
 )
 from steelflow.night.moved import moved
-from steelflow.night.opened import OpenedNight, named
+from steelflow.night.opened import OpenedNight
 from steelflow.night.plan import PartitionPlan
+from steelflow.night.tally import Tally
 from steelflow.report.depth import depth_note
 from steelflow.report.record import RunEngine, RunModel, RunRecord, RunState, RunUnits
 from steelflow.report.unit_notes import Notes, sidecar_problems
@@ -32,18 +30,17 @@ from steelflow.report.writer import Counts
 _SAMPLE = 20  # names of ignored files and folders in a record
 
 
-def record_of(night: OpenedNight, plans: list[PartitionPlan], done: list[Done]) -> RunRecord:
+def record_of(night: OpenedNight, plans: list[PartitionPlan], done: Tally) -> RunRecord:
     """The run as it stands when the last unit is done."""
-    failed_units = tuple(f"{named(one.unit)}: {one.error}" for one in done if one.error is not None)
-    good = [one for one in done if one.error is None]
-    counts = sum((one.counts for one in good), Counts())
+    failed_units = tuple(done.failures)
+    counts = done.counts
     for plan in plans:
         counts += plan.skipped_counts + Counts(ignored=plan.ignored)
-    pending = _pending(plans, done)
-    notes = [note for plan in plans for note in plan.skipped_notes] + [one.notes for one in good]
+    pending = done.pending(plans)
+    notes = [note for plan in plans for note in plan.skipped_notes] + done.notes
     names = [name for plan in plans for name in plan.ignored_sample] + [name for one in notes for name in one.ignored]
     sidecars = sidecar_problems(notes, whole=not failed_units and not pending)
-    missing = _unfinished(night, pending) or _missing(night, plans, good, notes, counts.found)
+    missing = _unfinished(night, pending) or _missing(night, plans, done, notes, counts.found)
     whole: RunState = "empty" if not counts.found else "incomplete" if missing else "complete"
     prints = json.dumps([plan.prints for plan in plans]).encode()
     engine = night.model.engine
@@ -64,11 +61,11 @@ def record_of(night: OpenedNight, plans: list[PartitionPlan], done: list[Done]) 
         lines_without_images=night.idle,
         unmatched_folders=tuple(night.strangers[:_SAMPLE]),
         units=RunUnits(
-            done=len(good), skipped=sum(plan.skipped for plan in plans), failed=failed_units, pending=pending
+            done=done.good, skipped=sum(plan.skipped for plan in plans), failed=failed_units, pending=pending
         ),
-        judged=sum(one.counts.found for one in good),
+        judged=done.counts.found,
         seconds=round(time.perf_counter() - night.clock, 3),
-        stage_seconds=asdict(sum((one.seconds for one in done), Seconds())),
+        stage_seconds=asdict(done.seconds),
         lines=tuple(plan.partition.line for plan in plans),
         model=RunModel(digest=engine.digest, **night.model.spec.model_dump(mode="json")),
         engine=RunEngine(name=engine.name, batch_size=night.model.batch_size, workers=night.model.workers),
@@ -76,8 +73,8 @@ def record_of(night: OpenedNight, plans: list[PartitionPlan], done: list[Done]) 
         template=night.template.text,
         steelflow=__version__,
         regions=counts.regions if any(night.job().frame_of(plan.partition.line) for plan in plans) else None,
-        judged_whole=dict(sum((Counter(one.squeezed) for one in done), Counter())),
-        notes=(*_depth_notes(plans, good), *filter(None, [night.time.note()])),
+        judged_whole=dict(done.squeezed),
+        notes=(*_depth_notes(plans, done), *filter(None, [night.time.note()])),
         missing=missing,
         only=night.asked,
     )
@@ -92,7 +89,7 @@ def _unfinished(night: OpenedNight, pending: int) -> tuple[str, ...]:
 
 
 def _missing(
-    night: OpenedNight, plans: list[PartitionPlan], done: list[Done], notes: list[Notes], found: int
+    night: OpenedNight, plans: list[PartitionPlan], done: Tally, notes: list[Notes], found: int
 ) -> tuple[str, ...]:
     """What the night misses, in sentences."""
     there = {plan.partition.line for plan in plans}
@@ -117,27 +114,16 @@ def _missing(
     return tuple(told)
 
 
-def _pending(plans: list[PartitionPlan], done: list[Done]) -> int:
-    """How many planned units did not come back. Raises ``ReportError`` if one came back twice, or was not planned."""
-    planned = {(plan.partition, unit.id) for plan in plans for unit in plan.todo}
-    back = Counter((one.unit.partition, one.unit.id) for one in done)
-    if wrong := [named(one.unit) for one in done if back[one.unit.partition, one.unit.id] > 1] + [
-        named(one.unit) for one in done if (one.unit.partition, one.unit.id) not in planned
-    ]:
-        raise ReportError(f"work unit {wrong[0]}: came back more than once, or was not planned; report this as a fault")
-    return len(planned) - len(back)
-
-
-def _depth_notes(plans: list[PartitionPlan], done: list[Done]) -> tuple[str, ...]:
+def _depth_notes(plans: list[PartitionPlan], done: Tally) -> tuple[str, ...]:
     """The lines whose 16-bit images never use their upper bits."""
     lines = _by_line(plans, done)
     notes = (depth_note("the night" if line is None else f"line {line}", counts) for line, counts in lines.items())
     return tuple(note for note in notes if note is not None)
 
 
-def _by_line(plans: list[PartitionPlan], done: list[Done]) -> dict[str | None, Counts]:
+def _by_line(plans: list[PartitionPlan], done: Tally) -> dict[str | None, Counts]:
     """What the reports of each line hold."""
     lines = {plan.partition.line: plan.skipped_counts for plan in plans}
-    for one in done:
-        lines[one.unit.partition.line] = lines.get(one.unit.partition.line, Counts()) + one.counts
+    for line, own in done.lines.items():
+        lines[line] = lines.get(line, Counts()) + own.counts
     return lines

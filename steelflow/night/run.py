@@ -17,6 +17,7 @@ from steelflow.night.finish import finish
 from steelflow.night.opened import OpenedNight
 from steelflow.night.plan import PartitionPlan
 from steelflow.night.result import NightResult
+from steelflow.night.tally import Tally
 from steelflow.records import Unit
 from steelflow.report.progress import NightProgress
 from steelflow.report.runs import night_record
@@ -30,7 +31,7 @@ Progress = Callable[[Done], None]
 class Night(OpenedNight):
     """One date of an archive, to be inspected with one model and recorded; opened as ``OpenedNight`` says."""
 
-    def finish(self, plans: list[PartitionPlan], done: list[Done]) -> NightResult:
+    def finish(self, plans: list[PartitionPlan], done: Tally | Iterable[Done]) -> NightResult:
         """Write the summaries and, last, the run record, see ``night.finish``."""
         return finish(self, plans, done)
 
@@ -60,7 +61,7 @@ def inspect_night(
     """
     night = Night(settings, date, lines)
     plans: list[PartitionPlan] = []
-    done: list[Done] = []
+    done = Tally()
 
     def units() -> Iterator[Unit]:
         left = limit
@@ -76,7 +77,7 @@ def inspect_night(
     with night.lock(wait):
         night.refuse_mixture(limit)
         for one in night.inspect(units()):
-            done.append(one.light())
+            done.add(one)
             progress(one)
             follow(night.tracker.now())
         result = night.finish(plans, done)
