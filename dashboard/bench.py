@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from dashboard.ahead import import_ahead
@@ -118,6 +119,7 @@ def model(watch: _Watch) -> None:
 
 def coils_and_names(watch: _Watch) -> None:
     timed, last = watch.timed, sources.nights()[-1]
+    st.cache_data.clear()  # Tonight has asked the same before
     timed("Coils to decide, first", lambda: coils.coils(last))
     timed("Coils to decide, again", lambda: coils.coils(last))
     timed("Can I trust this night, first", lambda: coils.trusted(last))
