@@ -1,15 +1,14 @@
 """A trained network in the form that inspects images, uint8 in, logits and embedding out; and its file.
 
-The file is safetensors: the weights, the spec as JSON in the metadata, and the marks of the images that trained the
+The file is safetensors: the weights, and in the metadata the spec as JSON and the marks of the images that trained the
 model (``seen``). No other file is needed.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ from steelflow.errors import ModelError
 from steelflow.models import architecture
 from steelflow.models.dense import DenseNetwork, pooled_cells
 from steelflow.models.network import Network
-from steelflow.models.seen import SEEN, Marks
+from steelflow.models.seen import SEEN, Marks, as_text
 from steelflow.models.spec import METADATA_KEY, ModelSpec, parse_spec
 
 
@@ -59,9 +58,21 @@ class Deployable(nn.Module):
 def save_torch(model: Deployable, spec: ModelSpec, path: Path, learned_from: Marks | None = None) -> None:
     """Write weights and spec to a safetensors file, with the marks of the images that trained the model."""
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if learned_from is not None:  # not in the metadata: two entries there have no fixed order
-        tensors[SEEN] = torch.from_numpy(learned_from.view(np.int64))
-    path.write_bytes(save(tensors, metadata={METADATA_KEY: spec.model_dump_json()}))
+    metadata = {METADATA_KEY: spec.model_dump_json()}
+    if learned_from is not None:
+        metadata[SEEN] = as_text(learned_from)
+    path.write_bytes(_in_order(save(tensors, metadata=metadata)))
+
+
+def _in_order(file: bytes) -> bytes:
+    """The same file with the entries of its metadata in order: safetensors writes several in any order, and equal
+    models have equal files. The file begins with the length of its header, then the header as JSON."""
+    length = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors are aligned
+    return len(text).to_bytes(8, "little") + text + file[8 + length :]
 
 
 def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
@@ -73,7 +84,7 @@ def load_torch(path: Path) -> tuple[Deployable, ModelSpec]:
     try:
         with safe_open(path, framework="pt") as file:
             spec = parse_spec((file.metadata() or {}).get(METADATA_KEY), str(path))
-            weights = {name: file.get_tensor(name) for name in file.keys() if name != SEEN}  # noqa: SIM118 (no mapping)
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as exc:
         raise ModelError(f"{path}: cannot be read as safetensors: {exc}; train the model again") from exc
     model = Deployable(architecture(spec.arch).build(len(spec.classes), spec.input_size), spec)

@@ -1,11 +1,12 @@
 """Which images trained a model, as far as its files tell: figures on them say little about new images.
 
-A model's weights file has the marks of its training images, as a tensor. A model that ships has them in
+A model's weights file has the marks of its training images in its metadata. A model that ships has them in
 ``weights/<name>.seen``, so that a copy of its ONNX file alone is known by its digest.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from steelflow.errors import ModelError
 from steelflow.models.shipped import WEIGHTS, resolve, shipped
 
 SEEN = "steelflow.seen"
-"""The tensor with the marks, int64 with the bits of the unsigned numbers."""
+"""The entry of the metadata that has the marks."""
 
 _PREFIX = 8  # bytes of a SHA-256 that are kept: two of a million images agree by chance once in 10⁷ sets
 
@@ -27,6 +28,10 @@ Marks = npt.NDArray[np.uint64]
 def marks(images: Collection[bytes]) -> Marks:
     """The marks of images, given the SHA-256 of each file."""
     return np.unique(_prefixes(images))
+
+
+def as_text(known: Marks) -> str:
+    return base64.b64encode(known.astype("<u8").tobytes()).decode()
 
 
 def trained_on(model: str | Path, digest: str) -> Marks | None:
@@ -46,8 +51,8 @@ def trained_on(model: str | Path, digest: str) -> Marks | None:
         return None
     try:
         with safe_open(resolve(str(model)).with_suffix(".safetensors"), framework="numpy") as file:
-            found = file.get_tensor(SEEN) if SEEN in file.keys() else None  # noqa: SIM118 (no mapping)
-        return None if found is None else np.asarray(found).view(np.uint64)
+            text = (file.metadata() or {}).get(SEEN)
+        return None if text is None else np.frombuffer(base64.b64decode(text), "<u8").astype(np.uint64)
     except (OSError, SafetensorError, ModelError, ValueError):  # no weights, or those of another steelflow
         return None
 

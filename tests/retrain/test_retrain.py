@@ -30,6 +30,7 @@ from steelflow.registry import open_registry, resolved
 from steelflow.retrain import RetrainResult, Trial, due, records, retrain
 from steelflow.store import open_store
 from steelflow.store.lock import locked
+from steelflow.training.data import load_images, split
 from steelflow.training.export import export_onnx
 from steelflow.training.train import TrainingPlan, train
 
@@ -323,6 +324,19 @@ def test_too_slow_is_refused(court: Court) -> None:
 
 def test_the_champion_itself_is_not_better(court: Court) -> None:
     assert court.judged(changed(court, "twin")) == ("it is not better than the champion; the champion stays",)
+
+
+def test_images_that_trained_the_champion_prove_nothing(court: Court) -> None:
+    """A golden set of the folder that it was trained on: a fifth of it was held out."""
+    labels, data = court.labels, load_images(court.data, 40)
+    images = [labels.images.put((court.data / path).read_bytes()) for path in data.paths]
+    golden = pl.DataFrame({"image": images, "label": [data.classes[label] for label in data.labels]})
+    training, _ = split(data)
+    twin = changed(court, "twin of images that it knows")
+    (found,) = Trial(court.settings, labels, {"golden set": golden}).judge(court.champion, twin).comparisons
+    assert (found.images, found.remembered) == (120, len(training))
+    judged = Trial(court.settings, labels, {"golden set": golden[training]}).judge(court.champion, twin)
+    assert judged.problems[-1] == "0 images that did not train the champion are too few to judge it by; label more"
 
 
 @pytest.mark.slow
