@@ -112,6 +112,19 @@ def test_distributions_count_every_image(tmp_path: Path) -> None:
             assert row["share"] == pytest.approx(within.mean())
 
 
+@pytest.mark.parametrize(
+    ("value", "ends"),
+    [(0.0, (0.0, 0.01)), (5e-7, (5e-7, 0.01)), (1.0, (0.99, 1.0)), (128.0, (126.72, 128.0)), (-3.0, (-3.0, -2.97))],
+)
+def test_values_that_are_all_but_equal_have_an_axis_that_can_be_read(value: float, ends: tuple[float, float]) -> None:
+    spread = pl.Series([value, value + 1e-7] * 50)
+    found = distributions.distribution(
+        "saturation", pl.DataFrame({"saturation": spread}), spread.to_frame("saturation")
+    )
+    assert (found["low"].min(), found["high"].max()) == pytest.approx(ends, abs=1e-5)
+    assert found.group_by("side").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1.0, 1.0])
+
+
 def test_distributions_without_figures() -> None:
     bare = night_rows(20).with_columns(energy=pl.lit(None, pl.Float32))
     assert distributions.distribution("energy", bare, night_rows(20)).is_empty()
