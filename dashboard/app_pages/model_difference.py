@@ -41,7 +41,8 @@ def show(versions: Sequence[Version], champion: str | None) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Figures", anchor=False)
-        _figures(of_versions.figures(old, new), old, new)
+        figures = written(of_versions.figures(old, new), old, new)
+        st.dataframe(figures, hide_index=True, row_height=28, key="diff-figures", placeholder=formats.NOTHING)
         st.subheader("Labelled images", anchor=False)
         _data(old, new)
     with right:
@@ -78,17 +79,15 @@ def _table(rows: pl.DataFrame, old: Version, new: Version, key: str, kind: str |
     )
 
 
-def _figures(rows: pl.DataFrame, old: Version, new: Version) -> None:
-    """Shares in percent, and their change in points."""
-    shown = []
+def written(rows: pl.DataFrame, old: Version, new: Version) -> list[dict[str, str | None]]:
+    """The rows of ``versions.figures`` as texts: shares in percent, and their change in points."""
+    shown: list[dict[str, str | None]] = []
     for row in rows.iter_rows(named=True):
         value, change = _WRITTEN.get(row["figure"], (_share, formats.points))
         texts = {old.version: (value, "old"), new.version: (value, "new"), "change": (change, "change")}
-        shown.append(
-            {"figure": row["figure"]}
-            | {name: None if row[of] is None else write(row[of]) for name, (write, of) in texts.items()}
-        )
-    st.dataframe(shown, hide_index=True, row_height=28, key="diff-figures", placeholder=formats.NOTHING)
+        sides = {name: None if row[of] is None else write(row[of]) for name, (write, of) in texts.items()}
+        shown.append({"figure": row["figure"], **sides})
+    return shown
 
 
 def _share(value: float) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from judged import night as put_night
 from nights import DAY, DIGEST, night_rows, put_report
 
+from dashboard.app_pages import model_difference
 from dashboard.data import distributions, embedding, gains, versions
 from steelflow.registry import Version
 from steelflow.report.reader import ReportReader
@@ -54,6 +55,18 @@ def test_figures_classes_and_parameters_that_differ() -> None:
     assert "recipe" in versions.of_one(old, new)
     assert versions.by_class({}, {}).is_empty()
     assert versions.parameters({}, {}).is_empty()
+
+
+def test_figures_are_written_in_percent_and_points() -> None:
+    old = version("v1", golden_accuracy=0.8421, ece=0.02)
+    new = version("v2", golden_accuracy=0.9, ece=0.0151, speed=5.694)
+    rows = model_difference.written(versions.figures(old, new), old, new)
+    assert [[(cell or "–").replace("\u2009", " ") for cell in row.values()][1:] for row in rows] == [
+        ["84.21 %", "90.00 %", "+5.8 points"],
+        ["0.0200", "0.0151", "-0.0049"],
+        ["–", "5.69 ×", "–"],
+    ]
+    assert list(rows[0]) == ["figure", "v1", "v2", "change"]
 
 
 @given(SAID, SAID)
