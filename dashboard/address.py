@@ -14,7 +14,7 @@ Who decides what is chosen:
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -112,6 +112,21 @@ def typed(label: str, key: str, placeholder: str, width: int) -> str:
     text = st.text_input(label, key=key, placeholder=placeholder, width=width).strip()
     put(**{key: text or None})
     return text
+
+
+def pills(label: str, key: str, options: Sequence[str], words: Callable[[str], str]) -> list[str]:
+    """Several of ``options``, shown as ``words``. In the address they have their own names: words may change. They do
+    not go with the user to other pages."""
+    state, asked = _state(), st.query_params.get_all(key)
+    if state.fresh or "\n".join(asked) != (state.seen.get(key) or ""):
+        st.session_state[key] = [one for one in options if one in asked or words(one) in asked]
+    chosen = st.pills(label, options, selection_mode="multi", key=key, label_visibility="collapsed", format_func=words)
+    if chosen and chosen != asked:
+        st.query_params[key] = chosen
+    elif asked and not chosen:
+        del st.query_params[key]
+    state.seen[key] = "\n".join(chosen)
+    return list(chosen)
 
 
 def write(**places: str | None) -> None:

@@ -11,15 +11,16 @@
   addEventListener("popstate", () => { acted = false; }, true);
   const push = history.pushState.bind(history);
   const replace = history.replaceState.bind(history);
-  let last = null; // the step that the last action made
+  let last = null; // the step that the last action made, as it was completed since
   const go = (state, title, url) => {
     const to = new URL(url, location.href);
     const moved = to.pathname !== location.pathname;
     // To switch pages Streamlit first gives the page that is left the address of the next one: half a step.
     const half = moved && !acted && last === location.href && to.search === location.search;
     const step = !half && (moved || (acted && to.search !== location.search));
+    const own = step || last === location.href;
     (step ? push : replace)(state, title, url);
-    last = step ? location.href : last;
+    last = own ? location.href : last;
     acted = false;
   };
   history.pushState = go;

@@ -48,7 +48,7 @@ def of_coil(rows: pl.DataFrame, found: pl.DataFrame, marks: pl.DataFrame, night:
         image = made.images.row(number, named=True)
         st.switch_page(links.script("images"), query_params=links.of_image(night, image, line))
     if kept.height:
-        crops, listed = st.tabs(["Pictures", "List"])
+        crops, listed = st.tabs(["Pictures", "List"], key="shown", bind="query-params")
         with crops:
             region_parts.gallery(regions.largest_first(kept), _CROPS, "regions")
         with listed:

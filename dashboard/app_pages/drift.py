@@ -155,7 +155,8 @@ def one_signal(table: pl.DataFrame, here: pl.DataFrame) -> None:
         )
     chosen = table.filter(pl.col("signal") == name)
     st.altair_chart(charts_drift.signal(chosen, SIGNALS[name].unit), alt=f"{name} over the nights")
-    st.caption("Dashed: the threshold of each line. Triangle: above the threshold.")
+    mark = "Bar" if chosen["date"].n_unique() < 2 else "Dashed"
+    st.caption(f"{mark}: the threshold of each line. Triangle: above the threshold.")
 
 
 @frame.fragment()

@@ -33,7 +33,8 @@ def show(here: pl.DataFrame, night: dt.date, reference_of: str) -> None:
             signals = distributions.columns()[column]
             over = [name.replace("_", " ") for name in signals if name in moved]
             with st.container(gap=None):
-                badge = f" :red-badge[{', '.join(over)} over the threshold]" if over else ""
+                which = "" if over == [column] else f"{', '.join(over)} "
+                badge = f" :red-badge[{which}over the threshold]" if over else ""
                 st.markdown(f"**{_NAMES.get(column, column)}**{badge}")
                 st.altair_chart(
                     charts_drift.distribution(found[column]), alt=f"{column}: reference and night", key=column

@@ -7,16 +7,14 @@ import datetime as dt
 import polars as pl
 import streamlit as st
 
-from dashboard import formats, frame, links
+from dashboard import address, formats, links
 from dashboard.charts import models as charts_models
+from dashboard.charts.drift import NO_LINE
 from dashboard.data import embedding, sources
 from dashboard.formats import plain
 from steelflow.report.reader import ReportReader
 
-_NO_LINE = "no line"
 
-
-@frame.fragment()
 def show() -> None:
     nights = sources.nights()
     if not nights:
@@ -24,11 +22,12 @@ def show() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         names = [night.isoformat() for night in reversed(nights)]
-        night = dt.date.fromisoformat(st.selectbox("Night", names, key="map-night", width=140))
+        night = dt.date.fromisoformat(address.choose("Night", "night", names, names[0], 140))
         summary = sources.summary(night)
-        lines = [_NO_LINE if line is None else line for line in sorted(summary["line"].unique(), key=str)]
-        name = st.selectbox("Line", lines, key="map-line", width=130)
-    line = None if name == _NO_LINE else name
+        lines = [NO_LINE if line is None else line for line in sorted(summary["line"].unique(), key=str)]
+        name = address.choose("Line", "line", lines, lines[0], 130)
+        address.write(night=night.isoformat(), line=name)
+    line = None if name == NO_LINE else name
     found = points(night, line)
     if found.is_empty():
         st.caption("These images have no embeddings.")

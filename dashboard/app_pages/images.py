@@ -54,15 +54,7 @@ def choice(nights: list[dt.date]) -> Wanted:
         )
     classes = sorted(summary["label"].drop_nulls().unique())
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        labels = st.pills(
-            "Class",
-            classes,
-            selection_mode="multi",
-            key="label",
-            bind="query-params",
-            label_visibility="collapsed",
-            format_func=lambda name: plain(formats.class_name(name)),
-        )
+        labels = address.pills("Class", "label", classes, lambda name: plain(formats.class_name(name)))
         novel = st.toggle("Novel only", key="novel", bind="query-params", help="Unlike the training images")
     return Wanted(
         night,

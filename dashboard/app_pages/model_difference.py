@@ -14,6 +14,11 @@ from dashboard.data import versions as of_versions
 from dashboard.formats import plain
 from steelflow.registry import Version
 
+_WRITTEN = {
+    of_versions.FIGURES["ece"]: ("{:.4f}".format, "{:+.4f}".format),
+    of_versions.FIGURES["speed"]: ("{:.2f}\u2009×".format, "{:+.2f}".format),
+}
+"""How a figure and its change are written, where it is no share."""
 _SHARES = {"precision": "precision", "recall": "recall", "f1": "F1"}
 
 
@@ -36,7 +41,8 @@ def show(versions: Sequence[Version], champion: str | None) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Figures", anchor=False)
-        _table(of_versions.figures(old, new), old, new, "diff-figures", "%.4f")
+        figures = written(of_versions.figures(old, new), old, new)
+        st.dataframe(figures, hide_index=True, row_height=28, key="diff-figures", placeholder=formats.NOTHING)
         st.subheader("Labelled images", anchor=False)
         _data(old, new)
     with right:
@@ -71,6 +77,21 @@ def _table(rows: pl.DataFrame, old: Version, new: Version, key: str, kind: str |
         placeholder=formats.NOTHING,
         column_config=dict.fromkeys((old.version, new.version, "change"), number) if number else None,
     )
+
+
+def written(rows: pl.DataFrame, old: Version, new: Version) -> list[dict[str, str | None]]:
+    """The rows of ``versions.figures`` as texts: shares in percent, and their change in points."""
+    shown: list[dict[str, str | None]] = []
+    for row in rows.iter_rows(named=True):
+        value, change = _WRITTEN.get(row["figure"], (_share, formats.points))
+        texts = {old.version: (value, "old"), new.version: (value, "new"), "change": (change, "change")}
+        sides = {name: None if row[of] is None else write(row[of]) for name, (write, of) in texts.items()}
+        shown.append({"figure": row["figure"], **sides})
+    return shown
+
+
+def _share(value: float) -> str:
+    return formats.share(value, 2)
 
 
 def _classes(rows: pl.DataFrame, old: Version, new: Version) -> None:

@@ -16,6 +16,7 @@ from dashboard.media import boxes
 from steelflow.records import Failure
 
 _COLUMNS = 8
+_HEADER, _ROW = 36, 28  # pixels
 
 
 def gallery(rows: pl.DataFrame, page_size: int, key: str) -> None:
@@ -43,7 +44,8 @@ def address(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def table(rows: pl.DataFrame, height: int, key: str) -> None:
-    """The regions as a table: class, severity, place and size. A click on a row opens its frame."""
+    """The regions as a table: class, severity, place and size. A click on a row opens its frame. ``height``: pixels, at
+    most."""
     shown = rows.select(
         pl.col("label").map_elements(formats.class_name, pl.String).alias("class"),
         pl.col("severity").fill_null(formats.NOTHING),
@@ -59,8 +61,8 @@ def table(rows: pl.DataFrame, height: int, key: str) -> None:
     )
     state = st.dataframe(
         shown,
-        height=height,
-        row_height=28,
+        height=min(height, _HEADER + _ROW * rows.height),
+        row_height=_ROW,
         hide_index=True,
         key=key,
         on_select="rerun",

@@ -47,7 +47,11 @@ def _pictures(classes: tuple[str, ...]) -> dict[str, list[bytes]]:
             picture = decode(data[image], limits_of(image))
             if isinstance(picture, Failure):
                 continue
-            shown = thumbnails.shrunk(picture) if box is None else boxes.cropped(picture, box, name, _SIDE)
+            shown = (
+                thumbnails.shrunk(thumbnails.middle(picture))
+                if box is None
+                else boxes.cropped(picture, box, name, _SIDE)
+            )
             if isinstance(shown, bytes):
                 found[name].append(shown)
     return found

@@ -140,7 +140,8 @@ def draw(review: Review, row: Row, classes: list[str]) -> None:
     url = f"data:image/jpeg;base64,{base64.b64encode(shown).decode()}"
     st.caption("Drag over the defect with the pointer, or change the numbers. Pixels of the frame.")
     chart = drawing.frame(url, width, height, _WIDE)
-    st.altair_chart(chart, width="content", key=f"pointer-{review.place}", on_select=_pointed, selection_mode="box")
+    key = f"pointer-{review.place}"
+    st.altair_chart(chart, width="content", key=key, on_select=_pointed, selection_mode="box", theme=None)
     left, right = st.columns((2, 1), gap="large")
     with left:
         with st.grid(4, min_column_width=90, gap="xsmall"):

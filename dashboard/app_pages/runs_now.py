@@ -17,6 +17,7 @@ from dashboard.formats import plain
 _LOOK = 5.0  # seconds
 DONE = "runs-done"  # what the buttons above said last
 _CHANGED = "runs-changed"  # the same of those beside the runs: each fragment shows its own
+_TICKED = "runs-ticked"  # the run whose log is read
 _LINES = 200  # of a log
 _POPOVERS = ("order-night", "order-nights", "order-retrain", "order-retrain-drift")
 
@@ -158,14 +159,20 @@ def by_hand() -> None:
 
 
 def table(runs: list[FlowRun], zone: str) -> int:
-    """The latest runs. Returns the number of the one that was ticked, else of the first."""
+    """The latest runs. Returns the number of the one that was ticked, else of the first. A tick stays with its run when
+    others come above it."""
+    names = [run.id for run in runs]
+    ticked = st.session_state.get(_TICKED)
+    usual = names.index(ticked) if ticked in names else 0
     with st.container(key="flow-runs"):
-        state = _runs(runs, zone)
+        state = _runs(runs, zone, usual)
     rows = state["selection"]["rows"]
-    return int(rows[0]) if rows and rows[0] < len(runs) else 0
+    number = int(rows[0]) if rows and rows[0] < len(runs) else usual
+    st.session_state[_TICKED] = names[number] if number else None  # who reads the latest run goes on to the next
+    return number
 
 
-def _runs(runs: list[FlowRun], zone: str) -> Any:
+def _runs(runs: list[FlowRun], zone: str, ticked: int) -> Any:
     text = st.column_config.TextColumn
     return st.dataframe(
         [
@@ -186,6 +193,7 @@ def _runs(runs: list[FlowRun], zone: str) -> Any:
         key=links.ticking("runs", (run.id for run in runs)),
         on_select="rerun",
         selection_mode="single-row-required",
+        selection_default={"selection": {"rows": [ticked]}},
         column_config={
             "flow": text("Flow", width=90),
             "state": text("State", width=90),

@@ -64,7 +64,7 @@ def show() -> None:
     with left:
         drifting = drift(night)
     with right:
-        ranked, to_decide = st.tabs(["Worst coils", "Coils to decide"])
+        ranked, to_decide = st.tabs(["Worst coils", "Coils to decide"], key="coils", bind="query-params")
         with ranked:
             worst(night, unit)
         with to_decide:
@@ -76,7 +76,7 @@ def show() -> None:
             st.subheader("Last 28 nights", anchor=False)
             history(daily, night, unit)
         else:
-            trend, tonight = st.tabs(["Last 28 nights", "Regions of this night"])
+            trend, tonight = st.tabs(["Last 28 nights", "Regions of this night"], key="defects", bind="query-params")
             with trend:
                 history(daily, night, unit)
             with tonight:

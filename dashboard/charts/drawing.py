@@ -22,7 +22,10 @@ def frame(url: str, width: int, height: int, wide: int) -> Chart:
     corners = pl.DataFrame({"x": [0, width], "y": [0, height]})
     drag = alt.selection_interval(name=_SELECTION, encodings=["x", "y"])
     targets = alt.Chart(corners).mark_point(opacity=0).encode(x=x, y=y).add_params(drag)
-    return alt.layer(picture, targets).properties(width=wide, height=tall)
+    # Without room around it the picture fills the chart, so that a place on it is the same place of the frame.
+    nothing = dict.fromkeys(("left", "top", "right", "bottom"), 0)
+    made: Chart = alt.layer(picture, targets).properties(width=wide, height=tall, padding=nothing, autosize="none")
+    return made
 
 
 def selected(state: Any) -> tuple[int, int, int, int] | None:

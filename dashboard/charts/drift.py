@@ -98,7 +98,8 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
     """One signal of every line over the nights, with a dashed threshold. ``table``: date, line, value, threshold,
     breach, text."""
     frame = table.select("date", pl.col("line").fill_null(NO_LINE), "value", "threshold", "breach", "text")
-    if "share" in unit:  # an estimate of a share can be a little below 0
+    shares = "share" in unit
+    if shares:  # an estimate of a share can be a little below 0
         frame = frame.with_columns(pl.col("value").clip(lower_bound=0))
     names = sorted(frame["line"].unique())
     shades = [palette.LINES[number % len(palette.LINES)] for number in range(len(names))]
@@ -113,9 +114,12 @@ def signal(table: pl.DataFrame, unit: str, height: int = 246) -> Chart:
         alt.Tooltip("threshold:Q", format=".3f"),
         alt.Tooltip("text:N", title="in words"),
     ]
-    axis = alt.Axis(format=".0%") if "share" in unit else alt.Axis(format=",~r")
-    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=unit, axis=axis))
-    limits = base.mark_line(strokeDash=[4, 4], opacity=0.7).encode(y="threshold:Q")
+    axis = alt.Axis(format=".0%") if shares else alt.Axis(format=",~r")
+    title = f"{unit}, above the reference" if shares else unit
+    drawn = base.mark_line(interpolate="monotone").encode(y=alt.Y("value:Q", title=title, axis=axis))
+    alone = frame["date"].n_unique() < 2  # a line through one night is invisible
+    dashed = base.mark_tick(size=120, thickness=2) if alone else base.mark_line(strokeDash=[4, 4])
+    limits = dashed.encode(y="threshold:Q", opacity=alt.value(0.7))
     points = base.mark_point(filled=True, opacity=1).encode(
         y="value:Q",
         tooltip=tooltip,

@@ -26,7 +26,12 @@ def confusion(classes: Sequence[str], matrix: Sequence[Sequence[int]], height: i
     schema = {"truth": pl.String, "prediction": pl.String, "images": pl.Int64, "share": pl.Float64, "right": pl.Boolean}
     frame = pl.DataFrame(cells, schema=schema, orient="row")
     base = alt.Chart(frame).encode(
-        x=alt.X("prediction:N", sort=names, title="the model says", axis=alt.Axis(labelAngle=-35, labelLimit=120)),
+        x=alt.X(
+            "prediction:N",
+            sort=names,
+            title="the model says",
+            axis=alt.Axis(labelAngle=-35, labelLimit=120, labelOverlap=False),
+        ),
         y=alt.Y("truth:N", sort=names, title="it is", axis=alt.Axis(labelLimit=120)),
         tooltip=["truth:N", "prediction:N", "images:Q", alt.Tooltip("share:Q", format=".1%")],
     )

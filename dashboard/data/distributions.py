@@ -14,6 +14,7 @@ from steelflow.report.reader import ReportReader
 
 BINS = 30
 MOST = 200_000  # images of a night; of more, every second, third … one is taken
+_NARROW = 0.01  # a range is at least this wide, or this share of its value
 _TAILS = (0.005, 0.995)  # quantiles of both sides together; values beyond them are in the outermost bins
 SCHEMA = {"low": pl.Float64, "high": pl.Float64, "label": pl.String, "side": pl.String, "share": pl.Float64}
 REFERENCE, TONIGHT = "reference", "night"
@@ -47,14 +48,24 @@ def distribution(column: str, reference: pl.DataFrame, night: pl.DataFrame) -> p
     if not all(len(values) for values in sides.values()):
         return pl.DataFrame(schema=SCHEMA)
     both = np.concatenate(list(sides.values()))
-    low, high = (float(np.quantile(both, tail)) for tail in _TAILS)
-    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    low, high = _range(both)
+    edges = np.linspace(low, high, BINS + 1)
     parts = []
     for side, values in sides.items():
         counts = np.histogram(values.clip(edges[0], edges[-1]), edges)[0]
         shares = {"low": edges[:-1], "high": edges[1:], "share": counts / len(values)}
         parts.append(pl.DataFrame(shares).with_columns(side=pl.lit(side), label=pl.lit(None, pl.String)))
     return pl.concat(parts).select(SCHEMA.keys())
+
+
+def _range(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Where the bins begin and end. Values that are all but equal get an axis that can be read: at 0 it goes up,
+    elsewhere down, so that a share stays between 0 and 1."""
+    low, high = (float(np.quantile(values, tail)) for tail in _TAILS)
+    least = _NARROW * max(1.0, abs(high))
+    if high - low >= least:
+        return low, high
+    return (low, low + least) if low < least else (high - least, high)
 
 
 def _classes(reference: pl.Series, night: pl.Series) -> pl.DataFrame:

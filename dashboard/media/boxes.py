@@ -28,6 +28,7 @@ _EDGE = 8  # pixels of the frame around a box that is as high as the frame
 _LEAST = 64  # pixels of the frame that a crop shows at least
 _MOST = 2000  # crops of some 10 kB each
 _TEXT = 0.45  # scale of the font
+_MIDDLE = 0.179  # relative luminance on which black and white have the same contrast (WCAG 2.2)
 
 Crop = bytes | Failure
 _Key = tuple[ImageRef, Box, str]
@@ -49,8 +50,8 @@ def with_boxes(picture: Grey, rows: Sequence[Mapping[str, Any]], side: int = SID
         (wide, tall), _ = cv2.getTextSize(_ascii(text), cv2.FONT_HERSHEY_SIMPLEX, _TEXT, 1)
         x = min(left, max(0, drawn.shape[1] - wide - 4))
         y = top - 4 if top > tall + 8 else min(bottom + tall + 6, drawn.shape[0] - 3)
-        cv2.rectangle(drawn, (x - 1, y - tall - 3), (x + wide + 2, y + 3), (20, 20, 20), -1)
-        cv2.putText(drawn, _ascii(text), (x, y), cv2.FONT_HERSHEY_SIMPLEX, _TEXT, shade, 1, cv2.LINE_AA)
+        cv2.rectangle(drawn, (x - 1, y - tall - 3), (x + wide + 2, y + 3), shade, -1)
+        cv2.putText(drawn, _ascii(text), (x, y), cv2.FONT_HERSHEY_SIMPLEX, _TEXT, ink(shade), 1, cv2.LINE_AA)
     return _jpeg(drawn)
 
 
@@ -126,6 +127,14 @@ def _bgr(label: str) -> tuple[int, int, int]:
     shade = palette.colour(label).removeprefix("#")
     red, green, blue = (int(shade[at : at + 2], 16) for at in (0, 2, 4))
     return blue, green, red
+
+
+def ink(shade: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Black or white, whichever can be read better on a colour. Both are blue, green, red."""
+    parts = (part / 255 for part in shade)
+    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    light = sum(weight * part for weight, part in zip((0.0722, 0.7152, 0.2126), linear, strict=True))
+    return (0, 0, 0) if light > _MIDDLE else (255, 255, 255)
 
 
 def _ascii(text: str) -> str:

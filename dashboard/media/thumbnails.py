@@ -17,6 +17,7 @@ from steelflow.images.decode import Grey, decode
 from steelflow.records import Failure
 
 SIDE = 168  # pixels
+_LONG = 2.0  # times the shorter side
 _MOST = 3000  # thumbnails of some 5 kB each
 
 Thumbnail = bytes | Failure
@@ -54,6 +55,15 @@ class Kept:
 @st.cache_resource(show_spinner=False)
 def kept() -> Kept:
     return Kept()
+
+
+def middle(picture: Grey) -> Grey:
+    """The square in the middle of a long frame: small, the whole would be a thread. Other pictures stay whole."""
+    short, long = sorted(picture.shape)
+    if long < _LONG * short:
+        return picture
+    top, left = ((side - short) // 2 for side in picture.shape)
+    return picture[top : top + short, left : left + short]
 
 
 def small(data: bytes, image: ImageRef) -> Thumbnail:

@@ -23,7 +23,7 @@ def report(
         dt.datetime | None, typer.Option("--date", formats=["%Y-%m-%d"], help="The night; by default the last one.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the report to this .pdf or .html file.")] = None,
-    shift: Annotated[str | None, typer.Option("--shift", help="Only this shift of [night.shifts].")] = None,
+    shift: Annotated[str | None, typer.Option("--shift", help="Only this shift of \\[night.shifts].")] = None,
     mail: Annotated[bool, typer.Option("--send", help="Send it to the webhook and the mail of the settings.")] = False,
     as_json: Json = False,
 ) -> None:

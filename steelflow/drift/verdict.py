@@ -108,14 +108,22 @@ def decide(readings: Sequence[Reading], earlier: Sequence[bool], settings: Drift
     breaches = sorted((one for one in readings if one.breach), key=lambda one: -one.share)
     nearest = max(readings, key=lambda one: one.share, default=None)
     if not breaches:
-        return "none", f"nothing moved; nearest: {nearest.signal} at {max(nearest.share, 0):.0%}" if nearest else ""
+        return "none", "" if nearest is None else f"nothing moved; nearest to its threshold: {_at(nearest)}"
     worst = breaches[0]
     if any(one.severe for one in breaches):
-        return "alarm", f"{worst.signal} is over its threshold {worst.share:.1f} times, an alarm at once"
+        return "alarm", f"{_words(worst)} is at {worst.share:.1f} times its threshold, an alarm at once"
     window = [*earlier, True][-settings.window :]
     if sum(window) >= settings.breaches:
         return "alarm", f"{sum(window)} of the last {len(window)} nights are over a threshold"
     return "warn", f"over a threshold on one night; an alarm at {settings.breaches} of {settings.window}"
+
+
+def _at(reading: Reading) -> str:
+    return f"{_words(reading)} at {max(reading.share, 0):.0%}"
+
+
+def _words(reading: Reading) -> str:
+    return reading.signal.replace("_", " ")
 
 
 def _name(line: str | None) -> str:

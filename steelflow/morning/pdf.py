@@ -203,13 +203,13 @@ def _pareto(report: Report, width: float) -> list[Flowable]:
 
 
 def _lines(report: Report, width: float) -> list[Flowable]:
-    columns = [0.12 * width, 0.17 * width, 0.15 * width, 0.13 * width, 0.43 * width]
-    rows: list[list[Part]] = [_heads("line", "images:", "unread.:", "coils:", "drift")]
+    columns = [0.12 * width, 0.16 * width, 0.15 * width, 0.12 * width, 0.03 * width, 0.42 * width]
+    rows: list[list[Part]] = [_heads("line", "images:", "unread.:", "coils:", "", "drift")]
     for one in report.lines:
         verdict, colour = words.VERDICTS.get(one.verdict or "", words.NO_VERDICT)
         drift = Paragraph(f'<font name="Strong" color="{colour}">{verdict}</font> {_safe(one.text)}', _CELL)
         numbers = (f"{one.images:,}", f"{one.failed:,}", f"{one.coils:,}")
-        rows.append([_text(one.line, _CELL), *(_text(text, _NUMBER) for text in numbers), drift])
+        rows.append([_text(one.line, _CELL), *(_text(text, _NUMBER) for text in numbers), "", drift])
     return [_text("Lines and drift", _SECTION), _listing(rows, columns)]
 
 

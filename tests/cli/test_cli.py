@@ -88,6 +88,10 @@ def test_help_lists_every_command_in_a_named_panel(run: Any) -> None:
     assert "─ Commands ─" not in answer.out  # where Typer puts a command without a panel
 
 
+def test_help_keeps_the_brackets_of_settings(run: Any) -> None:
+    assert "[night.shifts]" in run("report", "--help").out
+
+
 def test_infer_prints_one_json_object(run: Any, plant: Path, tmp_path: Path) -> None:
     answer = run("infer", plant, "--out", tmp_path / "out", "--json")
     assert answer.code == 0

@@ -308,3 +308,16 @@ def test_durations(seconds: float | None, text: str) -> None:
 def test_moments_are_in_the_time_zone_of_the_plant() -> None:
     assert formats.moment("2026-07-01T22:30:00+00:00", "Europe/Berlin") == "02 Jul 00:30"
     assert formats.moment(None, "UTC") == "–"
+
+
+@pytest.mark.parametrize(("nights", "mark"), [(1, "tick"), (2, "line")])
+def test_a_threshold_is_visible_also_on_the_first_night(nights: int, mark: str) -> None:
+    dates = [DAY + dt.timedelta(days=day) for day in range(nights)]
+    table = pl.DataFrame(
+        {"date": dates, "line": "L1", "value": -0.001, "threshold": 0.035, "breach": False, "text": "less"}
+    )
+    drawn, limits, _ = charts_drift.signal(table, "share of images").to_dict()["layer"]
+    assert limits["mark"]["type"] == mark
+    assert limits["encoding"]["y"]["field"] == "threshold"
+    assert drawn["encoding"]["y"]["title"] == "share of images, above the reference"
+    assert [row["value"] for row in values(charts_drift.signal(table, "share of images"))] == [0.0] * nights

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import polars as pl
 import pytest
@@ -12,6 +12,7 @@ from browser import Shown, opened, settled
 from plants import NIGHT
 from playwright.sync_api import Page, expect
 
+from dashboard.formats import class_name, plain
 from steelflow.night.run import inspect_night
 from steelflow.report.reader import ReportReader
 from steelflow.store import open_store
@@ -74,6 +75,80 @@ def test_context_stays_and_back_goes_one_step(shown: Shown) -> None:
             settled(page)
             assert places(page) == there
         assert trouble == []
+
+
+def test_an_open_tab_is_in_the_address_and_back_opens_it_again(shown: Shown) -> None:
+    with opened(shown.browser, f"{shown.url}/?night={NIGHT}") as (page, trouble):
+        tab = page.get_by_role("tab", name="Coils to decide")
+        tab.click()
+        settled(page)
+        assert places(page) == {"page": "", "night": NIGHT.isoformat(), "coils": "Coils to decide"}
+        go(page, "Defects")
+        page.go_back()
+        settled(page)
+        expect(tab).to_have_attribute("aria-selected", "true")
+        assert trouble == []
+
+
+def test_classes_are_in_the_address_by_their_own_names(shown: Shown) -> None:
+    rows = ReportReader(open_store(shown.settings.report.uri, shown.settings.store)).images([NIGHT]).collect()
+    name = next(one for one in sorted(rows["label"].drop_nulls().unique()) if "_" in one)
+    some = rows.filter(label=name).height
+    where = f"{shown.url}/images?night={NIGHT}"
+    with opened(shown.browser, where) as (page, trouble):
+        pill = page.get_by_role("button", name=name.replace("_", " "), exact=True)
+        count = page.get_by_text(re.compile(rf"^{some} images?"))
+        pill.first.click()
+        settled(page)
+        assert places(page)["label"] == name
+        expect(count).to_be_visible()
+        page.go_back()
+        settled(page)
+        assert "label" not in places(page)
+        expect(count).to_be_hidden()
+        for written in (name, plain(class_name(name))):  # the latter is what links of earlier versions have
+            page.goto(f"{where}&{urlencode({'label': written})}")
+            settled(page)
+            expect(count).to_be_visible()
+            assert places(page)["label"] == name
+        assert trouble == []
+
+
+def test_the_map_of_a_night_goes_with_the_context_and_back_goes_to_it(shown: Shown) -> None:
+    with opened(shown.browser, f"{shown.url}/images?night={NIGHT}&line=L2") as (page, trouble):
+        go(page, "Models")
+        page.get_by_role("tab", name="Map of a night").click()
+        settled(page)
+        here = places(page)
+        assert here == {"page": "models", "part": "Map of a night", "night": NIGHT.isoformat(), "line": "L2"}
+        chart = page.get_by_test_id("stVegaLiteChart").last
+        chart.scroll_into_view_if_needed()
+        expect(page.get_by_text("images of L2, always the same ones")).to_be_visible()
+        box = chart.locator("svg .mark-symbol.role-mark path").first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator("h1").first).to_have_text("Images")
+        settled(page)
+        assert places(page)["of"] == "L2"
+        page.go_back()
+        settled(page)
+        assert places(page) == here
+        assert trouble == []
+
+
+@pytest.mark.parametrize("completed", [(), ("&line=L2",)], ids=["at once", "after more was written"])
+def test_a_page_that_the_server_opens_is_one_step(shown: Shown, completed: tuple[str, ...]) -> None:
+    """Streamlit gives the page that is left the address of the next one first, and may complete it before it goes."""
+    with opened(shown.browser, f"{shown.url}/models?night={NIGHT}") as (page, _):
+        before = page.url
+        page.locator("h1").first.click()
+        written = ["models?object=a"] + [f"models?object=a{more}" for more in completed]
+        written.append(written[-1].replace("models", "images"))
+        for address in written:
+            page.evaluate("where => history.pushState({}, '', where)", f"/{address}")
+        page.evaluate("history.back()")
+        settled(page)
+        assert page.url == before
 
 
 def test_pictures_marks_and_cells_open_what_they_show(shown: Shown) -> None:
@@ -158,4 +233,17 @@ def test_a_phone_and_a_sheet_of_paper_show_all(shown: Shown, name: str) -> None:
         page.emulate_media(media="print")
         expect(page.get_by_test_id("stSidebar")).to_be_hidden()
         expect(page.locator("h1").first).to_be_visible()
+        assert trouble == []
+
+
+def test_a_phone_cuts_no_class_and_paper_names_the_pictures(shown: Shown) -> None:
+    with opened(shown.browser, f"{shown.url}/images?night={SECOND}&line=L1&status=readable") as (page, trouble):
+        page.set_viewport_size({"width": 390, "height": 844})
+        settled(page)
+        pills = page.locator(".st-key-label button").all()
+        assert len(pills) > 3
+        assert max(box["x"] + box["width"] for one in pills if (box := one.bounding_box())) <= 390
+        page.emulate_media(media="print")
+        expect(page.locator(".st-key-look-0").get_by_text("%").first).to_be_visible()
+        expect(page.locator(".st-key-look-wrong-0 button").first).to_be_hidden()
         assert trouble == []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from judged import night as put_night
 from nights import DAY, DIGEST, night_rows, put_report
 
+from dashboard.app_pages import model_difference
 from dashboard.data import distributions, embedding, gains, versions
 from steelflow.registry import Version
 from steelflow.report.reader import ReportReader
@@ -54,6 +55,18 @@ def test_figures_classes_and_parameters_that_differ() -> None:
     assert "recipe" in versions.of_one(old, new)
     assert versions.by_class({}, {}).is_empty()
     assert versions.parameters({}, {}).is_empty()
+
+
+def test_figures_are_written_in_percent_and_points() -> None:
+    old = version("v1", golden_accuracy=0.8421, ece=0.02)
+    new = version("v2", golden_accuracy=0.9, ece=0.0151, speed=5.694)
+    rows = model_difference.written(versions.figures(old, new), old, new)
+    assert [[(cell or "–").replace("\u2009", " ") for cell in row.values()][1:] for row in rows] == [
+        ["84.21 %", "90.00 %", "+5.8 points"],
+        ["0.0200", "0.0151", "-0.0049"],
+        ["–", "5.69 ×", "–"],
+    ]
+    assert list(rows[0]) == ["figure", "v1", "v2", "change"]
 
 
 @given(SAID, SAID)
@@ -110,6 +123,19 @@ def test_distributions_count_every_image(tmp_path: Path) -> None:
         for row in found.filter(side="night").slice(1, distributions.BINS - 2).iter_rows(named=True):
             within = (night[column].cast(float) >= row["low"]) & (night[column].cast(float) < row["high"])
             assert row["share"] == pytest.approx(within.mean())
+
+
+@pytest.mark.parametrize(
+    ("value", "ends"),
+    [(0.0, (0.0, 0.01)), (5e-7, (5e-7, 0.01)), (1.0, (0.99, 1.0)), (128.0, (126.72, 128.0)), (-3.0, (-3.0, -2.97))],
+)
+def test_values_that_are_all_but_equal_have_an_axis_that_can_be_read(value: float, ends: tuple[float, float]) -> None:
+    spread = pl.Series([value, value + 1e-7] * 50)
+    found = distributions.distribution(
+        "saturation", pl.DataFrame({"saturation": spread}), spread.to_frame("saturation")
+    )
+    assert (found["low"].min(), found["high"].max()) == pytest.approx(ends, abs=1e-5)
+    assert found.group_by("side").agg(pl.col("share").sum())["share"].to_list() == pytest.approx([1.0, 1.0])
 
 
 def test_distributions_without_figures() -> None:

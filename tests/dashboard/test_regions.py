@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pytest
 from frame_plants import LINES, NIGHT, REGIONS, frame_settings, png, write_frames
@@ -14,10 +16,10 @@ from strip import SPEC, level_model
 
 from dashboard.auth import labelling, queues, standing
 from dashboard.auth.access import Actor
-from dashboard.charts import drawing
+from dashboard.charts import drawing, palette
 from dashboard.charts import regions as charts
 from dashboard.data import images, regions
-from dashboard.media import boxes
+from dashboard.media import boxes, thumbnails
 from steelflow.config import LimitSettings, Settings
 from steelflow.images.decode import decode
 from steelflow.labels import open_labels
@@ -278,3 +280,31 @@ def test_boxes_are_drawn_at_every_edge(box: tuple[int, int, int, int]) -> None:
     line = np.full((1, 400), 128, np.uint8)
     assert boxes.cropped(line, (10, 0, 5, 1), "dark")
     assert boxes.with_boxes(line, [{**row, "x": 10, "y": 0, "width": 5, "height": 1}])
+
+
+@pytest.mark.parametrize("label", [*palette.USUAL, *"abcdefghij"])
+def test_the_name_on_a_box_can_be_read(label: str) -> None:
+    """The contrast of WCAG 2.2, which asks for 4.5."""
+    picture = np.full((200, 400), 128, np.uint8)
+    row = {**dict(zip(BOX, (100, 100, 90, 60), strict=True)), "label": label, "score": None}
+    drawn = cv2.imdecode(np.frombuffer(boxes.with_boxes(picture, [row]), np.uint8), cv2.IMREAD_COLOR)
+    text = drawn[180:192, 200:206]  # twice as large: the frame above the box, where its name begins
+
+    def luminance(colour: npt.NDArray[np.uint8]) -> float:
+        parts = colour / 255
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.0722, 0.7152, 0.2126))
+
+    lights = sorted(luminance(pixel) for pixel in text.reshape(-1, 3))
+    assert (lights[-1] + 0.05) / (lights[0] + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("shape", "shown"), [((200, 200), (200, 200)), ((100, 199), (100, 199)), ((96, 400), (96, 96)), ((64, 8), (8, 8))]
+)
+def test_an_example_of_a_long_frame_is_its_middle(shape: tuple[int, int], shown: tuple[int, int]) -> None:
+    picture = np.arange(shape[0] * shape[1], dtype=np.uint32).reshape(shape).astype(np.uint8)
+    found = thumbnails.middle(picture)
+    assert found.shape == shown
+    top, left = (shape[0] - shown[0]) // 2, (shape[1] - shown[1]) // 2
+    assert (found == picture[top : top + shown[0], left : left + shown[1]]).all()

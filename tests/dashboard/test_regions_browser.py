@@ -46,3 +46,5 @@ def test_regions_are_labelled_by_keyboard_and_drawn_with_the_pointer(tmp_path: P
     drawn = rows.row(1, named=True)
     assert drawn["x"] == pytest.approx(200, abs=12)
     assert drawn["width"] == pytest.approx(40, abs=8)
+    assert drawn["y"] == pytest.approx(0.3 * 96, abs=3)
+    assert drawn["height"] == pytest.approx(0.3 * 96, abs=3)

@@ -9,7 +9,7 @@ import browser
 import pytest
 from browser import opened, settled
 from playwright.sync_api import Browser, expect
-from prefects import prefect
+from prefects import LISTED, RUNNING, prefect
 
 from dashboard.auth.access import Actor, NotAllowed
 from dashboard.auth.orchestrator import LogLine, Orchestrator
@@ -57,6 +57,32 @@ def test_a_run_is_started_cancelled_and_repeated(runs: tuple[str, Browser, list[
         again = [call for call in asked if call[0].endswith("create_flow_run")][-1]
         assert again[1]["parameters"] == {"night": {"date": "2026-10-31"}}
         assert trouble == []
+
+
+@pytest.mark.slow
+@browser.needs_chromium
+def test_a_tick_stays_with_its_run(runs: tuple[str, Browser, list[tuple[str, Any]]]) -> None:
+    url, started, _ = runs
+    with opened(started, f"{url}/runs") as (page, trouble):
+        expect(page.get_by_text("second line of r1")).to_be_visible()
+        box = page.locator(".st-key-flow-runs canvas").first.bounding_box()
+        assert box is not None
+        page.mouse.click(box["x"] + 18, box["y"] + 28 * 2 + 16)
+        expect(page.get_by_text("second line of r2")).to_be_visible()
+        for number in (3, 4):
+            LISTED.insert(0, {**RUNNING, "id": f"r{number}", "name": f"night-that-began-{number}"})
+            expect(page.get_by_text(f"night-that-began-{number}").first).to_be_visible()
+            settled(page)
+            expect(page.get_by_text("second line of r2")).to_be_visible()
+            expect(page.get_by_role("heading", name="Log of night-of-before")).to_be_visible()
+        bottom = page.locator(".st-key-flow-runs canvas").first.bounding_box()
+        assert bottom is not None
+        page.mouse.click(bottom["x"] + 18, bottom["y"] + 28 + 16)
+        expect(page.get_by_text("second line of r4")).to_be_visible()
+        LISTED.insert(0, {**RUNNING, "id": "r5", "name": "night-that-began-5"})
+        expect(page.get_by_text("second line of r5")).to_be_visible()  # who reads the latest run sees the next one
+        assert trouble == []
+    LISTED[:3] = []
 
 
 @pytest.mark.slow

@@ -108,8 +108,9 @@ def test_one_severe_breach_among_others_alarms_and_the_largest_share_is_named() 
     found = [reading(1.1), reading(2.0, severe=True, signal="contrast"), reading(0.4, signal="energy")]
     verdict, reason = decide(found, [], DriftSettings())
     assert verdict == "alarm"
-    assert reason.startswith("contrast is over its threshold 2.0 times")
+    assert reason.startswith("contrast is at 2.0 times its threshold, ")
     assert decide([reading(0.4), reading(0.7, signal="energy")], [], DriftSettings())[1].endswith("energy at 70%")
+    assert decide([reading(0.4, signal="class_mix")], [], DriftSettings())[1].endswith("threshold: class mix at 40%")
     assert decide([reading(-0.4)], [], DriftSettings())[1].endswith("at 0%"), "a fall where a rise is looked for"
 
 

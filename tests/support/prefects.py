@@ -22,6 +22,9 @@ FAILED = {
 }
 
 
+LISTED: list[dict[str, Any]] = []  # the runs that it knows, newest first
+
+
 class _Prefect(BaseHTTPRequestHandler):
     asked: ClassVar[list[tuple[str, Any]]] = []
 
@@ -36,7 +39,7 @@ class _Prefect(BaseHTTPRequestHandler):
                 self._answer([{"id": "d1", "name": "nightly"}])
             case "/flow_runs/filter":
                 waits = body["flow_runs"]["state"]["type"].get("any_") == ["SCHEDULED"]
-                self._answer([] if waits else [RUNNING, FAILED])
+                self._answer([] if waits else LISTED)
             case "/artifacts/filter":
                 self._answer([{"flow_run_id": "r1", "data": 40.0}, {"flow_run_id": "r1", "data": 10.0}])  # newest first
             case "/logs/filter":
@@ -60,6 +63,7 @@ class _Prefect(BaseHTTPRequestHandler):
 def prefect() -> Iterator[tuple[str, list[tuple[str, Any]]]]:
     """The address of its API, and what it was asked: path and body of each call that can change something, or list."""
     _Prefect.asked.clear()
+    LISTED[:] = [RUNNING, FAILED]
     with ThreadingHTTPServer(("127.0.0.1", 0), _Prefect) as served:
         Thread(target=served.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{served.server_port}/api", _Prefect.asked

@@ -17,7 +17,7 @@ class Confidence(Signal):
 
     name = column = "confidence"
     family = "outputs"
-    unit = "mean confidence"
+    unit = "fall of the mean confidence"
     threshold = 0.04
     points = True
 
