@@ -15,6 +15,7 @@ from dashboard.formats import plain
 from steelflow.registry import Version
 
 _WRITTEN = {
+    of_versions.FIGURES["auc"]: ("{:.4f}".format, "{:+.4f}".format),
     of_versions.FIGURES["ece"]: ("{:.4f}".format, "{:+.4f}".format),
     of_versions.FIGURES["speed"]: ("{:.2f}\u2009×".format, "{:+.2f}".format),
 }

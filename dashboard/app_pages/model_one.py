@@ -26,7 +26,8 @@ def one(version: Version) -> None:
     held_out = metrics.get("held_out")
     left, right = st.columns((1, 1), gap="medium")
     with left:
-        st.subheader(f"{version.version}: confusion matrix", anchor=False)
+        of_views = version.view is not None
+        st.subheader(f"{version.version}: {'defects found' if of_views else 'confusion matrix'}", anchor=False)
         if isinstance(held_out, dict) and held_out.get("confusion_matrix"):
             st.altair_chart(
                 charts_models.confusion(held_out["classes"], held_out["confusion_matrix"]), alt="Confusion matrix"
@@ -35,6 +36,8 @@ def one(version: Version) -> None:
                 f"{formats.count(held_out.get('images'))} images that were not used for training; "
                 f"macro F1 {formats.share(held_out.get('macro_f1'), 2)}"
             )
+        elif isinstance(held_out, dict) and held_out.get("recall_by_class"):
+            found(held_out)
         else:
             st.caption("This version was registered without a confusion matrix.")
     with right:
@@ -54,6 +57,23 @@ def one(version: Version) -> None:
     if CARD in version.files:
         with st.expander("Model card"):
             st.text(of_versions.file_of(version.version, CARD).decode("utf-8", "replace"))
+
+
+def found(held_out: Mapping[str, Any]) -> None:
+    """Of a model of views: the share of the defects that it finds at its operating point, by class."""
+    rows = [
+        {"class": formats.class_name(name), "found": percent(share)}
+        for name, share in held_out["recall_by_class"].items()
+    ]
+    share = st.column_config.NumberColumn(format="%.1f %%")
+    st.dataframe(rows, hide_index=True, row_height=28, key="found-by-class", column_config={"found": share})
+    told = [f"{formats.count(held_out.get('defects'))} defective and {formats.count(held_out.get('good'))} good frames"]
+    told.append("that were not used for training")
+    if held_out.get("false_alarms") is not None:
+        told.append(f"; {formats.share(held_out['false_alarms'], 2)} of the good ones raise a false alarm")
+    if held_out.get("auc") is not None:
+        told.append(f"; AUC {held_out['auc']:.4f}")
+    st.caption(" ".join(told[:2]) + "".join(told[2:]))
 
 
 def classes(of_class: dict[str, dict[str, Any]]) -> None:

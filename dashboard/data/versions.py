@@ -19,6 +19,9 @@ FIGURES = {
     "accuracy": "accuracy, held out",
     "macro_f1": "macro F1, held out",
     "ece": "calibration error (ECE)",
+    "auc": "AUC of good and defective frames, held out",
+    "recall": "defects found, held out",
+    "false_alarms": "false alarms, held out",
     "speed": "speed, times the champion before",
 }
 """The figures of a version's manifest, in the order of the table, with their names."""
@@ -59,7 +62,7 @@ def by_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> pl.DataFrame:
     """``class``; and ``support``, ``precision``, ``recall`` and ``f1`` of both on their held-out images, with ``_old``
     and ``_new`` behind; and ``change`` of the recall. Null for a class that one does not know. ``old`` and ``new`` are
     records of a training."""
-    sides = [(record.get("held_out") or {}).get("per_class") or {} for record in (old, new)]
+    sides = [of_classes(record) for record in (old, new)]
     names = sorted({*sides[0], *sides[1]})
     rows = {"class": names} | {
         f"{figure}_{word}": [_number(side.get(name, {}).get(figure)) for name in names]
@@ -68,6 +71,13 @@ def by_class(old: Mapping[str, Any], new: Mapping[str, Any]) -> pl.DataFrame:
     }
     schema = {name: pl.String if name == "class" else pl.Float64 for name in rows}
     return pl.DataFrame(rows, schema).with_columns(change=pl.col("recall_new") - pl.col("recall_old"))
+
+
+def of_classes(record: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The figures by class of a training's record; of a model of views, the share of the defects that it found."""
+    held_out = record.get("held_out") or {}
+    found = held_out.get("recall_by_class") or {}
+    return held_out.get("per_class") or {name: {"recall": share} for name, share in found.items()}
 
 
 def parameters(old: Mapping[str, Any], new: Mapping[str, Any]) -> pl.DataFrame:

@@ -15,6 +15,8 @@ from steelflow.models.shipped import resolve
 from steelflow.models.spec import ModelSpec
 from steelflow.registry.version import CARD, CURVES, METRICS, MODEL, WEIGHTS, sha256
 
+_FIGURES = ("images", "accuracy", "macro_f1", "ece", "auc", "recall", "false_alarms")  # the last three: of views
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -32,7 +34,7 @@ class Candidate:
     def figures(self) -> dict[str, Any]:
         """The figures on the images that training held out."""
         held_out = self.record.get("held_out") or {}
-        return {name: held_out[name] for name in ("images", "accuracy", "macro_f1", "ece") if name in held_out}
+        return {name: held_out[name] for name in _FIGURES if held_out.get(name) is not None}
 
 
 def take_in(source: Path | str) -> Candidate:
@@ -56,11 +58,11 @@ def take_in(source: Path | str) -> Candidate:
             raise RegistryError(f"{path}: was replaced while it was being read; run again")
         if WEIGHTS in files:
             _check_weights(path.with_suffix(".safetensors"), engine.spec)
-        record = _record(path.with_name(METRICS), engine.spec)
+        record, told = _record(path, engine.spec)
     except OSError as exc:
         raise RegistryError(f"{exc.filename or path}: cannot be read: {exc.strerror}; check owner and mode") from exc
     if record:
-        files[METRICS] = path.with_name(METRICS).read_bytes()
+        files[METRICS] = told
     return Candidate(engine.spec, files, record)
 
 
@@ -74,15 +76,22 @@ def _onnx(source: Path) -> Path:
     return found[0]
 
 
-def _record(path: Path, spec: ModelSpec) -> dict[str, Any]:
-    """The metrics.json of this very model: the folder may also have models that were exported later."""
-    if not path.is_file():
-        return {}
-    try:
-        record = json.loads(path.read_bytes())
-        return record if ModelSpec.model_validate(record["model"]) == spec else {}
-    except (ValueError, TypeError, KeyError) as exc:
-        raise RegistryError(f"{path}: is not the record of a training; train again or move the file away") from exc
+def _record(onnx: Path, spec: ModelSpec) -> tuple[dict[str, Any], bytes]:
+    """The record of this very model, and its file: metrics.json; of a model of views, ``<name>.json``. The folder may
+    also have models that were exported later, and other files of such a name."""
+    for path in (onnx.with_name(METRICS), onnx.with_suffix(".json")):
+        if not path.is_file():
+            continue
+        try:
+            content = path.read_bytes()
+            record = json.loads(content)
+            if ModelSpec.model_validate(record["model"]) == spec:
+                return record, content
+        except (ValueError, TypeError, KeyError) as exc:
+            if path.name != METRICS:
+                continue
+            raise RegistryError(f"{path}: is not the record of a training; train again or move the file away") from exc
+    return {}, b""
 
 
 def _check_weights(path: Path, spec: ModelSpec) -> None:

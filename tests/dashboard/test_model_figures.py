@@ -216,3 +216,10 @@ def test_what_labels_gained_is_of_the_first_retraining_that_knew_them() -> None:
     assert gains.gain([skipped], (), known.__getitem__) is None
     flattered = retraining(4, "s3", 1.0, 0.99, remembered=40)  # the champion before it remembered these images
     assert gains.gain([flattered, *records], (), known.__getitem__) == latest
+
+
+def test_a_model_of_views_has_the_defects_that_it_found_by_class() -> None:
+    old = {"held_out": {"recall_by_class": {"hole": 0.5, "scratch": 0.9}}}
+    new = {"held_out": {"recall_by_class": {"hole": 0.75}}}
+    found = versions.by_class(old, new).select("class", "recall_old", "recall_new", "change", "precision_new")
+    assert found.rows() == [("hole", 0.5, 0.75, 0.25, None), ("scratch", 0.9, None, None, None)]

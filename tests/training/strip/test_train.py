@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from steelflow.config import StoreSettings
 from steelflow.engine.onnx import OnnxEngine
 from steelflow.errors import ConfigError, DataError
 from steelflow.models.decision import defect_scores
+from steelflow.registry import Registry
+from steelflow.store import open_store
 from steelflow.training.annotations import Annotations, Box, load_annotations
 from steelflow.training.strip.figures import crossed_thresholds, halves, separation, threshold_for
 from steelflow.training.strip.loss import DenseLoss
@@ -52,6 +56,19 @@ def test_the_files_agree_and_the_engine_reads_them(trained: TrainedStrip) -> Non
     record = json.loads(trained.metrics.read_text())
     assert record["held_out"]["recall_by_class"].keys() == {"hole", "scratch"}
     assert "| scratch |" in trained.card.read_text()
+
+
+def test_a_registered_model_brings_its_record_and_figures(trained: TrainedStrip, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained.onnx.parent, tmp_path / "trained")
+    registry = Registry(open_store(str(tmp_path / "registry"), StoreSettings(), create=True))
+    made = registry.register(folder / trained.onnx.name, who="ann", reason="a test")
+    record = json.loads(registry.read(made, "metrics.json"))
+    assert record == json.loads(trained.metrics.read_text())
+    assert made.data_hash == record["data_hash"]
+    assert made.metrics["auc"] == trained.figures.auc
+    (folder / trained.metrics.name).write_text('{"of": "something else"}')
+    other = registry.register(folder / trained.onnx.name, who="ann", reason="a file of that name that is no record")
+    assert (other.version, other.data_hash, other.metrics) == ("v2", None, {})
 
 
 def test_a_good_picture_with_a_place_that_may_be_a_defect_does_not_set_the_operating_point(
