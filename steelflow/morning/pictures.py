@@ -50,7 +50,8 @@ def pictures(
     where: pl.Expr | None = None,
 ) -> list[tuple[Picture, ...]]:
     """At most ``most`` pictures of each coil: its regions with the highest score, or, without regions, the images whose
-    label is a defect with the highest confidence. Every picture is of another image.
+    label is a defect with the highest confidence. The worst one of every class comes first, because a coil may be held
+    for any of them. Every picture is of another image.
 
     Args:
         where: for images without regions: only these.
@@ -80,7 +81,8 @@ def _worst(
     for start in range(0, len(files), _FILES):
         rows = RegionReader(report).of_files(files[start : start + _FILES]).filter(pl.col("coil").is_in(list(names)))
         own = rows.with_columns(position=pl.col("along")).select(_ROWS.names())
-        found = _best(pl.concat([found, own.cast(_ROWS)]), most)
+        found = _of_classes(pl.concat([found, own.cast(_ROWS)]), most)
+    found = _best(found, most)
     bare = [name for name in names if name not in set(found["coil"])]
     defects = {label for one in coils for label in one.figures.get("classes", {})}
     if bare and defects and files:
@@ -103,12 +105,21 @@ def _images(
     )
     shown = asked.select(*_IMAGE, "coil", "label", "position", score=pl.col("confidence"))
     best = shown.with_columns(pl.lit(None, pl.Int32).alias(name) for name in _BOX).select(_ROWS.names())
-    return _best(best.collect(engine="streaming").cast(_ROWS), most)
+    return _best(_of_classes(best.collect(engine="streaming").cast(_ROWS), most), most)
+
+
+def _of_classes(rows: pl.DataFrame, most: int) -> pl.DataFrame:
+    """The rows with the highest score of each class of a coil, each of another image; always the same ones."""
+    order = rows.sort("score", *_IMAGE, *_BOX, descending=[True, *[False] * 7], nulls_last=True)
+    images = order.unique(["coil", "label", *_IMAGE], keep="first", maintain_order=True)
+    return images.group_by("coil", "label", maintain_order=True).head(most).select(rows.columns)
 
 
 def _best(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """The rows with the highest score of each coil, each of another image; always the same ones."""
-    order = rows.sort("score", *_IMAGE, *_BOX, descending=[True, *[False] * 7], nulls_last=True)
+    """Of the rows of ``_of_classes``: the first one of every class, then the second ones, and so on."""
+    order = rows.with_columns(place=pl.int_range(pl.len()).over("coil", "label")).sort(
+        "place", "score", *_IMAGE, *_BOX, descending=[False, True, *[False] * 7], nulls_last=True
+    )
     images = order.unique(["coil", *_IMAGE], keep="first", maintain_order=True)
     return images.group_by("coil", maintain_order=True).head(most).select(rows.columns)
 

@@ -21,6 +21,7 @@ from steelflow.coils.deciding import decide
 from steelflow.coils.decisions import open_decisions
 from steelflow.config import NightSettings, Settings
 from steelflow.errors import ConfigError, ReportError
+from steelflow.morning import pictures
 from steelflow.morning.content import Bar, LineRow, Report
 from steelflow.morning.files import as_html, as_pdf, write_report
 from steelflow.morning.gather import gather
@@ -256,6 +257,23 @@ def test_a_file_that_cannot_be_written_leaves_nothing(found: Report, tmp_path: P
     with pytest.raises(ConfigError, match=r"the suffix must be \.pdf or \.html|cannot be written"):
         write_report(found, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_worst_of_every_class_comes_first_and_every_picture_is_of_another_image() -> None:
+    scores = {"a": ("pits", 0.99), "b": ("pits", 0.98), "c": ("pits", 0.97), "d": ("scale", 0.6), "e": ("cracks", 0.7)}
+    rows = [(name, label, score) for name, (label, score) in scores.items()] + [("a", "seams", 0.95)]
+    told = {
+        "object_key": [one[0] for one in rows],
+        "label": [one[1] for one in rows],
+        "score": [one[2] for one in rows],
+    }
+    found = pl.DataFrame(told).select(
+        pl.col(name).cast(kind) if name in told else pl.lit("C1" if name == "coil" else None, kind).alias(name)
+        for name, kind in pictures._ROWS.items()
+    )
+    for most, shown in ((1, "a"), (3, "aed"), (4, "aedb"), (9, "aedbc")):
+        kept = pictures._of_classes(pl.concat([pictures._of_classes(found[:3], most), found[3:]]), most)
+        assert "".join(pictures._best(kept, most)["object_key"]) == shown
 
 
 def test_a_picture_is_cut_around_its_region(found: Report) -> None:
