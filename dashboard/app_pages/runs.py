@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import streamlit as st
@@ -22,6 +22,7 @@ from steelflow.retrain.record import RetrainResult
 _SHOWN = 30  # nights
 _RETRAIN_STAGES = ("train", "trial", "register")
 _MOST = 5000  # failed images
+_FEW = 6  # rows of a table without scrolling
 
 
 def show() -> None:
@@ -224,6 +225,11 @@ def failed_units(failed: list[str], key: str) -> None:
         st.dataframe({"work unit and reason": failed}, hide_index=True, height=100, key=f"{key}-failed-units")
 
 
+def _height(rows: int) -> int | Literal["auto"]:
+    """Of a table: no empty rows below a few."""
+    return "auto" if rows <= _FEW else 240
+
+
 def failed_images(record: RunRecord, key: str) -> None:
     """The unreadable images of a night with their reasons. ``key`` is the prefix of the tables' keys."""
     st.subheader(f"Unreadable images of {formats.night(record.date)}", anchor=False)
@@ -234,7 +240,7 @@ def failed_images(record: RunRecord, key: str) -> None:
     reasons = rows.group_by(pl.col("error").str.split(": ").list.first().alias("reason")).len("images")
     left, right = st.columns((1, 3), gap="medium")
     by_reason = reasons.sort("images", "reason", descending=[True, False])
-    left.dataframe(by_reason, hide_index=True, height=240, key=f"{key}-why")
+    left.dataframe(by_reason, hide_index=True, height=_height(by_reason.height), key=f"{key}-why")
     right.dataframe(
         rows.select(
             "line",
@@ -244,7 +250,7 @@ def failed_images(record: RunRecord, key: str) -> None:
             object="object_key",
         ),
         hide_index=True,
-        height=240,
+        height=_height(rows.height),
         key=f"{key}-failed-images",
     )
     if rows.height == _MOST:
