@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 
 from threadpoolctl import threadpool_limits
@@ -90,7 +91,7 @@ class Done:
 class Model:
     """An engine with a suitable batch size and number of threads. ``version`` is the model's version in the registry,
     None if the model is not from the registry. ``points`` are the operating points that were set by line; the key None
-    is for all other lines. The threads share ``room`` for large pictures."""
+    is for all other lines. The threads share ``room`` for large pictures. ``path`` is the ONNX file."""
 
     engine: Engine
     batch_size: int
@@ -98,6 +99,7 @@ class Model:
     version: str | None = None
     points: Mapping[str | None, float] = field(default_factory=dict)
     room: Room | None = None
+    path: Path | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -126,7 +128,7 @@ def load_model(settings: Settings) -> Model:
     workers = settings.model.workers or len(os.sched_getaffinity(0))
     engine, batch = tuned_engine(path, settings.model, workers, settings.home)
     points = line_points(settings, engine.digest) if engine.spec.good else {}
-    return Model(engine, batch, workers, version, points, Room(settings.model.memory_limit_mib * MIB))
+    return Model(engine, batch, workers, version, points, Room(settings.model.memory_limit_mib * MIB), path)
 
 
 @dataclass(frozen=True, slots=True)

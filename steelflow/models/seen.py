@@ -62,7 +62,7 @@ def among(known: Marks | None, images: Collection[bytes]) -> npt.NDArray[np.bool
     return np.zeros(len(images), bool) if known is None else np.isin(_prefixes(images), known)
 
 
-def seen(model: str, digest: str, images: Collection[bytes]) -> int | None:
+def seen(model: str | Path, digest: str, images: Collection[bytes]) -> int | None:
     """How many of these images trained the model; None if nothing is known about it. See ``trained_on``."""
     known = trained_on(model, digest)
     return None if known is None else int(among(known, images).sum())

@@ -116,12 +116,19 @@ def _of_classes(rows: pl.DataFrame, most: int) -> pl.DataFrame:
 
 
 def _best(rows: pl.DataFrame, most: int) -> pl.DataFrame:
-    """Of the rows of ``_of_classes``: the first one of every class, then the second ones, and so on."""
-    order = rows.with_columns(place=pl.int_range(pl.len()).over("coil", "label")).sort(
-        "place", "score", *_IMAGE, *_BOX, descending=[False, True, *[False] * 7], nulls_last=True
-    )
-    images = order.unique(["coil", *_IMAGE], keep="first", maintain_order=True)
-    return images.group_by("coil", maintain_order=True).head(most).select(rows.columns)
+    """Of the rows of ``_of_classes``: the first one of every class whose image is not shown yet, then the second ones,
+    and so on."""
+    found = []
+    for coil in rows.partition_by("coil", maintain_order=True):
+        by_class = [list(own.iter_rows(named=True)) for own in coil.partition_by("label", maintain_order=True)]
+        shown: dict[ImageRef, tuple[int, float, Row]] = {}
+        for place in range(most):
+            for own in sorted(by_class, key=lambda rows: -rows[0]["score"]):
+                fresh = next((row for row in own if _reference(row) not in shown), None)
+                if fresh is not None:
+                    shown[_reference(fresh)] = (place, -fresh["score"], fresh)
+        found += [row for _, _, row in sorted(shown.values(), key=lambda one: one[:2])[:most]]
+    return pl.DataFrame(found, rows.schema)
 
 
 def _reference(row: Row) -> ImageRef:

@@ -10,7 +10,7 @@ prove a challenger better, and the champion's accuracy counts there as what it h
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,18 +147,34 @@ def compare(
 
     Args:
         remembered: (N,), the images that trained the champion.
-        elsewhere: the champion's accuracy on images that it had not seen, None if it is not known.
+        elsewhere: the champion's accuracy on images that it had not seen, None if it is not known. Where enough of the
+            N images did not train it, theirs is taken.
     """
     found = _compared(name, truth, champion, challenger, seed)
-    if remembered is None or not remembered.any():
-        return found if found.images < FEWEST else found.model_copy(update={"problems": tuple(_worse(found, rules))})
-    problems = []
-    for own, known in ((~remembered, None), (remembered, 1.0 if elsewhere is None else elsewhere)):
-        labels = [label for label, one in zip(truth, own, strict=True) if one]
-        part = _compared(name, labels, champion.only(own), challenger.only(own), seed)
-        if part.images >= FEWEST:
-            problems += _worse(part, rules, known)
-    return found.model_copy(update={"problems": tuple(problems), "remembered": int(remembered.sum())})
+    known = np.zeros(found.images, bool) if remembered is None else remembered
+    unseen = champion.right[~known]
+    if len(unseen) >= FEWEST and known.any():
+        elsewhere = float(unseen.mean())
+    expected = _expected(truth, champion.right, known, 1.0 if elsewhere is None else elsewhere)
+    _, high = _interval(challenger.right[~known].astype(np.int64) - unseen, seed) if len(unseen) else (0.0, 0.0)
+    worse = len(unseen) >= FEWEST and high < 0
+    problems = _worse(found, rules, expected, worse) if found.images >= FEWEST else []
+    return found.model_copy(update={"problems": tuple(problems), "remembered": int(known.sum())})
+
+
+def _expected(
+    truth: Sequence[str], right: npt.NDArray[np.bool_], known: Mask, elsewhere: float
+) -> dict[str | None, float]:
+    """The accuracy that counts as the champion's, of all images (None) and of each class: on those that trained it, at
+    most what it has on others."""
+    labels = np.array(truth, dtype=object)
+    found = {}
+    for label in (None, *sorted(set(truth))):
+        own = np.full(len(labels), True) if label is None else labels == label
+        seen, new = own & known, own & ~known
+        count = min(float(right[seen].sum()), elsewhere * float(seen.sum())) + float(right[new].sum())
+        found[label] = count / max(int(own.sum()), 1)
+    return found
 
 
 def _compared(name: str, truth: Sequence[str], champion: Answers, challenger: Answers, seed: int) -> Comparison:
@@ -214,28 +230,27 @@ def together(answers: Sequence[Answers]) -> Answers:
     )
 
 
-def _worse(found: Comparison, rules: RetrainSettings, elsewhere: float | None = None) -> list[str]:
-    """``elsewhere`` is given for images that trained the champion: its accuracy on other images. The interval, which
-    is of both models on the same images, then says nothing."""
+def _worse(found: Comparison, rules: RetrainSettings, expected: Mapping[str | None, float], worse: bool) -> list[str]:
+    """``expected``: see ``_expected``. ``worse``: significantly, on images that did not train the champion."""
     problems = []
-    most, told = (1.0, "") if elsewhere is None else (elsewhere, " on images that did not train it")
-    champion = min(found.champion, most)
-    lost = round((champion - found.challenger) * found.images)
-    significant = elsewhere is None and found.high < 0
-    if (champion - found.challenger > rules.max_drop + ROUNDING and lost >= _LOST) or significant:
+    lost = round((expected[None] - found.challenger) * found.images)
+    if (expected[None] - found.challenger > rules.max_drop + ROUNDING and lost >= _LOST) or worse:
         problems.append(
             f"it is worse on the {found.name}: {found.challenger:.2%} of {found.images} images right, the champion has "
-            f"{champion:.2%}{told if champion < found.champion else ''}"
+            f"{expected[None]:.2%}{_told(expected[None], found.champion)}"
         )
     for label, one in found.classes.items():
-        champion = min(one.champion, most)
-        lost = round((champion - one.challenger) * one.images)
-        if champion - one.challenger > rules.class_floor + ROUNDING and lost >= _LOST:
+        lost = round((expected[label] - one.challenger) * one.images)
+        if expected[label] - one.challenger > rules.class_floor + ROUNDING and lost >= _LOST:
             problems.append(
                 f"it is worse on class {label} of the {found.name}: {one.challenger:.1%} of {one.images} images right, "
-                f"the champion has {champion:.1%}{told if champion < one.champion else ''}"
+                f"the champion has {expected[label]:.1%}{_told(expected[label], one.champion)}"
             )
     return problems
+
+
+def _told(expected: float, measured: float) -> str:
+    return " without what it remembers" if expected < measured - ROUNDING else ""
 
 
 def _proves_better(champion: Answers, challenger: Answers) -> bool:

@@ -78,14 +78,15 @@ class Trial:
             self._check_parity(challenger)
         except (ModelError, EngineError) as exc:
             return Gate(comparisons=(), speed=0.0, problems=(f"it cannot be trusted: {exc}",))
-        learned = trained_on(champion, before.digest)
+        learned, learnt_after = trained_on(champion, before.digest), trained_on(challenger, after.digest)
         pairs: list[tuple[Answers, Answers]] = []
         comparisons = []
         for name, frame in self.sets.items():
             truth = frame["label"].to_list()
             pair = self._answers(before, frame, truth, meaning), self._answers(after, frame, truth, meaning)
             known = among(learned, [bytes.fromhex(image) for image in frame["image"]])
-            pairs.append((pair[0].only(~known), pair[1].only(~known)))
+            proof = ~known & ~among(learnt_after, [bytes.fromhex(image) for image in frame["image"]])
+            pairs.append((pair[0].only(proof), pair[1].only(proof)))
             rules = self.settings.retrain
             comparisons.append(compare(name, truth, *pair, rules, remembered=known, elsewhere=self.elsewhere))
         old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])

@@ -161,7 +161,7 @@ def evaluate_folder(
         figures(labels[chosen], np.concatenate(probabilities).astype(np.float64), spec.classes),
         {name: Disturbed.of(matrix) for name, matrix in matrices.items()},
         listed.skipped,
-        seen=seen(settings.model.ref, model.engine.digest, [listed.digests[i] for i in chosen]),
+        seen=seen(model.path or settings.model.ref, model.engine.digest, [listed.digests[i] for i in chosen]),
     )
 
 

@@ -66,5 +66,5 @@ def evaluate_views(
         {},
         known.skipped,
         at_point(judged, spec, point) if spec.good and point is not None else None,
-        seen(settings.model.ref, model.engine.digest, [known.items[i].digest for i in chosen]),
+        seen(model.path or settings.model.ref, model.engine.digest, [known.items[i].digest for i in chosen]),
     )

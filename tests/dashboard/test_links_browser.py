@@ -243,6 +243,7 @@ def test_a_phone_cuts_no_class_and_paper_names_the_pictures(shown: Shown) -> Non
         pills = page.locator(".st-key-label button").all()
         assert len(pills) > 3
         assert max(box["x"] + box["width"] for one in pills if (box := one.bounding_box())) <= 390
+        page.set_viewport_size({"width": 794, "height": 1123})
         page.emulate_media(media="print")
         expect(page.locator(".st-key-look-0").get_by_text("%").first).to_be_visible()
         expect(page.locator(".st-key-look-wrong-0 button").first).to_be_hidden()

@@ -81,7 +81,7 @@ def try_out_frames(
     named = before.spec.arch != NAMELESS
     meaning = run.labels.class_names()
     old_spec, new_spec = (_today(one.spec, meaning) for one in (before, after))
-    learned = trained_on(champion, before.digest)
+    learned, learnt_after = trained_on(champion, before.digest), trained_on(challenger, after.digest)
     pairs: list[tuple[Answers, Answers]] = []
     comparisons: list[Comparison] = []
     for name, frames in sets.items():
@@ -92,13 +92,15 @@ def try_out_frames(
         cases = cases_of(frames, good)
         pair = (_answers(cases, seen[0], old_spec, named, good), _answers(cases, seen[1], new_spec, named, good))
         known = among(learned, [bytes.fromhex(case.image) for case in cases])
-        pairs.append((pair[0].only(~known), pair[1].only(~known)))
+        proof = ~known & ~among(learnt_after, [bytes.fromhex(case.image) for case in cases])
+        pairs.append((pair[0].only(proof), pair[1].only(proof)))
         found = compare(name, [case.label for case in cases], *pair, rules, remembered=known)
         strip = StripComparison(
             champion=_figures(frames, cases, pair[0], seen[0], good),
             challenger=_figures(frames, cases, pair[1], seen[1], good),
         )
-        comparisons.append(_with(found, strip))
+        unseen = [frame for frame in frames if not among(learned, [bytes.fromhex(frame.image)]).any()]
+        comparisons.append(_with(found, strip, *(_auc(unseen, one, good) for one in seen)))
     old, new = together([pair[0] for pair in pairs]), together([pair[1] for pair in pairs])
     return decide(comparisons, old, new, _speed(after, before), rules)
 
@@ -156,7 +158,6 @@ def _figures(
 ) -> StripFigures:
     kept = [frame for frame in frames if frame.image in seen]
     defect = np.array([frame.label != good for frame in kept], bool)
-    scores = np.array([seen[frame.image].score for frame in kept])
     alarms = np.array([seen[frame.image].alarm for frame in kept], bool)
     given = [(case.label, label) for case, label in zip(cases, answers.labels, strict=True) if case.label != good]
     return StripFigures(
@@ -165,14 +166,21 @@ def _figures(
         defects=len(given),
         found=sum(label not in ("", good) for _, label in given),
         named=sum(label == wanted for wanted, label in given),
-        auc=auc(defect, scores) if defect.any() and not defect.all() else None,
+        auc=_auc(frames, seen, good),
     )
 
 
-def _with(found: Comparison, strip: StripComparison) -> Comparison:
-    """The comparison with the figures of frames, and the problem if the challenger separates worse."""
+def _auc(frames: Sequence[LabelledFrame], seen: Mapping[str, Seen], good: str) -> float | None:
+    kept = [frame for frame in frames if frame.image in seen]
+    defect = np.array([frame.label != good for frame in kept], bool)
+    scores = np.array([seen[frame.image].score for frame in kept])
+    return auc(defect, scores) if defect.any() and not defect.all() else None
+
+
+def _with(found: Comparison, strip: StripComparison, before: float | None, after: float | None) -> Comparison:
+    """The comparison with the figures of frames, and the problem if the challenger separates worse. ``before`` and
+    ``after``: the areas under the curve, on frames that did not train the champion."""
     problems = list(found.problems)
-    before, after = strip.champion.auc, strip.challenger.auc
     if found.images >= FEWEST and before is not None and after is not None and before - after > _SEPARATION:
         problems.append(
             f"it separates good from defective frames worse on the {found.name}: AUC {after:.3f}, the champion has "
