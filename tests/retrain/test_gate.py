@@ -262,7 +262,7 @@ def test_what_was_known_stays_known_also_of_images_that_trained_the_champion() -
 
 
 def test_a_set_is_judged_as_a_whole_though_parts_of_it_are_small() -> None:
-    """A class of two images, of which one trained the champion; and few images that did not train it."""
+    """A rare class must not be lost unseen, whichever of its two images trained the champion."""
     truth = [*TRUTH[:100], "rare", "rare"]
     right = np.full(102, True)
     champion = Answers(tuple(truth), right, np.full(102, 0.9))
