@@ -24,5 +24,5 @@ def measure(grey: Grey) -> tuple[float, float, float, float]:
         gradient += cv2.norm(grey[:, 1:], grey[:, :-1], cv2.NORM_L2SQR)
     if grey.shape[0] > 1:
         gradient += cv2.norm(grey[1:], grey[:-1], cv2.NORM_L2SQR)
-    white = np.count_nonzero(grey >= _WHITE)
+    white = np.count_nonzero(grey >= _WHITE) if cv2.norm(grey, cv2.NORM_INF) >= _WHITE else 0
     return float(mean[0, 0]), float(deviation[0, 0]), gradient / grey.size, white / grey.size

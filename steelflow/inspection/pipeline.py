@@ -1,8 +1,9 @@
 """The hot path: work units in, committed reports out.
 
 ``workers`` threads take turns to read a chunk of images. Each thread decodes and classifies its chunk; all operations
-on images release the GIL. One thread writes. The number of chunks in memory is fixed, so memory does not depend on the
-size or the number of units. Chunks of the next unit follow without a gap.
+on images release the GIL. One thread writes rows. Other threads put finished reports into the store, which may be slow.
+The number of chunks and of unfinished reports is fixed, so memory does not depend on the size or the number of units.
+Chunks of the next unit follow without a gap.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ from steelflow.store.base import Store
 
 _CHUNK_BYTES = 16 * MIB
 _CHUNK_FRAMES = 32  # a frame has several views, so fewer frames fill the batches; and memory is that of all chunks
-_CHUNKS_PER_WORKER = 3
+_CHUNKS_PER_WORKER = 12  # that are judged and not yet written: some 50 KB each; their images are gone
 _DRAFTS = 16  # units that wait to be written; each has an open file
+_COMMITTERS = 4  # reports that are put at a time
 _BY_LINE = {"lines"}
 _GRADES = 4  # of a coil that are kept
 _UNOPENED = 5  # shards of a unit that are named
@@ -200,10 +202,11 @@ def inspect_units(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
     with (
         # OpenBLAS threads spin for about 25 ms after a matrix product, on cores that other threads need.
         threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(_COMMITTERS, thread_name_prefix="commit") as committers,
         ThreadPoolExecutor(1, thread_name_prefix="write") as scribe,
         ThreadPoolExecutor(workers, thread_name_prefix="judge") as judges,
     ):
-        feed = _Feed(units, job, scribe)
+        feed = _Feed(units, job, scribe, committers)
         for _ in range(workers):
             judges.submit(feed.work)
         try:
@@ -219,13 +222,13 @@ class _Feed:
     GIL.
     """
 
-    def __init__(self, units: Iterable[Unit], job: Inspection, scribe: Executor) -> None:
-        self._job, self._scribe = job, scribe
+    def __init__(self, units: Iterable[Unit], job: Inspection, scribe: Executor, committers: Executor) -> None:
+        self._job, self._scribe, self._committers = job, scribe, committers
         self._slots = threading.Semaphore(_CHUNKS_PER_WORKER * job.model.workers)
         self._drafts = threading.Semaphore(_DRAFTS)
         self._turn = threading.Lock()
         self._chunks = self._read(units)
-        self._ended: SimpleQueue[Future[Done] | None] = SimpleQueue()
+        self._ended: SimpleQueue[Future[Future[Done]] | None] = SimpleQueue()
         self._error: BaseException | None = None
 
     def work(self) -> None:
@@ -240,7 +243,7 @@ class _Feed:
     def done(self) -> Iterator[Done]:
         """Yield each unit, in order, when its report is committed. Raises the error that ended the reading."""
         while (ended := self._ended.get()) is not None:
-            yield ended.result()
+            yield ended.result().result()
             self._drafts.release()
         if self._error is not None:
             raise self._error
@@ -278,7 +281,7 @@ class _Feed:
                     self._scribe.submit(draft.abandon)
                     raise
                 draft.error = exc
-            self._ended.put(self._scribe.submit(draft.end))
+            self._ended.put(self._scribe.submit(self._committers.submit, draft.end))  # when all its rows are written
 
 
 def _stands_for_more(image: RawImage, failure: Failure) -> bool:
@@ -289,8 +292,8 @@ def _stands_for_more(image: RawImage, failure: Failure) -> bool:
 
 
 class _Draft:
-    """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take``, ``end`` and
-    ``abandon`` run in the thread that writes."""
+    """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take`` and ``abandon``
+    run in the thread that writes, and ``end`` in one that commits."""
 
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None
