@@ -281,7 +281,7 @@ class _Feed:
                     self._scribe.submit(draft.abandon)
                     raise
                 draft.error = exc
-            self._ended.put(self._scribe.submit(self._committers.submit, draft.end))  # when all its rows are written
+            self._ended.put(self._scribe.submit(draft.hand_over, self._committers))
 
 
 def _stands_for_more(image: RawImage, failure: Failure) -> bool:
@@ -292,8 +292,8 @@ def _stands_for_more(image: RawImage, failure: Failure) -> bool:
 
 
 class _Draft:
-    """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take`` and ``abandon``
-    run in the thread that writes, and ``end`` in one that commits."""
+    """A unit in progress. It is made, and its ``chunks`` are read, in the threads that read; ``take``,
+    ``hand_over`` and ``abandon`` run in the thread that writes, and ``end`` in one that commits."""
 
     def __init__(self, unit: Unit, job: Inspection) -> None:
         self.error: Exception | None = None
@@ -379,6 +379,16 @@ class _Draft:
             self.error = self.error or exc
         finally:
             slots.release()
+
+    def hand_over(self, committers: Executor) -> Future[Done]:
+        """Write the last rows, and let another thread put the report."""
+        started = time.perf_counter()
+        try:
+            self._writer.flush()
+        except Exception as exc:  # noqa: BLE001  as in ``take``
+            self.error = self.error or exc
+        self._seconds += Seconds(write=time.perf_counter() - started)
+        return committers.submit(self.end)
 
     def end(self) -> Done:
         started = time.perf_counter()

@@ -83,12 +83,12 @@ class UnitWriter:
         self._wide += judged.wide
         self._bits = max(self._bits, judged.bits)
         if self._ok + self._failed - self._rows.written >= ROW_GROUP:
-            self._flush()
+            self.flush()
 
     def commit(self, found: int, ignored: int, notes: Notes = NO_NOTES) -> Counts:
         """Put the regions, then the report at its key. ``found`` is the reader's count. If the rows do not add up to
         it, or the regions to what the rows say, raises ``ReportError`` and puts nothing."""
-        self._flush()
+        self.flush()
         regions = 0 if self._regions is None else self._regions.written
         bug = "nothing was written; this is a bug of steelflow, please report it"
         if not found == self._ok + self._failed == self._rows.written:
@@ -127,7 +127,8 @@ class UnitWriter:
             }
         )
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write the rows that wait for a full row group."""
         if self._pending:
             chunk = joined(self._pending)
             self._rows.write(rows(chunk, self._origin))
