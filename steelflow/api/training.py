@@ -31,6 +31,7 @@ def train(  # long: most of it documents the arguments
     start: Place | None = None,
     teachers: Sequence[Place] = (),
     learning_rate: float | None = None,
+    batch_size: int | None = None,
     mixup: float | None = None,
     patience: int | None = None,
     on_all: bool = False,
@@ -71,6 +72,7 @@ def train(  # long: most of it documents the arguments
             have other classes.
         teachers: learn from these models too (distillation): shipped names or ONNX files.
         learning_rate: the highest one. Default: that of the architecture; a sixth of it with ``start``.
+        batch_size: pictures, or views, of a training step; fewer need less memory. Default: 32, or 16 views.
         mixup: α of the Beta distribution by which images are mixed in pairs, such as 0.2. Default: no mixing.
         patience: stop after so many epochs without progress on a tenth of the images, set aside for this.
         on_all: train a second time, on all images, and write this model. The figures are those of the first
@@ -100,7 +102,8 @@ def train(  # long: most of it documents the arguments
         ConfigError: an argument is out of range, contradicts another one or has no effect, or PyTorch is not installed.
         DataError: the pictures cannot be used: too few classes or pictures, unreadable annotations, no labels.
         ModelError: no such architecture, ``start`` or teacher, or ImageNet weights are not available.
-        TrainingError: the loss became invalid, or ``out`` has the checkpoint of another training or is not writable.
+        TrainingError: the loss became invalid, a batch does not fit into the memory, or ``out`` has the checkpoint of
+            another training or is not writable.
 
     Example:
         result = steelflow.train("labelled", out="model", start="steelnet", epochs=2)
@@ -122,6 +125,7 @@ def train(  # long: most of it documents the arguments
         start=None if start is None else os.fspath(start),
         teachers=tuple(os.fspath(teacher) for teacher in teachers),
         learning_rate=learning_rate,
+        batch_size=batch_size,
         mixup=mixup,
         patience=patience,
         on_all=on_all,

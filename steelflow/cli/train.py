@@ -77,6 +77,10 @@ def train(  # long: most of it declares the options
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss is no longer finite.")
     ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Pictures, or views, of a step; fewer need less memory."),
+    ] = None,
     mixup: Annotated[
         float | None,
         typer.Option("--mixup", help="Mix images in pairs (mixup): α of the Beta distribution, such as 0.2."),
@@ -141,6 +145,7 @@ def train(  # long: most of it declares the options
             start=start,
             teachers=teacher or (),
             learning_rate=learning_rate,
+            batch_size=batch_size,
             mixup=mixup,
             patience=patience,
             on_all=on_all,

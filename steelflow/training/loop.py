@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from steelflow.errors import ConfigError, TrainingError
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.loss import Loss, Teacher, class_weights
+from steelflow.training.memory import enough_memory
 from steelflow.training.mixing import mix
 from steelflow.training.optimizer import learning_rate
 from steelflow.training.precision import Precision, Wanted, casting, choose_precision
@@ -79,13 +80,13 @@ def fit(
         rescue: file for the last good weights if training fails.
 
     Raises:
-        TrainingError: the loss is no longer finite (names ``rescue``), or the checkpoint cannot be used.
+        TrainingError: the loss is no longer finite (names ``rescue``), memory is short, or the checkpoint is unusable.
         ConfigError: patience without a validation part.
     """
     if recipe.patience and validation is None:
         raise ConfigError(f"patience is {recipe.patience} but there is no validation part; give one, or patience 0")
     began = time.perf_counter()
-    with one_thread(), _own_randomness(network, seed), _without_gradient(frozen):
+    with one_thread(), enough_memory(recipe.batch_size), _own_randomness(network, seed), _without_gradient(frozen):
         network.train()
         for module in frozen:
             module.eval()

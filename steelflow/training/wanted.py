@@ -35,6 +35,7 @@ class Wanted:
     start: str | None = None
     teachers: tuple[str, ...] = ()
     learning_rate: float | None = None
+    batch_size: int | None = None
     mixup: float | None = None
     patience: int | None = None
     on_all: bool = False
@@ -85,7 +86,7 @@ class Wanted:
                     f"{name.replace('_', ' ')} have no effect: {listing.source.given} has no good pictures, boxes or "
                     "masks; add good pictures, or name the good classes with --good"
                 )
-        given = {"learning_rate": self.learning_rate, "mixup": self.mixup, "patience": self.patience}
+        given = {name: getattr(self, name) for name in ("learning_rate", "batch_size", "mixup", "patience")}
         changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if self.augment:
             changes["augmentation"] = with_values(Augmentation(), self.augment)
@@ -125,6 +126,7 @@ class Wanted:
             seed=self.seed,
             epochs=self.epochs,
             rate=usual.rate if self.learning_rate is None else self.learning_rate,
+            batch=usual.batch if self.batch_size is None else self.batch_size,
             precision=self.precision,
             view=self.input_size or usual.view,
             augmentation=with_values(StripAugmentation(), self.augment),

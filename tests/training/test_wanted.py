@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def test_a_model_of_views_says_what_its_operating_point_buys(tmp_path: Path) -> 
     assert result.evaluation.images == 2
     assert (result.trained_on, result.skipped) == (10, ())
     assert set(steelflow.classify((tmp_path / "data").rglob("*.jpg"), model=result.onnx)["status"]) == {"ok"}
+
+
+@pytest.mark.parametrize(("write", "where"), [(cut_outs, "batch_size"), (with_masks, "batch")])
+def test_the_size_of_a_batch_can_be_chosen(write: Callable[[Path], Path], where: str, tmp_path: Path) -> None:
+    data = write(tmp_path / "data")
+    result = steelflow.train(data, out=tmp_path / "model", input_size=64, epochs=1, batch_size=3)
+    assert json.loads(result.metrics.read_text())["recipe"][where] == 3
+    with pytest.raises(ConfigError, match=r"batch.* 0; it must be at least 1"):
+        steelflow.train(data, out=tmp_path / "other", input_size=64, batch_size=0)
 
 
 def test_groups_hold_for_cut_outs_too(tmp_path: Path) -> None:

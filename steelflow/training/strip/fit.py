@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from steelflow.errors import TrainingError
 from steelflow.models.dense import DenseNetwork
 from steelflow.training.checkpoint import Checkpoint
+from steelflow.training.memory import enough_memory
 from steelflow.training.precision import Precision, casting
 from steelflow.training.strip.batches import Batch, Batches
 from steelflow.training.strip.loss import DenseLoss
@@ -51,7 +52,8 @@ def fit_dense(
         checkpoint: the file to save the state to and resume from.
 
     Raises:
-        TrainingError: the loss is no longer finite, or the checkpoint cannot be used.
+        TrainingError: the loss is no longer finite, a batch does not fit into the memory, or the checkpoint cannot be
+            used.
     """
     began = time.perf_counter()
     state = StripState(network, schedule, batches, precision)
@@ -61,7 +63,8 @@ def fit_dense(
     if checkpoint is not None and checkpoint.restore(state):
         began -= state.seconds
     while not state.finished:
-        now = _step(state, prepare, loss)
+        with enough_memory(schedule.batch):
+            now = _step(state, prepare, loss)
         state.loss = now if state.loss is None else 0.98 * state.loss + 0.02 * now
         state.seconds = time.perf_counter() - began
         if checkpoint is not None:
