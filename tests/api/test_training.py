@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+from plants import local_settings
 
 import steelflow
 from steelflow.labels import Label
+from steelflow.registry import open_registry
 
 
 def test_a_shipped_model_is_fine_tuned_and_judged(photos: Path, tmp_path: Path) -> None:
@@ -41,6 +44,19 @@ def test_a_label_store_is_data_as_a_folder_is(photos: Path, tmp_path: Path) -> N
     stored, listed = (steelflow.evaluate("steelnet", data) for data in (labels, photos))
     assert stored.figures.confusion == listed.figures.confusion
     assert stored.figures.images == 18
+
+
+def test_the_registry_remembers_which_images_trained_its_models(photos: Path, tmp_path: Path) -> None:
+    settings = local_settings(tmp_path / "archive", tmp_path / "reports")
+    result = steelflow.train(photos, out=tmp_path / "model", arch="steelnet", epochs=1, settings=settings)
+    registry = open_registry(settings)
+    made = registry.register(result.onnx.parent, who="ann", reason="a test")
+    registry.promote(made.version, who="ann", reason="a test")
+    assert steelflow.evaluate("champion", photos, settings=settings).seen == result.trained_on == 12
+    assert steelflow.evaluate("champion", photos, held_out=0, settings=settings).seen == 0
+    alone = tmp_path / "alone.onnx"
+    shutil.copy(result.onnx, alone)
+    assert steelflow.evaluate(alone, photos, settings=settings).seen is None
 
 
 def test_robustness_is_asked_for(photos: Path) -> None:
