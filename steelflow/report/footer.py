@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from steelflow.report.good import good_classes
 from steelflow.report.unit_notes import NO_NOTES, Notes
 from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, NOTES, REGIONS, Counts
 from steelflow.store.base import Store
+from steelflow.store.ordered import in_order
 
 _GUESS = 64 * 1024
 _THREADS = 16
@@ -41,15 +41,13 @@ _NONE = Footer("", Counts(), pa.schema([]))
 
 def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]:
     """The footers of these files, by key, read concurrently with one or two ranged gets each."""
-    infos = list(files)
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="footer") as pool:
-        found = pool.map(lambda info: _read(store, info), infos)
-        # A night has thousands of files with the same columns: one schema is kept, not one for each.
-        schemas: dict[pa.Schema, pa.Schema] = {}
-        return {
-            info.key: dataclasses.replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
-            for info, footer in zip(infos, found, strict=True)
-        }
+    # A night has thousands of files with the same columns: one schema is kept, not one for each.
+    schemas: dict[pa.Schema, pa.Schema] = {}
+    found = in_order(lambda info: (info.key, _read(store, info)), files, _THREADS, name="footer")
+    return {
+        key: dataclasses.replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
+        for key, footer in found
+    }
 
 
 def open_footer(store: Store, info: ObjectInfo) -> pq.ParquetFile | None:
