@@ -32,7 +32,7 @@ from steelflow.report.rates import Rates, rates
 from steelflow.report.regions import RegionReader
 from steelflow.report.severity import graded, severities_of
 from steelflow.report.summary import SUMMARY, summarised
-from steelflow.report.unit_notes import sidecar_problems
+from steelflow.report.unit_notes import NO_NOTES, Notes, sidecar_problems
 from steelflow.report.writer import Counts
 from steelflow.store import Store, open_store
 from steelflow.store.foreign import foreign_objects
@@ -86,6 +86,28 @@ class _Keys:
         return f"{self.prefix}.{unit.id}.parquet"
 
 
+@dataclass(slots=True)
+class _Ended:
+    """What came back, added up: a source has thousands of units. ``keys`` are those of new reports, ``notes`` those
+    that say something, ``failures`` name the units with an error."""
+
+    counts: Counts = field(default_factory=Counts)
+    keys: set[str] = field(default_factory=set)
+    notes: list[Notes] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    squeezed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, one: Done) -> None:
+        self.squeezed.update(one.squeezed)
+        if one.error is not None:
+            self.failures.append(f"{one.unit.id}: {one.error}")
+            return
+        self.counts += one.counts
+        self.keys.add(one.key)
+        if one.notes != NO_NOTES:
+            self.notes.append(one.notes)
+
+
 Inspect = Callable[[Iterable[Unit], Inspection], Iterator[Done]]
 
 
@@ -127,14 +149,14 @@ def inspect_source(
         severity=settings.severity,
     )
     current = _up_to_date(job, prefix, planned.units)
-    done: list[Done] = []
+    ended = _Ended()
     for one in inspect((unit for unit in planned.units if job.key_of(unit) not in current), job):
-        done.append(one.light())
+        ended.add(one)
         progress(one)
-    if all(one.error is None for one in done):
+    if not ended.failures:
         _drop_old_regions(job, prefix, planned.units)
     said = source, prefix, time.perf_counter() - clock
-    result = _result(job, planned, current, done, said, alone)
+    result = _result(job, planned, current, ended, said, alone)
     return replace(result, notes=(*unlisted.sentences(), *result.notes))
 
 
@@ -154,21 +176,19 @@ def _result(
     job: Inspection,
     planned: Plan,
     current: Mapping[str, Footer],
-    done: Sequence[Done],
+    ended: _Ended,
     said: tuple[str, str, float],
     alone: bool,
 ) -> InspectionResult:
     """``said`` is the source, the prefix of its reports, and the seconds that the inspection took."""
     source, prefix, seconds = said
-    good = [one for one in done if one.error is None]
-    judged = sum((one.counts for one in good), Counts())
+    judged = ended.counts
     counts = sum((footer.counts for footer in current.values()), judged)
-    beside = [footer.notes for footer in current.values()] + [one.notes for one in good]
-    sidecars = sidecar_problems(beside, whole=len(good) == len(done) and not alone)
-    model, written = job.model, {*current, *(one.key for one in good)}
+    beside = [footer.notes for footer in current.values()] + ended.notes
+    sidecars = sidecar_problems(beside, whole=not ended.failures and not alone)
+    model, written = job.model, {*current, *ended.keys}
     files = [info for info in job.report.list(f"{prefix}.") if info.key in written]
     summary = summarised(job.report, files) if files else pl.DataFrame(schema=SUMMARY)
-    whole = sum((Counter(one.squeezed) for one in done), Counter[str]())
     deep = [note for note in (depth_note(source, counts),) if note is not None]
     return InspectionResult(
         images=counts.found,
@@ -185,11 +205,11 @@ def _result(
         engine=model.engine.name,
         files=tuple(f"{job.report.uri}/{key}" for unit in planned.units if (key := job.key_of(unit)) in written),
         regions=counts.regions if job.frame_of(None) is not None else None,
-        judged_whole=dict(whole),
+        judged_whole=dict(ended.squeezed),
         severities=_severities(job, files, summary) if counts.regions else {},
-        failed_units=tuple(f"{one.unit.id}: {one.error}" for one in done if one.error is not None),
+        failed_units=tuple(ended.failures),
         defects=rates(summary),
-        notes=(*notes(summary, model.spec, model.engine.digest, "these images", whole.total()), *deep),
+        notes=(*notes(summary, model.spec, model.engine.digest, "these images", ended.squeezed.total()), *deep),
     )
 
 

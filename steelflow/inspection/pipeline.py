@@ -85,7 +85,7 @@ class Done:
     squeezed: Mapping[str, int] = field(default_factory=dict)
 
     def light(self) -> Done:
-        """A copy without the unit's list of objects, because a night keeps thousands of these records."""
+        """A copy without the list of objects, which need not travel back from another node."""
         return dataclasses.replace(self, unit=dataclasses.replace(self.unit, objects=(), sidecars=()))
 
 
