@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,29 +15,27 @@ from plants import local_settings
 
 from steelflow.inspection.infer import inspect_source
 from steelflow.inspection.pipeline import Done, Inspection, inspect_units
-from steelflow.records import ObjectInfo
-from steelflow.store import Store
+from steelflow.records import ObjectInfo, Unit
+from steelflow.store.local import LocalStore
 from steelflow.synth import CLASSES, surface
 
 PATIENCE = 60  # seconds; without it a failure would be a hang
 
 
-class Waiting:
+class Waiting(LocalStore):
     """A store in which the first report is not put until another one is there."""
 
-    def __init__(self, store: Store) -> None:
-        self._store, self._first = store, threading.Lock()
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, create=True)
+        self._first = threading.Lock()
         self._other = threading.Event()
 
     def put(self, key: str, data: bytes | Path) -> ObjectInfo:
         if self._first.acquire(blocking=False):
             assert self._other.wait(PATIENCE), "no other report was put meanwhile"
-        info = self._store.put(key, data)
+        info = super().put(key, data)
         self._other.set()
         return info
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
 
 
 def shard(path: Path, seed: int) -> None:
@@ -58,13 +55,9 @@ def test_other_reports_are_put_while_one_waits(tmp_path: Path) -> None:
         shard(source / f"{seed}.tar", seed)
     order: list[str] = []
 
-    def inspect(units: Any, job: Inspection) -> Iterator[Done]:
+    def inspect(units: Iterable[Unit], job: Inspection) -> Iterator[Done]:
         planned = list(units)
-        for done, unit in zip(
-            inspect_units(planned, replace(job, report=Waiting(job.report))),  # type: ignore[arg-type]
-            planned,
-            strict=True,
-        ):
+        for done, unit in zip(inspect_units(planned, replace(job, report=Waiting(out))), planned, strict=True):
             assert done.unit.id == unit.id
             order.append(done.key)
             yield done
