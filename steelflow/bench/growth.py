@@ -19,6 +19,7 @@ from steelflow.bench.child import ran
 from steelflow.bench.year import YearSpec, write_year
 from steelflow.config import Settings
 from steelflow.store.local import LocalStore
+from steelflow.store.private import own_folder
 
 SIZES = (10_000, 100_000, 1_000_000)
 NIGHTS = (1, 30, 365)
@@ -61,6 +62,7 @@ def _night(settings: Settings, kind: str, images: list[bytes], size: int, say: S
             sources.write_linked_tars(root / "archive", images, size, min(_TAR, size))
         else:
             sources.write_loose(root / "archive", images, size)
+        own_folder(root / "home")  # the model is measured once
         how = settings.model_dump_json(include={"model"})
         first, second = (ran(["-m", "steelflow.bench.growth", str(root), how]) for _ in range(2))
         told = json.loads(first.said)

@@ -25,7 +25,8 @@ from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import DAILY, SUMMARIES, daily_key, parse_folder
 from steelflow.report.rates import strip_by
-from steelflow.report.summary import MEANS, SUMMARY, SUMS, load_summary, merged
+from steelflow.report.summary import SUMMARY, load_summary, merged
+from steelflow.report.unit_summary import MEANS, SUMS
 from steelflow.store.base import Store
 
 _THREADS = 16

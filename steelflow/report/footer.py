@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from steelflow.errors import ObjectNotFound
 from steelflow.records import ObjectInfo
 from steelflow.report.good import good_classes
 from steelflow.report.unit_notes import NO_NOTES, Notes
-from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, NOTES, REGIONS, Counts
+from steelflow.report.writer import COUNTS, DEPTH, FINGERPRINT, MODEL, NOTES, REGIONS, SUMMARY, Counts
 from steelflow.store.base import Store
 from steelflow.store.ordered import in_order
 
@@ -26,7 +26,8 @@ _THREADS = 16
 class Footer:
     """``fingerprint`` is empty if the file is damaged or not a report of steelflow. Such a report is written again.
     ``regions_file`` is the key of the file of its regions, if it has any. ``good`` are the good classes of the model
-    that judged."""
+    that judged; ``model`` is its name, version and digest, None in reports of older versions. ``summary`` is what
+    ``unit_summary.read_unit_summary`` reads."""
 
     fingerprint: str
     counts: Counts
@@ -34,19 +35,24 @@ class Footer:
     regions_file: str = ""
     good: tuple[str, ...] = ()
     notes: Notes = NO_NOTES
+    model: tuple[str, str, str] | None = None
+    summary: bytes = b""
 
 
 _NONE = Footer("", Counts(), pa.schema([]))
 
 
+def each_footer(store: Store, files: Iterable[ObjectInfo]) -> Iterator[tuple[ObjectInfo, Footer]]:
+    """The footers of these files, in their order, read concurrently with one or two ranged gets each."""
+    return in_order(lambda info: (info, _read(store, info)), files, _THREADS, name="footer")
+
+
 def read_footers(store: Store, files: Iterable[ObjectInfo]) -> dict[str, Footer]:
-    """The footers of these files, by key, read concurrently with one or two ranged gets each."""
-    # A night has thousands of files with the same columns: one schema is kept, not one for each.
-    schemas: dict[pa.Schema, pa.Schema] = {}
-    found = in_order(lambda info: (info.key, _read(store, info)), files, _THREADS, name="footer")
+    """The footers of these files, by key, without their summaries: a night has thousands of them."""
+    schemas: dict[pa.Schema, pa.Schema] = {}  # one for all files with the same columns
     return {
-        key: dataclasses.replace(footer, schema=schemas.setdefault(footer.schema, footer.schema))
-        for key, footer in found
+        info.key: dataclasses.replace(footer, schema=schemas.setdefault(footer.schema, footer.schema), summary=b"")
+        for info, footer in each_footer(store, files)
     }
 
 
@@ -82,11 +88,23 @@ def _read(store: Store, info: ObjectInfo) -> Footer:
         counts = Counts(found, ok, failed, ignored, wide=int(depth.get("images", 0)), bits=int(depth.get("bits", 0)))
         schema = opened.schema_arrow.remove_metadata()
         mark, good = kept[FINGERPRINT].decode(), good_classes(kept)
-        notes = Notes.from_json(kept.get(NOTES, b"{}"))
-        if REGIONS not in kept:
-            return Footer(mark, counts, schema, good=good, notes=notes)
-        told = json.loads(kept[REGIONS])
-        counts = dataclasses.replace(counts, regions=int(told["rows"]))
-        return Footer(mark, counts, schema, str(told["file"]), good, notes)
+        told = json.loads(kept.get(REGIONS, b'{"rows": 0, "file": ""}'))
+        return Footer(
+            mark,
+            dataclasses.replace(counts, regions=int(told["rows"])),
+            schema,
+            str(told["file"]),
+            good,
+            Notes.from_json(kept.get(NOTES, b"{}")),
+            _model(json.loads(kept.get(MODEL, b"null"))),
+            kept.get(SUMMARY, b""),
+        )
     except (ObjectNotFound, pa.ArrowException, OSError, KeyError, ValueError, TypeError, AttributeError):
         return _NONE
+
+
+def _model(told: list[str] | None) -> tuple[str, str, str] | None:
+    if told is None:
+        return None
+    name, version, digest = map(str, told)
+    return name, version, digest

@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 
-import polars as pl
-
+from steelflow.records import ObjectInfo
+from steelflow.report.footer import each_footer
 from steelflow.report.reader import files_of
 from steelflow.report.record import RunRecord
 from steelflow.report.scan import scan
 from steelflow.store.base import Store
 
 _NAMED = 5  # lines
-_TOGETHER = 16  # files that are in memory at a time
+_TOGETHER = 16  # files whose rows are in memory at a time
 
 
 def models_note(report: Store, date: dt.date) -> tuple[str, ...]:
     """A sentence if the reports of a night are of several models, with their lines; nothing if they are of one."""
-    parts = [
-        scan(report, infos[start : start + _TOGETHER])
-        .select(pl.lit(partition.line, pl.String).alias("line"), "model_name", "model_digest")
-        .unique()
-        .collect(engine="streaming")
-        for partition, infos in files_of(report, [date], None).items()
-        for start in range(0, len(infos), _TOGETHER)
-    ]
-    if not parts:  # no reports
+    lines: dict[tuple[str, str], set[str | None]] = {}
+    for partition, infos in files_of(report, [date], None).items():
+        for model in _models(report, infos):
+            lines.setdefault(model, set()).add(partition.line)
+    if len(lines) < 2:
         return ()
-    found = pl.concat(parts).unique()
-    models = found.group_by("model_digest", "model_name").agg(pl.col("line").sort()).sort("model_digest")
-    if models.height < 2:
-        return ()
-    told = "; ".join(
-        f"{name} {digest[:8]}: {', '.join(str(line) for line in lines[:_NAMED])}{' …' if len(lines) > _NAMED else ''}"
-        for digest, name, lines in models.select("model_digest", "model_name", "line").iter_rows()
-    )
-    return (f"the night of {date} has rows of {models.height} models ({told}); run it without --line to have one",)
+    told = "; ".join(f"{name} {digest[:8]}: {_named(lines[digest, name])}" for digest, name in sorted(lines))
+    return (f"the night of {date} has rows of {len(lines)} models ({told}); run it without --line to have one",)
+
+
+def _models(report: Store, files: Sequence[ObjectInfo]) -> set[tuple[str, str]]:
+    """Digest and name of the models that judged these reports: from the footers, or from the rows of older versions."""
+    found: set[tuple[str, str]] = set()
+    unread: list[ObjectInfo] = []
+    for info, footer in each_footer(report, files):
+        if footer.model is None:
+            unread.append(info)
+        elif footer.counts.found:
+            found.add((footer.model[2], footer.model[0]))
+    for start in range(0, len(unread), _TOGETHER):
+        rows = scan(report, unread[start : start + _TOGETHER])
+        found |= set(rows.select("model_digest", "model_name").unique().collect(engine="streaming").rows())
+    return found
+
+
+def _named(lines: set[str | None]) -> str:
+    names = sorted(map(str, lines))
+    return ", ".join(names[:_NAMED]) + (" …" if len(names) > _NAMED else "")
 
 
 def replaced_note(before: RunRecord | None, digest: str) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from steelflow.records import ObjectInfo, Partition
 from steelflow.report.layout import REPORTS, SUMMARIES, parse_folder
 from steelflow.report.own import own_reports
 from steelflow.report.scan import scan
-from steelflow.report.summary import MEANS, SUMMARY, SUMS, load_summary, merged
+from steelflow.report.summary import SUMMARY, load_summary, merged
+from steelflow.report.unit_summary import MEANS, SUMS
 from steelflow.store.base import Store
 
 _THREADS = 16

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import polars as pl
 
 from steelflow.errors import ObjectNotFound, ReportError
 from steelflow.records import ObjectInfo, Partition
-from steelflow.report.footer import Footer, read_footers
+from steelflow.report.footer import Footer, each_footer
 from steelflow.report.good import is_good
 from steelflow.report.layout import REPORTS, folder, summary_key
 from steelflow.report.own import own_reports
 from steelflow.report.region_file import load_regions
 from steelflow.report.scan import scan
-from steelflow.schema import QUALITY
+from steelflow.report.unit_summary import BANDS, KNOWN, MEANS, SUMS, read_unit_summary
 from steelflow.store.base import Store
 
-BANDS = (0.5, 0.7, 0.9, 0.99)
-"""Lower bounds of the confidence bands 1 to 4. Band 0 is below the first bound."""
-
 KEYS = ("coil", "status", "label", "good", "band", "model")
-SUMS = ("images", "novel", "regions", "defect_area", "length")
-MEANS = ("confidence", *QUALITY)
 COLUMNS = (*KEYS, *SUMS, "strip", *MEANS)
 SUMMARY = pl.Schema(
     {"coil": pl.String(), "status": pl.String(), "label": pl.String(), "good": pl.Boolean()}
@@ -45,9 +41,12 @@ _READ = {
 }
 """The columns that are read from the rows. Reports of whole images, and older ones, lack some; these are null."""
 _TOGETHER = 16  # files in memory at a time
+_FOLDED = 256  # summaries of units that wait to be added up
 _OF_REGIONS = ("regions", "defect_area")
 _FINE = {name: SUMMARY[name] for name in KEYS} | dict.fromkeys(_CAMERA, pl.String()) | {n: SUMMARY[n] for n in SUMS}
 _FINE |= dict.fromkeys(MEANS, pl.Float64())
+_PART = pl.Schema({**_FINE, **dict.fromkeys(KNOWN, pl.UInt32())})
+"""Counted rows: sums, and of how many images the means are."""
 _FORMAT = "steelflow.summary"
 _VERSION = "2"  # raise it if the same rows give another summary: 2 counts regions at their own label
 
@@ -73,17 +72,7 @@ def summarised(store: Store, files: Sequence[ObjectInfo], where: pl.Expr | None 
     if it is not known. The means are over the images of the group: ``confidence`` of the label, and the four quality
     figures.
     """
-    chosen = pl.lit(True) if where is None else where
-    footers = read_footers(store, files)
-    parts = [
-        _counted(_read(scan(store, own).filter(chosen), good, beside)).collect(engine="streaming")
-        for good, beside, own in _batches(files, footers)
-    ]
-    parts += [_regions(store, info, footers[info.key], where) for info in files if footers[info.key].counts.regions]
-    counts = [f"{name} known" for name in MEANS]
-    fine = (
-        pl.concat(parts).group_by(*KEYS, *_CAMERA).agg(*(total(name) for name in SUMS), pl.col(*MEANS, *counts).sum())
-    )
+    fine = _added(_parts(store, files, where))
     means = []
     for name in MEANS:
         known = pl.col(f"{name} known").sum()
@@ -93,6 +82,57 @@ def summarised(store: Store, files: Sequence[ObjectInfo], where: pl.Expr | None 
     strips = cameras.group_by("coil").agg(strip=pl.col("length").max())
     joined = counted.join(strips, on="coil", how="left", nulls_equal=True)
     return joined.select(SUMMARY.names()).cast(SUMMARY).sort(KEYS, nulls_last=True)
+
+
+def _parts(store: Store, files: Sequence[ObjectInfo], where: pl.Expr | None) -> Iterator[pl.DataFrame]:
+    """Counted rows, columns ``_PART``. The footers have them; rows are read if an older version wrote the report, and
+    for ``where``."""
+    footers: dict[str, Footer] = {}
+    for info, footer in each_footer(store, files):
+        kept = _kept(footer) if where is None else None
+        if kept is None:
+            footers[info.key] = dataclasses.replace(footer, summary=b"")
+        else:
+            yield kept
+    unread = [info for info in files if info.key in footers]
+    chosen = pl.lit(True) if where is None else where
+    for good, beside, own in _batches(unread, footers):
+        yield _counted(_read(scan(store, own).filter(chosen), good, beside)).collect(engine="streaming")
+    for info in unread:
+        if footers[info.key].counts.regions:
+            yield _regions(store, info, footers[info.key], where)
+
+
+def _kept(footer: Footer) -> pl.DataFrame | None:
+    """The summary in a footer; None if there is none, or it is not of the rows that the footer counts."""
+    told = read_unit_summary(footer.summary)
+    if told is None or footer.model is None:
+        return None
+    try:
+        name, version, _ = footer.model
+        rows = pl.DataFrame(told, schema_overrides={column: _PART[column] for column in told})
+        known = rows.with_columns(good=is_good(pl.col("label"), footer.good), model=pl.lit(f"{name} {version}"))
+        part = known.select(_PART.names())
+    except (pl.exceptions.PolarsError, KeyError, TypeError, ValueError):
+        return None
+    same = (part["images"].sum(), part["regions"].sum()) == (footer.counts.found, footer.counts.regions)
+    return part if same else None
+
+
+def _added(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Counted rows, added up where all keys are the same."""
+    added, waiting = pl.DataFrame(schema=_PART), list[pl.DataFrame]()
+    for part in parts:
+        waiting.append(part)
+        if len(waiting) == _FOLDED:
+            added, waiting = _grouped([added, *waiting]), []
+    return _grouped([added, *waiting])
+
+
+def _grouped(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    sums = (total(name) for name in SUMS), (pl.col(name).sum() for name in (*MEANS, *KNOWN))
+    grouped = pl.concat(parts).group_by(*KEYS, *_CAMERA).agg(*sums[0], *sums[1])
+    return grouped.select(pl.col(name).cast(kind) for name, kind in _PART.items())
 
 
 def _batches(
@@ -106,6 +146,8 @@ def _batches(
         if footer.fingerprint:
             groups.setdefault((footer.good, footer.counts.regions > 0), []).append(info)
     damaged = [info for info in files if not footers[info.key].fingerprint]  # ``scan`` decides about these
+    if not files:
+        return
     for (good, beside), own in groups.items() or [(((), False), [])]:
         for start in range(0, max(len(own), 1), _TOGETHER):
             yield good, beside, [*own[start : start + _TOGETHER], *damaged]
@@ -113,12 +155,13 @@ def _batches(
 
 
 def _counted(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Rows in the columns ``_FINE``, by ``KEYS`` and camera: sums, and of how many images the means are."""
-    return rows.group_by(*KEYS, *_CAMERA).agg(
+    """Rows with the columns ``_FINE``, by ``KEYS`` and camera; columns ``_PART``."""
+    counted = rows.group_by(*KEYS, *_CAMERA).agg(
         *(total(name) for name in SUMS),
         *(pl.col(name).sum() for name in MEANS),
-        *(pl.col(name).count().alias(f"{name} known") for name in MEANS),
+        *(pl.col(name).count().alias(count) for name, count in zip(MEANS, KNOWN, strict=True)),
     )
+    return counted.select(pl.col(name).cast(kind) for name, kind in _PART.items())
 
 
 def _read(rows: pl.LazyFrame, good: tuple[str, ...], beside: bool) -> pl.LazyFrame:

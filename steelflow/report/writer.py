@@ -19,12 +19,15 @@ from steelflow.report.judged import Judged, Origin, joined, rows
 from steelflow.report.layout import regions_key
 from steelflow.report.region_rows import region_rows
 from steelflow.report.unit_notes import NO_NOTES, Notes
+from steelflow.report.unit_summary import UnitSummary
 from steelflow.schema import region_schema, report_schema, schema_version
 from steelflow.store.base import Store
 from steelflow.store.leftovers import clear, own_name
 
 FINGERPRINT = b"steelflow.fingerprint"
 COUNTS = b"steelflow.counts"
+MODEL = b"steelflow.model"
+SUMMARY = b"steelflow.summary"
 DEPTH = b"steelflow.depth"
 NOTES = b"steelflow.notes"
 REGIONS = b"steelflow.regions"
@@ -73,6 +76,7 @@ class UnitWriter:
         except ReportError:
             self._rows.delete()
             raise
+        self._summary = UnitSummary()
         self._pending: list[Judged] = []
         self._ok = self._failed = self._wide = self._bits = 0
 
@@ -103,6 +107,8 @@ class UnitWriter:
         told = {
             FINGERPRINT: self._fingerprint.encode(),
             COUNTS: json.dumps([counts.found, counts.ok, counts.failed, counts.ignored]).encode(),
+            MODEL: json.dumps([self._origin.spec.name, self._origin.spec.version, self._origin.model_digest]).encode(),
+            SUMMARY: self._summary.to_bytes(),
         }
         if counts.wide:
             told[DEPTH] = json.dumps({"images": counts.wide, "bits": counts.bits}).encode()
@@ -131,9 +137,13 @@ class UnitWriter:
         """Write the rows that wait for a full row group."""
         if self._pending:
             chunk = joined(self._pending)
-            self._rows.write(rows(chunk, self._origin))
+            images = rows(chunk, self._origin)
+            self._rows.write(images)
+            self._summary.add(images)
             if self._regions is not None:
-                self._regions.write(region_rows(chunk, self._origin))
+                regions = region_rows(chunk, self._origin)
+                self._regions.write(regions)
+                self._summary.add_regions(regions)
             self._pending.clear()
 
     def __enter__(self) -> Self:

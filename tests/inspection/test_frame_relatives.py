@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from polars.testing import assert_frame_equal
 from strip import SIDE, SPEC, Picture, frame, level_model, with_defect
 
 from steelflow.config import FrameSettings, LimitSettings, LineFrame, ModelSettings, Settings
@@ -73,6 +74,7 @@ class Inspected:
         files_there = [info for info in store.list() if info.key.endswith(".parquet") and "regions/" not in info.key]
         self.rows = pl.concat([pl.read_parquet(folder / "out" / info.key) for info in files_there]).sort("object_key")
         self.summary = summarised(store, files_there)
+        assert_frame_equal(self.summary, summarised(store, files_there, where=pl.lit(True)), check_exact=False)
         self.regions = RegionReader(store).of_files(files_there).sort("object_key", "region")
         assert self.result.images == self.result.ok + self.result.failed == self.rows.height
         assert self.rows["regions"].sum() == self.regions.height == self.result.regions
