@@ -18,7 +18,7 @@ from steelflow.config import Settings
 from steelflow.inspection.pipeline import load_model
 load_model(Settings(home=Path(sys.argv[1])))
 """
-_INFER = "from steelflow.cli.main import main; main()"
+_INFER = "from steelflow.cli.start import main; main()"
 
 
 def startup(data: Path | None, count: int, rounds: int, say: Callable[[str], None]) -> dict[str, Any]:

@@ -58,6 +58,6 @@ def _manage_blocks() -> None:
 
 def _collect_rarely() -> None:
     """Have Python look for cycles less often, and not among the objects of the modules: inspection leaves few."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG, 20, 20)
+    gc.enable()

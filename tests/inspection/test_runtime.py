@@ -49,3 +49,12 @@ def test_the_threads_that_the_environment_names_stay() -> None:
     _, _, prepared = states(OPENBLAS_NUM_THREADS="2")
     assert (prepared["variable"], prepared["opencv"]) == ("2", 1)
     assert prepared["blas"] == [min(2, os.cpu_count() or 1)]
+
+
+def test_python_looks_for_cycles_again_once_the_command_line_is_there() -> None:
+    program = (
+        "import atexit, gc, sys; from steelflow.cli.start import main; sys.argv = ['steelflow', '--version'];"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_threshold()[0], gc.get_freeze_count() > 10_000)); main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "True 20000 True"
