@@ -30,6 +30,7 @@ def train(  # long: most of it documents the arguments
     pretrained: bool | Place = False,
     start: Place | None = None,
     teachers: Sequence[Place] = (),
+    unlabelled: Place | None = None,
     learning_rate: float | None = None,
     batch_size: int | None = None,
     mixup: float | None = None,
@@ -71,6 +72,7 @@ def train(  # long: most of it documents the arguments
         start: fine-tune this model: a shipped name, or an ONNX file with its ``.safetensors`` file beside it. It may
             have other classes.
         teachers: learn from these models too (distillation): shipped names or ONNX files.
+        unlabelled: a folder of pictures without labels. The teachers judge them, and the model learns from that.
         learning_rate: the highest one. Default: that of the architecture; a sixth of it with ``start``.
         batch_size: pictures, or views, of a training step; fewer need less memory. Default: 32, or 16 views.
         mixup: α of the Beta distribution by which images are mixed in pairs, such as 0.2. Default: no mixing.
@@ -124,6 +126,7 @@ def train(  # long: most of it documents the arguments
         pretrained=pretrained if isinstance(pretrained, bool) else Path(pretrained).expanduser(),
         start=None if start is None else os.fspath(start),
         teachers=tuple(os.fspath(teacher) for teacher in teachers),
+        unlabelled=None if unlabelled is None else Path(unlabelled).expanduser(),
         learning_rate=learning_rate,
         batch_size=batch_size,
         mixup=mixup,

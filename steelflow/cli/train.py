@@ -74,6 +74,12 @@ def train(  # long: most of it declares the options
         list[str] | None,
         typer.Option("--teacher", help="Also learn from this model: shipped name or ONNX file. May be repeated."),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--unlabelled", help="Folder of pictures without labels: learn what the teachers say about them, too."
+        ),
+    ] = None,
     learning_rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Highest rate; lower it if the loss is no longer finite.")
     ] = None,
@@ -144,6 +150,7 @@ def train(  # long: most of it declares the options
             pretrained=weights_of(pretrained),
             start=start,
             teachers=teacher or (),
+            unlabelled=unlabelled,
             learning_rate=learning_rate,
             batch_size=batch_size,
             mixup=mixup,

@@ -28,7 +28,7 @@ images that were not used for {_which(record)}.{_known(record)}
 
 ## How it was made
 - Data: {images["training"]} training images, {len(record["skipped"])} files skipped as unreadable; SHA-256 of the set
-  `{record["data_hash"]}`.{about}
+  `{record["data_hash"]}`.{about}{_others(record)}
 - Held out: {record["split"]}. {_kept(record)}
 - Seed {record["seed"]}, {_recipe(record)}.
 - Probabilities are calibrated with temperature {spec["temperature"]:.3f}, fitted on augmented training images.
@@ -42,6 +42,11 @@ The model knows only the classes above and assigns one of them to every image. `
 that differ from the training images, and about 3 % of those that do not differ. The figures hold for images similar to
 the training images.
 """
+
+
+def _others(record: dict[str, Any]) -> str:
+    found = record.get("unlabelled")
+    return f" Also {found['images']} pictures without labels, which the teachers judged." if found else ""
 
 
 def _which(record: dict[str, Any]) -> str:

@@ -67,6 +67,8 @@ def fit(
 ) -> History:
     """Train ``network``, on its device, on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,), two or more.
 
+    A label of −1 is none: the teacher alone says what the image shows.
+
     Afterwards the network is in evaluation mode and holds the moving average of its weights, or the last weights if
     the recipe has no average. If the recipe has patience, they are from the epoch with the least validation loss.
 

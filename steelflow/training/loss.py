@@ -21,8 +21,9 @@ def class_weights(labels: Tensor) -> Tensor | None:
 
     N is the number of images, C the number of classes with images, n_c the number of images of class c. The mean weight
     over the images is Σ_c n_c·w_c / N = 1, so the learning rate keeps its meaning. None if all classes have the same
-    size: all weights would be 1.
+    size: all weights would be 1. Images without a label (−1) do not count.
     """
+    labels = labels[labels >= 0]
     counts = torch.bincount(labels)
     present = counts[counts > 0]
     if bool((present == present[0]).all()):
@@ -36,7 +37,8 @@ class Loss:
 
     CE is the mean over the images of w_y · CE(z, y), with label smoothing ε: the target is 1 − ε + ε/C for the label
     and ε/C for the other classes. An image mixed from two images, with share λ, has λ times the term of its own label
-    plus 1 − λ times the term of the other label. Without a teacher L = CE.
+    plus 1 − λ times the term of the other label. Images without a label (−1) have no term in CE, which is then the mean
+    over the others. Without a teacher L = CE.
     """
 
     recipe: Recipe
@@ -48,8 +50,10 @@ class Loss:
         if mixed is None:
             loss = self.cross_entropy(logits, labels)
         else:
-            one, other = self._terms(logits, labels), self._terms(logits, labels[mixed.partner])
-            loss = (mixed.share * one + (1 - mixed.share) * other).mean()
+            partners = labels[mixed.partner]
+            one, other = self._terms(logits, labels), self._terms(logits, partners)
+            terms = mixed.share * one + (1 - mixed.share) * other
+            loss = terms.mean() if bool((labels >= 0).all()) else terms.sum() / (labels >= 0).sum().clamp(min=1)
         if self.teacher is None:
             return loss
         a, temperature = self.recipe.distillation, self.recipe.distillation_temperature
@@ -59,10 +63,17 @@ class Loss:
         return (1 - a) * loss + a * temperature**2 * divergence
 
     def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        known = labels >= 0
+        if not known.all():
+            logits, labels = logits[known], labels[known]
+            if not len(labels):
+                return logits.sum()  # zero, with a gradient
         if self.weights is None:
             return F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
         return self._terms(logits, labels).mean()
 
     def _terms(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The terms (N,) of the images; 0 for those without a label."""
+        known, labels = labels >= 0, labels.clamp(min=0)
         terms = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing, reduction="none")
-        return terms if self.weights is None else self.weights[labels] * terms
+        return known * (terms if self.weights is None else self.weights[labels] * terms)

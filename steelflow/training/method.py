@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from steelflow.errors import ConfigError
@@ -25,6 +27,7 @@ class Method:
         pretrained: start from ImageNet weights: torchvision's, or a file (see ``models.weights_file``).
         start: start from the weights of this model; see ``start.start_from``.
         teacher: see ``loss.Loss``; a module is moved to ``device``.
+        unlabelled: pictures without labels, uint8 (M, S, S), which the teacher judges; they are training images, too.
         phases: fine-tune in two phases, with their epochs and rates instead of the recipe's.
         device: where to train; ``best_device`` when not given. The trained model is returned on the CPU.
         precision: of the training steps; see ``precision.choose_precision``. Everything else is float32.
@@ -33,6 +36,7 @@ class Method:
     pretrained: bool | Path = False
     start: TeacherModel | None = None
     teacher: Teacher | None = None
+    unlabelled: npt.NDArray[np.uint8] | None = None
     phases: Phases | None = None
     device: torch.device | None = None
     precision: Wanted = "fp32"

@@ -20,6 +20,7 @@ from steelflow.training.method import Method, best_device
 from steelflow.training.precision import Wanted, checked
 from steelflow.training.recipe import Recipe
 from steelflow.training.transfer import Phases
+from steelflow.training.unlabelled import Unlabelled, load_unlabelled
 
 _IMAGES_SEEN = 160 * 1152  # docs/results/ssdc_mininet-seeds.json
 _FEW_IMAGES_SEEN = 80_000  # docs/results/mobilesteelnet-steelnet-ours-15-a-class.json
@@ -65,6 +66,7 @@ class TrainingPlan:
         recipe: the schedule and the augmentation; the usual recipe of the architecture when not given.
         changes: fields of the recipe to change.
         teachers: models (shipped names or ONNX files) whose mean probability is a second training target.
+        unlabelled: a folder of pictures without labels, for which it is the only one.
         pretrained: start from ImageNet weights, torchvision's or a file, and fine-tune in two phases.
         start: the model (a shipped name or an ONNX file) to fine-tune, at a sixth of the usual rate.
         hold_out: the rule for the held-out images; a fifth by seed when not given.
@@ -86,6 +88,7 @@ class TrainingPlan:
     recipe: Recipe | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
     teachers: Sequence[str] = ()
+    unlabelled: Path | None = None
     pretrained: bool | Path = False
     start: str | None = None
     hold_out: HoldOut | None = None
@@ -106,6 +109,11 @@ class TrainingPlan:
         if self.epochs is not None and self.epochs < 1:
             raise ConfigError(f"epochs is {self.epochs}; give at least 1")
         entry = architecture(self.arch)
+        if self.unlabelled is not None and not self.teachers:
+            raise ConfigError(
+                f"{self.unlabelled}: nobody says what the pictures without labels show; train a model on the labels "
+                "first, and name it as a teacher"
+            )
         start = None if self.start is None else load_teacher(self.start)
         if start is not None and self.pretrained:
             raise ConfigError("a network cannot start from ImageNet weights and from a model; give only one of them")
@@ -148,14 +156,15 @@ class Ready:
     precision: Wanted
     origin: bool | dict[str, str]  # of the pretrained weights
 
-    def recipe_for(self, images: int) -> Recipe:
-        """The recipe with its epochs, for this number of labelled images."""
+    def recipe_for(self, images: int, unlabelled: int = 0) -> Recipe:
+        """The recipe with its epochs, for these numbers of images."""
         plan = self.plan
-        usual = self.recipe.epochs if plan.recipe else suited_epochs(round((1 - HELD_OUT) * images))
+        usual = self.recipe.epochs if plan.recipe else suited_epochs(round((1 - HELD_OUT) * images) + unlabelled)
         return replace(self.recipe, epochs=plan.epochs or usual)
 
-    def method(self, classes: tuple[str, ...]) -> Method:
+    def method(self, classes: tuple[str, ...], unlabelled: Unlabelled | None = None) -> Method:
         return Method(
+            unlabelled=None if unlabelled is None else unlabelled.images,
             pretrained=self.plan.pretrained,
             start=self.start,
             teacher=Ensemble(list(self.teachers), classes) if self.teachers else None,
@@ -163,6 +172,11 @@ class Ready:
             device=self.device,
             precision=self.precision,
         )
+
+    def unlabelled(self, data: Dataset) -> Unlabelled | None:
+        """The pictures without labels, without those of ``data``. Raises ``DataError``, see ``load_unlabelled``."""
+        folder = self.plan.unlabelled
+        return None if folder is None else load_unlabelled(folder, self.input_size, data.digests, self.plan.limits)
 
     def parts(self, data: Dataset) -> tuple[Indices, Indices] | None:
         """Training and held-out indices by the plan's own rule; None for the usual fifth."""
@@ -174,7 +188,7 @@ class Ready:
             return self.plan.hold_out.rule
         return SPLIT_RULE.format(share=HELD_OUT, seed=self.plan.seed)
 
-    def fingerprint(self, data: Dataset, recipe: Recipe) -> dict[str, Any]:
+    def fingerprint(self, data: Dataset, recipe: Recipe, unlabelled: Unlabelled | None = None) -> dict[str, Any]:
         """Everything that decides the weights. A checkpoint belongs to one fingerprint."""
         plan = self.plan
         return {
@@ -191,6 +205,7 @@ class Ready:
             "device": self.device.type,
             "precision": self.precision,
             "torch": str(torch.__version__),
+            **({} if unlabelled is None else {"unlabelled": unlabelled.hash}),
             **({"sample_bits": plan.limits.sample_bits} if plan.limits and plan.limits.sample_bits else {}),
         }
 

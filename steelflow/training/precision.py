@@ -55,13 +55,13 @@ def choose_precision(
 
     Args:
         network: not changed. The state of torch's global generator is not changed either.
-        images: uint8 (N, 1, S, S), a few are used; ``labels`` int64 (N,).
+        images: uint8 (N, 1, S, S), a few are used; ``labels`` int64 (N,), −1 for none.
     """
     if wanted != "auto":
         return wanted
     if not has_bf16(next(network.parameters()).device):
         return "fp32"
-    seconds = step_seconds(network, prepare, images[:_IMAGES], labels[:_IMAGES])
+    seconds = step_seconds(network, prepare, images[:_IMAGES], labels[:_IMAGES].clamp(min=0))
     return "bf16" if seconds["bf16"] <= _WORTH * seconds["fp32"] else "fp32"
 
 

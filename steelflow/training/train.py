@@ -18,13 +18,14 @@ from steelflow.training.artifacts import Artifacts, write_artifacts
 from steelflow.training.checkpoint import Checkpoint
 from steelflow.training.data import Dataset, Indices, Skipped, load_images
 from steelflow.training.loss import class_weights
-from steelflow.training.method import Callbacks
+from steelflow.training.method import Callbacks, Method
 from steelflow.training.metrics import Evaluation
 from steelflow.training.plan import HoldOut, Ready, TrainingPlan, suited_epochs
 from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
 from steelflow.training.state import Progress
 from steelflow.training.trained import Trained, train_in_memory
+from steelflow.training.unlabelled import Unlabelled
 
 __all__ = ["HoldOut", "TrainingPlan", "TrainingResult", "suited_epochs", "train"]
 
@@ -70,20 +71,23 @@ def train(
     ready = plan.ready()
     started = time.perf_counter()
     data = load_images(data_dir, ready.input_size, plan.limits)
-    recipe = ready.recipe_for(len(data.labels))
-    checkpoint = Checkpoint(out_dir / f"{ready.name}.checkpoint.safetensors", ready.fingerprint(data, recipe))
+    others = ready.unlabelled(data)
+    recipe = ready.recipe_for(len(data.labels), 0 if others is None else len(others.images))
+    method = ready.method(data.classes, others)
+    checkpoint = Checkpoint(out_dir / f"{ready.name}.checkpoint.safetensors", ready.fingerprint(data, recipe, others))
     again = Checkpoint(
         out_dir / f"{ready.name}.on-all.checkpoint.safetensors", {**checkpoint.fingerprint, "on_all": True}
     )
-    runs = [_trained(ready, data, recipe, ready.parts(data), checkpoint, on_epoch)]
+    runs = [_trained(ready, data, recipe, method, ready.parts(data), checkpoint, on_epoch)]
     if plan.on_all:
         whole = np.sort(np.concatenate([runs[0].training, runs[0].held_out]))
-        runs.append(_trained(ready, data, recipe, (whole, runs[0].held_out), again, on_epoch))
+        runs.append(_trained(ready, data, recipe, method, (whole, runs[0].held_out), again, on_epoch))
     trained = replace(runs[-1], evaluation=runs[0].evaluation)  # the second training has seen the held-out images
     seconds = time.perf_counter() - started + sum(run.history.seconds_before for run in runs)
     before = None if ready.start is None else ready.start.learned_from
-    record = _record(ready, recipe, data, trained, seconds, int(among(before, _digests(data, trained.held_out)).sum()))
-    learned_from = marks(_digests(data, trained.training))
+    known = int(among(before, _digests(data, trained.held_out)).sum())
+    record = _record(ready, recipe, data, trained, seconds, known) | _about_others(others)
+    learned_from = marks([*_digests(data, trained.training), *(() if others is None else others.digests)])
     if before is not None:
         learned_from = np.union1d(learned_from, before)
     files = _write(out_dir, data, trained, record, learned_from)
@@ -98,7 +102,7 @@ def train(
         spec=trained.spec,
         evaluation=trained.evaluation,
         trained_on=len(trained.training),
-        skipped=data.skipped,
+        skipped=data.skipped + (() if others is None else others.skipped),
         seconds=seconds,
         epochs=len(trained.history.curves),
         resumed_after=trained.history.resumed_after,
@@ -110,6 +114,7 @@ def _trained(
     ready: Ready,
     data: Dataset,
     recipe: Recipe,
+    method: Method,
     parts: tuple[Indices, Indices] | None,
     checkpoint: Checkpoint,
     on_epoch: Callable[[Progress], None] | None,
@@ -122,7 +127,7 @@ def _trained(
         ready.plan.seed,
         name=ready.name,
         parts=parts,
-        method=ready.method(data.classes),
+        method=method,
         callbacks=Callbacks(
             checkpoint=checkpoint,
             on_epoch=on_epoch,
@@ -165,6 +170,13 @@ def _record(
         "precision": trained.history.precision,
         "seconds": round(seconds, 1),
     }
+
+
+def _about_others(others: Unlabelled | None) -> dict[str, Any]:
+    """The pictures without labels, for the record."""
+    if others is None:
+        return {}
+    return {"unlabelled": {"images": len(others.images), "left_out": others.labelled, "skipped": len(others.skipped)}}
 
 
 def _class_weights(data: Dataset, training: Indices, recipe: Recipe) -> dict[str, float] | None:

@@ -26,6 +26,7 @@ from steelflow.training.novelty import fit_novelty
 from steelflow.training.recipe import Recipe
 from steelflow.training.start import start_from
 from steelflow.training.transfer import fit_in_phases
+from steelflow.training.unlabelled import NO_LABEL
 
 _SAMPLE = 64
 VALIDATION = 0.1  # of the training part, if the recipe has patience
@@ -75,11 +76,11 @@ def train_in_memory(
         training, validation = split(data, VALIDATION, seed, among=training)
     model, spec = _fresh(data, arch, name or arch, seed, method, training)
     images, labels, device = *_tensors(data, training), next(model.parameters()).device
+    shown = (images, labels) if method.unlabelled is None else _with_unlabelled(images, labels, method.unlabelled)
     history = (fit if method.phases is None else partial(fit_in_phases, phases=method.phases))(
         model.network,
         model.normalise,
-        images,
-        labels,
+        *shown,
         recipe,
         seed,
         validation=None if validation is None else _tensors(data, validation),
@@ -160,6 +161,11 @@ def _load_pretrained(model: Deployable, arch: str, pretrained: bool | Path, imag
 
 def _tensors(data: Dataset, part: Indices) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(data.images[part])[:, None], torch.from_numpy(data.labels[part])
+
+
+def _with_unlabelled(images: Tensor, labels: Tensor, others: npt.NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
+    none = torch.full((len(others),), NO_LABEL)
+    return torch.cat([images, torch.from_numpy(others)[:, None]]), torch.cat([labels, none])
 
 
 def _disturbed(images: torch.Tensor, recipe: Recipe, seed: int) -> npt.NDArray[np.uint8]:

@@ -34,6 +34,7 @@ class Wanted:
     pretrained: bool | Path = False
     start: str | None = None
     teachers: tuple[str, ...] = ()
+    unlabelled: Path | None = None
     learning_rate: float | None = None
     batch_size: int | None = None
     mixup: float | None = None
@@ -99,6 +100,7 @@ class Wanted:
             pretrained=self.pretrained,
             start=self.start,
             teachers=self.teachers,
+            unlabelled=self.unlabelled,
             hold_out=held_out_by_group(listing, self.seed, self.limits) if listing.grouped else None,
             on_all=self.on_all,
             device=self.device,
@@ -113,6 +115,7 @@ class Wanted:
             "patience": self.patience,
             "on_all": self.on_all,
             "a second teacher": self.teachers[1:],
+            "unlabelled": self.unlabelled,
             "pretrained without a file": self.pretrained is True,
         }
         if wrong := [name for name, value in given.items() if value]:
