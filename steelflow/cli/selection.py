@@ -60,6 +60,12 @@ def reproduce(
         typer.Option("--per-class", min=1, help="Training images of each class, instead of the paper's share."),
     ] = None,
     pretrained: PretrainedOption = None,
+    unlabelled: Annotated[
+        float,
+        typer.Option(
+            "--unlabelled", help="Share of the test images that is shown without labels; the others are the test."
+        ),
+    ] = 0.0,
     device: Device = None,
     precision: PrecisionOption = "fp32",
     as_json: Json = False,
@@ -86,6 +92,7 @@ def reproduce(
             recipe=recipe,
             per_class=per_class,
             pretrained=weights_of(pretrained),
+            unlabelled=unlabelled,
             device=device,
             precision=precision,
             command=command(),

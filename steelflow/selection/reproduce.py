@@ -17,8 +17,9 @@ from steelflow.models.weights_file import origin_of
 from steelflow.selection.interval import half_width
 from steelflow.selection.protocols import Parts, Protocol, protocol
 from steelflow.selection.provenance import code_commit, machine, provenance, write_result
+from steelflow.selection.unlabelled import TEACHERS, divided, taught, teachers
 from steelflow.training.checkpoint import Checkpoint
-from steelflow.training.data import load_images
+from steelflow.training.data import Indices, load_images
 from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.precision import Wanted, checked
 from steelflow.training.recipe import Recipe
@@ -43,6 +44,7 @@ def reproduce(  # long: half of it documents the arguments
     recipe: RecipeName = "paper",
     per_class: int | None = None,
     pretrained: bool | Path = False,
+    unlabelled: float = 0.0,
     device: str | None = None,
     precision: Wanted = "fp32",
     command: str = "",
@@ -60,6 +62,8 @@ def reproduce(  # long: half of it documents the arguments
             `steelflow train`, at the architecture's own input size.
         per_class: training images of each class, instead of the paper's share.
         pretrained: start from ImageNet weights, torchvision's or a file, and fine-tune in phases if the paper does.
+        unlabelled: this share of the test images of each class is shown without labels, see ``selection.unlabelled``;
+            the figures are of the others.
         precision: of the training steps; see ``training.train.train``.
         command: for the record.
         on_epoch: called with the seed and its progress.
@@ -80,7 +84,13 @@ def reproduce(  # long: half of it documents the arguments
     place, precision = best_device(device), checked(precision)
     data = load_images(data_dir, wanted.input_size if recipe == "paper" else entry.input_size)
     parts = {seed: wanted.divide(data, seed, per_class) for seed in seeds}
-    plan, phases = _schedule(wanted, recipe, epochs, len(parts[seeds[0]].training), bool(pretrained))
+    shown: dict[int, Indices] = {}
+    if unlabelled:
+        for seed in seeds:
+            parts[seed], shown[seed] = divided(data, parts[seed], unlabelled, seed)
+    first = len(parts[seeds[0]].training)
+    alone, _ = _schedule(wanted, recipe, epochs, first, bool(pretrained))
+    plan, phases = _schedule(wanted, recipe, epochs, first + len(shown.get(seeds[0], ())), bool(pretrained))
     setting = _plain(
         {
             "protocol": name,
@@ -92,9 +102,11 @@ def reproduce(  # long: half of it documents the arguments
             "recipe": asdict(plan),
             "phases": asdict(phases) if phases else None,
             "pretrained": origin_of(pretrained),
+            **({"unlabelled": unlabelled, "teachers": TEACHERS} if unlabelled else {}),
         }
     )
     share = f"-{per_class}-a-class" if per_class else ""
+    share += f"-{unlabelled:g}-unlabelled" if unlabelled else ""
     path = out_dir / f"{name}-{arch}-{recipe}{share}{'-pretrained' if pretrained else ''}.json"
     runs: list[dict[str, Any]] = _runs_of(path, setting)
     record: dict[str, Any] = {"kind": "protocol", **setting, **_about(wanted, arch, recipe, parts[seeds[0]])}
@@ -106,6 +118,8 @@ def reproduce(  # long: half of it documents the arguments
         checkpoint = Checkpoint(out_dir / f"{path.stem}-{seed}.checkpoint.safetensors", fingerprint)
         watch: Callable[[Progress], None] = partial(on_epoch, seed)
         started = time.perf_counter()
+        method = Method(phases=phases, pretrained=pretrained, device=place, precision=precision)
+        before = teachers(data, arch, alone, seed, parts[seed], method) if unlabelled else []
         trained = train_in_memory(
             data,
             arch,
@@ -113,11 +127,12 @@ def reproduce(  # long: half of it documents the arguments
             seed,
             parts=(parts[seed].training, parts[seed].test),
             validation=parts[seed].validation if plan.patience else None,
-            method=Method(phases=phases, pretrained=pretrained, device=place, precision=precision),
+            method=taught(method, before, data, shown[seed]) if unlabelled else method,
             callbacks=Callbacks(checkpoint=checkpoint, on_epoch=watch),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
-        runs.append(_run(seed, trained, place.type, seconds, command))
+        told = {"unlabelled": len(shown[seed]), "teachers": [one.evaluation.accuracy for one in before]}
+        runs.append(_run(seed, trained, place.type, seconds, command) | (told if unlabelled else {}))
         write_result(path, record | provenance(command) | _summary(runs, wanted))
         checkpoint.remove()
     return {**json.loads(path.read_text()), "file": str(path)}
