@@ -42,7 +42,7 @@ Trained = Annotated[
 ]
 
 
-def reproduce(
+def reproduce(  # long: most of it declares the options
     paper: Annotated[
         str,
         typer.Argument(help="The protocol: ssdc, lee, casi-70-30, casi-80-20, mobilesteelnet or kamel."),

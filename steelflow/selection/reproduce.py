@@ -131,8 +131,9 @@ def reproduce(  # long: half of it documents the arguments
             callbacks=Callbacks(checkpoint=checkpoint, on_epoch=watch),
         )
         seconds = time.perf_counter() - started + trained.history.seconds_before
-        told = {"unlabelled": len(shown[seed]), "teachers": [one.evaluation.accuracy for one in before]}
-        runs.append(_run(seed, trained, place.type, seconds, command) | (told if unlabelled else {}))
+        runs.append(_run(seed, trained, place.type, seconds, command))
+        if unlabelled:
+            runs[-1] |= {"unlabelled": len(shown[seed]), "teachers": [one.evaluation.accuracy for one in before]}
         write_result(path, record | provenance(command) | _summary(runs, wanted))
         checkpoint.remove()
     return {**json.loads(path.read_text()), "file": str(path)}

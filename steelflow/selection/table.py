@@ -49,6 +49,11 @@ not specify, and what we chose.
 
 """
 
+_UNLABELLED = """
+*Images without labels*: part of the test images was shown without labels. Three models, trained on the labels, judge
+them, and a fourth learns from both. The figure is of the other test images.
+"""
+
 _PRECISION = """
 ## bfloat16 against float32
 
@@ -111,6 +116,7 @@ def render(results: Sequence[Result]) -> str:
     if protocols:
         head = ["protocol", "model", "recipe", "split per class", "measure", "ours (seeds)", "the paper's", "its model"]
         text += _PROTOCOLS + _table(head, [_protocol(r) for r in protocols])
+        text += _UNLABELLED if any(r.get("unlabelled") for r in protocols) else ""
     if checks := sorted((r for r in results if r["kind"] == "precision"), key=lambda r: str(r["arch"])):
         head = ["model", "input", "epochs", "seeds", "fp32", "bf16", "difference", "hours"]
         text += _PRECISION + _table(head, [_precision(r) for r in checks])
@@ -159,13 +165,19 @@ def _protocol(r: Result) -> tuple[str, ...]:
     return (
         r["protocol"],
         f"`{r['arch']}`" + (", ImageNet weights" if r["pretrained"] else ""),
-        r["recipe_name"],
+        _recipe(r),
         " and ".join(sorted(set(r["counts"].values()))),
         {"accuracy": "accuracy", "macro_f1": "macro F1"}[r["paper"]["measure"]],
         _mean(r["mean"], r["interval_95"], len(r["runs"])),
         _percent(r["paper"]["figure"]),
         f"`{r['paper']['arch']}`",
     )
+
+
+def _recipe(r: Result) -> str:
+    if not r.get("unlabelled"):
+        return str(r["recipe_name"])
+    return f"{r['recipe_name']}, and {r['runs'][0]['unlabelled']:,} images without labels"
 
 
 def _precision(r: Result) -> tuple[str, ...]:

@@ -57,9 +57,9 @@ These figures are of a first training of the same recipe. The weights here are o
 
 
 def _known(record: dict[str, Any]) -> str:
-    """A warning if the model that this one began with knew some of the held-out images."""
-    known = record.get("start_knew", 0)
-    return f"\nThe model that it began with was trained on {known} of them: expect less on new images." if known else ""
+    """A warning if the model that this one began with, or a teacher, knew some of the held-out images."""
+    told = {"The model that it began with": record.get("start_knew", 0), "A teacher": record.get("teachers_knew", 0)}
+    return "".join(f"\n{who} was trained on {n} of them: expect less on new images." for who, n in told.items() if n)
 
 
 def _kept(record: dict[str, Any]) -> str:

@@ -65,9 +65,7 @@ def fit(
     on_epoch: Callable[[Progress], None] | None = None,
     rescue: Path | None = None,
 ) -> History:
-    """Train ``network``, on its device, on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,), two or more.
-
-    A label of −1 is none: the teacher alone says what the image shows.
+    """Train ``network``, on its device, on uint8 ``images`` (N, 1, S, S) and int64 ``labels`` (N,), −1 for none.
 
     Afterwards the network is in evaluation mode and holds the moving average of its weights, or the last weights if
     the recipe has no average. If the recipe has patience, they are from the epoch with the least validation loss.

@@ -85,8 +85,9 @@ def train(
     trained = replace(runs[-1], evaluation=runs[0].evaluation)  # the second training has seen the held-out images
     seconds = time.perf_counter() - started + sum(run.history.seconds_before for run in runs)
     before = None if ready.start is None else ready.start.learned_from
-    known = int(among(before, _digests(data, trained.held_out)).sum())
-    record = _record(ready, recipe, data, trained, seconds, known) | _about_others(others)
+    held_out = _digests(data, trained.held_out)
+    record = _record(ready, recipe, data, trained, seconds, int(among(before, held_out).sum())) | _about_others(others)
+    record["teachers_knew"] = max((int(among(one.learned_from, held_out).sum()) for one in ready.teachers), default=0)
     learned_from = marks([*_digests(data, trained.training), *(() if others is None else others.digests)])
     if before is not None:
         learned_from = np.union1d(learned_from, before)

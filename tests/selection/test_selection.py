@@ -36,6 +36,7 @@ from steelflow.selection.protocols import PROTOCOLS, Counts
 from steelflow.selection.reproduce import reproduce
 from steelflow.selection.rule import Measured, choose
 from steelflow.selection.table import read_results, render
+from steelflow.selection.unlabelled import divided
 from steelflow.synth import CLASSES, surface
 from steelflow.synth.files import jpeg
 from steelflow.training.data import Dataset, load_folder
@@ -183,6 +184,32 @@ def test_the_papers_recipe_and_another_architecture(steel: Path, tmp_path: Path)
     assert found["caveats"] == [*PROTOCOLS["lee"].caveats, *PROTOCOLS["lee"].open_points]
     assert found["mean"] == found["runs"][0]["macro_f1"]
     assert found["interval_95"] is None
+
+
+def test_a_part_of_the_test_images_is_shown_without_labels(steel: Path, tmp_path: Path) -> None:
+    def run(share: float) -> dict[str, Any]:
+        named: dict[str, Any] = {"arch": "steelnet_s", "seeds": [0], "epochs": 1, "recipe": "ours", "per_class": 2}
+        return reproduce("mobilesteelnet", steel, tmp_path, unlabelled=share, **named)
+
+    found = run(0.5)
+    (one,) = found["runs"]
+    assert set(found["counts"].values()) == {"2/2/3"}
+    assert (one["trained_on"], one["unlabelled"], one["images"]) == (12, 18, 18)
+    assert len(one["teachers"]) == found["teachers"] == 3
+    assert Path(found["file"]).name == "mobilesteelnet-steelnet_s-ours-2-a-class-0.5-unlabelled.json"
+    assert run(0.5) == found
+    assert "unlabelled" not in run(0)["runs"][0]
+    with pytest.raises(ConfigError, match="share of the test images without labels is 1"):
+        run(1)
+
+
+def test_the_shown_images_are_test_images_that_are_not_judged(steel: Path) -> None:
+    data = load_folder(steel, 32)
+    before = PROTOCOLS["mobilesteelnet"].divide(data, 1, per_class=2)
+    parts, shown = divided(data, before, 0.4, 1)
+    assert sorted([*parts.test, *shown]) == sorted(before.test)
+    assert np.bincount(data.labels[shown]).tolist() == [2] * 6
+    assert [count.test for count in parts.counts.values()] == np.bincount(data.labels[parts.test]).tolist()
 
 
 def test_a_validation_part_stops_early_where_the_paper_does(steel: Path, tmp_path: Path) -> None:

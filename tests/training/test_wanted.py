@@ -109,6 +109,8 @@ def test_groups_hold_for_cut_outs_too(tmp_path: Path) -> None:
         (good_too, {"patience": 3}, "patience: has no effect"),
         (good_too, {"start": "steelnet"}, "start: has no effect"),
         (good_too, {"pretrained": True}, "pretrained without a file: has no effect"),
+        (good_too, {"teachers": ("steelnet",), "unlabelled": "."}, "unlabelled: has no effect"),
+        (cut_outs, {"unlabelled": "more"}, "more: nobody says what the pictures without labels show"),
         (good_too, {"teachers": ("a", "b")}, "a second teacher: has no effect"),
         (good_too, {"false_alarms": "often"}, "give a share of views such as 0.5%"),
         (good_too, {"false_alarms": "2/100m"}, "need the scale"),
