@@ -26,15 +26,18 @@ SUMS = ("images", "novel", "regions", "defect_area", "length")
 MEANS = ("confidence", *QUALITY)
 KNOWN = tuple(f"{name} known" for name in MEANS)
 
+Texts = Sequence[str | None]
 Columns = dict[str, list[Any]]
 """A row for each ``GROUP`` of a unit. ``SUMS`` and ``MEANS`` are sums over its images; ``SUMS`` are null if no image
 has the figure. ``KNOWN`` counts the images that have a mean. ``defect_area`` is in pixels, ``length`` in metres.
 Regions are counted at their own label, and at the band of their score."""
 
 _FIGURES = (*SUMS, *MEANS)
-_WHOLE = (*SUMS[:-1], *KNOWN)
+_COUNTS = SUMS[:-1]
 _VERSION = 1  # raise it with every change of the columns: those of another version are not read
-_MOST = 4096  # rows: more do not belong into a footer
+_MOST = 1024  # rows of some 60 bytes: more do not belong into a footer
+_LARGEST = 4 * 1024**2  # bytes of JSON that are unpacked
+_DIGITS = 9  # of sums that are no counts: a night's summary has seven
 
 
 class UnitSummary:
@@ -49,19 +52,21 @@ class UnitSummary:
         unknown where nobody looked for them."""
         read = _figures(rows)
         none = {name: 0 * read[name] for name in ("regions", "defect_area")}
-        self._count(rows, "status", "confidence", {**read, **none, "images": np.ones(rows.num_rows)})
+        figures = {**read, **none, "images": np.ones(rows.num_rows)}
+        self._count(rows, _texts(rows, "status"), bands(_numbers(rows, "confidence")), figures)
 
     def add_regions(self, rows: pa.Table) -> None:
         """Count rows of ``schema.region_schema``."""
         ones, unknown = np.ones(rows.num_rows), np.full(rows.num_rows, math.nan)
         told = {"images": 0 * ones, "regions": ones, "defect_area": _numbers(rows, "area")}
-        self._count(rows, None, "score", {name: told.get(name, unknown) for name in _FIGURES})
+        figures = {name: told.get(name, unknown) for name in _FIGURES}
+        self._count(rows, ["ok"] * rows.num_rows, bands(_numbers(rows, "score")), figures)
 
-    def _count(self, rows: pa.Table, status: str | None, score: str, figures: dict[str, npt.NDArray[Any]]) -> None:
-        texts = [_texts(rows, name) for name in ("coil", status, "label", "camera", "side")]
-        texts[1] = texts[1] if status else ["ok"] * rows.num_rows
-        coil, state, label, camera, side = texts
-        keys = zip(coil, state, label, bands(_numbers(rows, score)), camera, side, strict=True)
+    def _count(
+        self, rows: pa.Table, status: Texts, band: Iterable[int | None], figures: dict[str, npt.NDArray[Any]]
+    ) -> None:
+        coil, label, camera, side = (_texts(rows, name) for name in ("coil", "label", "camera", "side"))
+        keys = zip(coil, status, label, band, camera, side, strict=True)
         groups = self._groups
         codes = np.fromiter((groups.setdefault(key, len(groups)) for key in keys), np.intp, rows.num_rows)
         grown = np.zeros((2, len(groups), len(_FIGURES)))
@@ -77,13 +82,12 @@ class UnitSummary:
         found: Columns = {name: [key[i] for key in self._groups] for i, name in enumerate(GROUP)}
         for column, name in enumerate(_FIGURES):
             sums, known = self._sums[:, :, column].tolist()
-            found[name] = sums
+            kept = [int(total) if name in _COUNTS else float(f"{total:.{_DIGITS}g}") for total in sums]
             if name in SUMS:
-                found[name] = [total if count else None for total, count in zip(sums, known, strict=True)]
+                found[name] = [total if count else None for total, count in zip(kept, known, strict=True)]
             else:
-                found[f"{name} known"] = known
-        for name in _WHOLE:
-            found[name] = [None if value is None else int(value) for value in found[name]]
+                found[name] = kept
+                found[f"{name} known"] = [int(count) for count in known]
         return found
 
     def to_bytes(self) -> bytes:
@@ -97,7 +101,8 @@ class UnitSummary:
 def read_unit_summary(kept: bytes) -> Columns | None:
     """What ``UnitSummary.to_bytes`` wrote; None if it is empty, damaged or of another version."""
     try:
-        told = json.loads(zlib.decompress(base64.b64decode(kept, validate=True)))
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(kept, validate=True), _LARGEST)
+        told = json.loads(unpacked)
         return dict(told["columns"]) if told["version"] == _VERSION else None
     except (ValueError, TypeError, KeyError, zlib.error):
         return None
@@ -120,5 +125,5 @@ def _numbers(rows: pa.Table, name: str) -> npt.NDArray[Any]:
     return np.array(rows[name].to_pylist(), np.float64)  # ``to_numpy`` imports pandas
 
 
-def _texts(rows: pa.Table, name: str | None) -> Sequence[str | None]:
+def _texts(rows: pa.Table, name: str) -> Texts:
     return rows[name].to_pylist() if name in rows.column_names else [None] * rows.num_rows

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
@@ -148,6 +151,24 @@ def test_more_summaries_than_are_held_at_a_time(store: LocalStore, monkeypatch: 
     equal(summarised(store, files(store)), by_rows(store))
 
 
+def test_large_counts_are_exact() -> None:
+    rows = pa.table(
+        {
+            "coil": ["C"],
+            "label": ["scale"],
+            "camera": ["top"],
+            "side": [None],
+            "score": [0.9],
+            "area": [123_456_789_012_345],
+        }
+    )
+    summary = unit_summary.UnitSummary()
+    summary.add_regions(rows)
+    found = unit_summary.read_unit_summary(summary.to_bytes())
+    assert found is not None
+    assert (found["defect_area"], found["regions"], found["images"]) == ([123_456_789_012_345], [1], [0])
+
+
 def other(store: LocalStore) -> bytes:
     """The summary of other rows."""
     write(store, "c" * 16, images=30)
@@ -158,6 +179,7 @@ def other(store: LocalStore) -> bytes:
 
 UNUSABLE: dict[str, Callable[[LocalStore], bytes]] = {
     "no base64": lambda _: b"{}",
+    "larger than any": lambda _: base64.b64encode(zlib.compress(b"[" + b" " * 5_000_000 + b"]")),
     "cut": lambda store: other(store)[:40],
     "of other rows": other,
     "empty": lambda _: b"",
