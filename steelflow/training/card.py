@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelflow.training.remembered import warning
+
 
 def card(record: dict[str, Any]) -> str:
     """Markdown from the record that ``train`` writes as metrics.json."""
@@ -58,8 +60,11 @@ These figures are of a first training of the same recipe. The weights here are o
 
 def _known(record: dict[str, Any]) -> str:
     """A warning if the model that this one began with, or a teacher, knew some of the held-out images."""
-    told = {"The model that it began with": record.get("start_knew", 0), "A teacher": record.get("teachers_knew", 0)}
-    return "".join(f"\n{who} was trained on {n} of them: expect less on new images." for who, n in told.items() if n)
+    told = (
+        warning("The model that it began with", record.get("start_knew", 0)),
+        warning("A teacher", record.get("teachers_knew", 0)),
+    )
+    return "".join(f"\n{sentence}" for sentence in told if sentence)
 
 
 def _kept(record: dict[str, Any]) -> str:

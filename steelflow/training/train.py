@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from steelflow.errors import TrainingError
-from steelflow.models.seen import Marks, among, marks
+from steelflow.models.seen import Marks, marks
 from steelflow.models.spec import ModelSpec
 from steelflow.training.artifacts import Artifacts, write_artifacts
 from steelflow.training.checkpoint import Checkpoint
@@ -23,6 +23,7 @@ from steelflow.training.metrics import Evaluation
 from steelflow.training.plan import HoldOut, Ready, TrainingPlan, suited_epochs
 from steelflow.training.precision import Precision
 from steelflow.training.recipe import Recipe
+from steelflow.training.remembered import remembered
 from steelflow.training.state import Progress
 from steelflow.training.trained import Trained, train_in_memory
 from steelflow.training.unlabelled import Unlabelled
@@ -84,14 +85,8 @@ def train(
         runs.append(_trained(ready, data, recipe, method, (whole, runs[0].held_out), again, on_epoch))
     trained = replace(runs[-1], evaluation=runs[0].evaluation)  # the second training has seen the held-out images
     seconds = time.perf_counter() - started + sum(run.history.seconds_before for run in runs)
-    before = None if ready.start is None else ready.start.learned_from
-    held_out = _digests(data, trained.held_out)
-    record = _record(ready, recipe, data, trained, seconds, int(among(before, held_out).sum())) | _about_others(others)
-    record["teachers_knew"] = max((int(among(one.learned_from, held_out).sum()) for one in ready.teachers), default=0)
-    learned_from = marks([*_digests(data, trained.training), *(() if others is None else others.digests)])
-    if before is not None:
-        learned_from = np.union1d(learned_from, before)
-    files = _write(out_dir, data, trained, record, learned_from)
+    record = _record(ready, recipe, data, trained, seconds) | _about_others(others)
+    files = _write(out_dir, data, trained, record, _learned_from(ready, data, trained, others))
     for file in (checkpoint, again):
         file.remove()
     return TrainingResult(
@@ -137,16 +132,20 @@ def _trained(
     )
 
 
+def _learned_from(ready: Ready, data: Dataset, trained: Trained, others: Unlabelled | None) -> Marks:
+    """Of the images that trained this model, and the one that it began with."""
+    own = marks([*_digests(data, trained.training), *(() if others is None else others.digests)])
+    before = None if ready.start is None else ready.start.learned_from
+    return own if before is None else np.union1d(own, before)
+
+
 def _digests(data: Dataset, indices: Indices) -> list[bytes]:
     return [data.digests[i] for i in indices]
 
 
-def _record(
-    ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float, known: int
-) -> dict[str, Any]:
-    """The content of metrics.json. The card is made from it. ``known`` of the held-out images had trained the model
-    that this one began with."""
-    plan = ready.plan
+def _record(ready: Ready, recipe: Recipe, data: Dataset, trained: Trained, seconds: float) -> dict[str, Any]:
+    """The content of metrics.json. The card is made from it."""
+    plan, held_out = ready.plan, _digests(data, trained.held_out)
     parts = {"training": trained.training, "validation": trained.validation, "held_out": trained.held_out}
     teachers = zip(plan.teachers, ready.teachers, strict=True)
     return {
@@ -165,7 +164,8 @@ def _record(
         "teachers": [{"ref": ref, "weights": teacher.digest} for ref, teacher in teachers],
         "pretrained": ready.origin,
         "start": None if ready.start is None else {"ref": plan.start, "weights": ready.start.digest},
-        "start_knew": known,
+        "start_knew": remembered([] if ready.start is None else [ready.start.learned_from], held_out),
+        "teachers_knew": remembered([teacher.learned_from for teacher in ready.teachers], held_out),
         "phases": None if ready.phases is None else asdict(ready.phases),
         "device": ready.device.type,
         "precision": trained.history.precision,

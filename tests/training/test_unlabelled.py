@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from steelflow.cli.main import app
 from steelflow.errors import DataError
+from steelflow.models.deployable import load_torch, save_torch
 from steelflow.models.seen import among, trained_on
 from steelflow.training.data import load_folder
 from steelflow.training.loss import Loss, class_weights
@@ -147,3 +148,13 @@ def test_a_teacher_that_knows_held_out_images_is_told_on_the_card(tmp_path: Path
     known = json.loads(second.metrics.read_text())["teachers_knew"]
     assert 0 < known <= second.evaluation.images
     assert f"A teacher was trained on {known} of them: expect less on new images." in second.card.read_text()
+
+
+def test_a_model_that_does_not_tell_its_images_is_told_on_the_card(tmp_path: Path) -> None:
+    data = write(tmp_path / "data", 10)
+    first = train(data, TrainingPlan("ssdc_mininet", input_size=32, epochs=1), tmp_path / "first")
+    save_torch(*load_torch(first.weights), first.weights, None)  # as a version before marks wrote it
+    plan = TrainingPlan("ssdc_mininet", input_size=32, epochs=1, start=str(first.onnx), name="second")
+    second = train(data, plan, tmp_path / "second")
+    assert json.loads(second.metrics.read_text())["start_knew"] is None
+    assert "The model that it began with does not tell which images trained it" in second.card.read_text()

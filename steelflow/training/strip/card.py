@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from steelflow.training.remembered import warning
+
 
 def card(record: dict[str, Any]) -> str:
     """Markdown from the record that ``train_strip`` writes."""
@@ -41,9 +43,8 @@ pictures: check it on your own good strip, and change it with `steelflow models 
 
 def _known(record: dict[str, Any]) -> str:
     """A warning if the model that this one began with knew some of the held-out pictures."""
-    if not (known := record.get("start_knew", 0)):
-        return ""
-    return f"\n\nThe model that it began with was trained on {known} of them: expect less on new pictures."
+    told = warning("The model that it began with", record.get("start_knew", 0))
+    return f"\n\n{told}" if told else ""
 
 
 def _rounds(recipe: dict[str, Any]) -> str:

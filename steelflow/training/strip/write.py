@@ -14,12 +14,13 @@ import numpy as np
 
 from steelflow.errors import TrainingError
 from steelflow.models.deployable import save_torch
-from steelflow.models.seen import Marks, among, marks, trained_on
+from steelflow.models.seen import Marks, marks, trained_on
 from steelflow.models.weights_file import origin_of
 from steelflow.training.annotations import Annotations
 from steelflow.training.artifacts import versions
 from steelflow.training.export import export_onnx
 from steelflow.training.method import best_device
+from steelflow.training.remembered import remembered
 from steelflow.training.strip.card import card
 from steelflow.training.strip.plan import StripPlan
 
@@ -87,7 +88,7 @@ def _record(annotations: Annotations, plan: StripPlan, trained: StripModel, seco
     recipe = {
         key: value for key, value in asdict(plan).items() if key not in ("pretrained", "start", "teacher", "device")
     }
-    knew = int(among(_of_start(plan), [annotations.items[i].digest for i in trained.held_out]).sum())
+    knew = remembered([_of_start(plan)], [annotations.items[i].digest for i in trained.held_out])
     return {
         "model": trained.spec.model_dump(mode="json"),
         "held_out": trained.figures.to_dict() if trained.held_out else None,
