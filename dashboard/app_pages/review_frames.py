@@ -136,12 +136,15 @@ def draw(review: Review, row: Row, classes: list[str]) -> None:
         return
     height, width = picture.shape
     view = pictures.stretched(picture) if review.stretch else picture
-    shown = boxes.with_boxes(view, [{**_now(width, height), "label": "your box", "score": None}], _WIDE)
+    now = _now(width, height)
+    _set((now["x"], now["y"], now["width"], now["height"]))  # on a phone the pointer can leave the frame
+    shown = boxes.with_boxes(view, [{**now, "label": "your box", "score": None}], _WIDE)
     url = f"data:image/jpeg;base64,{base64.b64encode(shown).decode()}"
     st.caption("Drag over the defect with the pointer, or change the numbers. Pixels of the frame.")
     chart = drawing.frame(url, width, height, _WIDE)
     key = f"pointer-{review.place}"
-    st.altair_chart(chart, width="content", key=key, on_select=_pointed, selection_mode="box", theme=None)
+    with st.container(width=_WIDE):  # on a phone, as wide as the screen
+        st.altair_chart(chart, width="stretch", key=key, on_select=_pointed, selection_mode="box", theme=None)
     left, right = st.columns((2, 1), gap="large")
     with left:
         with st.grid(4, min_column_width=90, gap="xsmall"):

@@ -133,7 +133,7 @@ def _verdict(found: dict[str, Any]) -> str:
     spread = f" ± {found['interval_95']:.2%}" if found["interval_95"] is not None else ""
     return (
         f"{what}: {found['mean']:.2%}{spread} (mean of {len(runs)} seed{'s' if len(runs) > 1 else ''}"
-        f"{', 95 % interval' if spread else ''}; {runs[0]['images']:,} test images each) with {found['arch']}; "
+        f"{', 95% interval' if spread else ''}; {runs[0]['images']:,} test images each) with {found['arch']}; "
         f"the paper: {paper['figure']:.2%} with {paper['arch']}"
     )
 

@@ -43,7 +43,7 @@ def strip_figures(
 ) -> None:
     """Measure models of strip on held-out pictures: good against defective pictures and composed frames, pointing.
 
-    The recall is at 5 % of the good pictures (or frames) alarming.
+    The recall is at 5% of the good pictures (or frames) alarming.
     """
     needs_training()
     from steelflow.selection.strip_figures import measure_model, measure_recipes

@@ -16,9 +16,10 @@ from steelflow.store.base import Store
 from steelflow.strip.severity import DENSITY, severities, severities_at
 
 _KEYS = ("coil", "side", "label", "severity")
+_COUNTS = ("defects", "unplaced", "unscaled")
 _TEXTS = dict.fromkeys(("line", *_KEYS), pl.String())
-NUMBERS = pl.Schema({**_TEXTS, "defects": pl.Int64(), "unplaced": pl.Int64()})
-"""``unplaced`` of the ``defects`` have no place along the coil."""
+NUMBERS = pl.Schema({**_TEXTS, **dict.fromkeys(_COUNTS, pl.Int64())})
+"""``unplaced`` of the ``defects`` have no place along the coil, ``unscaled`` no size in mm."""
 METRES = pl.Schema({**_TEXTS, "metre": pl.Int64()})
 """``metre`` is a metre of the coil from its head, counted whole, that a defect touches."""
 
@@ -55,10 +56,11 @@ def of_regions(
             rows = rows.with_columns(severities(rows, severity).alias("severity"))
         counted = rows.group_by(_KEYS).agg(
             defects=pl.len().cast(pl.Int64),
-            unplaced=(~pl.col("along").is_finite()).fill_null(True).sum().cast(pl.Int64),
+            unplaced=_unknown("along"),
+            unscaled=_unknown("length_mm"),
         )
         numbers = pl.concat([numbers, counted.select(numbers.columns)])
-        numbers = numbers.group_by(_KEYS).agg(pl.col("defects", "unplaced").sum())
+        numbers = numbers.group_by(_KEYS).agg(pl.col(_COUNTS).sum())
         metres = pl.concat([metres, _metres(rows)]).unique()
     return numbers, metres
 
@@ -73,7 +75,7 @@ def of_images(report: Store, files: Sequence[ObjectInfo], summary: pl.DataFrame,
     whole = is_defect() & (pl.col("regions").is_null() | pl.col("good").is_null()) & pl.col("coil").is_not_null()
     none = pl.lit(None, pl.String)
     counted = summary.filter(whole).group_by("coil", "label").agg(defects=pl.col("images").sum().cast(pl.Int64))
-    numbers = counted.with_columns(side=none, severity=none, unplaced=pl.col("defects"))
+    numbers = counted.with_columns(side=none, severity=none, unplaced=pl.col("defects"), unscaled=pl.col("defects"))
     metres = pl.DataFrame(schema=METRES).drop("line")
     if lengths and counted.height:
         shown = scan(report, files).filter(
@@ -90,7 +92,11 @@ def of_images(report: Store, files: Sequence[ObjectInfo], summary: pl.DataFrame,
             unplaced=pl.col("lost").fill_null(0)
         )
         metres = found.drop_nulls("metre").with_columns(side=none, severity=none).select(metres.columns)
-    return numbers.select(*_KEYS, "defects", "unplaced"), metres
+    return numbers.select(*_KEYS, *_COUNTS), metres
+
+
+def _unknown(name: str) -> pl.Expr:
+    return (~pl.col(name).is_finite()).fill_null(True).sum().cast(pl.Int64)
 
 
 def _regions(report: Store, files: Sequence[ObjectInfo]) -> Iterator[pl.DataFrame]:

@@ -12,6 +12,7 @@ import polars as pl
 from steelflow.coils.decisions import Decision, Decisions
 from steelflow.coils.facts import Facts, facts
 from steelflow.coils.proposal import Coil, Proposal, needs_lengths, proposals
+from steelflow.coils.unfit import undecided, unfit
 from steelflow.config import Disposition, Settings
 from steelflow.store.base import Store
 
@@ -129,7 +130,7 @@ def coil_list(
     """
     found = facts(report, date, lines, settings.severity, needs_lengths(settings.coils))
     decided = decisions.of_night(date, lines)
-    proposed = proposals(found, settings.coils)
+    proposed = proposals(found, settings.coils, _doubts(settings, report, found))
     figures = dict(_figures(found))
     coils = sorted({*figures, *decided}, key=lambda one: (str(one[0]), one[1]))
     return [
@@ -158,6 +159,18 @@ def table(coils: Sequence[CoilState]) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(rows, schema=TABLE, orient="row")
+
+
+def _doubts(settings: Settings, report: Store, found: Facts) -> dict[Coil, list[str]]:
+    """By coil, why rules may not hold on it although they should."""
+    models = set(found.coils["models"].explode().drop_nulls())
+    wrong = unfit(settings, report, found.date, models, set(found.coils["line"]))
+    numbers = dict(iter(found.numbers.group_by("line", "coil")))
+    doubts = {}
+    for line, coil in found.coils.select("line", "coil").iter_rows():
+        own = numbers.get((line, coil), found.numbers.clear())
+        doubts[line, coil] = [*(one.text for one in wrong if one.concerns(line)), *undecided(own, settings, line)]
+    return doubts
 
 
 def _figures(found: Facts) -> Iterator[tuple[Coil, dict[str, Any]]]:

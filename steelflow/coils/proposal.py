@@ -7,7 +7,7 @@ unreadable images, a night that misses something. Then it is to be graded. A per
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import polars as pl
 
 from steelflow.coils.facts import Facts, is_about
 from steelflow.config import CoilRule, CoilSettings, Disposition
+from steelflow.strip.severity import side_of
 
 STRICTEST: tuple[Disposition, ...] = ("held", "to be graded", "released")
 Coil = tuple[str | None, str]
@@ -29,11 +30,14 @@ class Proposal:
     reasons: tuple[str, ...]
 
 
-def proposals(facts: Facts, settings: CoilSettings) -> dict[Coil, Proposal]:
+def proposals(
+    facts: Facts, settings: CoilSettings, doubts: Mapping[Coil, Sequence[str]] | None = None
+) -> dict[Coil, Proposal]:
     """The proposal for each coil of a night.
 
     Args:
         facts: with the lengths of images if a rule needs them, see ``needs_lengths``.
+        doubts: why rules may not hold on a coil although they should, see ``unfit``.
     """
     said: dict[Coil, list[tuple[Disposition, str]]] = {}
     coils = {(row["line"], row["coil"]): row for row in facts.coils.iter_rows(named=True)}
@@ -45,7 +49,10 @@ def proposals(facts: Facts, settings: CoilSettings) -> dict[Coil, Proposal]:
     for coil, row in coils.items():
         told = [*said.get(coil, ()), *(("to be graded", risk) for risk in _risks(row, facts, settings))]
         told.sort(key=lambda one: STRICTEST.index(one[0]))  # stable: the rules keep their order
-        found[coil] = Proposal(told[0][0] if told else "released", tuple(reason for _, reason in told) or (_fine(row),))
+        found[coil] = Proposal(
+            told[0][0] if told else "released",
+            tuple(reason for _, reason in told) or (_fine(row, (doubts or {}).get(coil, ())),),
+        )
     return found
 
 
@@ -56,14 +63,14 @@ def needs_lengths(settings: CoilSettings) -> bool:
 def _counted(facts: Facts, rule: CoilRule) -> Iterator[tuple[Coil, int, int | None]]:
     """Coil, number of its defects that the rule counts, and the metres that have one; None if they are not known."""
     fits = pl.lit(True)
-    for name, wanted in (
-        ("label", rule.classes),
-        ("severity", rule.severities),
-        ("side", rule.sides),
-        ("line", rule.lines),
+    for value, wanted in (
+        (pl.col("label"), rule.classes),
+        (pl.col("severity"), rule.severities),
+        (side_of(), rule.sides),
+        (pl.col("line"), rule.lines),
     ):
         if wanted:
-            fits &= pl.col(name).is_in(list(wanted))
+            fits &= value.is_in(list(wanted))
     keys = ["line", "coil"]
     numbers = facts.numbers.filter(fits).group_by(keys).agg(pl.col("defects", "unplaced").sum())
     metres = facts.metres.filter(fits).group_by(keys).agg(metres=pl.col("metre").n_unique())
@@ -147,5 +154,5 @@ def _risks(coil: Mapping[str, Any], facts: Facts, settings: CoilSettings) -> Ite
         yield f"{number}, and the settings have no rule for them ([[coils.rules]])"
 
 
-def _fine(coil: Mapping[str, Any]) -> str:
-    return "no defects" if coil["defects"] == 0 else "no rule holds"
+def _fine(coil: Mapping[str, Any], doubts: Sequence[str]) -> str:
+    return "no defects" if coil["defects"] == 0 else "; ".join(("no rule holds", *doubts))

@@ -1,8 +1,8 @@
 """Whether a night can be trusted: one plain sentence with its reasons.
 
-The reasons come from five questions: is the night complete, did a line drift, are the images like the training images,
-how old is the model that judged, and how many images of the golden set does it get right. The worst of them is the
-answer.
+The reasons come from six questions: is the night complete, did a line drift, are the images like the training images,
+how old is the model that judged, how many images of the golden set does it get right, and do the rules of the settings
+name what there is. The worst of them is the answer.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from steelflow.coils.unfit import unfit
 from steelflow.config import Settings
 from steelflow.drift.check import drift_table
 from steelflow.errors import SteelflowError
@@ -38,7 +39,7 @@ _TOLD = 3  # reasons in the sentence
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason. ``about`` is coverage, drift, novelty or model; ``text`` is part of a sentence."""
+    """One reason. ``about`` is coverage, drift, novelty, model or rules; ``text`` is part of a sentence."""
 
     about: str
     answer: Answer
@@ -78,6 +79,7 @@ def trust(report: Store, registry: Registry, date: dt.date, settings: Settings) 
         *_drift(report, date, summary),
         *_novelty(summary, limits.max_novel),
         *_mixture(summary),
+        *_rules(settings, report, date, summary),
         *(() if record is None else _model(record, registry, date, ZoneInfo(settings.night.timezone))),
     ]
     return answered(found)
@@ -196,6 +198,12 @@ def _mixture(summary: pl.DataFrame) -> Iterator[Reason]:
     models = summary["model"].drop_nulls().unique().sort().to_list()
     if len(models) > 1:
         yield Reason("model", "with care", f"{len(models)} models judged this night: {', '.join(models)}")
+
+
+def _rules(settings: Settings, report: Store, date: dt.date, summary: pl.DataFrame) -> Iterator[Reason]:
+    """Rules about regions and coils that cannot hold: they release coils in silence."""
+    for wrong in unfit(settings, report, date, set(summary["model"].drop_nulls()), set(summary["line"])):
+        yield Reason("rules", "with care", wrong.text)
 
 
 def _promoted(registry: Registry, version: Version, zone: ZoneInfo) -> dt.date:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from steelflow.inspection.pipeline import Done
+from steelflow.night.cameras import unnamed_cameras
 from steelflow.night.drift import measure_drift
 from steelflow.night.opened import OpenedNight
 from steelflow.night.plan import PartitionPlan
@@ -123,6 +124,7 @@ def _summarise(night: OpenedNight, record: RunRecord, plans: list[PartitionPlan]
     digest, whole = night.model.engine.digest, sum(record.judged_whole.values())
     told = record.notes + notes(_summary(night, record), night.model.spec, digest, "tonight's images", whole)
     told += models_note(night.report, night.date)
+    told += tuple(unnamed_cameras(night.report, [plan.partition for plan in plans], night.settings.frame))
     if record.judged and not (night.backfill or night.asked):
         told += replaced_note(night_record(night.report, night.date), digest)
     drift = None

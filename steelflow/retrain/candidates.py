@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from steelflow.errors import ConfigError, ModelError, TrainingError
 from steelflow.labels.snapshot import HELD_OUT_RULE, is_held_out
 from steelflow.retrain.material import Material
 from steelflow.retrain.retraining import Progress, Retraining, Tell
+from steelflow.retrain.unseen import figures, unseen
 from steelflow.retrain.workplace import lay_out
 
 _TUNING_SHARE = 0.25  # of the epochs from scratch
@@ -28,30 +29,39 @@ _MOST_OFTEN = 8
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A trained model: its ONNX file, with weights, card, curves and metrics.json beside it. The figures are those on
-    the held-out labels."""
+    the held-out labels. ``unseen`` has those on the labels among them that trained no candidate; None if that is all of
+    them, or too few."""
 
     kind: str  # from scratch | fine-tuned
     onnx: Path
     metrics: dict[str, Any]
+    unseen: dict[str, Any] | None = None
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """The figures that count."""
+        found: dict[str, Any] = self.metrics["held_out"] if self.unseen is None else self.unseen
+        return found
 
     @property
     def accuracy(self) -> float:
-        return float(self.metrics["held_out"]["accuracy"])
+        return float(self.proof["accuracy"])
 
     @property
     def merit(self) -> tuple[float, float]:
         """The better candidate has the higher accuracy, or as high a one and the higher F1 over its classes."""
-        return self.accuracy, float(self.metrics["held_out"]["macro_f1"])
+        return self.accuracy, float(self.proof["macro_f1"])
 
     @property
     def figures(self) -> dict[str, Any]:
         """On the held-out labels, with the epochs that it was trained for."""
-        return {**self.metrics["held_out"], "epochs": len(self.metrics["curves"]["epoch"])}
+        proof = {} if self.unseen is None else {"unseen": self.unseen}
+        return {**self.metrics["held_out"], **proof, "epochs": len(self.metrics["curves"]["epoch"])}
 
     @property
     def for_manifest(self) -> dict[str, Any]:
         """The figures that a version's manifest keeps."""
-        return {name: self.metrics["held_out"][name] for name in ("images", "accuracy", "macro_f1", "ece")}
+        return {name: self.proof[name] for name in ("images", "accuracy", "macro_f1", "ece")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +168,18 @@ def train_candidates(plan: Plan, tell: Tell, progress: Progress) -> list[Candida
             found.append(one("fine-tuned", plan.champion, tuning, epochs))
         except (ModelError, TrainingError) as exc:  # another architecture, no torch weights, a loss that diverges
             tell(f"the champion is not fine-tuned: {exc}")
-    return sorted(found, key=lambda candidate: candidate.merit, reverse=True)
+    return sorted(_fairly(found, plan, tell), key=lambda candidate: candidate.merit, reverse=True)
+
+
+def _fairly(found: list[Candidate], plan: Plan, tell: Tell) -> list[Candidate]:
+    """The candidates with their figures on held-out images that trained none of them."""
+    if len(found) == 1:
+        return found
+    digests = {file: hashlib.sha256(file.read_bytes()).digest() for file in sorted(plan.data.glob("*/*"))}
+    held_out = [file for file, digest in digests.items() if plan.is_held_out(digest)]
+    own = unseen([one.onnx for one in found], [digests[file] for file in held_out])
+    if own is None:
+        return found
+    proof = [file for file, counts in zip(held_out, own, strict=True) if counts]
+    tell(f"{len(proof):,} of {len(held_out):,} held-out images trained no candidate: the better one is chosen by them")
+    return [replace(one, unseen=figures(one.onnx, plan.data, proof, plan.limits).to_dict()) for one in found]

@@ -31,7 +31,8 @@ class Details(BaseModel):
         snapshot: the hash of the labels; ``golden`` is that of the golden set.
         stage_seconds: of train, trial and register. The last one includes the new reference for drift.
         chosen: the kind of the better candidate.
-        candidates: by kind, the figures on the held-out labels, and the epochs.
+        candidates: by kind, the figures on the held-out labels, and the epochs; ``unseen`` has those on labels that
+            trained no candidate, by which the better one was chosen.
         accepted: lines whose drift is taken as normal from now on.
         node: the node of the cluster that trained the candidates, and its device; None: the driver.
     """

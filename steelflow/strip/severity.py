@@ -53,6 +53,11 @@ def severities_at(regions: pl.DataFrame, rules: Sequence[SeverityRule]) -> pl.Se
     return _first(regions, rules)
 
 
+def side_of() -> pl.Expr:
+    """The side of a region as the rules of the settings write it: an archive may call it ``Top``."""
+    return pl.col("side").cast(pl.String).str.strip_chars().str.to_lowercase()
+
+
 def ranks(rules: Sequence[SeverityRule]) -> dict[str, int]:
     """The severities from the most severe, 0, on: in the order of the rules."""
     return {name: rank for rank, name in enumerate(dict.fromkeys(rule.severity for rule in rules))}
@@ -66,9 +71,9 @@ def _first(regions: pl.DataFrame, rules: Sequence[SeverityRule]) -> pl.Series:
 
 def _holds(rule: SeverityRule) -> pl.Expr:
     conditions = [pl.lit(True)]
-    for name, allowed in (("label", rule.classes), ("line", rule.lines), ("side", rule.sides)):
+    for value, allowed in ((pl.col("label"), rule.classes), (pl.col("line"), rule.lines), (side_of(), rule.sides)):
         if allowed:
-            conditions.append(pl.col(name).is_in(list(allowed)))
+            conditions.append(value.is_in(list(allowed)))
     for name, least in (
         ("score", rule.min_score),
         ("length_mm", rule.min_length_mm),

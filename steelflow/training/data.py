@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +155,8 @@ def read_images(
 
 
 def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
-    """Raises ``DataError`` for too few or too many classes, and for a name that a report cannot hold."""
+    """Raises ``DataError`` for too few or too many classes, for a name that a report cannot hold, and for two spellings
+    of one name."""
     if len(names) < at_least:
         raise DataError(
             f"{source}: {len(names)} classes; at least {at_least} needed, one folder or one label per class"
@@ -166,6 +169,11 @@ def check_classes(source: Path, names: Collection[str], at_least: int) -> None:
                 f"{source}: {name[:MAX_NAME]!r} is not a valid class name; use 1 to {MAX_NAME} characters that can be "
                 "printed"
             )
+    alike: dict[str, str] = {}
+    for name in sorted(names):
+        first = alike.setdefault(re.sub(r"[\s_-]+", "_", unicodedata.normalize("NFC", name.strip()).casefold()), name)
+        if first != name:
+            raise DataError(f"{source}: has the classes {first!r} and {name!r}; give one class one name")
 
 
 def split(

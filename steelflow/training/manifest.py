@@ -48,6 +48,12 @@ def inside(path: str, where: str) -> str:
     return str(PurePosixPath(path))
 
 
+def _plain(columns: Sequence[str]) -> dict[str, str]:
+    """The names of columns in lower case and without spaces, where that leaves them different."""
+    plain = [name.strip().lower() for name in columns]
+    return dict(zip(columns, plain if len(set(plain)) == len(plain) else columns, strict=True))
+
+
 def read_manifest(file: Path, also: Sequence[str] = ()) -> pl.DataFrame:
     """The columns ``path`` and ``label``, and those of ``also`` that the file has, as text.
 
@@ -56,6 +62,7 @@ def read_manifest(file: Path, also: Sequence[str] = ()) -> pl.DataFrame:
     """
     try:
         read = pl.read_csv(file, infer_schema=False) if file.suffix.lower() == ".csv" else pl.read_parquet(file)
+        read = read.rename({name: plain for name, plain in _plain(read.columns).items() if name != plain})
         missing = [name for name in _COLUMNS if name not in read.columns]
         if not missing:
             wanted = (*_COLUMNS, *(name for name in also if name in read.columns))

@@ -15,7 +15,8 @@ from steelflow.night.run import inspect_night
 pytestmark = [pytest.mark.slow, browser.needs_chromium]
 
 
-def test_regions_are_labelled_by_keyboard_and_drawn_with_the_pointer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("screen", [1440, 390])
+def test_regions_are_labelled_by_keyboard_and_drawn_with_the_pointer(screen: int, tmp_path: Path) -> None:
     model = level_model(tmp_path / "levels.onnx")
     settings = frame_settings(write_frames(tmp_path / "images"), tmp_path / "report", model)
     inspect_night(settings, NIGHT)
@@ -29,13 +30,16 @@ def test_regions_are_labelled_by_keyboard_and_drawn_with_the_pointer(tmp_path: P
         browser.browser() as started,
         browser.opened(started, f"{url}/review") as (tab, trouble),
     ):
+        tab.set_viewport_size({"width": screen, "height": 900})
         browser.press(tab, "y")
         browser.press(tab, "d")
         box = tab.locator('[data-testid="stVegaLiteChart"] canvas, [data-testid="stVegaLiteChart"] svg').bounding_box()
         assert box is not None
-        tab.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.3 * box["height"])
+        assert box["x"] + box["width"] <= screen
+        scale = box["width"] / 400  # the frames have 400×96 pixels
+        tab.mouse.move(box["x"] + 200 * scale, box["y"] + 29 * scale)
         tab.mouse.down()
-        tab.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.6 * box["height"], steps=8)
+        tab.mouse.move(box["x"] + 240 * scale, box["y"] + 58 * scale, steps=8)
         tab.mouse.up()
         browser.settled(tab)
         tab.locator(".st-key-save-box button").click()

@@ -93,6 +93,14 @@ def test_a_folder_name_that_is_no_name_for_a_class_is_an_error(name: str, tmp_pa
         load_folder(root, 16)
 
 
+@pytest.mark.parametrize("name", ["Along", " along", "ALONG "])
+def test_two_spellings_of_a_class_are_an_error(name: str, tmp_path: Path) -> None:
+    root = write(tmp_path / "data", 2)
+    (root / name).mkdir()
+    with pytest.raises(DataError, match="give one class one name"):
+        load_folder(root, 16)
+
+
 def test_too_many_classes_are_an_error_before_any_image_is_read(tmp_path: Path) -> None:
     for i in range(MAX_CLASSES + 1):
         (tmp_path / f"{i}").mkdir()

@@ -4,14 +4,17 @@ scratch, where its views have another side); and the champion, trained further."
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from steelflow.engine import open_engine
 from steelflow.errors import ConfigError, ModelError, TrainingError
 from steelflow.models.shipped import SHIPPED, WEIGHTS
 from steelflow.models.spec import ModelSpec
-from steelflow.retrain.retraining import Retraining
+from steelflow.retrain.retraining import Retraining, Tell
+from steelflow.retrain.unseen import unseen
 from steelflow.training.annotations import Annotations
 
 ARCH = "strip_light"
@@ -27,27 +30,33 @@ _VIEW = 256
 @dataclass(frozen=True, slots=True)
 class StripCandidate:
     """A trained model of views, with its card and metrics beside it. The figures are those on the coils that its
-    training held out."""
+    training held out. ``unseen`` has those on the frames among them that trained no candidate; None if these are all,
+    or too few."""
 
     kind: str  # from the shipped weights | from scratch | fine-tuned
     onnx: Path
     metrics: dict[str, Any]
+    unseen: dict[str, Any] | None = None
+
+    @property
+    def proof(self) -> dict[str, Any]:
+        """The figures that count."""
+        return self.unseen or self.metrics["held_out"] or {}
 
     @property
     def merit(self) -> tuple[float, float]:
         """The better candidate separates better, or as well and finds more."""
-        held_out = self.metrics["held_out"] or {}
-        return held_out.get("auc") or 0.0, held_out.get("recall") or 0.0
+        return self.proof.get("auc") or 0.0, self.proof.get("recall") or 0.0
 
     @property
     def figures(self) -> dict[str, Any]:
-        return {**(self.metrics["held_out"] or {}), "steps": self.metrics["recipe"]["steps"]}
+        proof = {} if self.unseen is None else {"unseen": self.unseen}
+        return {**(self.metrics["held_out"] or {}), **proof, "steps": self.metrics["recipe"]["steps"]}
 
     @property
     def for_manifest(self) -> dict[str, Any]:
-        held_out = self.metrics["held_out"] or {}
-        named = {name: held_out.get(name) for name in ("auc", "recall", "false_alarms")}
-        return {"images": self.metrics["images"]["held_out"], **named}
+        named = {name: self.proof.get(name) for name in ("auc", "recall", "false_alarms")}
+        return {"images": self.proof.get("images", self.metrics["images"]["held_out"]), **named}
 
 
 def suited_steps(frames: int) -> int:
@@ -99,7 +108,35 @@ def strip_candidates(
             found.append(one("fine-tuned", weights, tuning, steps))
         except (ModelError, TrainingError) as exc:
             run.tell(f"the champion is not trained further: {exc}")
-    return sorted(found, key=lambda candidate: candidate.merit, reverse=True)
+    plan = StripPlan()
+    fair = fairly(found, data, data.split(plan.seed, plan.held_out)[1], run.tell)
+    return sorted(fair, key=lambda candidate: candidate.merit, reverse=True)
+
+
+def fairly(found: list[StripCandidate], data: Annotations, held_out: Sequence[int], tell: Tell) -> list[StripCandidate]:
+    """The candidates with their figures on held-out frames that trained none of them."""
+    own = unseen([one.onnx for one in found], [data.items[i].digest for i in held_out]) if len(found) > 1 else None
+    proof = [i for i, counts in zip(held_out, own, strict=True) if counts] if own is not None else []
+    kinds = {data.items[i].label in data.good for i in proof if not data.items[i].doubtful(data.good)}
+    if len(kinds) < 2:
+        return found
+    tell(f"{len(proof):,} of {len(held_out):,} held-out frames trained no candidate: the better one is chosen by them")
+    return [replace(one, unseen=_figures(one.onnx, data, proof)) for one in found]
+
+
+def _figures(onnx: Path, data: Annotations, frames: Sequence[int]) -> dict[str, Any]:
+    from steelflow.training.operating_point import at_point, scored  # they import torch
+
+    engine = open_engine(onnx)
+    point = engine.spec.operating_point
+    judged = scored(data, frames, engine)
+    found = at_point(judged, engine.spec, 0.5 if point is None else point)
+    return {
+        "images": len(judged.labels),
+        "auc": found.auc,
+        "recall": found.recall,
+        "false_alarms": found.good_alarms / found.good_pictures,
+    }
 
 
 def _view(spec: ModelSpec) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -75,8 +76,8 @@ _Boxes = dict[int, list[tuple[str, dict[str, Any]]]]
 
 def _parsed(found: Any) -> tuple[dict[int, str], dict[int, tuple[int, int]], _Boxes]:
     """By number: the pictures' names and, where they are given, height and width; the annotations with their class."""
-    names = {one["id"]: str(one["name"]).strip() for one in found["categories"]}
-    pictures = {one["id"]: str(one["file_name"]) for one in found["images"]}
+    names = _by_number("categories", ((one["id"], str(one["name"]).strip()) for one in found["categories"]))
+    pictures = _by_number("images", ((one["id"], str(one["file_name"])) for one in found["images"]))
     sizes = {one["id"]: (one["height"], one["width"]) for one in found["images"] if one.get("height")}
     boxes: _Boxes = defaultdict(list)
     for one in found["annotations"]:
@@ -84,6 +85,17 @@ def _parsed(found: Any) -> tuple[dict[int, str], dict[int, tuple[int, int]], _Bo
             raise ValueError(f"annotation {one.get('id')} is of image {one['image_id']}, which is not listed")
         boxes[one["image_id"]].append((names[one["category_id"]], one))
     return pictures, sizes, boxes
+
+
+def _by_number(what: str, given: Iterable[tuple[int, str]]) -> dict[int, str]:
+    """Raises ``ValueError`` if two have one number: their annotations cannot be told apart."""
+    names: dict[int, str] = {}
+    for number, name in given:
+        if names.setdefault(number, name) != name:
+            raise ValueError(
+                f"of its {what}, {shown(names[number])} and {shown(name)} have the id {number}; were files joined?"
+            )
+    return names
 
 
 def _box(label: str, found: dict[str, Any]) -> Box:

@@ -35,6 +35,10 @@ WITHOUT_PLACES = (folders.NAME, table.NAME)
 _AMONG_PICTURES = (masks.NAME, folders.NAME, table.NAME)  # formats that say where their pictures are
 
 
+_ROUNDED = 2  # pixels by which programs let a box reach out of its picture
+_FEW = 3  # boxes
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What the annotations say, before any picture is decoded."""
@@ -83,6 +87,7 @@ class Listing:
                 skipped.append(Skipped(draft.path, item))
             else:
                 items.append(item)
+        _refuse_corners(self.source, items, self.found.drafts)
         items = self._in_groups(items, limits_of, alike)
         items.sort(key=lambda item: item.path.split("/"))
         classes = self._classes(items, skipped, good)
@@ -223,9 +228,25 @@ def _within(box: Box, height: int, width: int) -> Box | str:
     right, bottom = min(box.x + box.width, width), min(box.y + box.height, height)
     if right <= x or bottom <= y:
         return f"a box of {box.label} at {box.x}, {box.y} is outside the picture of {width}×{height} pixels"
+    if right <= 1 and bottom <= 1 and not isinstance(box.shape, Runs):
+        return f"a box of {box.label} is in the first pixel; give pixels, not shares of the picture"
     if isinstance(box.shape, Runs) and box.shape.by_column and (box.shape.height, box.shape.width) != (height, width):
         return f"an outline is for {box.shape.width}×{box.shape.height} pixels, the picture has {width}×{height}"
     return replace(box, x=x, y=y, width=right - x, height=bottom - y)
+
+
+def _refuse_corners(source: Source, items: Sequence[Annotated], drafts: Sequence[Draft]) -> None:
+    """Raises ``DataError`` if most boxes of a set reach out of their pictures: cut at the edges, they look right."""
+    sizes = {item.path: item.size for item in items}
+    boxes = [(box, *sizes[draft.path]) for draft in drafts if draft.path in sizes for box in draft.boxes]
+    out = sum(
+        box.x + box.width > width + _ROUNDED or box.y + box.height > height + _ROUNDED for box, height, width in boxes
+    )
+    if out >= _FEW and 2 * out > len(boxes):
+        raise DataError(
+            f"{source.given}: {out:,} of {len(boxes):,} boxes reach out of their pictures; is a second corner written "
+            "as width and height, or were the pictures made smaller? Export the boxes again"
+        )
 
 
 def _largest(boxes: Sequence[Box]) -> str | None:

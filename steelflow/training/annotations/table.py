@@ -18,6 +18,7 @@ NAME = "manifest"
 TITLE = "manifest"
 EXPECTS = f"a {' or '.join(MANIFESTS)} file with the columns path and label"
 _BOX = ("x", "y", "width", "height")
+_CORNERS = ("xmin", "ymin", "xmax", "ymax", "x_min", "y_min", "x_max", "y_max", "x1", "y1", "x2", "y2", "bbox")
 
 
 def clue(source: Source) -> str | None:
@@ -30,7 +31,13 @@ def read(source: Source) -> Found:
     if clue(source) is None:
         raise DataError(f"{source.given}: is not a manifest; expected {EXPECTS}")
     drafts: dict[str, Draft] = {}
-    for number, row in enumerate(read_manifest(source.given, (*_BOX, "mask", "group")).iter_rows(named=True), 1):
+    rows = read_manifest(source.given, (*_BOX, *_CORNERS, "mask", "group"))
+    if corners := [name for name in _CORNERS if name in rows.columns]:
+        raise DataError(
+            f"{source.given}: has the columns {', '.join(corners)}, which are not read; give a box as "
+            f"{', '.join(_BOX)} (width = xmax - xmin), or remove them"
+        )
+    for number, row in enumerate(rows.iter_rows(named=True), 1):
         where = f"{source.given}: row {number}"
         own = _draft(where, source, row)
         boxes: tuple[Box, ...] = ()

@@ -160,6 +160,9 @@ def test_a_picture_that_was_resized_after_it_was_annotated_is_skipped(form: str,
         {"segmentation": [[1, 2, 3, 4, 5, 1e999]]},
         {"segmentation": [[900, 900, 910, 900, 910, 910]]},
         {"segmentation": [["a", "b", "c", "d", "e", "f"]]},
+        {"bbox": [0.1, 0.2, 0.5, 0.6]},  # shares of the picture
+        {"segmentation": [[0.1, 0.2, 0.5, 0.2, 0.5, 0.6]]},
+        {"bbox": [0, 0, 0, 0]},
     ],
 )
 def test_a_wrong_outline_skips_its_picture(annotation: dict[str, Any], tmp_path: Path) -> None:
@@ -167,6 +170,49 @@ def test_a_wrong_outline_skips_its_picture(annotation: dict[str, Any], tmp_path:
     assert [item.path for item in data.items] == ["fine.png"]
     assert [skipped.path for skipped in data.skipped] == ["bad.png"]
     assert data.skipped[0].failure.code == "bad_annotation"
+
+
+@pytest.mark.parametrize("twice", ["images", "categories"])
+def test_two_with_one_number_are_an_error(twice: str, tmp_path: Path) -> None:
+    """As in two exports that were joined by hand: the boxes of one picture would lie on the other."""
+    file = coco(tmp_path) / "coco.json"
+    content = json.loads(file.read_text())
+    other = {"images": {"id": 2, "file_name": "fine.png"}, "categories": {"id": 1, "name": "crack"}}[twice]
+    content[twice] = [one for one in content[twice] if one["id"] == other["id"]] + [other]
+    file.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=f"of its {twice}, .* have the id {other['id']}; were files joined"):
+        load_annotations(tmp_path)
+
+
+def test_boxes_that_reach_out_of_most_pictures_are_an_error(tmp_path: Path) -> None:
+    """Corners in place of sizes: cut at the edges of the pictures, they would look right."""
+    names = [f"{n}.png" for n in range(4)]
+    rows = []
+    for n, name in enumerate(names):
+        picture(tmp_path / name, n)
+        rows.append(f"{name},crack,40,30,50,45")  # 10×15 pixels as two corners; the pictures have 64×48
+    rows[0] = "0.png,crack,1,1,9,9"
+    (tmp_path / "labels.csv").write_text("path,label,x,y,width,height\n" + "\n".join(rows))
+    with pytest.raises(DataError, match="3 of 4 boxes reach out of their pictures"):
+        load_annotations(tmp_path / "labels.csv")
+    rows[1:] = ["1.png,crack,1,1,9,9", *(f"{name},crack,40,30,26,20" for name in names[2:])]  # two pixels of rounding
+    (tmp_path / "labels.csv").write_text("path,label,x,y,width,height\n" + "\n".join(rows))
+    assert len(load_annotations(tmp_path / "labels.csv").items) == 4
+
+
+@pytest.mark.parametrize("columns", ["xmin,ymin,xmax,ymax", "X1,Y1,X2,Y2", "bbox,a,b,c"])
+def test_corners_in_a_manifest_are_not_passed_over(columns: str, tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text(f"path,label,{columns}\na.png,crack,1,2,3,4\n")
+    with pytest.raises(DataError, match=f"has the columns? {columns.lower().split(',')[0]}"):
+        load_annotations(tmp_path / "labels.csv")
+
+
+def test_columns_of_a_manifest_may_have_capitals(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text("Path,Label, X,Y,Width,HEIGHT\na.png,crack,1,2,3,4\n")
+    (box,) = load_annotations(tmp_path / "labels.csv").items[0].boxes
+    assert (box.x, box.y, box.width, box.height) == (1, 2, 3, 4)
 
 
 @pytest.mark.parametrize("wrong", [{"image_id": 9}, {"category_id": 9}, {"image_id": [1]}])
