@@ -48,6 +48,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return level_model(tmp_path_factory.mktemp("model") / "levels.onnx")
 
 
+@pytest.fixture(scope="module")
+def undisturbed(archive: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, float]:
+    """A night that nobody disturbed, and its seconds."""
+    settings = frame_settings(archive, tmp_path_factory.mktemp("undisturbed") / "report", model)
+    begun = time.monotonic()
+    inspect_night(settings, NIGHT)
+    return settings, time.monotonic() - begun
+
+
 def read(settings: Settings) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The rows of images and of regions, without what varies from run to run."""
     store = open_store(settings.report.uri, settings.store)
@@ -156,12 +165,9 @@ def test_operating_point(archive: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_killed_night_is_finished_by_the_next_run(
-    archive: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, seed: int
+    archive: Path, model: Path, undisturbed: tuple[Settings, float], tmp_path: Path, seed: int
 ) -> None:
-    expected = frame_settings(archive, tmp_path / "undisturbed" / "report", model)
-    begun = time.monotonic()
-    inspect_night(expected, NIGHT)
-    seconds = time.monotonic() - begun
+    expected, seconds = undisturbed
     settings = frame_settings(archive, tmp_path / "report", model)
     command = [sys.executable, "-c", RUN, str(archive), str(tmp_path / "report"), str(model)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SUPPORT) as process:
@@ -178,7 +184,7 @@ def test_killed_night_is_finished_by_the_next_run(
     for found, wanted in zip(read(settings), read(expected), strict=True):
         assert found.equals(wanted)
     named = {path.name for path in (tmp_path / "report" / "regions").rglob("*.parquet")}
-    assert named == {path.name for path in (tmp_path / "undisturbed" / "report" / "regions").rglob("*.parquet")}
+    assert named == {path.name for path in Path(expected.report.uri, "regions").rglob("*.parquet")}
 
 
 def test_a_line_has_its_own_operating_point(archive: Path, model: Path, tmp_path: Path) -> None:
