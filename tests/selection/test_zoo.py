@@ -27,7 +27,7 @@ from steelflow.selection.precisions import check_precision
 from steelflow.selection.protocols import PROTOCOLS
 from steelflow.selection.table import read_results, render
 from steelflow.selection.work import do
-from steelflow.selection.zoo import Status, run_queue, status
+from steelflow.selection.zoo import run_queue, status
 from steelflow.synth import CLASSES, surface
 from steelflow.synth.files import jpeg
 
@@ -263,35 +263,15 @@ def test_the_steps_of_both_precisions_are_timed(tmp_path: Path, monkeypatch: pyt
 SIZES = dict.fromkeys(CATALOGUE, 64) | {"mobilesteelnet": 32, "resnet50": 96}
 
 
-Queued = dict[str, list[Status]]
-
-
-@pytest.fixture(scope="module")
-def zoo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("zoo")
-
-
-@pytest.fixture(scope="module")
-def queued(steel: Path, zoo_folder: Path, request: pytest.FixtureRequest) -> Queued:
-    """What became of the jobs of the architectures that this session tests, two at a time in one queue."""
-    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
-    wanted = [item.callspec.params["arch"] for item in tests if "queued" in item.fixturenames]
-    jobs = {arch: [Job("ours", arch, (0,), 2, SIZES[arch])] for arch in wanted}
-    if "cost_effective_cnn" in jobs:
-        jobs["cost_effective_cnn"].append(Job("lee", "cost_effective_cnn", (0,), 2))
-    work = partial(do, data=steel, device="cpu", precision="auto")
-    run_queue([job for each in jobs.values() for job in each], zoo_folder, work, workers=2, nice=0)
-    return {arch: status(each, zoo_folder) for arch, each in jobs.items()}
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(300 * len(CATALOGUE))  # the first one waits for the whole queue
 @pytest.mark.parametrize("arch", CATALOGUE)
-def test_every_architecture_goes_through_the_queue(arch: str, queued: Queued, zoo_folder: Path) -> None:
-    found = queued[arch]
-    many = 2 if arch == "cost_effective_cnn" else 1
-    assert [(one.state, one.epoch, one.reason) for one in found] == [("done", 2, "")] * many
-    record = json.loads((zoo_folder / "results" / f"{arch}-{SIZES[arch]}.json").read_text())
+def test_every_architecture_goes_through_the_queue(arch: str, steel: Path, tmp_path: Path) -> None:
+    jobs = [Job("ours", arch, (0,), 2, SIZES[arch])]
+    if arch == "cost_effective_cnn":
+        jobs.append(Job("lee", arch, (0,), 2))
+    found = run_queue(jobs, tmp_path, partial(do, data=steel, device="cpu", precision="auto"), nice=0)
+    assert [(one.state, one.epoch, one.reason) for one in found] == [("done", 2, "")] * len(jobs)
+    record = json.loads((tmp_path / "results" / f"{arch}-{SIZES[arch]}.json").read_text())
     (run,) = record["runs"]
     assert run["accuracy"] == found[0].accuracy
     assert run["precision"] in ("fp32", "bf16")
