@@ -20,6 +20,7 @@ from steelflow.models.spec import MAX_EMBEDDING, METADATA_KEY, ModelSpec
 
 TOLERANCE = 1e-4
 OPSET = 18
+_TOGETHER = 32  # images: with 256, the largest network of the catalogue took 22 GB here, and was killed
 
 
 def embedding_dims(network: Network) -> int:
@@ -36,7 +37,7 @@ def fit_projection(model: Deployable, images: Tensor) -> None:
     if not isinstance(model.projection, torch.nn.Linear):
         return
     features = torch.cat(
-        [model.network.pooled(model.network.features(model.normalise(part))) for part in torch.split(images, 256)]
+        [model.network.pooled(model.network.features(model.normalise(part))) for part in torch.split(images, _TOGETHER)]
     ).double()
     mean = features.mean(0)
     _, vectors = torch.linalg.eigh((features - mean).T @ (features - mean))
@@ -106,8 +107,8 @@ def parity(model: Deployable, path: Path, images: npt.NDArray[np.uint8]) -> floa
     names = [name for name in outputs_of(model) if name != "embedding"]
     worst = 0.0
     for batch in (images[:1], images[:2], images[:17], images):
-        for start in range(0, len(batch), 256):
-            part = batch[start : start + 256]
+        for start in range(0, len(batch), _TOGETHER):
+            part = batch[start : start + _TOGETHER]
             wanted = dict(zip(outputs_of(model), model(torch.from_numpy(part)), strict=True))
             for name, found in zip(names, session.run(names, {"image": part}), strict=True):
                 worst = max(worst, float(np.abs(found - wanted[name].numpy()).max()))

@@ -29,6 +29,7 @@ from steelflow.training.transfer import fit_in_phases
 from steelflow.training.unlabelled import NO_LABEL
 
 _SAMPLE = 64
+_TOGETHER = 32  # images that are judged at a time: the largest network takes gigabytes for 256
 VALIDATION = 0.1  # of the training part, if the recipe has patience
 
 
@@ -141,7 +142,7 @@ def outputs_of(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Logits (N, C) and embedding (N, E) of uint8 images (N, S, S)."""
     device = next(model.parameters()).device
-    batches = np.array_split(images[:, None], math.ceil(len(images) / 256))
+    batches = np.array_split(images[:, None], math.ceil(len(images) / _TOGETHER))
     found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))[:2]] for batch in batches]
     logits, embedding = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return logits, embedding
