@@ -20,7 +20,8 @@ from steelflow.models.spec import MAX_EMBEDDING, METADATA_KEY, ModelSpec
 
 TOLERANCE = 1e-4
 OPSET = 18
-_TOGETHER = 32  # images: with 256, the largest network of the catalogue took 22 GB here, and was killed
+TOGETHER = 32
+"""Images that a trained network judges at a time: 256 took the largest network of the catalogue 22 GB."""
 
 
 def embedding_dims(network: Network) -> int:
@@ -37,7 +38,7 @@ def fit_projection(model: Deployable, images: Tensor) -> None:
     if not isinstance(model.projection, torch.nn.Linear):
         return
     features = torch.cat(
-        [model.network.pooled(model.network.features(model.normalise(part))) for part in torch.split(images, _TOGETHER)]
+        [model.network.pooled(model.network.features(model.normalise(part))) for part in torch.split(images, TOGETHER)]
     ).double()
     mean = features.mean(0)
     _, vectors = torch.linalg.eigh((features - mean).T @ (features - mean))
@@ -107,8 +108,8 @@ def parity(model: Deployable, path: Path, images: npt.NDArray[np.uint8]) -> floa
     names = [name for name in outputs_of(model) if name != "embedding"]
     worst = 0.0
     for batch in (images[:1], images[:2], images[:17], images):
-        for start in range(0, len(batch), _TOGETHER):
-            part = batch[start : start + _TOGETHER]
+        for start in range(0, len(batch), TOGETHER):
+            part = batch[start : start + TOGETHER]
             wanted = dict(zip(outputs_of(model), model(torch.from_numpy(part)), strict=True))
             for name, found in zip(names, session.run(names, {"image": part}), strict=True):
                 worst = max(worst, float(np.abs(found - wanted[name].numpy()).max()))

@@ -18,7 +18,7 @@ from steelflow.models.novelty import Novelty
 from steelflow.models.spec import ModelSpec
 from steelflow.models.weights_file import load_weights
 from steelflow.training.data import HELD_OUT, Dataset, Indices, split
-from steelflow.training.export import embedding_dims, fit_projection
+from steelflow.training.export import TOGETHER, embedding_dims, fit_projection
 from steelflow.training.loop import History, fit, one_thread
 from steelflow.training.method import Callbacks, Method, best_device
 from steelflow.training.metrics import Evaluation, evaluate, fit_temperature, softmax
@@ -29,7 +29,6 @@ from steelflow.training.transfer import fit_in_phases
 from steelflow.training.unlabelled import NO_LABEL
 
 _SAMPLE = 64
-_TOGETHER = 32  # images that are judged at a time: the largest network takes gigabytes for 256
 VALIDATION = 0.1  # of the training part, if the recipe has patience
 
 
@@ -142,7 +141,7 @@ def outputs_of(
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Logits (N, C) and embedding (N, E) of uint8 images (N, S, S)."""
     device = next(model.parameters()).device
-    batches = np.array_split(images[:, None], math.ceil(len(images) / _TOGETHER))
+    batches = np.array_split(images[:, None], math.ceil(len(images) / TOGETHER))
     found = [[part.cpu().numpy() for part in model(torch.from_numpy(batch).to(device))[:2]] for batch in batches]
     logits, embedding = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return logits, embedding

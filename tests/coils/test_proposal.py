@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from coil_plants import framed, listed, with_coils
+from coil_plants import CLEAN, framed, listed, with_coils
 from frame_plants import NIGHT
 from knowing import with_good
 from plants import local_settings, make_plant
@@ -22,8 +22,6 @@ from steelflow.report.regions import RegionReader
 from steelflow.store import open_store
 
 C1 = ("L1", "C1")
-CLEAN: dict[str, Any] = {"max_unreadable": 1, "max_novel": 1, "drift": "never", "incomplete": False}
-"""Settings that look at the rules alone."""
 
 
 @pytest.fixture(scope="module")

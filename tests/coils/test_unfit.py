@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from coil_plants import framed, listed, with_coils
+from coil_plants import CLEAN, framed, listed, with_coils
 from frame_plants import NIGHT
 
 from steelflow.coils.defects import NUMBERS
@@ -18,7 +18,6 @@ from steelflow.morning.trust import trust_of
 from steelflow.night.run import inspect_night
 
 C1 = ("L1", "C1")
-CLEAN: dict[str, Any] = {"max_unreadable": 1, "max_novel": 1, "drift": "never", "incomplete": False}
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,9 @@ from steelflow.coils.listing import CoilState, coil_list
 from steelflow.config import CoilSettings, Settings
 from steelflow.store import open_store
 
+CLEAN: dict[str, Any] = {"max_unreadable": 1, "max_novel": 1, "drift": "never", "incomplete": False}
+"""Settings that look at the rules alone."""
+
 
 def framed(folder: Path, **coils: Any) -> Settings:
     """The plant of ``frame_plants``, not inspected yet; the coil C1 has the grade DC04. ``coils``: the settings."""
